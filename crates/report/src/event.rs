@@ -1,0 +1,285 @@
+//! What a run says about itself: the events of `log.jsonl`, one a line.
+//!
+//! Every line is `{"v":1,"event":"tested",...,"timing":{...}}`. Everything outside `timing` is a fact that the same
+//! configuration and seed repeat to the byte; `timing` holds what a clock said.
+//!
+//! ```text
+//! {"v":1,"event":"pruned","cycle":1,"step":938,"target":0.5,"pruned":29472,"prunable":58944,"dead_units":0,"layers":[...]}
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the log's lines that this crate writes, and the newest that it reads.
+pub const LOG_VERSION: u32 = 1;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Version of the line's schema, see [`LOG_VERSION`].
+    pub v: u32,
+    /// The fact.
+    #[serde(flatten)]
+    pub event: Event,
+    /// What a clock said; not part of the facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
+}
+
+/// Clock readings beside an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Time spent in this run so far, all its sessions together, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Throughput of the work that the event closes, in images a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_per_s: Option<f64>,
+}
+
+/// A fact of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line of every log.
+    RunStarted(RunStarted),
+    /// An epoch, or the rest of one at the end of a training stage, was trained.
+    EpochEnded(EpochEnded),
+    /// Training of a cycle ended before its planned steps, since validation stopped improving.
+    StoppedEarly(StoppedEarly),
+    /// Weights were pruned.
+    Pruned(Pruned),
+    /// The test split was read.
+    Tested(Tested),
+    /// The last line of a finished log.
+    RunEnded(RunEnded),
+}
+
+/// What is run: everything that a reader of the curve has to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The experiment's name, as in its config.
+    pub name: String,
+    /// The seed that everything random derives from.
+    pub seed: u64,
+    /// The model with its size, such as `lenet k=5`.
+    pub model: String,
+    /// The data set, such as `mnist`.
+    pub dataset: String,
+    /// Images in the training, validation and test splits.
+    pub images: Images,
+    /// Images a training step.
+    pub batch_size: u64,
+    /// The optimizer with its options, for people.
+    pub optimizer: String,
+    /// The pruning method; `None` for a run that never prunes (a dense control).
+    pub method: Option<Method>,
+    /// Training steps planned, all cycles together.
+    pub planned_steps: u64,
+    /// Prunes planned.
+    pub planned_prunes: u64,
+    /// All parameters of the dense model, biases included.
+    pub parameters: u64,
+    /// Parameters that pruning may remove.
+    pub prunable: u64,
+    /// Multiply-accumulates an image of the dense model.
+    pub macs: u64,
+    /// The layers of the dense model, input first.
+    pub layers: Vec<LayerFacts>,
+    /// The device that computes, such as `flex`.
+    pub device: String,
+}
+
+/// Sizes of the splits, in images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Images {
+    /// Trained on.
+    pub train: u64,
+    /// Chosen on.
+    pub validation: u64,
+    /// Reported on.
+    pub test: u64,
+}
+
+/// How a run prunes, in the words of its config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// Criterion: `l1`, `l2` or `random`.
+    pub criterion: String,
+    /// Scope: `layerwise` or `global`.
+    pub scope: String,
+    /// Schedule with its options, such as `cubic to 0.99`.
+    pub schedule: String,
+    /// What follows a prune: `fine-tune`, `rewind-weights` or `rewind-lr`.
+    pub retrain: String,
+}
+
+/// Size of one layer of the dense model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerFacts {
+    /// Name of the layer, such as `conv1`.
+    pub name: String,
+    /// Its parameters, bias included.
+    pub parameters: u64,
+    /// Its multiply-accumulates an image.
+    pub macs: u64,
+}
+
+/// A share of answers that were right.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Images whose largest logit was at the label.
+    pub correct: u64,
+    /// Images asked.
+    pub total: u64,
+    /// Mean cross-entropy over the images, in nats.
+    pub loss: f64,
+}
+
+impl Score {
+    /// Top-1 accuracy in `[0, 1]`; 0 when nothing was asked.
+    pub fn accuracy(&self) -> f64 {
+        if self.total == 0 { 0.0 } else { self.correct as f64 / self.total as f64 }
+    }
+}
+
+/// An epoch of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochEnded {
+    /// The cycle that it belongs to; 0 is the dense training before the first prune.
+    pub cycle: u64,
+    /// Epochs trained since the run's start, this one included.
+    pub epoch: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Running score over the training images of this epoch.
+    pub train: Score,
+    /// Score on the validation split; `None` when the run holds none out.
+    pub validation: Option<Score>,
+    /// Whether this is the best epoch of its training stage so far, chosen on validation.
+    pub best: bool,
+}
+
+/// An early stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoppedEarly {
+    /// The cycle whose training stopped.
+    pub cycle: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// Steps of this stage that were planned and not trained.
+    pub steps_saved: u64,
+}
+
+/// A prune.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// The cycle that it opens; the first prune opens cycle 1.
+    pub cycle: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// Sparsity of the prunable parameters that the schedule asked for, in `[0, 1)`.
+    pub target: f64,
+    /// Prunable parameters that are now zero.
+    pub pruned: u64,
+    /// Prunable parameters in all.
+    pub prunable: u64,
+    /// Units (filters and neurons) that no longer reach the output or no longer vary with the input.
+    pub dead_units: u64,
+    /// What is left of each prunable parameter, in the model's order.
+    pub layers: Vec<LayerDensity>,
+}
+
+/// What a mask keeps of one parameter tensor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerDensity {
+    /// Path of the parameter, such as `conv1.weight`.
+    pub name: String,
+    /// Elements kept.
+    pub kept: u64,
+    /// Elements in all.
+    pub total: u64,
+}
+
+/// When in its cycle a test was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Before the first prune.
+    Dense,
+    /// Right after a prune.
+    JustPruned,
+    /// After the training that follows a prune.
+    Retrained,
+}
+
+/// A measurement on the test split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tested {
+    /// The cycle that was tested; 0 is the dense model.
+    pub cycle: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// When in its cycle.
+    pub stage: Stage,
+    /// The score on the test split.
+    pub score: Score,
+    /// What is left of the model.
+    pub size: Size,
+}
+
+/// What is left of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Prunable parameters that are pruned.
+    pub pruned: u64,
+    /// Prunable parameters.
+    pub prunable: u64,
+    /// Parameters of the whole model that are not zero.
+    pub nonzero: u64,
+    /// Parameters of the whole model, biases included.
+    pub parameters: u64,
+    /// Multiply-accumulates an image whose weight is not zero.
+    pub remaining_macs: u64,
+    /// Multiply-accumulates an image of the dense model.
+    pub macs: u64,
+    /// Units (filters and neurons) that no longer reach the output or no longer vary with the input.
+    pub dead_units: u64,
+}
+
+impl Size {
+    /// Share of zeros among the prunable parameters, `[0, 1]`.
+    pub fn sparsity(&self) -> f64 {
+        share(self.pruned, self.prunable)
+    }
+
+    /// Share of zeros among all parameters, `[0, 1]`.
+    pub fn model_sparsity(&self) -> f64 {
+        share(self.parameters.saturating_sub(self.nonzero), self.parameters)
+    }
+
+    /// All parameters over those that are not zero; infinite when none is left.
+    pub fn compression_ratio(&self) -> f64 {
+        self.parameters as f64 / self.nonzero as f64
+    }
+
+    /// Dense MACs over remaining MACs; infinite when none is left.
+    pub fn theoretical_speedup(&self) -> f64 {
+        self.macs as f64 / self.remaining_macs as f64
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEnded {
+    /// Steps trained in all.
+    pub step: u64,
+    /// SHA-256 of the final model file, in hexadecimal.
+    pub model_sha256: String,
+    /// Bytes of the final model file.
+    pub model_bytes: u64,
+}
