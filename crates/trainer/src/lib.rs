@@ -1,1 +1,3 @@
-//! stub
+//! Runs an experiment: config -> data -> train <-> prune -> test -> checkpoint, resumable at any point.
+
+pub mod seed;
