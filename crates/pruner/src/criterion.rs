@@ -1,0 +1,78 @@
+//! What is important: one score a weight, and the weights with the lowest scores go first.
+
+use crate::Error;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// A rule that scores weights; the higher the score, the longer the weight lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// Absolute value.
+    L1,
+    /// Euclidean norm; of a single element the absolute value, so that `l1` and `l2` agree on elements.
+    L2,
+    /// A uniform random number: the baseline that every other criterion has to beat.
+    Random,
+}
+
+/// Scores the weights of one layer, `values` in row-major order. All scores are finite and at least 0.
+///
+/// `layer` (its place in the module) and `seed` name the random numbers of [`Criterion::Random`]; the other criteria
+/// ignore them.
+///
+/// # Errors
+/// When a value is infinite or not a number, whatever the criterion: a diverged layer has no order.
+pub fn score(criterion: Criterion, name: &str, values: &[f32], layer: usize, seed: u64) -> Result<Vec<f32>, Error> {
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        return Err(Error::NotFinite { name: name.into(), index, value: values[index] });
+    }
+    Ok(match criterion {
+        Criterion::L1 | Criterion::L2 => values.iter().map(|value| value.abs()).collect(),
+        Criterion::Random => {
+            let mut numbers = ChaCha8Rng::seed_from_u64(seed);
+            numbers.set_stream(layer as u64);
+            values.iter().map(|_| (numbers.next_u32() >> 8) as f32 / (1 << 24) as f32).collect()
+        }
+    })
+}
+
+impl std::fmt::Display for Criterion {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::L1 => "l1",
+            Self::L2 => "l2",
+            Self::Random => "random",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn magnitudes_ignore_the_sign() {
+        for criterion in [Criterion::L1, Criterion::L2] {
+            let scores = score(criterion, "w", &[-2.0, 0.5, -0.0], 0, 1).expect("finite");
+            assert_eq!(scores.iter().map(|s| s.to_bits()).collect::<Vec<_>>(), [2.0f32, 0.5, 0.0].map(f32::to_bits));
+        }
+    }
+
+    #[test]
+    fn random_scores_are_named_by_seed_and_layer() {
+        let draw = |layer, seed| score(Criterion::Random, "w", &[1.0; 8], layer, seed).expect("finite");
+        assert_eq!(draw(0, 1), draw(0, 1));
+        assert_ne!(draw(0, 1), draw(1, 1));
+        assert_ne!(draw(0, 1), draw(0, 2));
+    }
+
+    #[test]
+    fn diverged_weights_name_their_layer() {
+        for value in [f32::NAN, f32::INFINITY] {
+            let error = score(Criterion::Random, "fc1.weight", &[0.0, value], 0, 1).expect_err("not finite");
+            assert!(error.to_string().contains("`fc1.weight`") && error.to_string().contains("index 1"), "{error}");
+        }
+    }
+}

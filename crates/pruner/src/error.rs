@@ -1,0 +1,128 @@
+//! What can be wrong with a request to prune.
+
+use std::fmt;
+
+/// A request that cannot be served, with the parameter that it is about.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A sparsity outside `[0, 1)`.
+    #[error("sparsity is {0}, wanted at least 0 and below 1")]
+    Sparsity(f64),
+    /// A schedule that cannot be computed.
+    #[error("{0}")]
+    Schedule(String),
+    /// A name pattern that cannot be read.
+    #[error("pattern `{pattern}` is no glob: {why}")]
+    Pattern {
+        /// As typed.
+        pattern: String,
+        /// What the parser said.
+        why: String,
+    },
+    /// A pattern that selects nothing.
+    #[error("pattern `{pattern}` matches no parameter; there are {}", List(known))]
+    NoMatch {
+        /// As typed.
+        pattern: String,
+        /// The names that it could have matched.
+        known: Vec<String>,
+    },
+    /// Inclusions minus exclusions leave nothing.
+    #[error("no parameter is left to prune: every included parameter is excluded; there are {}", List(known))]
+    NothingSelected {
+        /// The names that could have been selected.
+        known: Vec<String>,
+    },
+    /// Masks are attached already; attaching again would silently keep the old ones.
+    #[error("`{name}` has a mask already; set its bits instead of attaching another")]
+    AlreadyMasked {
+        /// Path of the parameter.
+        name: String,
+    },
+    /// A mask for a parameter that has none attached.
+    #[error("there is a mask for `{name}`, but the module has no masked parameter of that name; it has {}", List(known))]
+    UnknownMask {
+        /// Name of the mask.
+        name: String,
+        /// The module's masked parameters.
+        known: Vec<String>,
+    },
+    /// A masked parameter without a mask in the set.
+    #[error("the set has no mask for `{name}`")]
+    MissingMask {
+        /// Path of the parameter.
+        name: String,
+    },
+    /// A mask of another shape than its parameter.
+    #[error("mask for `{name}` has shape {found:?}, the weight has {wanted:?}")]
+    MaskShape {
+        /// Path of the parameter.
+        name: String,
+        /// The mask's shape.
+        found: Vec<usize>,
+        /// The parameter's shape.
+        wanted: Vec<usize>,
+    },
+    /// A stored mask of the wrong length.
+    #[error("mask for `{name}` has {found} bytes, wanted {wanted}")]
+    MaskBytes {
+        /// Path of the parameter.
+        name: String,
+        /// Bytes found.
+        found: usize,
+        /// Bytes that the shape asks for.
+        wanted: usize,
+    },
+    /// A stored mask with bits set past its end.
+    #[error("mask for `{name}` has bits set past its last element")]
+    MaskPadding {
+        /// Path of the parameter.
+        name: String,
+    },
+    /// A weight that has no place in an order.
+    #[error("`{name}` has {value} at flat index {index}; only finite weights can be ranked")]
+    NotFinite {
+        /// Path of the parameter.
+        name: String,
+        /// Its flat index.
+        index: usize,
+        /// What stands there.
+        value: f32,
+    },
+    /// A target below what is pruned already.
+    #[error("{pruned} of {total} weights of {place} are pruned already, the target leaves only {wanted} pruned; masks never grow back")]
+    Grows {
+        /// A layer's name, or `all layers`.
+        place: String,
+        /// Pruned now.
+        pruned: usize,
+        /// Pruned by the target.
+        wanted: usize,
+        /// In all.
+        total: usize,
+    },
+    /// Parameters or optimizer state that do not fit the module.
+    #[error("`{name}`: found {found}, wanted {wanted}")]
+    State {
+        /// Path of the parameter, with the field for optimizer state.
+        name: String,
+        /// What was found.
+        found: String,
+        /// What the module needs.
+        wanted: String,
+    },
+    /// burn could not read or write optimizer state.
+    #[error("optimizer state: {0}")]
+    Optimizer(String),
+}
+
+struct List<'a>(&'a [String]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            write!(out, "{}`{name}`", if index == 0 { "" } else { ", " })?;
+        }
+        if self.0.is_empty() { write!(out, "none") } else { Ok(()) }
+    }
+}

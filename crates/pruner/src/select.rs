@@ -1,0 +1,125 @@
+//! Chooses which weights stay. Pure: numbers in, bits out; no tensors, no clock, no files.
+//!
+//! Exactly `round(sparsity * n)` weights go, those with the lowest scores; ties go by (layer, flat index), lower first.
+//! A weight that is pruned already goes before every living one, so a new mask lies within the old one.
+
+use crate::{Error, Mask, MaskSet, Sparsity};
+use serde::{Deserialize, Serialize};
+
+/// Who competes with whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Every layer gives the same share of its own weights.
+    Layerwise,
+    /// All layers compete together.
+    Global,
+}
+
+/// The scores of one layer.
+#[derive(Clone, Debug)]
+pub struct Scores<'a> {
+    /// Path of the parameter.
+    pub name: &'a str,
+    /// Its shape.
+    pub shape: &'a [usize],
+    /// One score a weight, row-major, finite and not negative.
+    pub scores: Vec<f32>,
+    /// The mask that the new one has to lie within.
+    pub within: &'a Mask,
+}
+
+/// The masks that leave `sparsity` of the weights pruned, one for each of `layers`, in their order.
+///
+/// # Errors
+/// When fewer weights would be pruned than are pruned already: masks never grow back.
+pub fn select(layers: &[Scores<'_>], scope: Scope, sparsity: Sparsity) -> Result<MaskSet, Error> {
+    let groups: Vec<&[Scores<'_>]> = match scope {
+        Scope::Layerwise => layers.chunks(1).collect(),
+        Scope::Global => vec![layers],
+    };
+    let mut masks = Vec::with_capacity(layers.len());
+    for group in groups {
+        masks.extend(prune_group(group, sparsity)?);
+    }
+    Ok(MaskSet::new(masks))
+}
+
+/// Prunes the layers of one competition.
+fn prune_group(group: &[Scores<'_>], sparsity: Sparsity) -> Result<Vec<(String, Mask)>, Error> {
+    for layer in group {
+        let (scores, total) = (layer.scores.len(), layer.within.total());
+        assert!(scores == total, "`{}` has {scores} scores for {total} weights", layer.name);
+    }
+    let total = group.iter().map(|layer| layer.within.total()).sum();
+    let living: usize = group.iter().map(|layer| layer.within.kept()).sum();
+    let (pruned, wanted) = (total - living, sparsity.count(total));
+    if wanted < pruned {
+        let place = if group.len() == 1 { format!("`{}`", group[0].name) } else { "all layers".into() };
+        return Err(Error::Grows { place, pruned, wanted, total });
+    }
+    let cut = Cut::find(|| group.iter().flat_map(living_keys), wanted - pruned);
+    let mut ties_left = cut.ties;
+    let mut cut_layer = |layer: &Scores<'_>| {
+        Mask::from_fn(layer.shape, |index| {
+            let key = layer.scores[index].to_bits();
+            let goes = key < cut.threshold || (key == cut.threshold && ties_left > 0);
+            let living = layer.within.keeps(index);
+            ties_left -= usize::from(living && goes && key == cut.threshold);
+            living && !goes
+        })
+    };
+    Ok(group.iter().map(|layer| (layer.name.to_owned(), cut_layer(layer))).collect())
+}
+
+/// Scores of the living weights as integers: bits of non-negative floats are ordered like the floats.
+fn living_keys<'a>(layer: &'a Scores<'_>) -> impl Iterator<Item = u32> + 'a {
+    layer.scores.iter().enumerate().filter(|(index, _)| layer.within.keeps(*index)).map(|(_, score)| score.to_bits())
+}
+
+/// Where the order is cut: all keys below `threshold` go, and the first `ties` of those equal to it.
+struct Cut {
+    threshold: u32,
+    ties: usize,
+}
+
+impl Cut {
+    /// The cut that removes `count` of the keys, found by two histograms of 16 bits each: linear time, no copy.
+    fn find<I: Iterator<Item = u32>>(keys: impl Fn() -> I, count: usize) -> Self {
+        if count == 0 {
+            return Self { threshold: 0, ties: 0 };
+        }
+        let (high, below) = bucket(keys().map(|key| key >> 16), count);
+        let (low, ties) = bucket(keys().filter(|key| key >> 16 == high).map(|key| key & 0xffff), below);
+        Self { threshold: high << 16 | low, ties }
+    }
+}
+
+/// The 16-bit value in which the `count`-th smallest lies, and its rank (from 1) among the equal ones.
+fn bucket(values: impl Iterator<Item = u32>, count: usize) -> (u32, usize) {
+    let mut histogram = vec![0usize; 1 << 16];
+    for value in values {
+        histogram[value as usize] += 1;
+    }
+    let mut left = count;
+    for (value, &size) in histogram.iter().enumerate() {
+        if left <= size {
+            return (value as u32, left);
+        }
+        left -= size;
+    }
+    unreachable!("more weights are to be pruned than are alive; the caller compares the counts");
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Layerwise => "layerwise",
+            Self::Global => "global",
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;

@@ -1,0 +1,112 @@
+//! Laws 1 and 3: exact counts, fixed ties, monotone masks; and a sort as the slow twin of the histogram.
+
+use super::*;
+use crate::criterion::{Criterion, score};
+
+fn s(share: f64) -> Sparsity {
+    Sparsity::new(share).expect("in range")
+}
+
+/// Selects on layers given as plain score lists, from full masks, and shows the kept bits.
+fn check(layers: &[&[f32]], scope: Scope, sparsity: f64, expected: &[&[u8]]) {
+    let full: Vec<Mask> = layers.iter().map(|scores| Mask::full(&[scores.len()])).collect();
+    let shapes: Vec<[usize; 1]> = layers.iter().map(|scores| [scores.len()]).collect();
+    let rows: Vec<Scores<'_>> = layers
+        .iter()
+        .zip(full.iter().zip(&shapes))
+        .map(|(scores, (within, shape))| Scores { name: "w", shape, scores: scores.to_vec(), within })
+        .collect();
+    let found = select(&rows, scope, s(sparsity)).expect("a mask");
+    let bits: Vec<Vec<u8>> =
+        found.iter().map(|(_, mask)| (0..mask.total()).map(|index| u8::from(mask.keeps(index))).collect()).collect();
+    assert_eq!(bits, expected, "{layers:?} {scope} {sparsity}");
+}
+
+#[test]
+fn small_cases_by_hand() {
+    use Scope::{Global, Layerwise};
+    check(&[&[3.0, 1.0, 2.0, 4.0]], Layerwise, 0.5, &[&[1, 0, 0, 1]]);
+    check(&[&[3.0, 1.0], &[0.5, 0.25]], Layerwise, 0.5, &[&[1, 0], &[1, 0]]);
+    check(&[&[3.0, 1.0], &[0.5, 0.25]], Global, 0.5, &[&[1, 1], &[0, 0]]);
+    // Ties go by (layer, flat index), lower first.
+    check(&[&[1.0, 1.0, 1.0, 1.0]], Layerwise, 0.5, &[&[0, 0, 1, 1]]);
+    check(&[&[1.0, 2.0], &[1.0, 1.0]], Global, 0.5, &[&[0, 1], &[0, 1]]);
+    // Rounding: 0.5 of 3 is 2, 0.1 of 3 is 0.
+    check(&[&[1.0, 2.0, 3.0]], Layerwise, 0.5, &[&[0, 0, 1]]);
+    check(&[&[1.0, 2.0, 3.0]], Layerwise, 0.1, &[&[1, 1, 1]]);
+    // Empty and one-weight layers.
+    check(&[&[], &[5.0]], Layerwise, 0.9, &[&[], &[0]]);
+    check(&[&[], &[5.0]], Global, 0.4, &[&[], &[1]]);
+}
+
+#[test]
+fn pruned_weights_go_first_and_never_come_back() {
+    let within = Mask::from_fn(&[4], |index| index != 3);
+    let row = Scores { name: "w", shape: &[4], scores: vec![1.0, 2.0, 3.0, 9.0], within: &within };
+    let found = select(std::slice::from_ref(&row), Scope::Global, s(0.5)).expect("a mask");
+    let mask = found.get("w").expect("named");
+    assert!(mask.is_within(&within));
+    assert_eq!([0, 1, 2, 3].map(|index| mask.keeps(index)), [false, true, true, false]);
+
+    let error = select(&[row], Scope::Layerwise, s(0.0)).expect_err("would grow");
+    assert!(error.to_string().contains("1 of 4 weights of `w` are pruned already"), "{error}");
+}
+
+#[test]
+fn the_same_target_again_changes_nothing() {
+    let scores = score(Criterion::Random, "w", &[0.0; 100], 0, 3).expect("finite");
+    let full = Mask::full(&[100]);
+    let first = Scores { name: "w", shape: &[100], scores: scores.clone(), within: &full };
+    let once = select(&[first], Scope::Global, s(0.37)).expect("a mask");
+    let fresh = score(Criterion::Random, "w", &[0.0; 100], 0, 4).expect("finite");
+    let again = Scores { name: "w", shape: &[100], scores: fresh, within: once.get("w").expect("named") };
+    assert_eq!(select(&[again], Scope::Global, s(0.37)).expect("a mask"), once);
+}
+
+/// The slow twin: sort (pruned first, score, layer, index) and cut.
+fn by_sorting(layers: &[Scores<'_>], sparsity: Sparsity) -> Vec<Vec<bool>> {
+    let mut order: Vec<(bool, u32, usize, usize)> = Vec::new();
+    for (place, layer) in layers.iter().enumerate() {
+        for (index, score) in layer.scores.iter().enumerate() {
+            order.push((layer.within.keeps(index), score.to_bits(), place, index));
+        }
+    }
+    order.sort_unstable();
+    let mut keeps: Vec<Vec<bool>> = layers.iter().map(|layer| vec![true; layer.scores.len()]).collect();
+    for &(_, _, place, index) in order.iter().take(sparsity.count(order.len())) {
+        keeps[place][index] = false;
+    }
+    keeps
+}
+
+#[test]
+fn histogram_and_sort_agree_and_counts_are_exact() {
+    let sizes = [1usize, 7, 64, 65, 300];
+    for seed in 0..20 {
+        // Coarse scores, so that ties are common; zeros among them.
+        let values: Vec<Vec<f32>> = sizes
+            .iter()
+            .enumerate()
+            .map(|(layer, &size)| {
+                let fine = score(Criterion::Random, "w", &vec![0.0; size], layer, seed).expect("finite");
+                fine.iter().map(|score| (score * 8.0).floor() * 0.125).collect()
+            })
+            .collect();
+        let mut within: Vec<Mask> = sizes.iter().map(|&size| Mask::full(&[size])).collect();
+        for target in [0.1, 0.1, 0.5, 0.83, 0.9, 0.99] {
+            let shapes: Vec<[usize; 1]> = sizes.iter().map(|&size| [size]).collect();
+            let rows: Vec<Scores<'_>> = (0..sizes.len())
+                .map(|i| Scores { name: "w", shape: &shapes[i], scores: values[i].clone(), within: &within[i] })
+                .collect();
+            let expected = by_sorting(&rows, s(target));
+            let found = select(&rows, Scope::Global, s(target)).expect("a mask");
+            assert_eq!(found.pruned(), s(target).count(sizes.iter().sum()));
+            for ((_, mask), expected) in found.iter().zip(&expected) {
+                assert_eq!((0..mask.total()).map(|i| mask.keeps(i)).collect::<Vec<_>>(), *expected);
+            }
+            let next: Vec<Mask> = found.iter().map(|(_, mask)| mask.clone()).collect();
+            assert!(next.iter().zip(&within).all(|(new, old)| new.is_within(old)));
+            within = next;
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Laws 1 to 3 on a real module: exact counts, zeros that stay zero under every optimizer, monotone masks.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
+
+use burn::module::{Module, ParamId};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};
+use secateur_pruner::*;
+
+#[derive(Module, Debug)]
+struct Net {
+    conv: Conv2d,
+    fc: Linear,
+}
+
+impl Net {
+    /// A net with weights that are a function of the index alone: tests that run side by side share burn's generator.
+    fn new(device: &Device) -> Self {
+        let net = Self {
+            conv: Conv2dConfig::new([1, 3], [3, 3]).init(device),
+            fc: LinearConfig::new(3 * 4 * 4, 4).init(device),
+        };
+        let values = parameters(&net)
+            .into_iter()
+            .map(|own| Parameter {
+                values: (0..own.values.len()).map(|i| ((i * 37 + 11) % 101) as f32 / 101.0 - 0.45).collect(),
+                ..own
+            })
+            .collect::<Vec<_>>();
+        set_parameters(net, &values).unwrap()
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.fc.forward(relu(self.conv.forward(images)).flatten(1, 3))
+    }
+}
+
+fn step(net: Net, optimizer: &mut ModuleOptimizer, device: &Device, step: usize) -> Net {
+    let pixels: Vec<f32> = (0..8 * 36).map(|i| ((i * 7 + step * 13) % 17) as f32 / 17.0 - 0.5).collect();
+    let labels: Vec<i64> = (0..8).map(|i| ((i + step) % 4) as i64).collect();
+    let images = Tensor::<4>::from_data(TensorData::new(pixels, [8, 1, 6, 6]), device);
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [8]), device);
+    let loss = CrossEntropyLossConfig::new().init(device).forward(net.forward(images), labels);
+    let gradients = GradientsParams::from_grads(loss.backward(), &net);
+    optimizer.step(0.01, net, gradients)
+}
+
+fn rule(sparsity: f64) -> Rule {
+    Rule { criterion: Criterion::L1, scope: Scope::Global, sparsity: Sparsity::new(sparsity).unwrap(), seed: 1 }
+}
+
+const WEIGHTS: [&str; 2] = ["conv.weight", "fc.weight"];
+
+fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
+    let momentum = MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: false };
+    let decay = Some(WeightDecayConfig { penalty: 0.01 });
+    vec![
+        ("sgd", SgdConfig::new().with_momentum(Some(momentum)).with_weight_decay(decay.clone()).init()),
+        ("adam", AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init()),
+        ("adamw", AdamWConfig::new().with_weight_decay(0.01).init()),
+    ]
+}
+
+#[test]
+fn zeros_stay_zero_for_a_thousand_steps_of_every_optimizer() {
+    let device = Device::flex().autodiff();
+    for (name, mut optimizer) in optimizers() {
+        let mut net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+        for i in 0..20 {
+            net = step(net, &mut optimizer, &device, i);
+        }
+        let (pruned, set) = prune(net, rule(0.6)).unwrap();
+        net = pruned;
+        optimizer = forget_pruned(optimizer, &net).unwrap();
+        assert_eq!(set.pruned(), (0.6f64 * (27.0 + 192.0)).round() as usize, "{name}");
+        for i in 20..1020 {
+            net = step(net, &mut optimizer, &device, i);
+        }
+        for (parameter, mask) in set.iter() {
+            // Read the base through a clone without masks: it must not have moved either.
+            let base = base_of(&net, parameter);
+            for (index, value) in base.iter().enumerate() {
+                if !mask.keeps(index) {
+                    assert_eq!(value.to_bits(), 0, "{name}: `{parameter}` at {index} is {value}");
+                }
+            }
+            assert!(base.iter().filter(|value| **value != 0.0).count() > mask.kept() / 2, "{name}: the rest trains");
+        }
+        let state = OptimizerState::read(&optimizer).unwrap();
+        assert!(!state.tensors.is_empty(), "{name}");
+        for tensor in &state.tensors {
+            let Some(mask) = set.get(&tensor.parameter) else { continue };
+            let leak = (0..mask.total()).find(|i| !mask.keeps(*i) && tensor.values[*i] != 0.0);
+            assert_eq!(leak, None, "{name}: {} of `{}` leaks", tensor.field, tensor.parameter);
+        }
+    }
+}
+
+fn base_of(net: &Net, parameter: &str) -> Vec<f32> {
+    let data = match parameter {
+        "conv.weight" => net.conv.weight.base().into_data(),
+        "fc.weight" => net.fc.weight.base().into_data(),
+        other => panic!("no parameter {other}"),
+    };
+    data.iter::<f32>().collect()
+}
+
+#[test]
+fn layers_compute_with_the_masked_weight_even_over_infinities() {
+    let device = Device::flex();
+    let net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+    let mut values = parameters(&net);
+    values[2].values[0] = f32::INFINITY;
+    values[2].values[1] = f32::NAN;
+    let keep = Mask::from_fn(&[48, 4], |index| index > 1);
+    let set = MaskSet::new(vec![("conv.weight".into(), Mask::full(&[3, 1, 3, 3])), ("fc.weight".into(), keep)]);
+    let net = set_masks(net, &set).unwrap();
+    // Stored after the masks: the base is poisoned, the effective value is not.
+    let net = set_parameters(net, &values).unwrap();
+    let effective: Vec<f32> = net.fc.weight.val().into_data().iter::<f32>().collect();
+    assert_eq!([effective[0].to_bits(), effective[1].to_bits()], [0, 0]);
+    assert_eq!(parameters(&net)[2].values[..2], [0.0, 0.0]);
+    assert_eq!(masks(&net), set);
+    let logits: Vec<f32> = net.forward(Tensor::ones([1, 1, 6, 6], &device)).into_data().iter::<f32>().collect();
+    assert!(logits.iter().all(|logit| logit.is_finite()));
+    let folded = net.materialize();
+    assert_eq!(masks(&folded), MaskSet::default());
+    assert_eq!(parameters(&folded)[2].values[..2], [0.0, 0.0]);
+}
+
+#[test]
+fn repeated_prunes_are_monotone_and_masks_are_attached_once() {
+    let device = Device::flex();
+    let mut net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+    assert!(matches!(attach_masks(net.clone(), &WEIGHTS), Err(Error::AlreadyMasked { .. })));
+    assert!(matches!(attach_masks(Net::new(&device), &["fc9.weight"]), Err(Error::NoMatch { .. })));
+    let mut old = masks(&net);
+    assert_eq!((old.kept(), old.total()), (219, 219));
+    for target in [0.2, 0.2, 0.5, 0.9, 0.99] {
+        let (pruned, new) = prune(net, rule(target)).unwrap();
+        assert!(new.is_within(&old));
+        assert_eq!(masks(&pruned), new);
+        assert_eq!(new.pruned(), Sparsity::new(target).unwrap().count(219));
+        (net, old) = (pruned, new);
+    }
+    assert!(matches!(prune(net, rule(0.5)), Err(Error::Grows { .. })));
+}
+
+#[test]
+fn masks_and_optimizer_state_round_trip_into_another_module() {
+    let device = Device::flex().autodiff();
+    let (_, mut optimizer) = optimizers().remove(1);
+    let mut net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+    net = step(net, &mut optimizer, &device, 0);
+    (net, _) = prune(net, rule(0.7)).unwrap();
+    optimizer = forget_pruned(optimizer, &net).unwrap();
+    net = step(net, &mut optimizer, &device, 1);
+    let (values, set, state) = (parameters(&net), masks(&net), OptimizerState::read(&optimizer).unwrap());
+    assert_eq!(state.counters[&("fc.weight".into(), "momentum.time".into())], 2);
+
+    // Another module: other ids, same names.
+    let mut copy = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+    assert_ne!(copy.fc.weight.id, ParamId::from(net.fc.weight.id.val()));
+    copy = set_masks(set_parameters(copy, &values).unwrap(), &set).unwrap();
+    let mut resumed = state.clone().write(optimizers().remove(1).1, &copy).unwrap();
+    assert_eq!(OptimizerState::read(&resumed).unwrap(), state);
+    for i in 2..10 {
+        net = step(net, &mut optimizer, &device, i);
+        copy = step(copy, &mut resumed, &device, i);
+    }
+    assert_eq!(parameters(&net), parameters(&copy));
+}
+
+#[test]
+fn foreign_state_is_refused_by_name() {
+    let device = Device::flex();
+    let net = || attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+    let wrong = MaskSet::new(vec![("conv.weight".into(), Mask::full(&[27])), ("fc.weight".into(), Mask::full(&[48, 4]))]);
+    let error = set_masks(net(), &wrong).unwrap_err().to_string();
+    assert_eq!(error, "mask for `conv.weight` has shape [27], the weight has [3, 1, 3, 3]");
+    let alien = MaskSet::new(vec![("fc9.weight".into(), Mask::full(&[1]))]);
+    assert!(set_masks(net(), &alien).unwrap_err().to_string().contains("`fc9.weight`"));
+    assert!(matches!(set_masks(net(), &MaskSet::default()), Err(Error::MissingMask { .. })));
+    let mut values = parameters(&net());
+    values[0].shape = vec![27];
+    assert!(set_parameters(net(), &values).unwrap_err().to_string().contains("`conv.weight`: found shape [27]"));
+    values.remove(0);
+    assert!(set_parameters(net(), &values).is_err());
+    let state = OptimizerState {
+        tensors: vec![StateTensor { parameter: "fc.bias".into(), field: "m".into(), shape: vec![3], values: vec![0.0; 3] }],
+        ..Default::default()
+    };
+    assert!(state.write(AdamConfig::new().init(), &net()).is_err());
+}
