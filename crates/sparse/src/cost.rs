@@ -1,0 +1,96 @@
+//! What a network costs: parameters, multiply-accumulates and bytes, dense and with its zeros left out.
+
+use crate::{Layer, Network};
+
+/// Parameters and multiply-accumulates (MACs) of an image, dense and remaining.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Parameters, biases included.
+    pub parameters: usize,
+    /// Parameters that are not zero.
+    pub nonzero: usize,
+    /// MACs of an image; biases, activations and pooling are not counted.
+    pub macs: usize,
+    /// MACs whose weight is not zero.
+    pub remaining_macs: usize,
+}
+
+/// The cost of one layer that has parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerCost {
+    /// Its name, such as `conv1`.
+    pub name: String,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+impl Cost {
+    /// Bytes of all parameters as f32.
+    pub fn dense_bytes(&self) -> usize {
+        4 * self.parameters
+    }
+
+    /// Bytes of the parameters that are not zero as f32, without saying where they stand.
+    pub fn nonzero_bytes(&self) -> usize {
+        4 * self.nonzero
+    }
+}
+
+impl Network {
+    /// The cost of the whole network.
+    pub fn cost(&self) -> Cost {
+        self.layer_costs().iter().fold(Cost::default(), |sum, layer| Cost {
+            parameters: sum.parameters + layer.cost.parameters,
+            nonzero: sum.nonzero + layer.cost.nonzero,
+            macs: sum.macs + layer.cost.macs,
+            remaining_macs: sum.remaining_macs + layer.cost.remaining_macs,
+        })
+    }
+
+    /// The cost of each layer that has parameters, input first.
+    pub fn layer_costs(&self) -> Vec<LayerCost> {
+        let mut costs = Vec::new();
+        for (place, layer) in self.layers().iter().enumerate() {
+            let [_, rows, columns] = self.shape(place + 1);
+            let (name, weight, bias) = match layer {
+                Layer::Conv2d(conv) => (&conv.name, &conv.weight, &conv.bias),
+                Layer::Linear(linear) => (&linear.name, &linear.weight, &linear.bias),
+                Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => continue,
+            };
+            let living = nonzero(weight);
+            let cost = Cost {
+                parameters: weight.len() + bias.len(),
+                nonzero: living + nonzero(bias),
+                macs: weight.len() * rows * columns,
+                remaining_macs: living * rows * columns,
+            };
+            costs.push(LayerCost { name: name.clone(), cost });
+        }
+        costs
+    }
+}
+
+fn nonzero(values: &[f32]) -> usize {
+    values.iter().filter(|value| **value != 0.0).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::tests::{conv, linear};
+
+    #[test]
+    fn a_small_network_by_hand() {
+        // 1x4x4 -> conv 2 filters 3x3 -> 2x2x2 -> flatten 8 -> fc 3.
+        let mut filters = vec![1.0; 18];
+        filters[0] = 0.0;
+        let layers = vec![conv("c", [1, 2, 3], filters), Layer::Flatten, linear("f", [8, 3], vec![0.5; 24])];
+        let network = Network::new([1, 4, 4], layers).expect("fits");
+        let costs = network.layer_costs();
+        assert_eq!(costs[0].cost, Cost { parameters: 20, nonzero: 17, macs: 72, remaining_macs: 68 });
+        assert_eq!(costs[1].cost, Cost { parameters: 27, nonzero: 24, macs: 24, remaining_macs: 24 });
+        let cost = network.cost();
+        assert_eq!(cost, Cost { parameters: 47, nonzero: 41, macs: 96, remaining_macs: 92 });
+        assert_eq!((cost.dense_bytes(), cost.nonzero_bytes()), (188, 164));
+    }
+}

@@ -1,0 +1,99 @@
+//! Which units (filters and neurons) are dead: they no longer vary with the input, or nothing that they say reaches the
+//! output. The weights around a dead unit are spent for nothing, even those that are not zero.
+
+use crate::{Layer, Network};
+
+/// The weights of a layer as connections between units: `from` input units, each `spread` weights wide.
+struct Connections<'a> {
+    weight: &'a [f32],
+    from: usize,
+    to: usize,
+    /// Weights between one pair of units: a kernel, or the pixels of a channel that was flattened.
+    spread: usize,
+}
+
+impl Connections<'_> {
+    fn joined(&self, to: usize, from: usize) -> bool {
+        let start = (to * self.from + from) * self.spread;
+        self.weight[start..start + self.spread].iter().any(|weight| *weight != 0.0)
+    }
+}
+
+impl Network {
+    /// The number of dead units, the network's outputs left out.
+    pub fn dead_units(&self) -> usize {
+        let layers = self.connections();
+        // Forward: a unit varies when a nonzero weight joins it to one that varies; every input channel does.
+        let mut varies = vec![vec![true; self.input()[0]]];
+        for layer in &layers {
+            let before = varies.last().expect("starts with the input");
+            let unit = |to| (0..layer.from).any(|from| before[from] && layer.joined(to, from));
+            varies.push((0..layer.to).map(unit).collect());
+        }
+        // Backward: a unit is heard when a nonzero weight joins it to one that is; every output is.
+        let mut heard = vec![true; layers.last().map_or(0, |layer| layer.to)];
+        let mut dead = 0;
+        for (place, layer) in layers.iter().enumerate().skip(1).rev() {
+            heard = (0..layer.from).map(|from| (0..layer.to).any(|to| heard[to] && layer.joined(to, from))).collect();
+            dead += varies[place].iter().zip(&heard).filter(|(varies, heard)| !(**varies && **heard)).count();
+        }
+        dead
+    }
+
+    fn connections(&self) -> Vec<Connections<'_>> {
+        let mut units = self.input()[0];
+        let mut found = Vec::new();
+        for layer in self.layers() {
+            let (weight, inputs, to) = match layer {
+                Layer::Conv2d(conv) => (&conv.weight, conv.inputs * conv.kernel * conv.kernel, conv.outputs),
+                Layer::Linear(linear) => (&linear.weight, linear.inputs, linear.outputs),
+                Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => continue,
+            };
+            found.push(Connections { weight, from: units, to, spread: inputs / units.max(1) });
+            units = to;
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::network::tests::{conv, linear};
+    use crate::{Layer, Network};
+
+    fn dead(input: [usize; 3], layers: Vec<Layer>) -> usize {
+        Network::new(input, layers).expect("fits").dead_units()
+    }
+
+    #[test]
+    fn units_without_input_or_without_output_are_dead() {
+        let two = |first: [f32; 4], second: [f32; 2]| {
+            dead([2, 1, 1], vec![linear("a", [2, 2], first.to_vec()), Layer::Relu, linear("b", [2, 1], second.to_vec())])
+        };
+        assert_eq!(two([1.0, 1.0, 1.0, 1.0], [1.0, 1.0]), 0);
+        assert_eq!(two([0.0, 0.0, 1.0, 1.0], [1.0, 1.0]), 1, "unit 0 does not vary");
+        assert_eq!(two([1.0, 1.0, 1.0, 1.0], [1.0, 0.0]), 1, "unit 1 is not heard");
+        assert_eq!(two([0.0, 0.0, 1.0, 1.0], [1.0, 0.0]), 2, "neither does anything");
+    }
+
+    #[test]
+    fn death_spreads_through_conv_pool_and_flatten() {
+        // 2 filters 1x1 on 4x4, pooled to 2x2, flattened to 8; fc 2 neurons; out 1.
+        let network = |fc: Vec<f32>, out: Vec<f32>| {
+            let layers = vec![
+                conv("c", [1, 2, 1], vec![1.0, 1.0]),
+                Layer::Relu,
+                Layer::MaxPool2d { size: 2 },
+                Layer::Flatten,
+                linear("f", [8, 2], fc),
+                Layer::Relu,
+                linear("o", [2, 1], out),
+            ];
+            dead([1, 4, 4], layers)
+        };
+        let only_first_filter = vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(network(only_first_filter.clone(), vec![1.0, 1.0]), 1, "filter 1 is not heard");
+        assert_eq!(network(only_first_filter, vec![0.0, 0.0]), 4, "nothing is heard");
+        assert_eq!(network(vec![1.0; 16], vec![1.0, 0.0]), 1);
+    }
+}
