@@ -1,0 +1,354 @@
+//! An experiment as a person writes it: TOML, every key spelled out, unknown keys refused.
+//!
+//! What the words mean together is checked in [`crate::Experiment`]; here stands only what can be typed.
+
+use crate::{Error, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
+use secateur_pruner::{Criterion, Schedule, Scope, Selection};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A whole experiment, as typed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Name of the run folder; letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Everything random derives from it.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// Where to compute: `flex`, `ndarray` or `wgpu`.
+    #[serde(default = "flex")]
+    pub device: String,
+    /// What to learn from.
+    #[serde(default)]
+    pub data: DataConfig,
+    /// What learns.
+    pub model: ModelConfig,
+    /// How the dense model is trained.
+    pub train: TrainConfig,
+    /// How and when weights are pruned; left out, nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<PruneConfig>,
+    /// What follows a prune.
+    #[serde(default)]
+    pub retrain: RetrainConfig,
+    /// When the test split is read.
+    #[serde(default)]
+    pub test: TestConfig,
+    /// When the run's state is saved.
+    #[serde(default)]
+    pub checkpoint: CheckpointConfig,
+}
+
+/// Where the images come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// `idx`: four files in MNIST's format; `synthetic`: made from the seed, for tests.
+    pub source: Source,
+    /// Folder of the four files, for `idx`.
+    pub dir: PathBuf,
+    /// Training images held out for choices, taken by the seed.
+    pub validation: usize,
+    /// Images to train on, for `synthetic`.
+    pub synthetic_train: usize,
+    /// Images to test on, for `synthetic`.
+    pub synthetic_test: usize,
+}
+
+/// Kind of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Four IDX files, raw or gzipped.
+    Idx,
+    /// Noisy blobs in ten classes.
+    Synthetic,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            source: Source::Idx,
+            dir: "datasets/mnist".into(),
+            validation: 5_000,
+            synthetic_train: 2_000,
+            synthetic_test: 500,
+        }
+    }
+}
+
+/// A length of training: `{ epochs = 2 }` or `{ steps = 500 }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Length {
+    /// Passes over the training split.
+    Epochs(u64),
+    /// Batches.
+    Steps(u64),
+}
+
+/// Training of the dense model, and the rules for all training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Images a step.
+    #[serde(default = "batch_size")]
+    pub batch_size: usize,
+    /// How long the dense model trains before the first prune.
+    pub length: Length,
+    /// The optimizer.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate moves.
+    #[serde(default)]
+    pub lr_schedule: LrSchedule,
+    /// Which epoch's weights a training stage ends with.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Ends a training stage when validation stops improving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<EarlyStop>,
+}
+
+/// Which epoch's weights a training stage ends with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The epoch that is best on the validation split.
+    #[default]
+    Best,
+    /// The last epoch.
+    Last,
+}
+
+/// When training stops before its planned end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStop {
+    /// Epochs without a new best on validation that are borne.
+    pub patience: u64,
+}
+
+/// What is pruned, how, and how often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneConfig {
+    /// `false` makes the dense control: the same training, nothing pruned.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// What is important: `l1`, `l2` or `random`.
+    #[serde(default = "l1")]
+    pub criterion: Criterion,
+    /// Who competes: `layerwise` or `global`.
+    #[serde(default = "layerwise")]
+    pub scope: Scope,
+    /// Globs on parameter names that may be pruned.
+    #[serde(default = "weights")]
+    pub include: Vec<String>,
+    /// Globs on parameter names that may not.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// The target of every prune.
+    pub schedule: Schedule,
+    /// Training between two prunes.
+    pub every: Length,
+}
+
+impl PruneConfig {
+    /// The name patterns as the pruner takes them.
+    pub fn selection(&self) -> Selection {
+        Selection { include: self.include.clone(), exclude: self.exclude.clone() }
+    }
+}
+
+/// What follows a prune.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrainConfig {
+    /// How training goes on.
+    pub kind: Retrain,
+    /// Where in the dense training to rewind to, for the rewinding kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewind_to: Option<Length>,
+    /// Another learning rate for retraining.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Training after the last prune, when it is to differ from `prune.every`.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    pub last: Option<Length>,
+}
+
+/// How training goes on after a prune.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Retrain {
+    /// Go on from the pruned weights.
+    #[default]
+    FineTune,
+    /// Set the kept weights back to an early point of the dense training, with the learning rate of that point
+    /// (Frankle & Carbin, "The Lottery Ticket Hypothesis", 2019).
+    RewindWeights,
+    /// Keep the weights, set the learning rate back (Renda, Frankle & Carbin, 2020).
+    RewindLr,
+}
+
+/// When the test split is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TestConfig {
+    /// Test every n-th cycle, and always the first and the last.
+    pub every_cycles: u64,
+}
+
+impl Default for TestConfig {
+    fn default() -> Self {
+        Self { every_cycles: 1 }
+    }
+}
+
+/// When the run's state is saved, besides every stage's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Save every n steps of training, too.
+    pub every_steps: u64,
+    /// Checkpoints kept, newest first; at least 2, so that a damaged one has a predecessor.
+    pub keep: usize,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self { every_steps: 500, keep: 3 }
+    }
+}
+
+impl ExperimentConfig {
+    /// Reads TOML text and applies `key=value` overrides such as `model.width=5`; `place` names the text in errors.
+    ///
+    /// # Errors
+    /// When the text is no TOML, a key is unknown or a value of the wrong type.
+    pub fn parse(place: &str, text: &str, overrides: &[String]) -> Result<Self, Error> {
+        let refuse = |why: String| Error::Config { place: place.into(), why: why.trim_end().into() };
+        if overrides.is_empty() {
+            // Straight from the text, so that an error shows the line.
+            return toml::from_str(text).map_err(|error| refuse(error.to_string()));
+        }
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        for change in overrides {
+            set(&mut table, change).map_err(|why| refuse(format!("--set {change}: {why}")))?;
+        }
+        table.try_into().map_err(|error: toml::de::Error| {
+            refuse(format!("{} (with --set {})", error.to_string().trim_end(), overrides.join(" --set ")))
+        })
+    }
+
+    /// The configuration as TOML, every key spelled out.
+    ///
+    /// # Panics
+    /// Never: every value of the type is representable in TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("every configuration is representable in TOML")
+    }
+}
+
+/// Sets a dotted key. A value that is no TOML is taken as a string, so that shells need no second quotes.
+fn set(table: &mut toml::Table, change: &str) -> Result<(), String> {
+    let (key, value) = change.split_once('=').ok_or("wanted key=value, such as model.width=5")?;
+    let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
+        Ok(mut parsed) if parsed.len() == 1 => parsed.remove("value").ok_or("wanted one value")?,
+        _ => toml::Value::String(value.to_owned()),
+    };
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().filter(|part| !part.is_empty()).ok_or("wanted a key before the `=`")?;
+    let mut place = table;
+    for part in parts {
+        let entry = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        place = entry.as_table_mut().ok_or_else(|| format!("`{part}` is a value, not a table"))?;
+    }
+    place.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn flex() -> String {
+    "flex".into()
+}
+
+fn batch_size() -> usize {
+    128
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn l1() -> Criterion {
+    Criterion::L1
+}
+
+fn layerwise() -> Scope {
+    Scope::Layerwise
+}
+
+fn weights() -> Vec<String> {
+    Selection::default().include
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        name = "small"
+        model = { kind = "lenet", width = 1 }
+        train = { length = { epochs = 2 } }
+        [prune]
+        schedule = { kind = "one-shot", sparsity = 0.9 }
+        every = { steps = 10 }
+    "#;
+
+    fn parse(overrides: &[&str]) -> Result<ExperimentConfig, Error> {
+        let overrides: Vec<String> = overrides.iter().map(|change| (*change).to_owned()).collect();
+        ExperimentConfig::parse("small.toml", SMALL, &overrides)
+    }
+
+    #[test]
+    fn defaults_are_spelled_out_and_read_back() {
+        let config = parse(&[]).expect("valid");
+        assert_eq!((config.seed, config.train.batch_size, config.data.validation), (1, 128, 5_000));
+        let again = ExperimentConfig::parse("copy", &config.to_toml(), &[]).expect("own text");
+        assert_eq!(again, config);
+    }
+
+    #[test]
+    fn overrides_reach_into_tables() {
+        let config = parse(&["model.width=5", "seed=7", "prune.criterion=random", "retrain.kind=\"rewind-lr\""]);
+        let config = config.expect("valid");
+        assert_eq!(config.model, ModelConfig::Lenet { width: 5 });
+        assert_eq!((config.seed, config.prune.expect("kept").criterion), (7, Criterion::Random));
+        assert_eq!(config.retrain.kind, Retrain::RewindLr);
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (change, wanted) in [
+            ("seed", "wanted key=value"),
+            ("=1", "wanted a key"),
+            ("seed.a=1", "`seed` is a value, not a table"),
+            ("seed=-1", "invalid value"),
+            ("colour=1", "unknown field `colour`"),
+            ("prune.schedule.sparsity=1.5", "sparsity is 1.5"),
+            ("train.length={ weeks = 1 }", "unknown variant `weeks`"),
+        ] {
+            // `seed.a=1` needs a seed to collide with.
+            let found = parse(&["seed=1", change]).expect_err(change).to_string();
+            assert!(found.contains(wanted) && found.contains("small.toml"), "{change}: {found}");
+        }
+        let torn = ExperimentConfig::parse("torn.toml", "name = ", &[]).expect_err("torn").to_string();
+        assert!(torn.contains("torn.toml") && torn.contains("line 1"), "{torn}");
+    }
+}

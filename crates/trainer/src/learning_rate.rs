@@ -1,0 +1,147 @@
+//! The learning rate as a pure function of the position in training; nothing is carried from step to step.
+
+use crate::config::Length;
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate moves. In a config: `lr_schedule = { kind = "cosine", warmup = { steps = 100 } }`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LrSchedule {
+    /// Stays.
+    Constant {},
+    /// Multiplied by `factor` after each `every`.
+    Step {
+        /// Training between two falls.
+        every: Length,
+        /// What a fall leaves, in `(0, 1]`.
+        factor: f64,
+        /// Where the schedule starts again.
+        #[serde(default)]
+        restart: Restart,
+    },
+    /// Rises linearly through `warmup`, then falls along half a cosine to `floor` times the rate
+    /// (Loshchilov & Hutter, "SGDR", 2017).
+    Cosine {
+        /// Length of the rise.
+        #[serde(default = "no_warmup")]
+        warmup: Length,
+        /// Share of the rate that is left at the end, in `[0, 1]`.
+        #[serde(default)]
+        floor: f64,
+        /// Where the schedule starts again.
+        #[serde(default)]
+        restart: Restart,
+    },
+}
+
+/// Where a schedule starts again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// At the start of every cycle's training.
+    #[default]
+    Cycle,
+    /// Never: one schedule spans the whole run.
+    Never,
+}
+
+impl Default for LrSchedule {
+    fn default() -> Self {
+        Self::Constant {}
+    }
+}
+
+fn no_warmup() -> Length {
+    Length::Steps(0)
+}
+
+impl LrSchedule {
+    /// Where it starts again.
+    pub fn restart(&self) -> Restart {
+        match self {
+            Self::Constant {} => Restart::Cycle,
+            Self::Step { restart, .. } | Self::Cosine { restart, .. } => *restart,
+        }
+    }
+
+    /// What is wrong with the numbers, if anything.
+    pub(crate) fn fault(&self) -> Option<String> {
+        match self {
+            Self::Step { factor, .. } if !(*factor > 0.0 && *factor <= 1.0) => {
+                Some(format!("factor is {factor}, wanted above 0 and at most 1"))
+            }
+            Self::Step { every: Length::Epochs(0) | Length::Steps(0), .. } => {
+                Some("every is 0, wanted at least 1".into())
+            }
+            Self::Cosine { floor, .. } if !(0.0..=1.0).contains(floor) => {
+                Some(format!("floor is {floor}, wanted from 0 to 1"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The share of the base rate at step `position` of a schedule of `total` steps, with `epoch` steps an epoch.
+    pub fn factor(&self, position: u64, total: u64, epoch: u64) -> f64 {
+        match self {
+            Self::Constant {} => 1.0,
+            Self::Step { every, factor, .. } => factor.powf((position / every.steps(epoch).max(1)) as f64),
+            Self::Cosine { warmup, floor, .. } => {
+                let rise = warmup.steps(epoch).min(total);
+                if position < rise {
+                    return (position + 1) as f64 / rise as f64;
+                }
+                let done = (position - rise) as f64 / (total - rise).max(1) as f64;
+                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
+            }
+        }
+    }
+}
+
+impl Length {
+    /// The length in steps, with `epoch` steps an epoch.
+    pub fn steps(self, epoch: u64) -> u64 {
+        match self {
+            Self::Epochs(epochs) => epochs.saturating_mul(epoch),
+            Self::Steps(steps) => steps,
+        }
+    }
+}
+
+impl std::fmt::Display for Length {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (count, unit) = match self {
+            Self::Epochs(epochs) => (epochs, "epoch"),
+            Self::Steps(steps) => (steps, "step"),
+        };
+        write!(out, "{count} {unit}{}", if *count == 1 { "" } else { "s" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(schedule: LrSchedule, total: u64, expected: &[(u64, f64)]) {
+        for &(position, wanted) in expected {
+            let found = schedule.factor(position, total, 10);
+            assert!((found - wanted).abs() < 1e-12, "{schedule:?} at {position}: {found}, wanted {wanted}");
+        }
+    }
+
+    #[test]
+    fn factors_can_be_checked_by_hand() {
+        check(LrSchedule::Constant {}, 100, &[(0, 1.0), (99, 1.0)]);
+        let step = LrSchedule::Step { every: Length::Epochs(2), factor: 0.1, restart: Restart::Never };
+        check(step, 100, &[(0, 1.0), (19, 1.0), (20, 0.1), (40, 0.01)]);
+        let cosine = LrSchedule::Cosine { warmup: Length::Steps(4), floor: 0.0, restart: Restart::Cycle };
+        check(cosine, 104, &[(0, 0.25), (3, 1.0), (4, 1.0), (54, 0.5), (104, 0.0)]);
+        let floor = LrSchedule::Cosine { warmup: Length::Steps(0), floor: 0.2, restart: Restart::Cycle };
+        check(floor, 10, &[(0, 1.0), (5, 0.6), (10, 0.2)]);
+    }
+
+    #[test]
+    fn a_warmup_longer_than_the_schedule_ends_with_it() {
+        let cosine = LrSchedule::Cosine { warmup: Length::Epochs(100), floor: 0.0, restart: Restart::Cycle };
+        check(cosine, 5, &[(0, 0.2), (4, 1.0)]);
+    }
+}
