@@ -9,11 +9,13 @@ mod files;
 mod idx;
 mod published;
 mod split;
+mod synthetic;
 
 use std::path::Path;
 
 pub use error::Error;
 pub use split::{Batch, Split};
+pub use synthetic::{Synthetic, synthetic};
 
 use crate::seed::stream;
 use decode::Checked;
@@ -56,7 +58,7 @@ pub fn load(dir: &Path, validation: usize, seed: u64) -> Result<Dataset, Error> 
 /// What a run trains on, chooses by and is tested on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
-    /// `mnist` or `fashion-mnist` if all four files are the published ones, else the folder's name.
+    /// `mnist` or `fashion-mnist` if all four files are the published ones, `synthetic` if drawn, else the folder's name.
     ///
     /// A folder may carry a name that it does not deserve: `files` tells by [`FileDigest::known`].
     pub name: String,
