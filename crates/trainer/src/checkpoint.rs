@@ -1,0 +1,249 @@
+//! A run's state on the disk, complete or absent: one folder a checkpoint, written beside, fsynced, renamed, checksummed.
+//!
+//! ```text
+//! checkpoints/stage-000004-step-0000001290/
+//!   state.safetensors  parameter/<name>, mask/<name> (one bit a weight), optimizer/<name>/<field>, remembered/, best/
+//!   cursor.json        where in the plan the run is, and the counters that go with it
+//!   SHA256SUMS         checksums of the two; check with `sha256sum -c`
+//! ```
+
+use crate::evaluate::Tally;
+use crate::files::{sha256, sync_folder, write_synced};
+use crate::tensor_file::TensorFile;
+use crate::Error;
+use secateur_pruner::{Mask, MaskSet, OptimizerState, Parameter, StateTensor};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Version of the layout that is written, and the only one that is read.
+const VERSION: u32 = 1;
+const STATE: &str = "state.safetensors";
+const CURSOR: &str = "cursor.json";
+const SUMS: &str = "SHA256SUMS";
+
+/// Everything that a run needs to go on as if it had never stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Where the run is.
+    pub cursor: Cursor,
+    /// The model's parameters.
+    pub parameters: Vec<Parameter>,
+    /// The masks; empty for a run that never prunes.
+    pub masks: MaskSet,
+    /// The optimizer's memory.
+    pub optimizer: OptimizerState,
+    /// Weights to rewind to, once they were remembered.
+    pub remembered: Option<Vec<Parameter>>,
+    /// Weights of the best epoch of the training stage that is going on.
+    pub best: Option<Vec<Parameter>>,
+}
+
+/// Where a run is in its plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// Version of the checkpoint's layout.
+    pub v: u32,
+    /// The stage to do next, or that is going on.
+    pub stage: usize,
+    /// Steps of that stage that are done.
+    pub stage_step: u64,
+    /// Training steps since the run's start.
+    pub step: u64,
+    /// Score over the training images of the epoch that is going on.
+    pub tally: Tally,
+    /// Score of the stage's best epoch on validation.
+    pub best: Option<Best>,
+    /// Epochs since then.
+    pub stale_epochs: u64,
+    /// Length of the log that belongs to this state, in bytes.
+    pub log_bytes: u64,
+    /// Time spent so far, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Counters of the optimizer, as (parameter, field, value).
+    pub counters: Vec<(String, String, u64)>,
+}
+
+/// A score to beat.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Right answers.
+    pub correct: u64,
+    /// Mean loss.
+    pub loss: f64,
+}
+
+impl Checkpoint {
+    /// Writes a folder into `checkpoints` and removes the oldest ones past `keep`. Returns its name.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing has changed.
+    pub fn save(&self, checkpoints: &Path, keep: usize) -> Result<String, Error> {
+        let name = format!("stage-{:06}-step-{:010}", self.cursor.stage, self.cursor.step);
+        let (path, beside) = (checkpoints.join(&name), checkpoints.join(format!(".{name}.tmp")));
+        if path.exists() {
+            // The same place in the same run: the same state.
+            return Ok(name);
+        }
+        let written = self.write(&beside).and_then(|()| {
+            fs::rename(&beside, &path).map_err(Error::io(&path, "rename"))?;
+            sync_folder(checkpoints)
+        });
+        if written.is_err() {
+            // The first error is the one to tell.
+            let _ = fs::remove_dir_all(&beside);
+        }
+        written?;
+        for old in list(checkpoints)?.iter().rev().skip(keep) {
+            let old = checkpoints.join(old);
+            fs::remove_dir_all(&old).map_err(Error::io(&old, "remove"))?;
+        }
+        Ok(name)
+    }
+
+    fn write(&self, beside: &Path) -> Result<(), Error> {
+        if beside.exists() {
+            fs::remove_dir_all(beside).map_err(Error::io(beside, "remove"))?;
+        }
+        fs::create_dir_all(beside).map_err(Error::io(beside, "create"))?;
+        let state = self.tensors().to_bytes(None);
+        let cursor = serde_json::to_string_pretty(&self.cursor).expect("a cursor is plain data") + "\n";
+        let sums = format!("{}  {STATE}\n{}  {CURSOR}\n", sha256(&state), sha256(cursor.as_bytes()));
+        write_synced(&beside.join(STATE), &state)?;
+        write_synced(&beside.join(CURSOR), cursor.as_bytes())?;
+        write_synced(&beside.join(SUMS), sums.as_bytes())?;
+        sync_folder(beside)
+    }
+
+    fn tensors(&self) -> TensorFile {
+        let mut file = TensorFile::default();
+        let groups = [("parameter", Some(&self.parameters)), ("remembered", self.remembered.as_ref()), ("best", self.best.as_ref())];
+        for (group, parameters) in groups {
+            for own in parameters.into_iter().flatten() {
+                file.add_f32(format!("{group}/{}", own.name), &own.shape, &own.values);
+            }
+        }
+        for (name, mask) in self.masks.iter() {
+            file.add_bytes(format!("mask/{name}"), mask.to_bytes());
+        }
+        for own in &self.optimizer.tensors {
+            file.add_f32(format!("optimizer/{}/{}", own.parameter, own.field), &own.shape, &own.values);
+        }
+        file
+    }
+
+    /// Reads a checkpoint's folder and checks it. `order` names the model's parameters in its order.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or does not belong to this model.
+    pub fn load(path: &Path, order: &[String]) -> Result<Self, Error> {
+        let refuse = |file: &str, why: String| Error::Run { path: path.join(file), why };
+        let read = |file: &str| fs::read(path.join(file)).map_err(Error::io(&path.join(file), "read"));
+        let (state, cursor, sums) = (read(STATE)?, read(CURSOR)?, read(SUMS)?);
+        let sums = String::from_utf8_lossy(&sums);
+        for (file, bytes) in [(STATE, &state), (CURSOR, &cursor)] {
+            let found = sha256(bytes);
+            let wanted = sums.lines().find_map(|line| line.strip_suffix(file)).map(str::trim).unwrap_or("no checksum");
+            if found != wanted {
+                return Err(refuse(file, format!("damaged: its SHA-256 is {found}, {SUMS} says {wanted}")));
+            }
+        }
+        let cursor: Cursor =
+            serde_json::from_slice(&cursor).map_err(|error| refuse(CURSOR, format!("no cursor: {error}")))?;
+        if cursor.v != VERSION {
+            return Err(refuse(CURSOR, format!("has version {}, this program reads {VERSION}", cursor.v)));
+        }
+        let file = TensorFile::from_bytes(&path.join(STATE), &state)?;
+        let parameters = group(&file, "parameter", order).ok_or_else(|| refuse(STATE, missing(&file, order)))?;
+        let mut masks = Vec::new();
+        for own in &parameters {
+            if let Some(bits) = file.bytes(&format!("mask/{}", own.name)) {
+                masks.push((own.name.clone(), Mask::from_bytes(&own.name, &own.shape, bits)?));
+            }
+        }
+        let mut optimizer = OptimizerState::default();
+        for name in file.names() {
+            let Some((parameter, field)) = name.strip_prefix("optimizer/").and_then(|rest| rest.split_once('/')) else {
+                continue;
+            };
+            let (parameter, field) = (parameter.to_owned(), field.to_owned());
+            let (shape, values) = file.f32(name).ok_or_else(|| refuse(STATE, format!("`{name}` holds no f32")))?;
+            optimizer.tensors.push(StateTensor { parameter, field, shape, values });
+        }
+        for (parameter, field, counter) in &cursor.counters {
+            optimizer.counters.insert((parameter.clone(), field.clone()), *counter);
+        }
+        let (remembered, best) = (group(&file, "remembered", order), group(&file, "best", order));
+        Ok(Self { cursor, parameters, masks: MaskSet::new(masks), optimizer, remembered, best })
+    }
+}
+
+impl Cursor {
+    /// The start of a run.
+    pub fn start() -> Self {
+        Self { v: VERSION, ..Self::default() }
+    }
+}
+
+/// The tensors `<group>/<name>` for all names; `None` when one is missing.
+fn group(file: &TensorFile, group: &str, order: &[String]) -> Option<Vec<Parameter>> {
+    let one = |name: &String| {
+        let (shape, values) = file.f32(&format!("{group}/{name}"))?;
+        Some(Parameter { name: name.clone(), shape, values })
+    };
+    order.iter().map(one).collect()
+}
+
+fn missing(file: &TensorFile, order: &[String]) -> String {
+    let lost: Vec<&str> =
+        order.iter().map(String::as_str).filter(|name| file.f32(&format!("parameter/{name}")).is_none()).collect();
+    format!("has no f32 tensor for {}", lost.join(", "))
+}
+
+/// Names of the checkpoints in a folder, oldest first; half-written and damaged ones are not listed.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list(checkpoints: &Path) -> Result<Vec<String>, Error> {
+    let entries = fs::read_dir(checkpoints).map_err(Error::io(checkpoints, "read"))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(Error::io(checkpoints, "read"))?.file_name().to_string_lossy().into_owned();
+        if name.starts_with("stage-") && !name.ends_with(DAMAGED) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+const DAMAGED: &str = ".damaged";
+
+/// The newest checkpoint that `accept` takes; what is newer is set aside as `<name>.damaged`, with a warning.
+///
+/// # Errors
+/// When the folder cannot be read or a damaged checkpoint cannot be set aside.
+pub(crate) fn newest<T>(
+    checkpoints: &Path,
+    order: &[String],
+    mut accept: impl FnMut(Checkpoint) -> Result<T, Error>,
+) -> Result<Option<(String, T)>, Error> {
+    for name in list(checkpoints)?.into_iter().rev() {
+        let path = checkpoints.join(&name);
+        match Checkpoint::load(&path, order).and_then(&mut accept) {
+            Ok(accepted) => return Ok(Some((name, accepted))),
+            Err(error) => {
+                tracing::warn!("checkpoint {name} is not used: {error}; trying the one before");
+                let aside = PathBuf::from(format!("{}{DAMAGED}", path.display()));
+                let _ = fs::remove_dir_all(&aside);
+                fs::rename(&path, &aside).map_err(Error::io(&path, "set aside"))?;
+            }
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

@@ -1,0 +1,97 @@
+//! What can go wrong in an experiment, each with its place, what was found and what was wanted.
+
+use std::path::{Path, PathBuf};
+
+/// Everything that stops an experiment.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration that cannot be read.
+    #[error("{place}: {why}")]
+    Config {
+        /// Name of the text, usually a path.
+        place: String,
+        /// What is wrong, with the line where there is one.
+        why: String,
+    },
+    /// A configuration whose words make no sense together.
+    #[error("`{key}`: {why}")]
+    Meaning {
+        /// The key, dotted.
+        key: &'static str,
+        /// Found and wanted.
+        why: String,
+    },
+    /// A device name that nothing answers to.
+    #[error("device is `{name}`, wanted one of flex, ndarray, wgpu")]
+    UnknownDevice {
+        /// As typed.
+        name: String,
+    },
+    /// A device whose backend was not compiled in.
+    #[error("device `{name}` is not compiled in; build with `cargo build --release --features {name}`")]
+    DeviceNotBuilt {
+        /// Its name, and the feature's.
+        name: String,
+    },
+    /// A dataset that cannot be loaded.
+    #[error(transparent)]
+    Data(#[from] crate::data::Error),
+    /// A request that the pruner refuses.
+    #[error(transparent)]
+    Prune(#[from] secateur_pruner::Error),
+    /// A log or report that cannot be read or written.
+    #[error(transparent)]
+    Report(#[from] secateur_report::Error),
+    /// A layer that no reference model has.
+    #[error("layer `{name}` belongs to no reference model")]
+    ForeignLayer {
+        /// Its name.
+        name: String,
+    },
+    /// Training left the numbers.
+    #[error("the loss is {loss} at step {step}: training diverged; lower the learning rate. Checkpoints of earlier steps are kept")]
+    Diverged {
+        /// Step, from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+    },
+    /// A file or folder that cannot be used.
+    #[error("{}: cannot {doing}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A run folder that exists already.
+    #[error("{} exists already; go on with `secateur resume {}`, or choose another folder with --out", path.display(), path.display())]
+    RunExists {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A run that another process works on.
+    #[error("{} is in use by another process; wait for it or stop it first", path.display())]
+    Locked {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A folder that is no run, or whose files do not fit together.
+    #[error("{}: {why}", path.display())]
+    Run {
+        /// The file or folder.
+        path: PathBuf,
+        /// Found and wanted.
+        why: String,
+    },
+}
+
+impl Error {
+    /// Wraps a system error with its place; for use with `map_err`.
+    pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), doing, source }
+    }
+}

@@ -1,0 +1,88 @@
+//! Scores: what share of answers is right, counted on the host from the logits.
+
+use crate::data::{CLASSES, PIXELS, SIDE, Split};
+use crate::models::Net;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use secateur_report::event::Score;
+
+/// A running score over images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Tally {
+    correct: u64,
+    total: u64,
+    loss: f64,
+}
+
+impl Tally {
+    /// Adds a batch: logits `[batch, 10]`, row-major, and labels. Returns the batch's mean cross-entropy in nats.
+    pub fn add(&mut self, logits: &[f32], labels: &[i64]) -> f64 {
+        let mut loss = 0.0;
+        for (logits, label) in logits.chunks_exact(CLASSES).zip(labels) {
+            let label = *label as usize;
+            // The first of equal logits is the answer, as in PyTorch.
+            let answer = (1..CLASSES).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
+            self.correct += u64::from(answer == label);
+            let top = f64::from(logits[answer]);
+            let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - top).exp()).sum();
+            loss += top + sum.ln() - f64::from(logits[label]);
+        }
+        self.total += labels.len() as u64;
+        self.loss += loss;
+        loss / labels.len() as f64
+    }
+
+    /// The score so far.
+    pub fn score(&self) -> Score {
+        let loss = if self.total == 0 { 0.0 } else { self.loss / self.total as f64 };
+        Score { correct: self.correct, total: self.total, loss }
+    }
+}
+
+/// The score of a module on a whole split, in batches; `seen` is told the images done after each batch.
+pub fn evaluate(net: &Net, split: &Split, batch: usize, device: &Device, mut seen: impl FnMut(usize)) -> Score {
+    let net = net.valid();
+    let mut tally = Tally::default();
+    let order: Vec<u32> = (0..split.len() as u32).collect();
+    for indices in order.chunks(batch) {
+        let batch = split.gather(indices);
+        let images = images(batch.pixels, device);
+        let logits = net.forward(images).into_data();
+        tally.add(&logits.iter::<f32>().collect::<Vec<_>>(), &batch.labels);
+        seen(tally.total as usize);
+    }
+    tally.score()
+}
+
+/// Pixels as a tensor `[batch, 1, 28, 28]`.
+pub(crate) fn images(pixels: Vec<f32>, device: &Device) -> Tensor<4> {
+    let count = pixels.len() / PIXELS;
+    Tensor::from_data(TensorData::new(pixels, [count, 1, SIDE, SIDE]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_by_hand() {
+        let mut tally = Tally::default();
+        let mut logits = vec![0.0f32; 3 * CLASSES];
+        logits[4] = 2.0; // image 0: class 4
+        logits[CLASSES + 1] = f32::MAX; // image 1: class 1, huge
+        let loss = tally.add(&logits[..2 * CLASSES], &[4, 1]);
+        let first = (2f64.exp() + 9.0).ln() - 2.0;
+        assert!((loss - first / 2.0).abs() < 1e-12, "{loss}");
+        tally.add(&logits[2 * CLASSES..], &[9]); // all equal: the answer is class 0
+        let score = tally.score();
+        assert_eq!((score.correct, score.total), (2, 3));
+        assert!((score.loss - (first + 10f64.ln()) / 3.0).abs() < 1e-12);
+        assert_eq!(Tally::default().score().loss, 0.0);
+    }
+
+    #[test]
+    fn a_diverged_batch_shows_in_the_loss() {
+        assert!(!Tally::default().add(&[f32::NAN; CLASSES], &[0]).is_finite());
+        assert!(!Tally::default().add(&[f32::INFINITY; CLASSES], &[0]).is_finite());
+    }
+}

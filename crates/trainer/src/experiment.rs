@@ -1,0 +1,269 @@
+//! What a configuration means: the words checked against each other, the plan computed, nothing run yet.
+
+use crate::config::{ExperimentConfig, Length, Retrain, Source};
+use crate::optimizer::rate_fault;
+use crate::plan::{Plan, keeps_best};
+use crate::{Error, data};
+use secateur_report::event;
+use secateur_sparse::Network;
+use sha2::{Digest, Sha256};
+
+/// Training images that every dataset in MNIST's format has.
+const IDX_TRAIN: usize = 60_000;
+/// Test images that every dataset in MNIST's format has.
+const IDX_TEST: usize = 10_000;
+/// Largest batch that is accepted; beyond it memory, not sense, is the limit.
+const LARGEST_BATCH: usize = 65_536;
+
+/// A configuration that makes sense, with its plan.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    config: ExperimentConfig,
+    plan: Plan,
+    network: Network,
+    prunable: Vec<String>,
+}
+
+impl Experiment {
+    /// Checks a configuration and computes its plan.
+    ///
+    /// # Errors
+    /// The first thing that makes no sense, with its key, the found and the wanted.
+    pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
+        check(&config)?;
+        let network = config.model.network();
+        let names = parameter_names(&network);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let prunable = match &config.prune {
+            Some(prune) => prune.selection().choose(&names)?.into_iter().map(str::to_owned).collect(),
+            None => vec![],
+        };
+        let plan = Plan::new(&config, images(&config).train as usize)?;
+        Ok(Self { config, plan, network, prunable })
+    }
+
+    /// The configuration, as typed.
+    pub fn config(&self) -> &ExperimentConfig {
+        &self.config
+    }
+
+    /// What a run will do.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The model's layers, all weights zero.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Names of the parameters that may be pruned, in the model's order; empty when nothing is pruned.
+    pub fn prunable(&self) -> Vec<&str> {
+        self.prunable.iter().map(String::as_str).collect()
+    }
+
+    /// Whether any weight is ever pruned.
+    pub fn prunes(&self) -> bool {
+        self.config.prune.as_ref().is_some_and(|prune| prune.enabled)
+    }
+
+    /// Whether a training stage ends with its best epoch rather than its last.
+    pub fn keeps_best(&self) -> bool {
+        keeps_best(&self.config)
+    }
+
+    /// Sizes of the splits.
+    pub fn images(&self) -> event::Images {
+        images(&self.config)
+    }
+
+    /// Loads or makes the data that the configuration names.
+    ///
+    /// # Errors
+    /// When the files are missing, damaged, or not of MNIST's format.
+    pub fn load_data(&self) -> Result<data::Dataset, Error> {
+        let data = &self.config.data;
+        Ok(match data.source {
+            Source::Idx => data::load(&data.dir, data.validation, self.config.seed)?,
+            Source::Synthetic => {
+                let sizes = data::Synthetic {
+                    train: data.synthetic_train,
+                    validation: data.validation,
+                    test: data.synthetic_test,
+                };
+                data::synthetic(&sizes, self.config.seed)
+            }
+        })
+    }
+
+    /// Name of the run folder: `<name>-<hash8>-s<seed>`. The hash covers everything that the result depends on; of the
+    /// data folder only its own name, not where it lies.
+    pub fn run_name(&self) -> String {
+        let mut facts = self.config.clone();
+        facts.data.dir = facts.data.dir.file_name().unwrap_or_default().into();
+        facts.seed = 0;
+        let digest = Sha256::digest(facts.to_toml());
+        let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{hash}-s{}", self.config.name, self.config.seed)
+    }
+
+    /// The first event of the run's log.
+    pub fn started(&self, dataset: &str) -> event::RunStarted {
+        let cost = self.network.cost();
+        let method = self.config.prune.as_ref().filter(|prune| prune.enabled).map(|prune| event::Method {
+            criterion: prune.criterion.to_string(),
+            scope: prune.scope.to_string(),
+            schedule: prune.schedule.to_string(),
+            retrain: match self.config.retrain.kind {
+                Retrain::FineTune => "fine-tune".into(),
+                Retrain::RewindWeights => "rewind-weights".into(),
+                Retrain::RewindLr => "rewind-lr".into(),
+            },
+        });
+        let layers = self.network.layer_costs().into_iter().map(|layer| event::LayerFacts {
+            name: layer.name,
+            parameters: layer.cost.parameters as u64,
+            macs: layer.cost.macs as u64,
+        });
+        event::RunStarted {
+            name: self.config.name.clone(),
+            seed: self.config.seed,
+            model: self.config.model.to_string(),
+            dataset: dataset.to_owned(),
+            images: self.images(),
+            batch_size: self.config.train.batch_size as u64,
+            optimizer: self.config.train.optimizer.to_string(),
+            method,
+            planned_steps: self.plan.steps(),
+            planned_prunes: self.plan.prunes() as u64,
+            parameters: cost.parameters as u64,
+            prunable: self.prunable_elements() as u64,
+            macs: cost.macs as u64,
+            layers: layers.collect(),
+            device: self.config.device.clone(),
+        }
+    }
+
+    /// Elements of the prunable parameters.
+    pub fn prunable_elements(&self) -> usize {
+        let sizes = parameter_sizes(&self.network);
+        sizes.iter().filter(|(name, _)| self.prunable.contains(name)).map(|(_, size)| size).sum()
+    }
+}
+
+fn images(config: &ExperimentConfig) -> event::Images {
+    let data = &config.data;
+    let (train, test) = match data.source {
+        Source::Idx => (IDX_TRAIN - data.validation, IDX_TEST),
+        Source::Synthetic => (data.synthetic_train, data.synthetic_test),
+    };
+    event::Images { train: train as u64, validation: data.validation as u64, test: test as u64 }
+}
+
+/// Paths of all parameters, in the model's order.
+fn parameter_names(network: &Network) -> Vec<String> {
+    parameter_sizes(network).into_iter().map(|(name, _)| name).collect()
+}
+
+fn parameter_sizes(network: &Network) -> Vec<(String, usize)> {
+    use secateur_sparse::Layer;
+    let mut sizes = Vec::new();
+    for layer in network.layers() {
+        let (name, weight, bias) = match layer {
+            Layer::Conv2d(conv) => (&conv.name, conv.weight.len(), conv.bias.len()),
+            Layer::Linear(linear) => (&linear.name, linear.weight.len(), linear.bias.len()),
+            Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => continue,
+        };
+        sizes.push((format!("{name}.weight"), weight));
+        sizes.push((format!("{name}.bias"), bias));
+    }
+    sizes
+}
+
+/// The first thing that makes no sense.
+fn check(config: &ExperimentConfig) -> Result<(), Error> {
+    let refuse = |key: &'static str, why: String| Err(Error::Meaning { key, why });
+    let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if config.name.is_empty() || config.name.starts_with('.') || !config.name.chars().all(fine) {
+        return refuse("name", format!("found {:?}, wanted letters, digits, `-`, `_` and `.`, no dot first", config.name));
+    }
+    if config.seed > i64::MAX as u64 {
+        return refuse("seed", format!("found {}, wanted at most {}: TOML has no larger numbers", config.seed, i64::MAX));
+    }
+    if !crate::device::NAMES.contains(&config.device.as_str()) {
+        return Err(Error::UnknownDevice { name: config.device.clone() });
+    }
+    for (key, fault) in [
+        ("model", config.model.fault()),
+        ("train.optimizer", config.train.optimizer.fault()),
+        ("train.lr_schedule", config.train.lr_schedule.fault()),
+        ("retrain.lr", config.retrain.lr.and_then(|lr| rate_fault("lr", lr))),
+    ] {
+        if let Some(why) = fault {
+            return refuse(key, why);
+        }
+    }
+    let data = &config.data;
+    match data.source {
+        Source::Idx if data.validation >= IDX_TRAIN => {
+            return refuse("data.validation", format!("found {}, wanted fewer than {IDX_TRAIN}", data.validation));
+        }
+        Source::Synthetic if data.synthetic_train == 0 || data.synthetic_test == 0 => {
+            return refuse("data", "a synthetic split is empty, wanted at least 1 image to train and 1 to test on".into());
+        }
+        Source::Synthetic if data.synthetic_train.max(data.synthetic_test).max(data.validation) > 10_000_000 => {
+            return refuse("data", "a synthetic split is larger than 10,000,000 images".into());
+        }
+        _ => {}
+    }
+    if !(1..=LARGEST_BATCH).contains(&config.train.batch_size) {
+        let why = format!("found {}, wanted from 1 to {LARGEST_BATCH}", config.train.batch_size);
+        return refuse("train.batch_size", why);
+    }
+    if let Some(stop) = &config.train.early_stop {
+        if stop.patience == 0 {
+            return refuse("train.early_stop.patience", "found 0, wanted at least 1".into());
+        }
+        if data.validation == 0 {
+            return refuse("train.early_stop", "needs a validation split, but data.validation is 0".into());
+        }
+    }
+    if config.test.every_cycles == 0 {
+        return refuse("test.every_cycles", "found 0, wanted at least 1".into());
+    }
+    if config.checkpoint.every_steps == 0 {
+        return refuse("checkpoint.every_steps", "found 0, wanted at least 1".into());
+    }
+    if config.checkpoint.keep < 2 {
+        let why = format!("found {}, wanted at least 2, so that a damaged one has a predecessor", config.checkpoint.keep);
+        return refuse("checkpoint.keep", why);
+    }
+    check_retraining(config)
+}
+
+fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
+    let refuse = |key: &'static str, why: String| Err(Error::Meaning { key, why });
+    let retrain = &config.retrain;
+    if config.prune.is_none() && *retrain != Default::default() {
+        return refuse("retrain", "there is no [prune] section that it could follow".into());
+    }
+    let Some(to) = retrain.rewind_to else {
+        return match retrain.kind {
+            Retrain::RewindLr => refuse("retrain.rewind_to", "rewind-lr needs to know where to, such as { epochs = 1 }".into()),
+            Retrain::FineTune | Retrain::RewindWeights => Ok(()),
+        };
+    };
+    if retrain.kind == Retrain::FineTune {
+        return refuse("retrain.rewind_to", "fine-tune does not rewind; set retrain.kind to rewind-weights or rewind-lr".into());
+    }
+    let epoch = images(config).train.div_ceil(config.train.batch_size as u64);
+    let (to, dense): (Length, Length) = (to, config.train.length);
+    if to.steps(epoch) > dense.steps(epoch) {
+        return refuse("retrain.rewind_to", format!("found {to}, wanted a point within the dense training of {dense}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "experiment_tests.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+//! Configurations that make no sense are refused by name; names of runs follow what defines them.
+
+use super::*;
+
+const TEXT: &str = r#"
+    name = "small"
+    model = { kind = "lenet", width = 1 }
+    train = { length = { epochs = 2 } }
+    [prune]
+    schedule = { kind = "one-shot", sparsity = 0.9 }
+    every = { steps = 10 }
+"#;
+
+fn experiment(changes: &[&str]) -> Result<Experiment, Error> {
+    let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+    Experiment::new(ExperimentConfig::parse("small", TEXT, &changes)?)
+}
+
+#[test]
+fn faults_are_named_with_found_and_wanted() {
+    for (change, wanted) in [
+        ("name=\"a/b\"", "`name`: found \"a/b\""),
+        ("name=\".hidden\"", "no dot first"),
+        ("device=tpu", "device is `tpu`, wanted one of flex"),
+        ("model.width=0", "`model`: width is 0"),
+        ("train.batch_size=0", "`train.batch_size`: found 0"),
+        ("train.optimizer={kind=\"adam\", lr=0.0}", "`train.optimizer`: lr is 0"),
+        ("data.validation=60000", "`data.validation`: found 60000, wanted fewer than 60000"),
+        ("prune.include=[\"fc9.*\"]", "pattern `fc9.*` matches no parameter"),
+        ("prune.schedule={kind=\"list\", sparsities=[0.9, 0.5]}", "goes down"),
+        ("prune.schedule={kind=\"cubic\", final=0.9, prunes=0}", "no prune"),
+        ("retrain.kind=rewind-lr", "`retrain.rewind_to`"),
+        ("retrain.rewind_to={steps=1}", "fine-tune does not rewind"),
+        ("retrain={kind=\"rewind-weights\", rewind_to={epochs=3}}", "found 3 epochs, wanted a point within"),
+        ("retrain.lr=-1.0", "`retrain.lr`: lr is -1"),
+        ("train.early_stop={patience=0}", "`train.early_stop.patience`"),
+        ("checkpoint.keep=1", "`checkpoint.keep`: found 1, wanted at least 2"),
+        ("checkpoint.every_steps=0", "`checkpoint.every_steps`"),
+        ("test.every_cycles=0", "`test.every_cycles`"),
+        ("train.length={steps=9000000000000000000}", "wanted at most"),
+        ("train.lr_schedule={kind=\"step\", every={steps=0}, factor=0.1}", "every is 0"),
+    ] {
+        let found = experiment(&[change]).expect_err(change).to_string();
+        assert!(found.contains(wanted), "{change}: {found}");
+    }
+}
+
+#[test]
+fn a_run_is_named_by_what_its_result_depends_on() {
+    let name = |changes: &[&str]| experiment(changes).expect("valid").run_name();
+    let plain = name(&[]);
+    assert!(plain.starts_with("small-") && plain.ends_with("-s1") && plain.len() == "small-01234567-s1".len(), "{plain}");
+    assert_eq!(name(&["data.dir=/elsewhere/mnist"]), plain, "only the folder's own name counts");
+    for change in ["model.width=2", "data.dir=datasets/fashion-mnist", "device=wgpu"] {
+        assert_ne!(name(&[change]), plain, "{change}");
+    }
+    assert_eq!(name(&["seed=2"]).strip_suffix("-s2"), plain.strip_suffix("-s1"));
+}
+
+#[test]
+fn the_first_event_counts_the_model() {
+    let started = experiment(&[]).expect("valid").started("mnist");
+    assert_eq!((started.parameters, started.prunable), (60_074, 59_838), "236 biases are not pruned");
+    assert_eq!(started.images, event::Images { train: 55_000, validation: 5_000, test: 10_000 });
+    assert_eq!(started.planned_steps, 2 * 430 + 10);
+    assert_eq!(started.layers.len(), 5);
+    let all = experiment(&["prune.include=[\"*\"]"]).expect("valid").started("mnist");
+    assert_eq!(all.prunable, all.parameters);
+}

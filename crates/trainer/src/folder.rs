@@ -1,0 +1,162 @@
+//! A run's folder: what lies where, and that only one process works in it.
+//!
+//! ```text
+//! runs/quickstart-1a2b3c4d-s1/
+//!   config.toml        the config, as typed
+//!   experiment.toml    the config with every default and override spelled out: what `resume` obeys
+//!   manifest.json      versions, commit, device, dataset checksums
+//!   log.jsonl          the run's events
+//!   checkpoints/       the newest states
+//!   model.safetensors  the final model, masks folded in
+//! ```
+
+use crate::config::ExperimentConfig;
+use crate::files::{sync_folder, write_synced};
+use crate::{Error, Experiment};
+use serde::Serialize;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// A run's folder, locked for as long as this lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What a run was made with, for people and for later versions.
+#[derive(Clone, Debug, Serialize)]
+pub struct Manifest {
+    /// Version of this file's layout.
+    pub v: u32,
+    /// Version of Secateur.
+    pub secateur: String,
+    /// Commit that the program was built from, when it was known.
+    pub commit: Option<String>,
+    /// Version of burn.
+    pub burn: String,
+    /// Processor architecture and operating system.
+    pub platform: String,
+    /// Hardware threads.
+    pub threads: usize,
+    /// The device that computes.
+    pub device: String,
+    /// Name of the dataset.
+    pub dataset: String,
+    /// SHA-256 of each raw data file; empty for synthetic data.
+    pub files: Vec<ManifestFile>,
+    /// The command that started the run.
+    pub command: Vec<String>,
+}
+
+/// A data file in a [`Manifest`].
+#[derive(Clone, Debug, Serialize)]
+pub struct ManifestFile {
+    /// Its name.
+    pub file: String,
+    /// SHA-256 of its raw bytes.
+    pub sha256: String,
+    /// Whether these are the bytes of a published dataset.
+    pub published: bool,
+}
+
+impl RunFolder {
+    /// Makes the folder `out/<run name>` with the config as typed and as meant, and the manifest. The folder appears
+    /// whole or not at all.
+    ///
+    /// # Errors
+    /// When it exists already, or cannot be written.
+    pub fn create(out: &Path, experiment: &Experiment, typed: &str, manifest: &Manifest) -> Result<Self, Error> {
+        let path = out.join(experiment.run_name());
+        if path.exists() {
+            return Err(Error::RunExists { path });
+        }
+        fs::create_dir_all(out).map_err(Error::io(out, "create"))?;
+        let beside = out.join(format!(".{}-{}", experiment.run_name(), std::process::id()));
+        let filled = Self::fill(&beside, experiment, typed, manifest).and_then(|()| match fs::rename(&beside, &path) {
+            Ok(()) => sync_folder(out),
+            Err(_) if path.exists() => Err(Error::RunExists { path: path.clone() }),
+            Err(source) => Err(Error::Io { path: path.clone(), doing: "create", source }),
+        });
+        if filled.is_err() {
+            // The first error is the one to tell.
+            let _ = fs::remove_dir_all(&beside);
+        }
+        filled?;
+        Self::open(&path)
+    }
+
+    fn fill(beside: &Path, experiment: &Experiment, typed: &str, manifest: &Manifest) -> Result<(), Error> {
+        fs::create_dir_all(beside.join(CHECKPOINTS)).map_err(Error::io(beside, "create"))?;
+        let manifest = serde_json::to_string_pretty(manifest).expect("a manifest is plain data") + "\n";
+        write_synced(&beside.join("config.toml"), typed.as_bytes())?;
+        write_synced(&beside.join(EXPERIMENT), experiment.config().to_toml().as_bytes())?;
+        write_synced(&beside.join("manifest.json"), manifest.as_bytes())?;
+        sync_folder(beside)
+    }
+
+    /// Opens an existing run's folder.
+    ///
+    /// # Errors
+    /// When it is no run, or another process works in it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let experiment = path.join(EXPERIMENT);
+        if !experiment.is_file() {
+            let why = format!("no run here: found no {EXPERIMENT}, wanted a folder that `secateur run` made");
+            return Err(Error::Run { path: path.to_owned(), why });
+        }
+        let lock_path = path.join("run.lock");
+        let lock = File::create(&lock_path).map_err(Error::io(&lock_path, "create"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(Error::Io { path: lock_path, doing: "lock", source }),
+        }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log.jsonl")
+    }
+
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        checkpoints(&self.path)
+    }
+
+    pub(crate) fn model(&self) -> PathBuf {
+        model(&self.path)
+    }
+}
+
+const CHECKPOINTS: &str = "checkpoints";
+const EXPERIMENT: &str = "experiment.toml";
+
+/// Where a run keeps its checkpoints.
+pub(crate) fn checkpoints(run: &Path) -> PathBuf {
+    run.join(CHECKPOINTS)
+}
+
+/// Where a run leaves its final model.
+pub(crate) fn model(run: &Path) -> PathBuf {
+    run.join("model.safetensors")
+}
+
+/// Reads the experiment of a run's folder, as `resume` obeys it.
+///
+/// # Errors
+/// When the folder is no run, or its experiment makes no sense any more.
+pub fn read_experiment(run: &Path) -> Result<Experiment, Error> {
+    let path = run.join(EXPERIMENT);
+    let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => {
+            let why = format!("no run here: found no {EXPERIMENT}, wanted a folder that `secateur run` made");
+            Error::Run { path: run.to_owned(), why }
+        }
+        _ => Error::Io { path: path.clone(), doing: "read", source },
+    })?;
+    Experiment::new(ExperimentConfig::parse(&path.display().to_string(), &text, &[])?)
+}

@@ -1,0 +1,274 @@
+//! What a run will do, computed before anything runs: a flat list of stages, which the loop then walks.
+//!
+//! ```text
+//! cycle 0: train, test (dense)
+//! cycle i: prune, test (just pruned), [rewind], train, test (retrained)
+//! ```
+
+use crate::config::{ExperimentConfig, Keep, Length, Retrain};
+use crate::learning_rate::Restart;
+use secateur_pruner::{Error, Sparsity};
+use secateur_report::event;
+
+/// The stages of a run, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The stages; a run's cursor is a place in this list.
+    pub stages: Vec<Planned>,
+    /// Training steps in an epoch, the last, smaller batch included.
+    pub epoch_steps: u64,
+}
+
+/// A stage and the cycle that it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// 0 for the dense training, then one more for each prune.
+    pub cycle: u64,
+    /// What is done.
+    pub stage: Stage,
+}
+
+/// One thing that a run does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// Train for a number of steps, at most.
+    Train(Training),
+    /// Prune to this sparsity of the prunable parameters.
+    Prune(Sparsity),
+    /// Measure on the test split.
+    Test(event::Stage),
+    /// Remember the weights, to rewind to.
+    Remember,
+    /// Set the kept weights back to the remembered ones, and start the optimizer afresh.
+    Rewind,
+}
+
+/// A stretch of training, and the piece of the learning-rate schedule that it walks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// Steps, at most: early stopping may end it before.
+    pub steps: u64,
+    /// Base learning rate.
+    pub lr: f64,
+    /// Position of the first step in the schedule.
+    pub schedule_from: u64,
+    /// Length of the schedule in steps.
+    pub schedule_total: u64,
+}
+
+/// More stages than a run can walk are a typing error.
+const MOST_STEPS: u64 = 1 << 40;
+
+impl Plan {
+    /// Computes the plan. `train_images` is the size of the training split.
+    ///
+    /// # Errors
+    /// When the schedule of sparsities cannot be computed.
+    pub fn new(config: &ExperimentConfig, train_images: usize) -> Result<Self, Error> {
+        let epoch_steps = (train_images.div_ceil(config.train.batch_size.max(1))).max(1) as u64;
+        let builder = Builder { config, epoch_steps, stages: vec![], walked: 0, run_steps: run_steps(config, epoch_steps)? };
+        Ok(Self { stages: builder.build()?, epoch_steps })
+    }
+
+    /// Training steps of all stages together.
+    pub fn steps(&self) -> u64 {
+        self.trainings().map(|training| training.steps).sum()
+    }
+
+    /// Number of prunes.
+    pub fn prunes(&self) -> usize {
+        self.stages.iter().filter(|planned| matches!(planned.stage, Stage::Prune(_))).count()
+    }
+
+    fn trainings(&self) -> impl Iterator<Item = &Training> {
+        self.stages.iter().filter_map(|planned| match &planned.stage {
+            Stage::Train(training) => Some(training),
+            _ => None,
+        })
+    }
+}
+
+/// Training steps of each cycle, the dense one first, and their sum.
+fn run_steps(config: &ExperimentConfig, epoch: u64) -> Result<u64, Error> {
+    let mut total = config.train.length.steps(epoch);
+    if let Some(prune) = &config.prune {
+        let cycles = prune.schedule.targets()?.len() as u64;
+        let last = config.retrain.last.unwrap_or(prune.every).steps(epoch);
+        total = total.saturating_add(prune.every.steps(epoch).saturating_mul(cycles - 1)).saturating_add(last);
+    }
+    if total > MOST_STEPS {
+        return Err(Error::Schedule(format!("the run has {total} steps, wanted at most {MOST_STEPS}")));
+    }
+    Ok(total)
+}
+
+struct Builder<'a> {
+    config: &'a ExperimentConfig,
+    epoch_steps: u64,
+    stages: Vec<Planned>,
+    /// Training steps planned so far.
+    walked: u64,
+    run_steps: u64,
+}
+
+impl Builder<'_> {
+    fn build(mut self) -> Result<Vec<Planned>, Error> {
+        self.dense();
+        if let Some(prune) = &self.config.prune {
+            let targets = prune.schedule.targets()?;
+            let cycles = targets.len() as u64;
+            for (cycle, target) in (1..).zip(targets) {
+                let every = match self.config.retrain.last {
+                    Some(last) if cycle == cycles => last,
+                    _ => prune.every,
+                };
+                let test = cycle % self.config.test.every_cycles.max(1) == 0 || cycle == cycles;
+                if prune.enabled {
+                    self.push(cycle, Stage::Prune(target));
+                    if test {
+                        self.push(cycle, Stage::Test(event::Stage::JustPruned));
+                    }
+                    if self.config.retrain.kind == Retrain::RewindWeights {
+                        self.push(cycle, Stage::Rewind);
+                    }
+                }
+                self.retrain(cycle, every.steps(self.epoch_steps));
+                if test {
+                    self.push(cycle, Stage::Test(event::Stage::Retrained));
+                }
+            }
+        }
+        Ok(self.stages)
+    }
+
+    /// The dense training, split where its weights are remembered.
+    fn dense(&mut self) {
+        let steps = self.config.train.length.steps(self.epoch_steps);
+        let lr = self.config.train.optimizer.lr();
+        let whole = if self.config.train.lr_schedule.restart() == Restart::Never { self.run_steps } else { steps };
+        let mut piece = |builder: &mut Self, from: u64, to: u64| {
+            if from < to {
+                let training = Training { steps: to - from, lr, schedule_from: from, schedule_total: whole };
+                builder.push(0, Stage::Train(training));
+            }
+        };
+        if self.config.retrain.kind == Retrain::RewindWeights {
+            let at = self.rewind_to();
+            piece(self, 0, at);
+            self.push(0, Stage::Remember);
+            piece(self, at, steps);
+        } else {
+            piece(self, 0, steps);
+        }
+        self.walked = steps;
+        self.push(0, Stage::Test(event::Stage::Dense));
+    }
+
+    fn retrain(&mut self, cycle: u64, steps: u64) {
+        let lr = self.config.retrain.lr.unwrap_or(self.config.train.optimizer.lr());
+        let (schedule_from, schedule_total) = match self.config.retrain.kind {
+            Retrain::RewindWeights | Retrain::RewindLr => {
+                // The learning rate of the point that is rewound to; past the dense schedule's end it stays there.
+                (self.rewind_to(), self.config.train.length.steps(self.epoch_steps))
+            }
+            Retrain::FineTune => match self.config.train.lr_schedule.restart() {
+                Restart::Cycle => (0, steps),
+                Restart::Never => (self.walked, self.run_steps),
+            },
+        };
+        if steps > 0 {
+            self.push(cycle, Stage::Train(Training { steps, lr, schedule_from, schedule_total }));
+        }
+        self.walked += steps;
+    }
+
+    fn rewind_to(&self) -> u64 {
+        self.config.retrain.rewind_to.unwrap_or(Length::Steps(0)).steps(self.epoch_steps)
+    }
+
+    fn push(&mut self, cycle: u64, stage: Stage) {
+        self.stages.push(Planned { cycle, stage });
+    }
+}
+
+/// Whether a training stage ends with its best epoch rather than its last.
+pub(crate) fn keeps_best(config: &ExperimentConfig) -> bool {
+    config.train.keep == Keep::Best && config.data.validation > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(changes: &[&str]) -> Plan {
+        let text = r#"
+            name = "p"
+            model = { kind = "lenet", width = 1 }
+            train = { length = { epochs = 2 }, batch_size = 10, optimizer = { kind = "adam", lr = 1.0 } }
+            [prune]
+            schedule = { kind = "list", sparsities = [0.5, 0.9] }
+            every = { steps = 3 }
+        "#;
+        let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+        let config = ExperimentConfig::parse("p", text, &changes).expect("valid");
+        Plan::new(&config, 95).expect("a plan")
+    }
+
+    /// Each stage as a word: `0:train 20@0/20`.
+    fn words(plan: &Plan) -> Vec<String> {
+        let word = |planned: &Planned| {
+            let what = match &planned.stage {
+                Stage::Train(t) => format!("train {}@{}/{}", t.steps, t.schedule_from, t.schedule_total),
+                Stage::Prune(target) => format!("prune {}", target.get()),
+                Stage::Test(event::Stage::Dense) => "dense".into(),
+                Stage::Test(event::Stage::JustPruned) => "pruned".into(),
+                Stage::Test(event::Stage::Retrained) => "retrained".into(),
+                Stage::Remember => "remember".into(),
+                Stage::Rewind => "rewind".into(),
+            };
+            format!("{}:{what}", planned.cycle)
+        };
+        plan.stages.iter().map(word).collect()
+    }
+
+    #[test]
+    fn epochs_and_steps_mix() {
+        let plan = plan(&["retrain.final={epochs=1}"]);
+        assert_eq!(plan.epoch_steps, 10, "95 images in batches of 10 make 9 full ones and a half");
+        let expected = [
+            "0:train 20@0/20", "0:dense", "1:prune 0.5", "1:pruned", "1:train 3@0/3", "1:retrained", "2:prune 0.9",
+            "2:pruned", "2:train 10@0/10", "2:retrained",
+        ];
+        assert_eq!(words(&plan), expected);
+        assert_eq!((plan.steps(), plan.prunes()), (33, 2));
+    }
+
+    #[test]
+    fn one_schedule_may_span_the_run() {
+        let plan = plan(&["train.lr_schedule={kind=\"cosine\", restart=\"never\"}", "test.every_cycles=2"]);
+        let expected =
+            ["0:train 20@0/26", "0:dense", "1:prune 0.5", "1:train 3@20/26", "2:prune 0.9", "2:pruned", "2:train 3@23/26", "2:retrained"];
+        assert_eq!(words(&plan), expected);
+    }
+
+    #[test]
+    fn the_dense_control_trains_the_same_and_prunes_nothing() {
+        let control = plan(&["prune.enabled=false"]);
+        assert_eq!(words(&control), ["0:train 20@0/20", "0:dense", "1:train 3@0/3", "1:retrained", "2:train 3@0/3", "2:retrained"]);
+        assert_eq!(control.steps(), plan(&[]).steps());
+    }
+
+    #[test]
+    fn lottery_tickets_remember_and_rewind() {
+        let tickets = plan(&["retrain.kind=rewind-weights", "retrain.rewind_to={steps=5}", "prune.every={steps=15}"]);
+        let expected = [
+            "0:train 5@0/20", "0:remember", "0:train 15@5/20", "0:dense", "1:prune 0.5", "1:pruned", "1:rewind",
+            "1:train 15@5/20", "1:retrained", "2:prune 0.9", "2:pruned", "2:rewind", "2:train 15@5/20", "2:retrained",
+        ];
+        assert_eq!(words(&tickets), expected);
+        let rates = plan(&["retrain.kind=rewind-lr", "retrain.rewind_to={epochs=1}"]);
+        assert_eq!(words(&rates)[4], "1:train 3@10/20");
+        let from_the_start = plan(&["retrain.kind=rewind-weights"]);
+        assert_eq!(words(&from_the_start)[..2], ["0:remember", "0:train 20@0/20"]);
+    }
+}
