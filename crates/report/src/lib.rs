@@ -1,3 +1,26 @@
 //! The record of a run and its pictures: append-only event log, curves, SVG and PNG, HTML page, CSV.
+//!
+//! ```text
+//! RunLog -> log.jsonl -> read_log -> RunRecord -> curve_table            (a terminal)
+//!                                              -> write_report           (index.html, *.svg, *.png, curve.csv)
+//! ```
+//!
+//! Nothing here computes an accuracy: what the log does not say is not shown.
 
+mod error;
 pub mod event;
+mod log;
+mod read;
+mod record;
+
+pub use error::Error;
+pub use event::{Event, Timing};
+pub use log::RunLog;
+pub use read::read_log;
+pub use record::{Control, Point, RunRecord, State, Summary};
+
+#[cfg(test)]
+extern crate self as secateur_report;
+#[cfg(test)]
+#[path = "../tests/fixture/mod.rs"]
+mod fixture;
