@@ -10,14 +10,18 @@
 mod error;
 pub mod event;
 mod log;
+mod number;
 mod read;
 mod record;
+mod rows;
+mod table;
 
 pub use error::Error;
 pub use event::{Event, Timing};
 pub use log::RunLog;
 pub use read::read_log;
 pub use record::{Control, Point, RunRecord, State, Summary};
+pub use table::curve_table;
 
 #[cfg(test)]
 extern crate self as secateur_report;
