@@ -7,20 +7,29 @@
 //!
 //! Nothing here computes an accuracy: what the log does not say is not shown.
 
+mod chart;
+mod clip;
+mod curve;
+mod draw;
 mod error;
 pub mod event;
 mod log;
 mod number;
 mod read;
 mod record;
+mod render;
 mod rows;
 mod table;
 
+pub use chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, Tick};
+pub use curve::{Curve, CurvePoint, Measure, curve_chart, learning_chart};
+pub use draw::Layout;
 pub use error::Error;
 pub use event::{Event, Timing};
 pub use log::RunLog;
 pub use read::read_log;
 pub use record::{Control, Point, RunRecord, State, Summary};
+pub use render::{png, svg};
 pub use table::curve_table;
 
 #[cfg(test)]
