@@ -9,19 +9,24 @@
 
 mod chart;
 mod clip;
+mod csv;
 mod curve;
 mod draw;
 mod error;
 pub mod event;
+mod files;
 mod log;
 mod number;
+mod page;
 mod read;
 mod record;
 mod render;
+mod report;
 mod rows;
 mod table;
 
 pub use chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, Tick};
+pub use csv::curve_csv;
 pub use curve::{Curve, CurvePoint, Measure, curve_chart, learning_chart};
 pub use draw::Layout;
 pub use error::Error;
@@ -30,6 +35,7 @@ pub use log::RunLog;
 pub use read::read_log;
 pub use record::{Control, Point, RunRecord, State, Summary};
 pub use render::{png, svg};
+pub use report::{ReportInput, write_report};
 pub use table::curve_table;
 
 #[cfg(test)]
