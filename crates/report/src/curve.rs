@@ -180,10 +180,16 @@ fn baselines(curves: &[Curve]) -> Vec<(String, f64)> {
 /// Accuracy while training, on validation where the run holds a split out. `None` before the first epoch's end.
 pub fn learning_chart(subject: &str, record: &RunRecord) -> Option<Chart> {
     let right = record.step() as f64;
-    let series = |label: &str, ink, line, faint: bool, points: Vec<(f64, f64)>| {
-        let marker = if points.len() <= 60 && !faint { Marker::Disc } else { Marker::None };
-        Series { label: label.to_owned(), ink, line, marker, faint, points }
+    let series = |label: &str, ink, line, marker, points: Vec<(f64, f64)>| Series {
+        label: label.to_owned(),
+        ink,
+        line,
+        marker,
+        faint: false,
+        points,
     };
+    // More than these would touch each other.
+    let marker = if record.epochs.len() <= 60 { Marker::Disc } else { Marker::None };
     let place = |step: u64, accuracy: f64| (step as f64, 100.0 * accuracy);
     let validation: Vec<_> =
         record.epochs.iter().filter_map(|e| Some(place(e.step, e.validation?.accuracy()))).collect();
@@ -191,13 +197,12 @@ pub fn learning_chart(subject: &str, record: &RunRecord) -> Option<Chart> {
     let best = train.iter().chain(&validation).map(|&(_, accuracy)| accuracy).reduce(f64::max)?;
     let mut lines = Vec::new();
     if !validation.is_empty() {
-        lines.push(series("validation, after each epoch", Ink::Colour(0), Line::Solid, false, validation));
+        lines.push(series("validation, after each epoch", Ink::Colour(0), Line::Solid, marker, validation));
     }
-    lines.push(series("training, running over the epoch", Ink::Muted, Line::Dashed, true, train));
+    lines.push(series("training, running over the epoch", Ink::Muted, Line::Dashed, Marker::None, train));
     if !record.prunes.is_empty() {
-        lines.push(series("vertical lines: prunes", Ink::Muted, Line::None, false, Vec::new()));
+        lines.push(series("vertical lines: prunes", Ink::Muted, Line::None, Marker::None, Vec::new()));
     }
-    lines.iter_mut().filter(|line| line.points.is_empty()).for_each(|line| line.marker = Marker::None);
     Some(Chart {
         title: "Accuracy while training".to_owned(),
         subtitle: subject.to_owned(),

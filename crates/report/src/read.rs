@@ -31,17 +31,9 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
                 |found: String, wanted: String| Error::Line { path: path.into(), line: index + 1, found, wanted };
             let entry = parse_line(path, index + 1, text)?;
             check(&entry.event).map_err(|(found, wanted)| fault(found, wanted))?;
-            if let Some(timing) = entry.timing
-                && let Some(record) = &mut record
-            {
-                record.elapsed_ms = timing.elapsed_ms;
-            }
             let name = entry.event.name();
             match (&mut record, entry.event) {
-                (None, Event::RunStarted(started)) => {
-                    record = Some(RunRecord::new(started));
-                    record.iter_mut().for_each(|r| r.elapsed_ms = entry.timing.map_or(0, |t| t.elapsed_ms));
-                }
+                (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started)),
                 (None, _) => return Err(fault(format!("`{name}`"), "`run_started` in the first line".into())),
                 (Some(_), Event::RunStarted(_)) => return Err(fault(format!("a second `{name}`"), "it once".into())),
                 (Some(record), _) if record.ended.is_some() => {
@@ -52,6 +44,9 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
                 (Some(record), Event::Pruned(pruned)) => record.prunes.push(pruned),
                 (Some(record), Event::Tested(tested)) => record.tests.push(tested),
                 (Some(record), Event::RunEnded(ended)) => record.ended = Some(ended),
+            }
+            if let (Some(record), Some(timing)) = (&mut record, entry.timing) {
+                record.elapsed_ms = timing.elapsed_ms;
             }
         }
     }

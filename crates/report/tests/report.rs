@@ -32,6 +32,7 @@ fn a_report_of_three_runs_and_one_that_is_still_going() {
         logged(logs.path(), "lenet-random-global", &fixture::random_events(1)),
         logged(logs.path(), "lenet-dense", &fixture::dense_events(1)),
     ];
+    assert_eq!(runs[3].record.elapsed_ms, 4_000 * 34, "the clock of the last line");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     let paths = write_report(&runs, &out).expect("a report");
     assert_eq!(paths.len(), 6);

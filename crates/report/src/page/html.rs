@@ -20,7 +20,11 @@ pub(super) fn escape(text: &str) -> String {
 
 /// A value, and below it, smaller, the fraction that it comes from.
 pub(super) fn value(value: &str, fraction: Option<&str>) -> String {
-    let fraction = fraction.map_or(String::new(), |fraction| format!("<small>{}</small>", escape(fraction)));
+    let fraction = fraction.map_or(String::new(), |fraction| {
+        // A fraction of millions takes two lines, so that all columns of a curve stay on the screen.
+        let over = if fraction.len() > 17 { "<br>/ " } else { " / " };
+        format!("<small>{}</small>", escape(fraction).replace(" / ", over))
+    });
     format!("{}{fraction}", escape(value))
 }
 
@@ -60,6 +64,7 @@ mod tests {
     fn nothing_passes_as_markup() {
         assert_eq!(escape("a<b> & \"c\" 'd'\u{7}\n"), "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;\u{fffd}\n");
         assert_eq!(value("1 %", Some("1 / 100")), "1 %<small>1 / 100</small>");
+        assert!(value("50 %", Some("736,800 / 1,473,600")).ends_with("<small>736,800<br>/ 1,473,600</small>"));
     }
 
     #[test]
