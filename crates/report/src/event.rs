@@ -7,7 +7,7 @@
 //! {"v":1,"event":"pruned","cycle":1,"step":938,"target":0.5,"pruned":29472,"prunable":58944,"dead_units":0,"layers":[...]}
 //! ```
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the log's lines that this crate writes, and the newest that it reads.
 pub const LOG_VERSION: u32 = 1;
@@ -38,6 +38,7 @@ pub struct Timing {
 /// A fact of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "an event lives for one line; the large one opens a log, once")]
 pub enum Event {
     /// The first line of every log.
     RunStarted(RunStarted),
@@ -130,8 +131,14 @@ pub struct Score {
     pub correct: u64,
     /// Images asked.
     pub total: u64,
-    /// Mean cross-entropy over the images, in nats.
+    /// Mean cross-entropy over the images, in nats. JSON has no word for a loss that is not finite: it is written as
+    /// `null`, and read back as NaN.
+    #[serde(deserialize_with = "nan_from_null")]
     pub loss: f64,
+}
+
+fn nan_from_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl Score {

@@ -1,0 +1,228 @@
+//! A chart before it is drawn: axes with their ticks, panels, series of numbers. Pure, so that what a picture shows can
+//! be tested without looking at pixels.
+
+use crate::number::short_percent;
+
+/// Sparsities that the sparsity axis may label, in percent of zeros.
+const SPARSITY_TICKS: [f64; 14] =
+    [0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 0.99999];
+
+/// A chart: panels above each other that share one horizontal axis and show the same series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// What is drawn.
+    pub title: String,
+    /// Of what.
+    pub subtitle: String,
+    /// The shared horizontal axis.
+    pub x: Axis,
+    /// Name and unit of the vertical axes.
+    pub y_label: String,
+    /// From the top down.
+    pub panels: Vec<Panel>,
+    /// What is drawn in every panel, the most important first.
+    pub series: Vec<Series>,
+    /// Places on the horizontal axis that get a thin vertical line; a series with neither line nor marker names them
+    /// in the legend.
+    pub marks: Vec<f64>,
+}
+
+/// An axis. Scales other than linear are in the numbers already: an axis maps `min..=max` to pixels evenly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// Name and unit.
+    pub label: String,
+    /// The lower end.
+    pub min: f64,
+    /// The upper end, above `min`.
+    pub max: f64,
+    /// In rising order.
+    pub ticks: Vec<Tick>,
+}
+
+/// A labelled place on an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tick {
+    /// Where, in the axis' numbers.
+    pub at: f64,
+    /// What is written there.
+    pub label: String,
+}
+
+/// A part of the vertical range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// What part it is.
+    pub title: String,
+    /// Its vertical axis.
+    pub y: Axis,
+    /// Its share of the height, beside the other panels' shares.
+    pub weight: f64,
+}
+
+/// Points that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Its name in the legend; not in the legend when empty.
+    pub label: String,
+    /// Its colour.
+    pub ink: Ink,
+    /// How its points are joined.
+    pub line: Line,
+    /// How its points are marked.
+    pub marker: Marker,
+    /// Whether it stands back behind the others.
+    pub faint: bool,
+    /// Places in the axes' numbers, in the order in which they are joined.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A colour by its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ink {
+    /// As the text.
+    Text,
+    /// Between the text and the grid.
+    Muted,
+    /// A colour of its own; colours repeat after the sixth.
+    Colour(usize),
+}
+
+/// How points are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Not at all.
+    None,
+    /// A solid line.
+    Solid,
+    /// A dashed line.
+    Dashed,
+    /// A dotted line.
+    Dotted,
+}
+
+/// How points are marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// Not at all.
+    None,
+    /// A filled circle.
+    Disc,
+    /// A filled square.
+    Square,
+    /// A filled triangle.
+    Triangle,
+    /// A hollow circle.
+    Ring,
+    /// A hollow triangle.
+    HollowTriangle,
+}
+
+impl Axis {
+    /// Sparsity with density on a logarithmic scale, so that 90, 99 and 99.9 % stand equally far apart: the number on
+    /// the axis is `-log10(1 - sparsity)`.
+    pub fn sparsity(max: f64) -> Self {
+        let ticks = SPARSITY_TICKS
+            .map(|sparsity| Tick { at: sparsity_position(sparsity), label: format!("{} %", short_percent(sparsity)) });
+        Self::around(
+            "sparsity: zeros among the prunable parameters (density on a log scale)",
+            max.max(sparsity_position(0.9)),
+            ticks,
+        )
+    }
+
+    /// Compression ratio on a binary logarithmic scale: the number on the axis is its `log2`.
+    pub fn compression(max: f64) -> Self {
+        let ticks = (0..=24).map(|power| Tick { at: f64::from(power), label: format!("{}x", 1_u32 << power) });
+        Self::around("compression ratio: all parameters / nonzero parameters (log scale)", max.max(2.0), ticks)
+    }
+
+    /// Training steps from 0.
+    pub fn steps(max: f64) -> Self {
+        let max = max.max(1.0);
+        let magnitude = 10_f64.powf((max / 5.0).log10().floor());
+        let stride = [1.0, 2.0, 5.0, 10.0].map(|n| n * magnitude).into_iter().find(|stride| max / stride <= 6.0);
+        let stride = stride.unwrap_or(10.0 * magnitude).max(1.0);
+        let ticks = (0..=6).map(|n| f64::from(n) * stride);
+        let ticks = ticks.map(|at| Tick { at, label: crate::number::grouped(at as u64) });
+        Self::around("training steps", max, ticks)
+    }
+
+    /// Percent from `min` to `max`, with a tick every `stride`.
+    pub fn percent(min: f64, max: f64, stride: f64) -> Self {
+        let count = ((max - min) / stride).round() as u32;
+        let ticks = (0..=count).map(|n| min + f64::from(n) * stride);
+        let ticks = ticks.map(|at| Tick { at, label: format!("{at} %") }).collect();
+        Self { label: String::new(), min, max, ticks }
+    }
+
+    /// From 0 to `max`, with the ticks that lie on it and some air on both sides.
+    fn around(label: &str, max: f64, ticks: impl IntoIterator<Item = Tick>) -> Self {
+        let air = 0.03 * max;
+        let ticks = ticks.into_iter().filter(|tick| tick.at <= max + air).collect();
+        Self { label: label.to_owned(), min: -air, max: max + air, ticks }
+    }
+}
+
+/// Where a sparsity stands on the sparsity axis: `-log10(1 - sparsity)`, and no further than one weight in a million.
+pub(crate) fn sparsity_position(sparsity: f64) -> f64 {
+    // `0.0 -` keeps the dense end from being -0.
+    0.0 - (1.0 - sparsity).clamp(1e-6, 1.0).log10()
+}
+
+/// Where a compression ratio stands on the compression axis: its `log2`, and no further than 2^24.
+pub(crate) fn compression_position(ratio: f64) -> f64 {
+    if ratio.is_nan() { 0.0 } else { ratio.clamp(1.0, 16_777_216.0).log2() }
+}
+
+/// The whole range of a share, below the part of it that is worth a closer look: five points below `best`, in percent.
+pub(crate) fn panels(best: Option<f64>) -> Vec<Panel> {
+    let full = Panel { title: "full range, 0 to 100 %".to_owned(), y: Axis::percent(0.0, 100.0, 20.0), weight: 2.0 };
+    let Some(best) = best else { return vec![full] };
+    let top = (best + 0.1).ceil().clamp(5.0, 100.0);
+    let title = format!("closer look, {} to {top} %", top - 5.0);
+    vec![Panel { title, y: Axis::percent(top - 5.0, top, 1.0), weight: 3.0 }, full]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|tick| tick.label.as_str()).collect()
+    }
+
+    #[test]
+    fn the_sparse_end_of_the_axis_is_wide() {
+        let axis = Axis::sparsity(sparsity_position(0.995));
+        assert_eq!(labels(&axis), ["0 %", "50 %", "75 %", "90 %", "95 %", "98 %", "99 %", "99.5 %"]);
+        for (sparsity, at) in [(0.0, 0.0), (0.9, 1.0), (0.99, 2.0), (0.999, 3.0), (1.0, 6.0)] {
+            assert!((sparsity_position(sparsity) - at).abs() < 1e-9, "{sparsity}");
+        }
+        assert_eq!(labels(&Axis::sparsity(0.0)), ["0 %", "50 %", "75 %", "90 %"], "a run that never pruned");
+    }
+
+    #[test]
+    fn compression_doubles_from_tick_to_tick() {
+        assert_eq!(labels(&Axis::compression(4.2)), ["1x", "2x", "4x", "8x", "16x"]);
+        assert_eq!(compression_position(8.0), 3.0);
+        assert_eq!(compression_position(f64::INFINITY), 24.0);
+    }
+
+    #[test]
+    fn steps_have_round_ticks() {
+        assert_eq!(labels(&Axis::steps(13_760.0)), ["0", "5,000", "10,000"]);
+        assert_eq!(labels(&Axis::steps(0.0)), ["0", "1"]);
+        assert_eq!(labels(&Axis::steps(11.0)), ["0", "2", "4", "6", "8", "10"]);
+    }
+
+    #[test]
+    fn the_closer_look_holds_the_best_and_stays_within_100() {
+        for (best, bottom, top) in [(98.99, 95.0, 100.0), (100.0, 95.0, 100.0), (89.5, 85.0, 90.0), (1.0, 0.0, 5.0)] {
+            let panels = panels(Some(best));
+            assert_eq!((panels[0].y.min, panels[0].y.max), (bottom, top));
+            assert_eq!((panels[1].y.min, panels[1].y.max), (0.0, 100.0));
+        }
+        assert_eq!(panels(None).len(), 1);
+    }
+}

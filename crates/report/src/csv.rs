@@ -1,0 +1,102 @@
+//! The curves as one CSV file, one row a test, for people who plot with their own tools.
+
+use crate::event::{Method, Stage};
+use crate::record::State;
+use crate::report::ReportInput;
+
+const COLUMNS: &str = "run,name,dataset,model,seed,criterion,scope,schedule,retrain,state,cycle,stage,step,target,\
+pruned,prunable,sparsity,nonzero,parameters,compression_ratio,remaining_macs,macs,theoretical_speedup,dead_units,\
+correct,total,accuracy,loss";
+
+/// One row a test of each run, under a heading. What does not apply (the target of a dense test) or is not a number is
+/// empty; a ratio to nothing is `inf`.
+pub fn curve_csv(runs: &[ReportInput]) -> String {
+    let mut out = format!("{COLUMNS}\n");
+    for run in runs {
+        let started = &run.record.started;
+        let none = Method { criterion: "".into(), scope: "".into(), schedule: "".into(), retrain: "".into() };
+        let method = started.method.as_ref().unwrap_or(&none);
+        for test in &run.record.tests {
+            let prune = run.record.prunes.iter().rfind(|prune| prune.cycle == test.cycle);
+            let (size, score) = (&test.size, &test.score);
+            let cells = [
+                text(&run.label),
+                text(&started.name),
+                text(&started.dataset),
+                text(&started.model),
+                started.seed.to_string(),
+                text(&method.criterion),
+                text(&method.scope),
+                text(&method.schedule),
+                text(&method.retrain),
+                if run.record.state() == State::Finished { "finished" } else { "unfinished" }.into(),
+                test.cycle.to_string(),
+                match test.stage {
+                    Stage::Dense => "dense",
+                    Stage::JustPruned => "just_pruned",
+                    Stage::Retrained => "retrained",
+                }
+                .into(),
+                test.step.to_string(),
+                prune.map_or(String::new(), |prune| number(prune.target)),
+                size.pruned.to_string(),
+                size.prunable.to_string(),
+                number(size.sparsity()),
+                size.nonzero.to_string(),
+                size.parameters.to_string(),
+                number(size.compression_ratio()),
+                size.remaining_macs.to_string(),
+                size.macs.to_string(),
+                number(size.theoretical_speedup()),
+                size.dead_units.to_string(),
+                score.correct.to_string(),
+                score.total.to_string(),
+                number(score.accuracy()),
+                number(score.loss),
+            ];
+            out.push_str(&cells.join(","));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn number(value: f64) -> String {
+    if value.is_nan() { String::new() } else { value.to_string() }
+}
+
+fn text(value: &str) -> String {
+    if value.contains([',', '"', '\n', '\r']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn one_row_a_test() {
+        let record = fixture::record(&fixture::l1_events(3));
+        let run = ReportInput { label: "runs/a, \"b\"".into(), record, reproduce: String::new() };
+        let csv = curve_csv(std::slice::from_ref(&run));
+        let lines: Vec<_> = csv.lines().collect();
+        assert_eq!(lines.len(), 1 + 1 + 7 * 2);
+        assert!(lines[1].starts_with(r#""runs/a, ""b""",l1-global,mnist,lenet k=1,3,l1,global,"50, "#), "{}", lines[1]);
+        assert!(
+            lines[1].contains(",finished,0,dense,1720,,0,58944,0,60074,60074,1,199968,199968,1,0,9890,10000,0.989,")
+        );
+        assert!(lines[2].contains(",1,just_pruned,1720,0.5,29472,58944,0.5,30602,60074,"), "{}", lines[2]);
+        assert!(
+            lines[3].contains(",1,retrained,3440,0.5,") && lines[3].contains(",9873,10000,0.9873,"),
+            "{}",
+            lines[3]
+        );
+    }
+
+    #[test]
+    fn a_dense_control_has_no_method() {
+        let record = fixture::record(&fixture::dense_events(1));
+        let csv = curve_csv(&[ReportInput { label: "d".into(), record, reproduce: String::new() }]);
+        assert!(csv.contains("\nd,dense,mnist,lenet k=1,1,,,,,finished,0,dense,13760,,"), "{csv}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Numbers as a reader wants them: grouped digits, percent that never round up to a whole that is not there.
+
+/// `1479210` as `1,479,210`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share in percent with two decimals, with more where two would round up to 100 % what is not all of it.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    let value = 100.0 * part as f64 / whole as f64;
+    let decimals = (2..=6).find(|&decimals| part == whole || !format!("{value:.decimals$}").starts_with("100"));
+    format!("{value:.*} %", decimals.unwrap_or(6))
+}
+
+/// `9,893 / 10,000`.
+pub(crate) fn fraction(part: u64, whole: u64) -> String {
+    format!("{} / {}", grouped(part), grouped(whole))
+}
+
+/// A ratio such as `12.5x`; `inf` when nothing is left.
+pub(crate) fn times(ratio: f64) -> String {
+    match ratio {
+        r if !r.is_finite() => "inf".to_owned(),
+        r if r < 10.0 => format!("{r:.2}x"),
+        r if r < 1000.0 => format!("{r:.1}x"),
+        r => format!("{}x", grouped(r.round() as u64)),
+    }
+}
+
+/// A percentage without decimals that say nothing: `0.5` as `50`, `0.995` as `99.5`.
+pub(crate) fn short_percent(share: f64) -> String {
+    let text = format!("{:.3}", 100.0 * share);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Milliseconds as `1 h 02 min`, `3 min 20 s` or `4.2 s`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..60 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_479_210, "1,479,210")] {
+            assert_eq!(grouped(number), expected);
+        }
+        for (part, whole, expected) in [
+            (9893, 10_000, "98.93 %"),
+            (0, 10, "0.00 %"),
+            (10, 10, "100.00 %"),
+            (99_999, 100_000, "99.999 %"),
+            (999_999, 1_000_000, "99.9999 %"),
+            (1, 0, "-"),
+        ] {
+            assert_eq!(percent(part, whole), expected);
+        }
+        for (ratio, expected) in [(1.0, "1.00x"), (12.54, "12.5x"), (1234.5, "1,235x"), (f64::INFINITY, "inf")] {
+            assert_eq!(times(ratio), expected);
+        }
+        for (share, expected) in [(0.0, "0"), (0.5, "50"), (0.995, "99.5"), (0.9999, "99.99")] {
+            assert_eq!(short_percent(share), expected);
+        }
+        for (time, expected) in [(4200, "4.2 s"), (200_000, "3 min 20 s"), (3_720_000, "1 h 02 min")] {
+            assert_eq!(duration(time), expected);
+        }
+    }
+}

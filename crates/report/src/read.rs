@@ -1,0 +1,217 @@
+//! Reads `log.jsonl` back: strict on every complete line, since a wrong number in a curve is worse than no curve;
+//! tolerant of a torn last line alone, since that is what a run that is still going looks like.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::event::{Entry, Event, LOG_VERSION, LayerDensity, Score, Size};
+use crate::record::RunRecord;
+
+/// Reads the log at `path`.
+///
+/// # Errors
+/// When the file cannot be read, holds no complete line, or a complete line is not what it should be: the error names
+/// the line, what was found and what was wanted.
+pub fn read_log(path: impl AsRef<Path>) -> Result<RunRecord, Error> {
+    let path = path.as_ref();
+    let bytes = fs::read(path).map_err(Error::io("read the log", path))?;
+    parse(path, &bytes)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
+    // What follows the last newline is empty, or a line that is still being written.
+    let complete = bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
+    let mut record: Option<RunRecord> = None;
+    if complete > 0 {
+        for (index, text) in bytes[..complete].split(|&byte| byte == b'\n').enumerate() {
+            let fault =
+                |found: String, wanted: String| Error::Line { path: path.into(), line: index + 1, found, wanted };
+            let entry = parse_line(path, index + 1, text)?;
+            check(&entry.event).map_err(|(found, wanted)| fault(found, wanted))?;
+            let name = entry.event.name();
+            match (&mut record, entry.event) {
+                (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started)),
+                (None, _) => return Err(fault(format!("`{name}`"), "`run_started` in the first line".into())),
+                (Some(_), Event::RunStarted(_)) => return Err(fault(format!("a second `{name}`"), "it once".into())),
+                (Some(record), _) if record.ended.is_some() => {
+                    return Err(fault(format!("`{name}`"), "nothing after `run_ended`".into()));
+                }
+                (Some(record), Event::EpochEnded(epoch)) => record.epochs.push(epoch),
+                (Some(record), Event::StoppedEarly(stop)) => record.stops.push(stop),
+                (Some(record), Event::Pruned(pruned)) => record.prunes.push(pruned),
+                (Some(record), Event::Tested(tested)) => record.tests.push(tested),
+                (Some(record), Event::RunEnded(ended)) => record.ended = Some(ended),
+            }
+            if let (Some(record), Some(timing)) = (&mut record, entry.timing) {
+                record.elapsed_ms = timing.elapsed_ms;
+            }
+        }
+    }
+    record.ok_or_else(|| Error::EmptyLog { path: path.to_owned() })
+}
+
+fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Entry, Error> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u64,
+    }
+    let fault = |error: serde_json::Error| {
+        let found = match text {
+            [] => "an empty line".to_owned(),
+            _ => format!("`{}` ({error})", excerpt(text)),
+        };
+        Error::Line { path: path.to_owned(), line, found, wanted: format!("an event of version {LOG_VERSION}") }
+    };
+    // A newer line may have fields of another shape: say that it is newer before complaining about them.
+    let Version { v } = serde_json::from_slice(text).map_err(fault)?;
+    if v > u64::from(LOG_VERSION) {
+        return Err(Error::NewerLog { path: path.to_owned(), line, found: v, known: LOG_VERSION });
+    }
+    let entry: Entry = serde_json::from_slice(text).map_err(fault)?;
+    if entry.v != LOG_VERSION {
+        let (found, wanted) = (format!("version {v}"), format!("version {LOG_VERSION}"));
+        return Err(Error::Line { path: path.to_owned(), line, found, wanted });
+    }
+    Ok(entry)
+}
+
+fn excerpt(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut short: String = text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(80).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+/// Refuses parts that are larger than their whole: (found, wanted).
+fn check(event: &Event) -> Result<(), (String, String)> {
+    match event {
+        Event::RunStarted(e) => within("prunable", e.prunable, "parameters", e.parameters),
+        Event::EpochEnded(e) => {
+            check_score(&e.train)?;
+            e.validation.as_ref().map_or(Ok(()), check_score)
+        }
+        Event::Pruned(e) => {
+            if !(0.0..1.0).contains(&e.target) {
+                return Err((format!("target {}", e.target), "a sparsity in [0, 1)".into()));
+            }
+            within("pruned", e.pruned, "prunable", e.prunable)?;
+            e.layers.iter().try_for_each(|LayerDensity { kept, total, .. }| within("kept", *kept, "total", *total))
+        }
+        Event::Tested(e) => {
+            let Size { pruned, prunable, nonzero, parameters, remaining_macs, macs, .. } = e.size;
+            within("pruned", pruned, "prunable", prunable)?;
+            within("nonzero", nonzero, "parameters", parameters)?;
+            within("remaining_macs", remaining_macs, "macs", macs)?;
+            check_score(&e.score)
+        }
+        Event::StoppedEarly(_) | Event::RunEnded(_) => Ok(()),
+    }
+}
+
+fn check_score(score: &Score) -> Result<(), (String, String)> {
+    within("correct", score.correct, "total", score.total)
+}
+
+fn within(part: &str, part_value: u64, whole: &str, whole_value: u64) -> Result<(), (String, String)> {
+    if part_value <= whole_value {
+        return Ok(());
+    }
+    Err((format!("`{part}` {part_value}"), format!("at most `{whole}` {whole_value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn line(event: &Event) -> String {
+        serde_json::to_string(&Entry { v: LOG_VERSION, event: event.clone(), timing: None }).expect("a line") + "\n"
+    }
+
+    fn read(text: &str) -> Result<RunRecord, Error> {
+        parse(Path::new("log.jsonl"), text.as_bytes())
+    }
+
+    #[test]
+    fn every_event_comes_back_from_its_line() {
+        let events = fixture::l1_events(1);
+        let names: std::collections::BTreeSet<_> = events.iter().map(Event::name).collect();
+        assert_eq!(names.len(), 6, "the fixture has every kind of event: {names:?}");
+        for event in &events {
+            let entry: Entry = serde_json::from_str(&line(event)).expect("an entry");
+            assert_eq!(&entry.event, event);
+        }
+        let record = read(&events.iter().map(line).collect::<String>()).expect("a record");
+        assert_eq!(record, fixture::record(&events));
+    }
+
+    #[test]
+    fn a_torn_last_line_is_a_run_that_is_still_going() {
+        let events = fixture::l1_events(1);
+        let whole: String = events.iter().map(line).collect();
+        // Cut after every byte of the last two lines: never an error, never a wrong event.
+        let first_kept: String = events[..events.len() - 2].iter().map(line).collect();
+        for end in first_kept.len()..whole.len() {
+            let record = read(&whole[..end]).expect("a torn log");
+            assert!(record.ended.is_none());
+        }
+        assert!(read(&whole).expect("the whole log").ended.is_some());
+    }
+
+    #[test]
+    fn faults_name_the_line_the_found_and_the_wanted() {
+        let started = line(&fixture::l1_events(1)[0]);
+        let stop = r#"{"v":1,"event":"stopped_early","cycle":0,"step":7,"steps_saved":2}"#;
+        let ended = r#"{"v":1,"event":"run_ended","step":1,"model_sha256":"","model_bytes":1}"#;
+        let table = [
+            (String::new(), "no complete line"),
+            ("{".to_owned(), "no complete line"),
+            ("\n".to_owned(), "no complete line"),
+            (format!("{stop}\n"), "line 1: found `stopped_early`, wanted `run_started`"),
+            (format!("{started}garbage\n"), "line 2: found `garbage`"),
+            (format!("{started}\n{stop}\n"), "line 2: found an empty line"),
+            (format!("{started}{{\"v\":2,\"event\":\"new\"}}\n"), "line 2: found version 2, this program reads up to"),
+            (format!("{started}{{\"v\":0,\"event\":\"run_ended\"}}\n"), "line 2: found"),
+            (format!("{started}{{\"v\":1,\"event\":\"danced\"}}\n"), "danced"),
+            (format!("{started}{{\"v\":1,\"event\":\"pruned\",\"cycle\":1}}\n"), "missing field `step`"),
+            (format!("{started}{started}"), "line 2: found a second `run_started`"),
+            (format!("{started}{ended}\n{stop}\n"), "line 3: found `stopped_early`, wanted nothing after `run_ended`"),
+            (
+                format!(
+                    "{started}{}\n",
+                    stop.replace("stopped_early", "pruned").replace(
+                        "\"cycle\":0",
+                        r#""cycle":0,"target":1.5,"pruned":1,"prunable":2,"dead_units":0,"layers":[]"#
+                    )
+                ),
+                "line 2: found target 1.5, wanted a sparsity in [0, 1)",
+            ),
+        ];
+        for (text, expected) in table {
+            let error = read(&text).expect_err(&text).to_string();
+            assert!(error.contains("log.jsonl") && error.contains(expected), "{error}\nwanted: {expected}");
+        }
+    }
+
+    #[test]
+    fn no_content_makes_the_reader_panic() {
+        let whole: String = fixture::l1_events(1).iter().map(line).collect();
+        for index in 0..whole.len() {
+            let mut bytes = whole.clone().into_bytes();
+            bytes[index] = [0xff, b'\n', b'9', b'"', 0][index % 5];
+            let _ = parse(Path::new("log.jsonl"), &bytes);
+        }
+        assert!(parse(Path::new("log.jsonl"), &[b'['; 100_000]).is_err());
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_comes_back_as_nan() {
+        let score: Score = serde_json::from_str(r#"{"correct":1,"total":10,"loss":null}"#).expect("a score");
+        assert!(score.loss.is_nan());
+    }
+}

@@ -1,0 +1,253 @@
+//! What a log says, in memory, and the curve that it draws. Pure: no files, no formatting.
+
+use std::collections::BTreeMap;
+
+use crate::event::{
+    EpochEnded, Event, LOG_VERSION, Pruned, RunEnded, RunStarted, Score, Size, Stage, StoppedEarly, Tested,
+};
+
+/// Classes that a guess chooses from: the data sets that are supported have ten each.
+pub(crate) const CLASSES: u64 = 10;
+
+/// A run as its log tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRecord {
+    /// What is run.
+    pub started: RunStarted,
+    /// The epochs trained so far.
+    pub epochs: Vec<EpochEnded>,
+    /// The training stages that stopped early.
+    pub stops: Vec<StoppedEarly>,
+    /// The prunes so far.
+    pub prunes: Vec<Pruned>,
+    /// The tests so far.
+    pub tests: Vec<Tested>,
+    /// The end; `None` while the run is unfinished.
+    pub ended: Option<RunEnded>,
+    /// Time spent so far, in milliseconds; 0 when no line has a clock reading.
+    pub elapsed_ms: u64,
+}
+
+/// One cycle of the curve. Holds at least one test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point<'a> {
+    /// The cycle; 0 is the dense model.
+    pub cycle: u64,
+    /// The prune that opened the cycle; `None` for cycle 0.
+    pub pruned: Option<&'a Pruned>,
+    /// The test right after the prune.
+    pub just_pruned: Option<&'a Tested>,
+    /// The test after training: the dense one in cycle 0, the retrained one later. `None` when the cycle has not been
+    /// retrained, since the run is still going or its plan ends with a prune.
+    pub trained: Option<&'a Tested>,
+}
+
+/// What a run is compared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// A result: prunes by a criterion.
+    Pruned,
+    /// The dense control: trains as long, prunes nothing.
+    Dense,
+    /// The random control: prunes as much, at random.
+    Random,
+}
+
+/// Whether a run has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The log ends with `run_ended`.
+    Finished,
+    /// The run is still going, or was interrupted.
+    Unfinished,
+}
+
+/// A run in one line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The experiment's name.
+    pub name: String,
+    /// Whether it has ended.
+    pub state: State,
+    /// Steps trained so far.
+    pub step: u64,
+    /// Steps planned; early stops make a finished run end below it.
+    pub planned_steps: u64,
+    /// Size at the last test; `None` before the first.
+    pub size: Option<Size>,
+    /// Score of the last test, just pruned or trained.
+    pub last: Option<Score>,
+    /// The highest trained score on the curve with its size, the sparsest where several share it. A description of
+    /// the curve: nothing was chosen by it.
+    pub best: Option<(Score, Size)>,
+    /// Time spent so far, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl RunRecord {
+    /// A run that has just started.
+    pub fn new(started: RunStarted) -> Self {
+        Self {
+            started,
+            epochs: Vec::new(),
+            stops: Vec::new(),
+            prunes: Vec::new(),
+            tests: Vec::new(),
+            ended: None,
+            elapsed_ms: 0,
+        }
+    }
+
+    /// The curve: the dense test, then each later cycle that has a test, in the order of the cycles. Where a cycle was
+    /// tested twice at the same stage, the later test counts.
+    pub fn points(&self) -> Vec<Point<'_>> {
+        let mut points = BTreeMap::new();
+        for test in &self.tests {
+            let cycle = test.cycle;
+            let point = points.entry(cycle).or_insert_with(|| Point {
+                cycle,
+                pruned: self.prunes.iter().rfind(|pruned| pruned.cycle == cycle),
+                just_pruned: None,
+                trained: None,
+            });
+            match test.stage {
+                Stage::Dense | Stage::Retrained => point.trained = Some(test),
+                Stage::JustPruned => point.just_pruned = Some(test),
+            }
+        }
+        points.into_values().collect()
+    }
+
+    /// The dense test, before any prune.
+    pub fn dense(&self) -> Option<&Tested> {
+        self.tests.iter().rfind(|test| test.stage == Stage::Dense)
+    }
+
+    /// What the run is compared as.
+    pub fn control(&self) -> Control {
+        match &self.started.method {
+            None => Control::Dense,
+            Some(method) if method.criterion == "random" => Control::Random,
+            Some(_) => Control::Pruned,
+        }
+    }
+
+    /// Whether the run has ended.
+    pub fn state(&self) -> State {
+        if self.ended.is_some() { State::Finished } else { State::Unfinished }
+    }
+
+    /// Steps trained so far, as the last event says.
+    pub fn step(&self) -> u64 {
+        let last = [
+            self.epochs.last().map(|e| e.step),
+            self.prunes.last().map(|e| e.step),
+            self.tests.last().map(|e| e.step),
+            self.ended.as_ref().map(|e| e.step),
+        ];
+        last.into_iter().flatten().max().unwrap_or(0)
+    }
+
+    /// The run in one line.
+    pub fn summary(&self) -> Summary {
+        let points = self.points();
+        let trained = points.iter().filter_map(|point| point.trained);
+        let best = trained.max_by(|a, b| a.score.accuracy().total_cmp(&b.score.accuracy()));
+        let last = self.tests.last();
+        Summary {
+            name: self.started.name.clone(),
+            state: self.state(),
+            step: self.step(),
+            planned_steps: self.started.planned_steps,
+            size: last.map(|test| test.size),
+            last: last.map(|test| test.score),
+            best: best.map(|test| (test.score, test.size)),
+            elapsed_ms: self.elapsed_ms,
+        }
+    }
+}
+
+impl Point<'_> {
+    /// What is left of the model in this cycle.
+    pub fn size(&self) -> Option<Size> {
+        self.trained.or(self.just_pruned).map(|test| test.size)
+    }
+
+    /// Whether the cycle was pruned and has no retrained test.
+    pub fn is_open(&self) -> bool {
+        self.trained.is_none()
+    }
+
+    /// Whether the model has collapsed: after training, right at most twice as often as a guess. Before the
+    /// retrained test is there, the just-pruned one says nothing about it.
+    pub fn is_collapsed(&self) -> bool {
+        self.trained
+            .is_some_and(|test| test.score.correct.saturating_mul(CLASSES) <= test.score.total.saturating_mul(2))
+    }
+}
+
+impl Event {
+    /// The event's name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted(_) => "run_started",
+            Self::EpochEnded(_) => "epoch_ended",
+            Self::StoppedEarly(_) => "stopped_early",
+            Self::Pruned(_) => "pruned",
+            Self::Tested(_) => "tested",
+            Self::RunEnded(_) => "run_ended",
+        }
+    }
+}
+
+const _: () = assert!(LOG_VERSION == 1, "a new version of the log needs a reader for the old one");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn the_curve_pairs_both_tests_of_a_cycle() {
+        let record = fixture::record(&fixture::l1_events(1));
+        let points = record.points();
+        let cycles: Vec<_> = points.iter().map(|point| point.cycle).collect();
+        assert_eq!(cycles, (0..=7).collect::<Vec<_>>());
+        assert_eq!(points[0].trained.map(|t| t.score.correct), Some(9890));
+        assert_eq!((points[0].pruned, points[0].just_pruned), (None, None));
+        let last = points[7];
+        assert_eq!(last.pruned.map(|p| p.target), Some(0.995));
+        assert_eq!(last.just_pruned.map(|t| t.score.correct), Some(1028));
+        assert_eq!(last.trained.map(|t| t.score.correct), Some(1135));
+        assert!(last.is_collapsed() && !points[6].is_collapsed() && !last.is_open());
+    }
+
+    #[test]
+    fn a_cycle_without_retraining_is_shown_and_open() {
+        let mut record = fixture::record(&fixture::l1_events(1));
+        record.ended = None;
+        record.tests.pop();
+        let points = record.points();
+        assert!(points[7].is_open() && !points[7].is_collapsed());
+        assert_eq!(points[7].size().map(|size| size.sparsity() > 0.99), Some(true));
+        assert_eq!(record.state(), State::Unfinished);
+    }
+
+    #[test]
+    fn controls_are_told_by_their_method() {
+        let control = |events: &[Event]| fixture::record(events).control();
+        assert_eq!(control(&fixture::l1_events(1)), Control::Pruned);
+        assert_eq!(control(&fixture::random_events(1)), Control::Random);
+        assert_eq!(control(&fixture::dense_events(1)), Control::Dense);
+    }
+
+    #[test]
+    fn the_summary_has_the_last_and_the_best() {
+        let summary = fixture::record(&fixture::l1_events(1)).summary();
+        assert_eq!(summary.state, State::Finished);
+        assert_eq!(summary.last.map(|score| score.correct), Some(1135));
+        assert_eq!(summary.best.map(|(score, size)| (score.correct, size.pruned)), Some((9899, 29_472)));
+        let empty = RunRecord::new(fixture::record(&fixture::dense_events(1)).started).summary();
+        assert_eq!((empty.last, empty.best, empty.step), (None, None, 0));
+    }
+}

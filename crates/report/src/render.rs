@@ -1,0 +1,168 @@
+//! A chart as the bytes of an SVG or PNG file. The same chart gives the same bytes on every machine: the font is
+//! compiled in, and there is no clock.
+
+use std::sync::Once;
+
+use plotters::backend::{BitMapBackend, RGBPixel, SVGBackend};
+use plotters::drawing::IntoDrawingArea;
+use plotters::style::{FontStyle, register_font};
+
+use crate::chart::Chart;
+use crate::draw::{FONT, Layout, draw};
+use crate::error::Error;
+
+/// Pixels of a PNG for one of the layout, so that it is sharp on a dense screen.
+const PNG_SCALE: u32 = 2;
+/// Pixels drawn for one of the PNG along each side, averaged: plotters draws shapes with hard edges.
+const SAMPLES: u32 = 2;
+/// plotters centres the line of a text on a bitmap, not its letters as in an SVG.
+const PNG_TEXT_DROP: f64 = 0.2;
+
+/// The chart as SVG.
+///
+/// # Errors
+/// When it cannot be drawn; names the chart.
+pub fn svg(chart: &Chart, layout: Layout) -> Result<String, Error> {
+    load_font();
+    let mut text = String::new();
+    let area = SVGBackend::with_string(&mut text, layout.size(chart)).into_drawing_area();
+    draw(&printable(chart), layout, &area, 1, 0.0).map_err(|reason| fault(chart, reason))?;
+    drop(area);
+    Ok(text)
+}
+
+/// The chart as PNG, two pixels for each pixel of the layout.
+///
+/// # Errors
+/// When it cannot be drawn or encoded; names the chart.
+pub fn png(chart: &Chart, layout: Layout) -> Result<Vec<u8>, Error> {
+    load_font();
+    let (width, height) = layout.size(chart);
+    let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
+    let mut fine = vec![0; (3 * width * height * SAMPLES * SAMPLES) as usize];
+    let size = (width * SAMPLES, height * SAMPLES);
+    let area = BitMapBackend::<RGBPixel>::with_buffer_and_format(&mut fine, size)
+        .map_err(|error| fault(chart, error.to_string()))?
+        .into_drawing_area();
+    draw(&printable(chart), layout, &area, PNG_SCALE * SAMPLES, PNG_TEXT_DROP)
+        .map_err(|reason| fault(chart, reason))?;
+    drop(area);
+    encode(width, height, &average(&fine, width as usize, height as usize))
+        .map_err(|error| fault(chart, error.to_string()))
+}
+
+/// The mean of each `SAMPLES` x `SAMPLES` square of RGB pixels.
+fn average(fine: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let samples = SAMPLES as usize;
+    let mut coarse = Vec::with_capacity(3 * width * height);
+    for y in 0..height {
+        for x in 0..width {
+            for channel in 0..3 {
+                let mut sum = 0;
+                for row in samples * y..samples * (y + 1) {
+                    for column in samples * x..samples * (x + 1) {
+                        sum += usize::from(fine[3 * (row * samples * width + column) + channel]);
+                    }
+                }
+                coarse.push((sum / (samples * samples)) as u8);
+            }
+        }
+    }
+    coarse
+}
+
+fn encode(width: u32, height: u32, pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
+/// The chart with control characters replaced in what a user may have named: XML has no way to write them.
+fn printable(chart: &Chart) -> Chart {
+    let clean = |text: &mut String| *text = text.replace(char::is_control, "\u{fffd}");
+    let mut chart = chart.clone();
+    clean(&mut chart.title);
+    clean(&mut chart.subtitle);
+    chart.series.iter_mut().for_each(|series| clean(&mut series.label));
+    chart
+}
+
+fn load_font() {
+    static LOADED: Once = Once::new();
+    LOADED.call_once(|| {
+        let loaded = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+        assert!(loaded.is_ok(), "the compiled-in font is whole");
+    });
+}
+
+fn fault(chart: &Chart, reason: String) -> Error {
+    Error::Draw { chart: chart.title.clone(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::curve::{Curve, Measure, curve_chart};
+    use crate::fixture;
+
+    fn chart(label: &str) -> Chart {
+        let record = fixture::record(&fixture::l1_events(1));
+        curve_chart("mnist", &[Curve::of(label, &record)], Measure::Sparsity).expect("a chart")
+    }
+
+    #[test]
+    fn an_svg_holds_every_label() {
+        let text = svg(&chart("my run"), Layout::Wide).expect("an SVG");
+        for label in ["Top-1 accuracy against sparsity", "mnist", "my run", "99.5 %", "100 %", "just pruned", "0 %"] {
+            assert!(text.contains(label), "{label}");
+        }
+        assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn labels_are_escaped_and_cleaned() {
+        let text = svg(&chart("<script>&\u{1}"), Layout::Wide).expect("an SVG");
+        assert!(text.contains("&lt;script&gt;&amp;\u{fffd}"), "{text}");
+        assert!(!text.contains("<script"));
+    }
+
+    #[test]
+    fn long_labels_lose_their_middle() {
+        let text = svg(&chart(&format!("{}end", "runs/very-long-".repeat(20))), Layout::Narrow).expect("an SVG");
+        assert!(text.contains("...") && text.contains("long-end"));
+    }
+
+    #[test]
+    fn a_png_has_the_size_that_it_says() {
+        let chart = chart("my run");
+        for layout in [Layout::Wide, Layout::Narrow] {
+            let bytes = png(&chart, layout).expect("a PNG");
+            let (width, height) = layout.size(&chart);
+            assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+            assert_eq!(&bytes[12..16], b"IHDR");
+            assert_eq!(bytes[16..20], (2 * width).to_be_bytes());
+            assert_eq!(bytes[20..24], (2 * height).to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn the_same_chart_gives_the_same_bytes() {
+        let render =
+            || (svg(&chart("a"), Layout::Wide).expect("an SVG"), png(&chart("a"), Layout::Wide).expect("a PNG"));
+        assert!(render() == render());
+    }
+
+    #[test]
+    fn averaging_takes_the_mean_of_a_square() {
+        // Two squares of 2 x 2 pixels beside each other.
+        let pixel = |value: u8| [value; 3];
+        let fine = [pixel(0), pixel(4), pixel(8), pixel(8), pixel(4), pixel(8), pixel(8), pixel(8)].concat();
+        assert_eq!(average(&fine, 2, 1), [pixel(4), pixel(8)].concat());
+    }
+}

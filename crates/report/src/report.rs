@@ -1,0 +1,189 @@
+//! Writes a report: the pictures and numbers of some runs, in one folder, to be read offline.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::chart::Chart;
+use crate::csv::curve_csv;
+use crate::curve::{Curve, Measure, curve_chart};
+use crate::draw::Layout;
+use crate::error::Error;
+use crate::files::write_whole;
+use crate::number::grouped;
+use crate::page::page;
+use crate::record::RunRecord;
+use crate::render::{png, svg};
+
+/// A run to report on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportInput {
+    /// What the run is called in the report, such as its folder.
+    pub label: String,
+    /// What its log says.
+    pub record: RunRecord,
+    /// The command that repeats it.
+    pub reproduce: String,
+}
+
+/// Runs that may share a chart: the same model, the same data, the same test images.
+pub(crate) struct Group<'a> {
+    pub(crate) title: String,
+    pub(crate) runs: Vec<&'a ReportInput>,
+    /// File name without its extension, and the chart; empty while no run has a test.
+    pub(crate) charts: Vec<(String, Chart)>,
+}
+
+/// Writes `index.html`, `accuracy-vs-sparsity.svg` and `.png`, `accuracy-vs-compression.svg` and `.png`, and
+/// `curve.csv` to `out_dir`, which is created where it is missing, and returns the paths, the page first.
+///
+/// Runs of different models or data sets are never drawn into one chart: where there are several such groups, the
+/// names of their pictures end with the group's. A run without a test is named in the page.
+///
+/// # Errors
+/// When there is no run, a chart cannot be drawn, or the system refuses a file, which is named.
+pub fn write_report(runs: &[ReportInput], out_dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
+    if runs.is_empty() {
+        return Err(Error::NoRuns);
+    }
+    let out_dir = out_dir.as_ref();
+    let groups = groups(runs);
+    // All of it is made before any of it is written: a report that fails leaves the old one as it was.
+    let mut files = vec![("index.html".to_owned(), page(&groups)?.into_bytes())];
+    for (stem, chart) in groups.iter().flat_map(|group| &group.charts) {
+        files.push((format!("{stem}.svg"), svg(chart, Layout::Wide)?.into_bytes()));
+        files.push((format!("{stem}.png"), png(chart, Layout::Wide)?));
+    }
+    files.push(("curve.csv".to_owned(), curve_csv(runs).into_bytes()));
+
+    fs::create_dir_all(out_dir).map_err(Error::io("create the folder", out_dir))?;
+    let paths: Vec<_> = files.iter().map(|(name, _)| out_dir.join(name)).collect();
+    // The page comes last, so that what it links to is there.
+    for (path, (_, bytes)) in paths.iter().zip(&files).rev() {
+        write_whole(path, bytes)?;
+    }
+    Ok(paths)
+}
+
+/// The runs by what they may be compared with, in the order in which each group first appears.
+fn groups(runs: &[ReportInput]) -> Vec<Group<'_>> {
+    let mut groups: Vec<(_, Group<'_>)> = Vec::new();
+    for run in runs {
+        let started = &run.record.started;
+        let key = (&started.dataset, &started.model, started.parameters, started.images.test);
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, group)) => group.runs.push(run),
+            None => {
+                let images = grouped(started.images.test);
+                let title = format!("{} on {}, {images} test images", started.model, started.dataset);
+                groups.push((key, Group { title, runs: vec![run], charts: Vec::new() }));
+            }
+        }
+    }
+    let alone = groups.len() == 1;
+    let mut used = BTreeMap::new();
+    for ((dataset, model, ..), group) in &mut groups {
+        let mut suffix = if alone { String::new() } else { format!("-{}", slug(&format!("{dataset} {model}"))) };
+        // Groups that differ in what a file name cannot say are numbered.
+        let count = used.entry(suffix.clone()).and_modify(|count| *count += 1).or_insert(1);
+        if *count > 1 {
+            suffix.push_str(&format!("--{count}"));
+        }
+        let curves: Vec<_> = group.runs.iter().map(|run| Curve::of(&run.label, &run.record)).collect();
+        for (name, measure) in [("sparsity", Measure::Sparsity), ("compression", Measure::Compression)] {
+            if let Some(chart) = curve_chart(&group.title, &curves, measure) {
+                group.charts.push((format!("accuracy-vs-{name}{suffix}"), chart));
+            }
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// `lenet k=5` as `lenet-k-5`: letters and digits of ASCII, single dashes between them.
+fn slug(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn input(label: &str, events: &[crate::Event]) -> ReportInput {
+        ReportInput { label: label.into(), record: fixture::record(events), reproduce: format!("secateur run {label}") }
+    }
+
+    fn names(runs: &[ReportInput]) -> Vec<String> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let paths = write_report(runs, dir.path().join("new/report")).expect("a report");
+        assert!(paths.iter().all(|path| path.is_file()));
+        paths.iter().map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn one_group_has_plain_names() {
+        let runs = [input("a", &fixture::l1_events(1)), input("b", &fixture::random_events(1))];
+        let expected = [
+            "index.html",
+            "accuracy-vs-sparsity.svg",
+            "accuracy-vs-sparsity.png",
+            "accuracy-vs-compression.svg",
+            "accuracy-vs-compression.png",
+            "curve.csv",
+        ];
+        assert_eq!(names(&runs), expected);
+    }
+
+    #[test]
+    fn models_are_not_mixed() {
+        let mut runs = [1, 2, 3].map(|n| input(&format!("run-{n}"), &fixture::l1_events(n)));
+        runs[1].record.started.dataset = "fashion-mnist".into();
+        runs[2].record.started.images.test = 1000;
+        let groups = groups(&runs);
+        let titles: Vec<_> = groups.iter().map(|group| (group.title.as_str(), group.runs.len())).collect();
+        let expected = [
+            ("lenet k=1 on mnist, 10,000 test images", 1),
+            ("lenet k=1 on fashion-mnist, 10,000 test images", 1),
+            ("lenet k=1 on mnist, 1,000 test images", 1),
+        ];
+        assert_eq!(titles, expected);
+        let names = names(&runs);
+        for name in ["-mnist-lenet-k-1.svg", "-fashion-mnist-lenet-k-1.png", "-mnist-lenet-k-1--2.svg"] {
+            assert!(names.contains(&format!("accuracy-vs-sparsity{name}")), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_test_is_named() {
+        let mut run = input("runs/young", &fixture::l1_events(1));
+        run.record.tests.clear();
+        run.record.ended = None;
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let paths = write_report(&[run], dir.path()).expect("a report");
+        assert_eq!(paths.len(), 2, "no chart of nothing");
+        let page = fs::read_to_string(&paths[0]).expect("the page");
+        assert!(page.contains("runs/young") && page.contains("There is no test yet"));
+    }
+
+    #[test]
+    fn nothing_to_report_is_an_error_and_so_is_a_folder_that_cannot_be() {
+        assert!(matches!(write_report(&[], "/tmp"), Err(Error::NoRuns)));
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let file = dir.path().join("file");
+        fs::write(&file, "").expect("a file");
+        let error = write_report(&[input("a", &fixture::l1_events(1))], &file).expect_err("not a folder").to_string();
+        assert!(error.contains(&file.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn the_same_runs_give_the_same_bytes() {
+        let runs = [input("a", &fixture::l1_events(1)), input("b", &fixture::dense_events(1))];
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let bytes = |folder: &str| {
+            let paths = write_report(&runs, dir.path().join(folder)).expect("a report");
+            paths.iter().map(|path| fs::read(path).expect("a file")).collect::<Vec<_>>()
+        };
+        assert!(bytes("one") == bytes("two"));
+    }
+}
