@@ -1,4 +1,4 @@
 //! stub
 #[global_allocator]
 static A: mimalloc::MiMalloc = mimalloc::MiMalloc;
-fn main(){}
+fn main() {}

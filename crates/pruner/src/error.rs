@@ -40,7 +40,10 @@ pub enum Error {
         name: String,
     },
     /// A mask for a parameter that has none attached.
-    #[error("there is a mask for `{name}`, but the module has no masked parameter of that name; it has {}", List(known))]
+    #[error(
+        "there is a mask for `{name}`, but the module has no masked parameter of that name; it has {}",
+        List(known)
+    )]
     UnknownMask {
         /// Name of the mask.
         name: String,
@@ -90,7 +93,9 @@ pub enum Error {
         value: f32,
     },
     /// A target below what is pruned already.
-    #[error("{pruned} of {total} weights of {place} are pruned already, the target leaves only {wanted} pruned; masks never grow back")]
+    #[error(
+        "{pruned} of {total} weights of {place} are pruned already, the target leaves only {wanted} pruned; masks never grow back"
+    )]
     Grows {
         /// A layer's name, or `all layers`.
         place: String,

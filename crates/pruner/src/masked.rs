@@ -56,7 +56,8 @@ impl Reparameterizer for Attach<'_> {
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<Masked>) {
         let masked = self.names.contains(path).then(|| {
-            let none = TensorData::new(vec![false; param.lazy_shape().num_elements()], [param.lazy_shape().num_elements()]);
+            let none =
+                TensorData::new(vec![false; param.lazy_shape().num_elements()], [param.lazy_shape().num_elements()]);
             Masked { pruned: Param::initialized(Default::default(), Tensor::from_data(none, &param.lazy_device())) }
         });
         (param, masked)

@@ -179,7 +179,8 @@ fn masks_and_optimizer_state_round_trip_into_another_module() {
 fn foreign_state_is_refused_by_name() {
     let device = Device::flex();
     let net = || attach_masks(Net::new(&device), &WEIGHTS).unwrap();
-    let wrong = MaskSet::new(vec![("conv.weight".into(), Mask::full(&[27])), ("fc.weight".into(), Mask::full(&[48, 4]))]);
+    let wrong =
+        MaskSet::new(vec![("conv.weight".into(), Mask::full(&[27])), ("fc.weight".into(), Mask::full(&[48, 4]))]);
     let error = set_masks(net(), &wrong).unwrap_err().to_string();
     assert_eq!(error, "mask for `conv.weight` has shape [27], the weight has [3, 1, 3, 3]");
     let alien = MaskSet::new(vec![("fc9.weight".into(), Mask::full(&[1]))]);
@@ -191,7 +192,12 @@ fn foreign_state_is_refused_by_name() {
     values.remove(0);
     assert!(set_parameters(net(), &values).is_err());
     let state = OptimizerState {
-        tensors: vec![StateTensor { parameter: "fc.bias".into(), field: "m".into(), shape: vec![3], values: vec![0.0; 3] }],
+        tensors: vec![StateTensor {
+            parameter: "fc.bias".into(),
+            field: "m".into(),
+            shape: vec![3],
+            values: vec![0.0; 3],
+        }],
         ..Default::default()
     };
     assert!(state.write(AdamConfig::new().init(), &net()).is_err());

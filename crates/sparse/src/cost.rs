@@ -1,6 +1,6 @@
 //! What a network costs: parameters, multiply-accumulates and bytes, dense and with its zeros left out.
 
-use crate::{Layer, Network};
+use crate::{Network, Parameters};
 
 /// Parameters and multiply-accumulates (MACs) of an image, dense and remaining.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,11 +52,7 @@ impl Network {
         let mut costs = Vec::new();
         for (place, layer) in self.layers().iter().enumerate() {
             let [_, rows, columns] = self.shape(place + 1);
-            let (name, weight, bias) = match layer {
-                Layer::Conv2d(conv) => (&conv.name, &conv.weight, &conv.bias),
-                Layer::Linear(linear) => (&linear.name, &linear.weight, &linear.bias),
-                Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => continue,
-            };
+            let Some(Parameters { name, weight, bias, .. }) = layer.parameters() else { continue };
             let living = nonzero(weight);
             let cost = Cost {
                 parameters: weight.len() + bias.len(),
@@ -64,7 +60,7 @@ impl Network {
                 macs: weight.len() * rows * columns,
                 remaining_macs: living * rows * columns,
             };
-            costs.push(LayerCost { name: name.clone(), cost });
+            costs.push(LayerCost { name: name.to_owned(), cost });
         }
         costs
     }
@@ -77,6 +73,7 @@ fn nonzero(values: &[f32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Layer;
     use crate::network::tests::{conv, linear};
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which units (filters and neurons) are dead: they no longer vary with the input, or nothing that they say reaches the
 //! output. The weights around a dead unit are spent for nothing, even those that are not zero.
 
-use crate::{Layer, Network};
+use crate::{Network, Parameters};
 
 /// The weights of a layer as connections between units: `from` input units, each `spread` weights wide.
 struct Connections<'a> {
@@ -43,12 +43,8 @@ impl Network {
     fn connections(&self) -> Vec<Connections<'_>> {
         let mut units = self.input()[0];
         let mut found = Vec::new();
-        for layer in self.layers() {
-            let (weight, inputs, to) = match layer {
-                Layer::Conv2d(conv) => (&conv.weight, conv.inputs * conv.kernel * conv.kernel, conv.outputs),
-                Layer::Linear(linear) => (&linear.weight, linear.inputs, linear.outputs),
-                Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => continue,
-            };
+        for Parameters { shape, weight, .. } in self.parameters() {
+            let (to, inputs) = (shape[0], shape[1..].iter().product::<usize>());
             found.push(Connections { weight, from: units, to, spread: inputs / units.max(1) });
             units = to;
         }
@@ -68,7 +64,10 @@ mod tests {
     #[test]
     fn units_without_input_or_without_output_are_dead() {
         let two = |first: [f32; 4], second: [f32; 2]| {
-            dead([2, 1, 1], vec![linear("a", [2, 2], first.to_vec()), Layer::Relu, linear("b", [2, 1], second.to_vec())])
+            dead(
+                [2, 1, 1],
+                vec![linear("a", [2, 2], first.to_vec()), Layer::Relu, linear("b", [2, 1], second.to_vec())],
+            )
         };
         assert_eq!(two([1.0, 1.0, 1.0, 1.0], [1.0, 1.0]), 0);
         assert_eq!(two([0.0, 0.0, 1.0, 1.0], [1.0, 1.0]), 1, "unit 0 does not vary");

@@ -5,4 +5,4 @@ mod dead;
 mod network;
 
 pub use cost::{Cost, LayerCost};
-pub use network::{Conv2d, Error, Layer, Linear, Network};
+pub use network::{Conv2d, Error, Layer, Linear, Network, Parameters, ParametersMut};

@@ -108,6 +108,21 @@ impl Network {
         &self.layers
     }
 
+    /// The same layers with other values: `fill` is called for each layer that has parameters, input first.
+    ///
+    /// # Errors
+    /// What `fill` says, and when it changed a length.
+    pub fn filled<E: From<Error>>(&self, mut fill: impl FnMut(ParametersMut<'_>) -> Result<(), E>) -> Result<Self, E> {
+        let mut layers = self.layers.clone();
+        layers.iter_mut().filter_map(Layer::parameters_mut).try_for_each(&mut fill)?;
+        Ok(Self::new(self.input, layers)?)
+    }
+
+    /// The parameters of each layer that has some, input first.
+    pub fn parameters(&self) -> impl Iterator<Item = Parameters<'_>> {
+        self.layers.iter().filter_map(Layer::parameters)
+    }
+
     /// Shape of the input, `[channels, height, width]`.
     pub fn input(&self) -> [usize; 3] {
         self.input
@@ -122,11 +137,67 @@ impl Network {
     }
 }
 
+/// The parameters of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters<'a> {
+    /// Name of the layer.
+    pub name: &'a str,
+    /// Shape of the weight: `[outputs, inputs, kernel, kernel]` or `[outputs, inputs]`.
+    pub shape: Vec<usize>,
+    /// The weight, row-major.
+    pub weight: &'a [f32],
+    /// The bias, `[outputs]`.
+    pub bias: &'a [f32],
+}
+
+/// The parameters of a layer, to be filled.
+#[derive(Debug)]
+pub struct ParametersMut<'a> {
+    /// Name of the layer.
+    pub name: &'a str,
+    /// Shape of the weight: `[outputs, inputs, kernel, kernel]` or `[outputs, inputs]`.
+    pub shape: Vec<usize>,
+    /// The weight, row-major.
+    pub weight: &'a mut Vec<f32>,
+    /// The bias, `[outputs]`.
+    pub bias: &'a mut Vec<f32>,
+}
+
 impl Layer {
+    /// The layer's parameters; `None` for a layer that has none.
+    pub fn parameters(&self) -> Option<Parameters<'_>> {
+        match self {
+            Self::Conv2d(Conv2d { name, weight, bias, .. }) | Self::Linear(Linear { name, weight, bias, .. }) => {
+                Some(Parameters { name, shape: self.weight_shape(), weight, bias })
+            }
+            Self::Relu | Self::MaxPool2d { .. } | Self::Flatten => None,
+        }
+    }
+
+    /// The layer's parameters, to be filled; `None` for a layer that has none. [`Network::new`] checks their lengths.
+    pub fn parameters_mut(&mut self) -> Option<ParametersMut<'_>> {
+        let shape = self.weight_shape();
+        match self {
+            Self::Conv2d(Conv2d { name, weight, bias, .. }) | Self::Linear(Linear { name, weight, bias, .. }) => {
+                Some(ParametersMut { name, shape, weight, bias })
+            }
+            Self::Relu | Self::MaxPool2d { .. } | Self::Flatten => None,
+        }
+    }
+
+    fn weight_shape(&self) -> Vec<usize> {
+        match self {
+            Self::Conv2d(conv) => vec![conv.outputs, conv.inputs, conv.kernel, conv.kernel],
+            Self::Linear(linear) => vec![linear.outputs, linear.inputs],
+            Self::Relu | Self::MaxPool2d { .. } | Self::Flatten => vec![],
+        }
+    }
+
     /// The shape that this layer makes of `input`.
     fn output(&self, place: usize, input: [usize; 3]) -> Result<[usize; 3], Error> {
         let [channels, height, width] = input;
-        let refuse = |name: &str, wanted: String| Error::Input { layer: place, name: name.into(), wanted, found: input };
+        let refuse =
+            |name: &str, wanted: String| Error::Input { layer: place, name: name.into(), wanted, found: input };
         match self {
             Self::Conv2d(conv) => {
                 let (values, biases) = (conv.outputs * conv.inputs * conv.kernel * conv.kernel, conv.outputs);
@@ -149,7 +220,13 @@ impl Layer {
                 }
             }
             Self::Linear(linear) => {
-                check_values(&linear.name, &linear.weight, linear.outputs * linear.inputs, &linear.bias, linear.outputs)?;
+                check_values(
+                    &linear.name,
+                    &linear.weight,
+                    linear.outputs * linear.inputs,
+                    &linear.bias,
+                    linear.outputs,
+                )?;
                 if input == [linear.inputs, 1, 1] {
                     Ok([linear.outputs, 1, 1])
                 } else {

@@ -7,10 +7,10 @@
 //!   SHA256SUMS         checksums of the two; check with `sha256sum -c`
 //! ```
 
+use crate::Error;
 use crate::evaluate::Tally;
 use crate::files::{sha256, sync_folder, write_synced};
 use crate::tensor_file::TensorFile;
-use crate::Error;
 use secateur_pruner::{Mask, MaskSet, OptimizerState, Parameter, StateTensor};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -24,7 +24,7 @@ const SUMS: &str = "SHA256SUMS";
 
 /// Everything that a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// Where the run is.
     pub cursor: Cursor,
     /// The model's parameters.
@@ -42,7 +42,7 @@ pub struct Checkpoint {
 /// Where a run is in its plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// Version of the checkpoint's layout.
     pub v: u32,
     /// The stage to do next, or that is going on.
@@ -67,7 +67,7 @@ pub struct Cursor {
 
 /// A score to beat.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Best {
+pub(crate) struct Best {
     /// Right answers.
     pub correct: u64,
     /// Mean loss.
@@ -79,7 +79,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When it cannot be written; then nothing has changed.
-    pub fn save(&self, checkpoints: &Path, keep: usize) -> Result<String, Error> {
+    pub(crate) fn save(&self, checkpoints: &Path, keep: usize) -> Result<String, Error> {
         let name = format!("stage-{:06}-step-{:010}", self.cursor.stage, self.cursor.step);
         let (path, beside) = (checkpoints.join(&name), checkpoints.join(format!(".{name}.tmp")));
         if path.exists() {
@@ -118,7 +118,11 @@ impl Checkpoint {
 
     fn tensors(&self) -> TensorFile {
         let mut file = TensorFile::default();
-        let groups = [("parameter", Some(&self.parameters)), ("remembered", self.remembered.as_ref()), ("best", self.best.as_ref())];
+        let groups = [
+            ("parameter", Some(&self.parameters)),
+            ("remembered", self.remembered.as_ref()),
+            ("best", self.best.as_ref()),
+        ];
         for (group, parameters) in groups {
             for own in parameters.into_iter().flatten() {
                 file.add_f32(format!("{group}/{}", own.name), &own.shape, &own.values);
@@ -137,7 +141,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When a file is missing or damaged, or does not belong to this model.
-    pub fn load(path: &Path, order: &[String]) -> Result<Self, Error> {
+    pub(crate) fn load(path: &Path, order: &[String]) -> Result<Self, Error> {
         let refuse = |file: &str, why: String| Error::Run { path: path.join(file), why };
         let read = |file: &str| fs::read(path.join(file)).map_err(Error::io(&path.join(file), "read"));
         let (state, cursor, sums) = (read(STATE)?, read(CURSOR)?, read(SUMS)?);
@@ -181,7 +185,7 @@ impl Checkpoint {
 
 impl Cursor {
     /// The start of a run.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { v: VERSION, ..Self::default() }
     }
 }
@@ -205,7 +209,7 @@ fn missing(file: &TensorFile, order: &[String]) -> String {
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn list(checkpoints: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn list(checkpoints: &Path) -> Result<Vec<String>, Error> {
     let entries = fs::read_dir(checkpoints).map_err(Error::io(checkpoints, "read"))?;
     let mut names = Vec::new();
     for entry in entries {

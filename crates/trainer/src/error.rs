@@ -43,6 +43,9 @@ pub enum Error {
     /// A log or report that cannot be read or written.
     #[error(transparent)]
     Report(#[from] secateur_report::Error),
+    /// Layers that do not fit together.
+    #[error(transparent)]
+    Network(#[from] secateur_sparse::Error),
     /// A layer that no reference model has.
     #[error("layer `{name}` belongs to no reference model")]
     ForeignLayer {
@@ -50,7 +53,9 @@ pub enum Error {
         name: String,
     },
     /// Training left the numbers.
-    #[error("the loss is {loss} at step {step}: training diverged; lower the learning rate. Checkpoints of earlier steps are kept")]
+    #[error(
+        "the loss is {loss} at step {step}: training diverged; lower the learning rate. Checkpoints of earlier steps are kept"
+    )]
     Diverged {
         /// Step, from 1.
         step: u64,

@@ -8,7 +8,7 @@ use secateur_report::event::Score;
 
 /// A running score over images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     correct: u64,
     total: u64,
     loss: f64,
@@ -16,7 +16,7 @@ pub struct Tally {
 
 impl Tally {
     /// Adds a batch: logits `[batch, 10]`, row-major, and labels. Returns the batch's mean cross-entropy in nats.
-    pub fn add(&mut self, logits: &[f32], labels: &[i64]) -> f64 {
+    pub(crate) fn add(&mut self, logits: &[f32], labels: &[i64]) -> f64 {
         let mut loss = 0.0;
         for (logits, label) in logits.chunks_exact(CLASSES).zip(labels) {
             let label = *label as usize;
@@ -33,14 +33,14 @@ impl Tally {
     }
 
     /// The score so far.
-    pub fn score(&self) -> Score {
+    pub(crate) fn score(&self) -> Score {
         let loss = if self.total == 0 { 0.0 } else { self.loss / self.total as f64 };
         Score { correct: self.correct, total: self.total, loss }
     }
 }
 
 /// The score of a module on a whole split, in batches; `seen` is told the images done after each batch.
-pub fn evaluate(net: &Net, split: &Split, batch: usize, device: &Device, mut seen: impl FnMut(usize)) -> Score {
+pub(crate) fn evaluate(net: &Net, split: &Split, batch: usize, device: &Device, mut seen: impl FnMut(usize)) -> Score {
     let net = net.valid();
     let mut tally = Tally::default();
     let order: Vec<u32> = (0..split.len() as u32).collect();

@@ -5,7 +5,7 @@ use crate::optimizer::rate_fault;
 use crate::plan::{Plan, keeps_best};
 use crate::{Error, data};
 use secateur_report::event;
-use secateur_sparse::Network;
+use secateur_sparse::{Network, Parameters};
 use sha2::{Digest, Sha256};
 
 /// Training images that every dataset in MNIST's format has.
@@ -32,8 +32,8 @@ impl Experiment {
     pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
         check(&config)?;
         let network = config.model.network();
-        let names = parameter_names(&network);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let sizes = parameter_sizes(&network);
+        let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
         let prunable = match &config.prune {
             Some(prune) => prune.selection().choose(&names)?.into_iter().map(str::to_owned).collect(),
             None => vec![],
@@ -144,6 +144,11 @@ impl Experiment {
         }
     }
 
+    /// Paths of all parameters, in the model's order.
+    pub fn parameter_names(&self) -> Vec<String> {
+        parameter_sizes(&self.network).into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Elements of the prunable parameters.
     pub fn prunable_elements(&self) -> usize {
         let sizes = parameter_sizes(&self.network);
@@ -160,24 +165,12 @@ fn images(config: &ExperimentConfig) -> event::Images {
     event::Images { train: train as u64, validation: data.validation as u64, test: test as u64 }
 }
 
-/// Paths of all parameters, in the model's order.
-fn parameter_names(network: &Network) -> Vec<String> {
-    parameter_sizes(network).into_iter().map(|(name, _)| name).collect()
-}
-
+/// Paths and sizes of all parameters, in the model's order.
 fn parameter_sizes(network: &Network) -> Vec<(String, usize)> {
-    use secateur_sparse::Layer;
-    let mut sizes = Vec::new();
-    for layer in network.layers() {
-        let (name, weight, bias) = match layer {
-            Layer::Conv2d(conv) => (&conv.name, conv.weight.len(), conv.bias.len()),
-            Layer::Linear(linear) => (&linear.name, linear.weight.len(), linear.bias.len()),
-            Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => continue,
-        };
-        sizes.push((format!("{name}.weight"), weight));
-        sizes.push((format!("{name}.bias"), bias));
-    }
-    sizes
+    let both = |own: Parameters<'_>| {
+        [(format!("{}.weight", own.name), own.weight.len()), (format!("{}.bias", own.name), own.bias.len())]
+    };
+    network.parameters().flat_map(both).collect()
 }
 
 /// The first thing that makes no sense.
@@ -185,10 +178,16 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     let refuse = |key: &'static str, why: String| Err(Error::Meaning { key, why });
     let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     if config.name.is_empty() || config.name.starts_with('.') || !config.name.chars().all(fine) {
-        return refuse("name", format!("found {:?}, wanted letters, digits, `-`, `_` and `.`, no dot first", config.name));
+        return refuse(
+            "name",
+            format!("found {:?}, wanted letters, digits, `-`, `_` and `.`, no dot first", config.name),
+        );
     }
     if config.seed > i64::MAX as u64 {
-        return refuse("seed", format!("found {}, wanted at most {}: TOML has no larger numbers", config.seed, i64::MAX));
+        return refuse(
+            "seed",
+            format!("found {}, wanted at most {}: TOML has no larger numbers", config.seed, i64::MAX),
+        );
     }
     if !crate::device::NAMES.contains(&config.device.as_str()) {
         return Err(Error::UnknownDevice { name: config.device.clone() });
@@ -209,7 +208,10 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
             return refuse("data.validation", format!("found {}, wanted fewer than {IDX_TRAIN}", data.validation));
         }
         Source::Synthetic if data.synthetic_train == 0 || data.synthetic_test == 0 => {
-            return refuse("data", "a synthetic split is empty, wanted at least 1 image to train and 1 to test on".into());
+            return refuse(
+                "data",
+                "a synthetic split is empty, wanted at least 1 image to train and 1 to test on".into(),
+            );
         }
         Source::Synthetic if data.synthetic_train.max(data.synthetic_test).max(data.validation) > 10_000_000 => {
             return refuse("data", "a synthetic split is larger than 10,000,000 images".into());
@@ -235,7 +237,8 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         return refuse("checkpoint.every_steps", "found 0, wanted at least 1".into());
     }
     if config.checkpoint.keep < 2 {
-        let why = format!("found {}, wanted at least 2, so that a damaged one has a predecessor", config.checkpoint.keep);
+        let why =
+            format!("found {}, wanted at least 2, so that a damaged one has a predecessor", config.checkpoint.keep);
         return refuse("checkpoint.keep", why);
     }
     check_retraining(config)
@@ -249,12 +252,17 @@ fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
     }
     let Some(to) = retrain.rewind_to else {
         return match retrain.kind {
-            Retrain::RewindLr => refuse("retrain.rewind_to", "rewind-lr needs to know where to, such as { epochs = 1 }".into()),
+            Retrain::RewindLr => {
+                refuse("retrain.rewind_to", "rewind-lr needs to know where to, such as { epochs = 1 }".into())
+            }
             Retrain::FineTune | Retrain::RewindWeights => Ok(()),
         };
     };
     if retrain.kind == Retrain::FineTune {
-        return refuse("retrain.rewind_to", "fine-tune does not rewind; set retrain.kind to rewind-weights or rewind-lr".into());
+        return refuse(
+            "retrain.rewind_to",
+            "fine-tune does not rewind; set retrain.kind to rewind-weights or rewind-lr".into(),
+        );
     }
     let epoch = images(config).train.div_ceil(config.train.batch_size as u64);
     let (to, dense): (Length, Length) = (to, config.train.length);

@@ -49,7 +49,10 @@ fn faults_are_named_with_found_and_wanted() {
 fn a_run_is_named_by_what_its_result_depends_on() {
     let name = |changes: &[&str]| experiment(changes).expect("valid").run_name();
     let plain = name(&[]);
-    assert!(plain.starts_with("small-") && plain.ends_with("-s1") && plain.len() == "small-01234567-s1".len(), "{plain}");
+    assert!(
+        plain.starts_with("small-") && plain.ends_with("-s1") && plain.len() == "small-01234567-s1".len(),
+        "{plain}"
+    );
     assert_eq!(name(&["data.dir=/elsewhere/mnist"]), plain, "only the folder's own name counts");
     for change in ["model.width=2", "data.dir=datasets/fashion-mnist", "device=wgpu"] {
         assert_ne!(name(&[change]), plain, "{change}");

@@ -11,7 +11,8 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
     let beside = Path::new(&beside);
-    let written = write_synced(beside, bytes).and_then(|()| fs::rename(beside, path).map_err(Error::io(path, "rename")));
+    let written =
+        write_synced(beside, bytes).and_then(|()| fs::rename(beside, path).map_err(Error::io(path, "rename")));
     if written.is_err() {
         // The first error is the one to tell; what is left beside is harmless.
         let _ = fs::remove_file(beside);
@@ -31,7 +32,11 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     // Only Unix opens folders as files; elsewhere the rename is as safe as the system makes it.
-    if cfg!(unix) { File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io(path, "sync")) } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io(path, "sync"))
+    } else {
+        Ok(())
+    }
 }
 
 /// SHA-256 in hexadecimal.

@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 
 /// A run's folder, locked for as long as this lives.
 #[derive(Debug)]
-pub struct RunFolder {
+pub(crate) struct RunFolder {
     path: PathBuf,
     _lock: File,
 }
 
 /// What a run was made with, for people and for later versions.
 #[derive(Clone, Debug, Serialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// Version of this file's layout.
     pub v: u32,
     /// Version of Secateur.
@@ -51,7 +51,7 @@ pub struct Manifest {
 
 /// A data file in a [`Manifest`].
 #[derive(Clone, Debug, Serialize)]
-pub struct ManifestFile {
+pub(crate) struct ManifestFile {
     /// Its name.
     pub file: String,
     /// SHA-256 of its raw bytes.
@@ -66,7 +66,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When it exists already, or cannot be written.
-    pub fn create(out: &Path, experiment: &Experiment, typed: &str, manifest: &Manifest) -> Result<Self, Error> {
+    pub(crate) fn create(out: &Path, experiment: &Experiment, typed: &str, manifest: &Manifest) -> Result<Self, Error> {
         let path = out.join(experiment.run_name());
         if path.exists() {
             return Err(Error::RunExists { path });
@@ -99,7 +99,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When it is no run, or another process works in it.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let experiment = path.join(EXPERIMENT);
         if !experiment.is_file() {
             let why = format!("no run here: found no {EXPERIMENT}, wanted a folder that `secateur run` made");
@@ -115,7 +115,7 @@ impl RunFolder {
     }
 
     /// The folder itself.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -149,7 +149,7 @@ pub(crate) fn model(run: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When the folder is no run, or its experiment makes no sense any more.
-pub fn read_experiment(run: &Path) -> Result<Experiment, Error> {
+pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
     let path = run.join(EXPERIMENT);
     let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => {

@@ -1,4 +1,34 @@
 //! Runs an experiment: config -> data -> train <-> prune -> test -> checkpoint, resumable at any point.
+//!
+//! [`ExperimentConfig`] is what a person types, [`Experiment`] what it means, [`Plan`] what a run will do. [`run`],
+//! [`resume`] and [`test`] are the verbs; a session, inside, walks the plan.
 
+mod checkpoint;
+pub mod config;
 pub mod data;
+pub mod device;
+mod error;
+mod evaluate;
+mod experiment;
+mod export;
+mod files;
+mod folder;
+pub mod learning_rate;
+mod models;
+mod observer;
+pub mod optimizer;
+pub mod plan;
+mod run;
 pub mod seed;
+mod session;
+mod tensor_file;
+mod training;
+
+pub use config::ExperimentConfig;
+pub use error::Error;
+pub use experiment::Experiment;
+pub use models::{ModelConfig, Net};
+pub use observer::{Observer, Silent, StageView, Tick};
+pub use plan::Plan;
+pub use run::{Facts, Place, resume, run, test};
+pub use session::Outcome;

@@ -100,8 +100,8 @@ impl OptimizerConfig {
         };
         let (lr, decay, rest) = match *self {
             Self::Adam { lr, betas, epsilon, weight_decay } | Self::Adamw { lr, betas, epsilon, weight_decay } => {
-                let epsilon = (!(epsilon > 0.0 && epsilon.is_finite()))
-                    .then(|| format!("epsilon is {epsilon}, wanted above 0"));
+                let epsilon =
+                    (!(epsilon > 0.0 && epsilon.is_finite())).then(|| format!("epsilon is {epsilon}, wanted above 0"));
                 let betas = betas.iter().find_map(|beta| share("a beta", f64::from(*beta)));
                 (lr, weight_decay, betas.or(epsilon))
             }
@@ -110,8 +110,8 @@ impl OptimizerConfig {
                 (lr, weight_decay, share("momentum", momentum).or(ahead))
             }
         };
-        let decay = (!(decay >= 0.0 && decay.is_finite()))
-            .then(|| format!("weight_decay is {decay}, wanted at least 0"));
+        let decay =
+            (!(decay >= 0.0 && decay.is_finite())).then(|| format!("weight_decay is {decay}, wanted at least 0"));
         rate_fault("lr", lr).or(decay).or(rest)
     }
 

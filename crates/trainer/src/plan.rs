@@ -66,7 +66,8 @@ impl Plan {
     /// When the schedule of sparsities cannot be computed.
     pub fn new(config: &ExperimentConfig, train_images: usize) -> Result<Self, Error> {
         let epoch_steps = (train_images.div_ceil(config.train.batch_size.max(1))).max(1) as u64;
-        let builder = Builder { config, epoch_steps, stages: vec![], walked: 0, run_steps: run_steps(config, epoch_steps)? };
+        let builder =
+            Builder { config, epoch_steps, stages: vec![], walked: 0, run_steps: run_steps(config, epoch_steps)? };
         Ok(Self { stages: builder.build()?, epoch_steps })
     }
 
@@ -146,7 +147,7 @@ impl Builder<'_> {
         let steps = self.config.train.length.steps(self.epoch_steps);
         let lr = self.config.train.optimizer.lr();
         let whole = if self.config.train.lr_schedule.restart() == Restart::Never { self.run_steps } else { steps };
-        let mut piece = |builder: &mut Self, from: u64, to: u64| {
+        let piece = |builder: &mut Self, from: u64, to: u64| {
             if from < to {
                 let training = Training { steps: to - from, lr, schedule_from: from, schedule_total: whole };
                 builder.push(0, Stage::Train(training));
@@ -236,8 +237,16 @@ mod tests {
         let plan = plan(&["retrain.final={epochs=1}"]);
         assert_eq!(plan.epoch_steps, 10, "95 images in batches of 10 make 9 full ones and a half");
         let expected = [
-            "0:train 20@0/20", "0:dense", "1:prune 0.5", "1:pruned", "1:train 3@0/3", "1:retrained", "2:prune 0.9",
-            "2:pruned", "2:train 10@0/10", "2:retrained",
+            "0:train 20@0/20",
+            "0:dense",
+            "1:prune 0.5",
+            "1:pruned",
+            "1:train 3@0/3",
+            "1:retrained",
+            "2:prune 0.9",
+            "2:pruned",
+            "2:train 10@0/10",
+            "2:retrained",
         ];
         assert_eq!(words(&plan), expected);
         assert_eq!((plan.steps(), plan.prunes()), (33, 2));
@@ -246,15 +255,26 @@ mod tests {
     #[test]
     fn one_schedule_may_span_the_run() {
         let plan = plan(&["train.lr_schedule={kind=\"cosine\", restart=\"never\"}", "test.every_cycles=2"]);
-        let expected =
-            ["0:train 20@0/26", "0:dense", "1:prune 0.5", "1:train 3@20/26", "2:prune 0.9", "2:pruned", "2:train 3@23/26", "2:retrained"];
+        let expected = [
+            "0:train 20@0/26",
+            "0:dense",
+            "1:prune 0.5",
+            "1:train 3@20/26",
+            "2:prune 0.9",
+            "2:pruned",
+            "2:train 3@23/26",
+            "2:retrained",
+        ];
         assert_eq!(words(&plan), expected);
     }
 
     #[test]
     fn the_dense_control_trains_the_same_and_prunes_nothing() {
         let control = plan(&["prune.enabled=false"]);
-        assert_eq!(words(&control), ["0:train 20@0/20", "0:dense", "1:train 3@0/3", "1:retrained", "2:train 3@0/3", "2:retrained"]);
+        assert_eq!(
+            words(&control),
+            ["0:train 20@0/20", "0:dense", "1:train 3@0/3", "1:retrained", "2:train 3@0/3", "2:retrained"]
+        );
         assert_eq!(control.steps(), plan(&[]).steps());
     }
 
@@ -262,8 +282,20 @@ mod tests {
     fn lottery_tickets_remember_and_rewind() {
         let tickets = plan(&["retrain.kind=rewind-weights", "retrain.rewind_to={steps=5}", "prune.every={steps=15}"]);
         let expected = [
-            "0:train 5@0/20", "0:remember", "0:train 15@5/20", "0:dense", "1:prune 0.5", "1:pruned", "1:rewind",
-            "1:train 15@5/20", "1:retrained", "2:prune 0.9", "2:pruned", "2:rewind", "2:train 15@5/20", "2:retrained",
+            "0:train 5@0/20",
+            "0:remember",
+            "0:train 15@5/20",
+            "0:dense",
+            "1:prune 0.5",
+            "1:pruned",
+            "1:rewind",
+            "1:train 15@5/20",
+            "1:retrained",
+            "2:prune 0.9",
+            "2:pruned",
+            "2:rewind",
+            "2:train 15@5/20",
+            "2:retrained",
         ];
         assert_eq!(words(&tickets), expected);
         let rates = plan(&["retrain.kind=rewind-lr", "retrain.rewind_to={epochs=1}"]);

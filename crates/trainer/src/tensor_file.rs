@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Named tensors in memory, ordered by name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TensorFile {
+pub(crate) struct TensorFile {
     tensors: BTreeMap<String, Stored>,
 }
 
@@ -43,31 +43,31 @@ impl TensorFile {
     ///
     /// # Panics
     /// When `values` is not as long as the shape asks for.
-    pub fn add_f32(&mut self, name: String, shape: &[usize], values: &[f32]) {
+    pub(crate) fn add_f32(&mut self, name: String, shape: &[usize], values: &[f32]) {
         assert_eq!(values.len(), shape.iter().product::<usize>(), "`{name}` fills its shape");
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.tensors.insert(name, Stored { dtype: Dtype::F32, shape: shape.to_vec(), bytes });
     }
 
     /// Adds a flat tensor of bytes.
-    pub fn add_bytes(&mut self, name: String, bytes: Vec<u8>) {
+    pub(crate) fn add_bytes(&mut self, name: String, bytes: Vec<u8>) {
         self.tensors.insert(name, Stored { dtype: Dtype::U8, shape: vec![bytes.len()], bytes });
     }
 
     /// The names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
     /// Shape and values of a tensor of f32; `None` when there is none of this name and type.
-    pub fn f32(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+    pub(crate) fn f32(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
         let stored = self.tensors.get(name).filter(|stored| stored.dtype == Dtype::F32)?;
         let values = stored.bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
         Some((stored.shape.clone(), values))
     }
 
     /// A tensor of bytes; `None` when there is none of this name and type.
-    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.tensors.get(name).filter(|stored| stored.dtype == Dtype::U8).map(|stored| stored.bytes.as_slice())
     }
 
@@ -75,7 +75,7 @@ impl TensorFile {
     ///
     /// # Panics
     /// Never: what this type holds is what the format can hold.
-    pub fn to_bytes(&self, note: Option<(&str, &str)>) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self, note: Option<(&str, &str)>) -> Vec<u8> {
         // At most one note: the format keeps them in an unordered map, whose bytes would differ from run to run.
         let notes = note.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
         safetensors::serialize(self.tensors.iter(), notes).expect("shapes and lengths were checked when added")
@@ -85,7 +85,7 @@ impl TensorFile {
     ///
     /// # Errors
     /// When they are no safetensors file.
-    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let refuse = |why: String| Error::Run { path: path.to_owned(), why };
         let read = SafeTensors::deserialize(bytes).map_err(|error| refuse(format!("no safetensors file: {error}")))?;
         let mut tensors = BTreeMap::new();

@@ -1,26 +1,23 @@
 //! Weights before training, drawn on the host: the same on every device.
 
 use crate::seed;
-use secateur_sparse::{Layer, Network};
+use secateur_sparse::{Error, Network};
 
 /// PyTorch's default for `nn.Conv2d` and `nn.Linear`: weights and biases uniform in `±1 / sqrt(fan in)`
 /// (`kaiming_uniform_` with `a = sqrt(5)`).
 pub(super) fn uniform(network: &Network, seed: u64) -> Network {
-    let layers = network.layers().iter().enumerate().map(|(place, layer)| {
-        let mut layer = layer.clone();
-        let (weight, bias, fan_in) = match &mut layer {
-            Layer::Conv2d(conv) => (&mut conv.weight, &mut conv.bias, conv.inputs * conv.kernel * conv.kernel),
-            Layer::Linear(linear) => (&mut linear.weight, &mut linear.bias, linear.inputs),
-            Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => return layer,
-        };
+    let mut place = 0;
+    let drawn = network.filled(|layer| {
+        let fan_in: usize = layer.shape[1..].iter().product();
         let bound = 1.0 / (fan_in as f32).sqrt();
-        let mut numbers = seed::stream(seed, "init", place as u64);
-        for value in weight.iter_mut().chain(bias.iter_mut()) {
+        let mut numbers = seed::stream(seed, "init", place);
+        for value in layer.weight.iter_mut().chain(layer.bias.iter_mut()) {
             *value = (2.0 * numbers.unit_f32() - 1.0) * bound;
         }
-        layer
+        place += 1;
+        Ok::<(), Error>(())
     });
-    Network::new(network.input(), layers.collect()).expect("only values changed")
+    drawn.expect("only values changed")
 }
 
 #[cfg(test)]

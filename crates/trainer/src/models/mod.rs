@@ -8,6 +8,7 @@ mod init;
 mod net;
 
 pub use net::Net;
+pub(crate) use net::transpose;
 
 use crate::data::{CLASSES, SIDE};
 use secateur_sparse::{Conv2d, Layer, Linear, Network};

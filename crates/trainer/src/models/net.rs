@@ -92,23 +92,16 @@ impl Net {
             let name = format!("{layer}.{field}");
             own.iter().find(|own| own.name == name).expect("the module was raised from a network of this shape")
         };
-        let layers = shape.layers().iter().map(|layer| {
-            let mut layer = layer.clone();
-            match &mut layer {
-                Layer::Conv2d(conv) => {
-                    conv.weight.clone_from(&values(&conv.name, "weight").values);
-                    conv.bias.clone_from(&values(&conv.name, "bias").values);
-                }
-                Layer::Linear(linear) => {
-                    let weight = &values(&linear.name, "weight").values;
-                    linear.weight = transpose(weight, linear.inputs, linear.outputs);
-                    linear.bias.clone_from(&values(&linear.name, "bias").values);
-                }
-                Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => {}
-            }
-            layer
+        let filled = shape.filled(|layer| {
+            let weight = &values(layer.name, "weight").values;
+            *layer.weight = match layer.shape[..] {
+                [outputs, inputs] => transpose(weight, inputs, outputs),
+                _ => weight.clone(),
+            };
+            layer.bias.clone_from(&values(layer.name, "bias").values);
+            Ok::<(), secateur_sparse::Error>(())
         });
-        Network::new(shape.input(), layers.collect()).expect("only values changed")
+        filled.expect("only values changed")
     }
 }
 
@@ -145,7 +138,8 @@ mod tests {
     use super::*;
     use crate::models::ModelConfig;
 
-    const MODELS: [ModelConfig; 3] = [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
+    const MODELS: [ModelConfig; 3] =
+        [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
 
     #[test]
     fn lowering_is_the_inverse_of_raising() {

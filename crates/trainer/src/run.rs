@@ -1,0 +1,145 @@
+//! The verbs on a run: start it, resume it, test what it left.
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::evaluate::evaluate;
+use crate::folder::{self, Manifest, ManifestFile, RunFolder, read_experiment};
+use crate::models::Net;
+use crate::observer::Observer;
+use crate::session::{Outcome, Session, Surroundings};
+use crate::{Error, Experiment, data, device, export};
+use secateur_report::event::Score;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Starts a run of `experiment` below `out`; `typed` is its config as written, `commit` what the program was built from,
+/// `command` what was typed.
+///
+/// Data and device are opened before the folder is made, so that a fault there leaves nothing behind.
+///
+/// # Errors
+/// When the run exists already, its data cannot be loaded, or it fails on the way.
+pub fn run(
+    experiment: &Experiment,
+    out: &Path,
+    facts: Facts<'_>,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<(PathBuf, Outcome), Error> {
+    let path = out.join(experiment.run_name());
+    if path.exists() {
+        return Err(Error::RunExists { path });
+    }
+    let device = device::open(&experiment.config().device)?;
+    let dataset = experiment.load_data()?;
+    let folder = RunFolder::create(out, experiment, facts.typed, &manifest(experiment, &dataset, &facts))?;
+    let around = Surroundings { experiment, dataset: &dataset, device, observer, stop };
+    Ok((path, Session::open(folder, around)?.walk()?))
+}
+
+/// What a run's folder says of its origin.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The config as typed.
+    pub typed: &'a str,
+    /// Commit that the program was built from, when known.
+    pub commit: Option<&'a str>,
+    /// The command line.
+    pub command: &'a [String],
+}
+
+/// Goes on with the run in `path` as if it had never stopped; `device` and `data` replace the ones it was started with.
+///
+/// # Errors
+/// When it is no run, another process works on it, or it fails on the way.
+pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
+    let experiment = place.apply(read_experiment(path)?)?;
+    let folder = RunFolder::open(path)?;
+    let device = device::open(&experiment.config().device)?;
+    let dataset = experiment.load_data()?;
+    let around = Surroundings { experiment: &experiment, dataset: &dataset, device, observer, stop };
+    Session::open(folder, around)?.walk()
+}
+
+/// Where to compute and where the data lies, when that differs from the run's own config.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place<'a> {
+    /// Another device.
+    pub device: Option<&'a str>,
+    /// Another data folder.
+    pub data: Option<&'a Path>,
+}
+
+impl Place<'_> {
+    fn apply(self, experiment: Experiment) -> Result<Experiment, Error> {
+        let mut config = experiment.config().clone();
+        if let Some(device) = self.device {
+            config.device = device.to_owned();
+        }
+        if let Some(data) = self.data {
+            config.data.dir = data.to_owned();
+        }
+        Experiment::new(config)
+    }
+}
+
+/// The score on the test split of the run's final model, or of the checkpoint of this name.
+///
+/// # Errors
+/// When the run has no final model yet, or no such checkpoint.
+pub fn test(
+    run: &Path,
+    checkpoint: Option<&str>,
+    place: Place<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Score, Error> {
+    let experiment = place.apply(read_experiment(run)?)?;
+    let device = device::open(&experiment.config().device)?;
+    let net = match checkpoint {
+        Some(name) => {
+            let path = folder::checkpoints(run).join(name);
+            let known = checkpoint::list(&folder::checkpoints(run))?;
+            if !known.iter().any(|own| own == name) {
+                let why = format!("no checkpoint of this name; there are {}", known.join(", "));
+                return Err(Error::Run { path, why });
+            }
+            let bare = Net::raise(experiment.network(), &device)?;
+            secateur_pruner::set_parameters(bare, &Checkpoint::load(&path, &experiment.parameter_names())?.parameters)?
+        }
+        None => {
+            let path = folder::model(run);
+            let bytes = fs::read(&path).map_err(|source| match source.kind() {
+                std::io::ErrorKind::NotFound => {
+                    let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
+                    Error::Run { path: path.clone(), why }
+                }
+                _ => Error::Io { path: path.clone(), doing: "read", source },
+            })?;
+            Net::raise(&export::read(&path, &bytes, &experiment)?, &device)?
+        }
+    };
+    let dataset = experiment.load_data()?;
+    let split = dataset.test_split();
+    let seen = |seen| observer.evaluating("test", seen, split.len());
+    Ok(evaluate(&net, split, experiment.config().train.batch_size, &device, seen))
+}
+
+fn manifest(experiment: &Experiment, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
+    let files = dataset.files.iter().map(|file| ManifestFile {
+        file: file.file.clone(),
+        sha256: file.sha256.clone(),
+        published: file.known,
+    });
+    Manifest {
+        v: 1,
+        secateur: env!("CARGO_PKG_VERSION").into(),
+        commit: facts.commit.map(str::to_owned),
+        burn: "0.22.1".into(),
+        platform: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        device: experiment.config().device.clone(),
+        dataset: dataset.name.clone(),
+        files: files.collect(),
+        command: facts.command.to_vec(),
+    }
+}

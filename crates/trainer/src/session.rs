@@ -1,0 +1,335 @@
+//! A run in progress: walks the plan stage by stage, and saves its state at every stage's end.
+//!
+//! Resuming is not a special case: a session is always made from a checkpoint's content, which for a new run is the
+//! start of the plan.
+
+use crate::checkpoint::{self, Checkpoint, Cursor};
+use crate::data::Dataset;
+use crate::evaluate::evaluate;
+use crate::files::{sha256, write_atomically};
+use crate::folder::RunFolder;
+use crate::models::Net;
+use crate::observer::{Observer, StageView};
+use crate::plan::{Planned, Stage};
+use crate::{Error, Experiment, export, seed};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Device;
+use secateur_pruner::{MaskSet, OptimizerState, Parameter, Rule, Sparsity};
+use secateur_pruner::{attach_masks, forget_pruned, masks, parameters, prune, set_masks, set_parameters};
+use secateur_report::RunLog;
+use secateur_report::event::{self, Event, Timing};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every stage of the plan is done.
+    Finished {
+        /// The final model.
+        model: PathBuf,
+    },
+    /// It was asked to stop, and saved its state first.
+    Interrupted {
+        /// Name of the checkpoint.
+        checkpoint: String,
+    },
+}
+
+/// A run in progress.
+pub(crate) struct Session<'a> {
+    pub(crate) experiment: &'a Experiment,
+    pub(crate) dataset: &'a Dataset,
+    /// Without gradients.
+    pub(crate) device: Device,
+    folder: RunFolder,
+    log: RunLog,
+    pub(crate) observer: &'a mut dyn Observer,
+    stop: &'a AtomicBool,
+    pub(crate) model: Model,
+    remembered: Option<Vec<Parameter>>,
+    /// The best epoch's module of the training stage that is going on.
+    pub(crate) best: Option<Net>,
+    pub(crate) cursor: Cursor,
+    /// Masks, kept beside the module so that nothing has to be read back from the device.
+    masks: MaskSet,
+    began: Instant,
+    before: Duration,
+}
+
+/// A module and its optimizer: what a training step moves on.
+pub(crate) struct Model {
+    pub(crate) net: Net,
+    pub(crate) optimizer: ModuleOptimizer,
+}
+
+/// What a session needs besides its folder.
+pub(crate) struct Surroundings<'a> {
+    /// What is run.
+    pub experiment: &'a Experiment,
+    /// Its data.
+    pub dataset: &'a Dataset,
+    /// Where it computes, without gradients.
+    pub device: Device,
+    /// Who watches.
+    pub observer: &'a mut dyn Observer,
+    /// Set by a signal: finish the step, save, and return.
+    pub stop: &'a AtomicBool,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the run in `folder`: at its newest good checkpoint, or at the start when there is none.
+    ///
+    /// # Errors
+    /// When log or checkpoints cannot be read, or do not belong to this experiment.
+    pub(crate) fn open(folder: RunFolder, around: Surroundings<'a>) -> Result<Self, Error> {
+        let order = around.experiment.parameter_names();
+        let found = checkpoint::newest(&folder.checkpoints(), &order, |checkpoint| {
+            let log = RunLog::resume(folder.log(), checkpoint.cursor.log_bytes)?;
+            Ok((log, restore(around.experiment, &around.device, checkpoint)?))
+        })?;
+        if let Some((name, (log, restored))) = found {
+            tracing::info!("going on from checkpoint {name}");
+            return Ok(Self::assemble(folder, around, log, restored));
+        }
+        let path = folder.log();
+        let log = if path.exists() { RunLog::resume(&path, 0)? } else { RunLog::create(&path)? };
+        let fresh = restore(around.experiment, &around.device, fresh(around.experiment))?;
+        let started = around.experiment.started(&around.dataset.name);
+        let mut session = Self::assemble(folder, around, log, fresh);
+        session.record(&Event::RunStarted(started), None)?;
+        Ok(session)
+    }
+
+    fn assemble(folder: RunFolder, around: Surroundings<'a>, log: RunLog, restored: Restored) -> Self {
+        let Surroundings { experiment, dataset, device, observer, stop } = around;
+        let Restored { model, remembered, best, cursor } = restored;
+        let (masks, before) = (masks(&model.net), Duration::from_millis(cursor.elapsed_ms));
+        let began = Instant::now();
+        Self {
+            experiment,
+            dataset,
+            device,
+            folder,
+            log,
+            observer,
+            stop,
+            model,
+            remembered,
+            best,
+            cursor,
+            masks,
+            began,
+            before,
+        }
+    }
+
+    /// Walks the plan to its end, or until it is asked to stop.
+    ///
+    /// # Errors
+    /// When training diverges, or something cannot be written; the last checkpoint stays good.
+    pub(crate) fn walk(mut self) -> Result<Outcome, Error> {
+        while let Some(planned) = self.experiment.plan().stages.get(self.cursor.stage) {
+            self.observer.stage(&self.view(planned));
+            match &planned.stage {
+                Stage::Train(training) => {
+                    if self.train(planned.cycle, *training)? == Progress::Stopped {
+                        return Ok(Outcome::Interrupted { checkpoint: self.save()? });
+                    }
+                }
+                Stage::Prune(target) => self.prune(planned.cycle, *target)?,
+                Stage::Test(when) => self.test(planned.cycle, *when)?,
+                Stage::Remember => self.remembered = Some(parameters(&self.model.net)),
+                Stage::Rewind => self.rewind()?,
+            }
+            self.cursor.stage += 1;
+            self.cursor.stage_step = 0;
+            let checkpoint = self.save()?;
+            if self.stopping() {
+                return Ok(Outcome::Interrupted { checkpoint });
+            }
+        }
+        self.finish()
+    }
+
+    fn prune(&mut self, cycle: u64, target: Sparsity) -> Result<(), Error> {
+        let config = self.experiment.config().prune.as_ref().expect("a plan prunes only when its config does");
+        let seed = seed::stream(self.experiment.config().seed, "prune", cycle).next_u64();
+        let rule = Rule { criterion: config.criterion, scope: config.scope, sparsity: target, seed };
+        let (net, masks) = prune(self.model.net.clone(), rule)?;
+        let optimizer = self.experiment.config().train.optimizer.init();
+        let optimizer = forget_pruned(std::mem::replace(&mut self.model.optimizer, optimizer), &net)?;
+        (self.model, self.masks) = (Model { net, optimizer }, masks);
+        let layers = self.masks.iter().map(|(name, mask)| event::LayerDensity {
+            name: name.to_owned(),
+            kept: mask.kept() as u64,
+            total: mask.total() as u64,
+        });
+        let pruned = event::Pruned {
+            cycle,
+            step: self.cursor.step,
+            target: target.get(),
+            pruned: self.masks.pruned() as u64,
+            prunable: self.masks.total() as u64,
+            dead_units: self.size().dead_units,
+            layers: layers.collect(),
+        };
+        self.record(&Event::Pruned(pruned), Some(self.timing(None)))
+    }
+
+    /// The only reader of the test split.
+    fn test(&mut self, cycle: u64, stage: event::Stage) -> Result<(), Error> {
+        let (began, split) = (Instant::now(), self.dataset.test_split());
+        let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
+        let seen = |seen| observer.evaluating("test", seen, split.len());
+        let score = evaluate(&self.model.net, split, batch, &self.device, seen);
+        let speed = score.total as f64 / began.elapsed().as_secs_f64();
+        let tested = event::Tested { cycle, step: self.cursor.step, stage, score, size: self.size() };
+        self.record(&Event::Tested(tested), Some(self.timing(Some(speed))))
+    }
+
+    fn rewind(&mut self) -> Result<(), Error> {
+        let remembered = self.remembered.as_ref().expect("a plan remembers before it rewinds");
+        let net = set_masks(set_parameters(self.model.net.clone(), remembered)?, &self.masks)?;
+        self.model = Model { net, optimizer: self.experiment.config().train.optimizer.init() };
+        Ok(())
+    }
+
+    /// Writes the final model and the log's last line; safe to do again after a crash in between.
+    fn finish(mut self) -> Result<Outcome, Error> {
+        let network = self.model.net.lower(self.experiment.network());
+        let (path, bytes) = (self.folder.model(), export::safetensors(&network));
+        write_atomically(&path, &bytes)?;
+        let (step, model_bytes) = (self.cursor.step, bytes.len() as u64);
+        let ended = event::RunEnded { step, model_sha256: sha256(&bytes), model_bytes };
+        self.record(&Event::RunEnded(ended), Some(self.timing(None)))?;
+        self.log.sync()?;
+        Ok(Outcome::Finished { model: path })
+    }
+
+    /// What is left of the model.
+    fn size(&self) -> event::Size {
+        let network = self.model.net.lower(self.experiment.network());
+        let cost = network.cost();
+        event::Size {
+            pruned: self.masks.pruned() as u64,
+            prunable: self.experiment.prunable_elements() as u64,
+            nonzero: cost.nonzero as u64,
+            parameters: cost.parameters as u64,
+            remaining_macs: cost.remaining_macs as u64,
+            macs: cost.macs as u64,
+            dead_units: network.dead_units() as u64,
+        }
+    }
+
+    /// Saves the state with the log that belongs to it; returns the checkpoint's name.
+    pub(crate) fn save(&mut self) -> Result<String, Error> {
+        self.log.sync()?;
+        self.cursor.log_bytes = self.log.position();
+        self.cursor.elapsed_ms = self.elapsed().as_millis() as u64;
+        let optimizer = OptimizerState::read(&self.model.optimizer)?;
+        let counters = optimizer.counters.iter();
+        self.cursor.counters = counters.map(|((own, field), count)| (own.clone(), field.clone(), *count)).collect();
+        let checkpoint = Checkpoint {
+            cursor: self.cursor.clone(),
+            parameters: parameters(&self.model.net),
+            masks: self.masks.clone(),
+            optimizer,
+            remembered: self.remembered.clone(),
+            best: self.best.as_ref().map(parameters),
+        };
+        let name = checkpoint.save(&self.folder.checkpoints(), self.experiment.config().checkpoint.keep)?;
+        tracing::debug!("saved checkpoint {name}");
+        Ok(name)
+    }
+
+    /// Appends to the log and tells the observer.
+    pub(crate) fn record(&mut self, event: &Event, timing: Option<Timing>) -> Result<(), Error> {
+        self.log.append(event, timing)?;
+        self.observer.event(event, timing);
+        Ok(())
+    }
+
+    /// Clock readings for an event that closes work at this speed.
+    pub(crate) fn timing(&self, images_per_s: Option<f64>) -> Timing {
+        Timing { elapsed_ms: self.elapsed().as_millis() as u64, images_per_s }
+    }
+
+    /// Whether a signal asked for the end.
+    pub(crate) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.before + self.began.elapsed()
+    }
+
+    fn view<'p>(&self, planned: &'p Planned) -> StageView<'p> {
+        StageView {
+            planned,
+            cycles: self.experiment.plan().stages.last().map_or(0, |last| last.cycle),
+            stage_step: self.cursor.stage_step,
+            step: self.cursor.step,
+            steps: self.experiment.plan().steps(),
+            sparsity: if self.masks.total() == 0 {
+                0.0
+            } else {
+                self.masks.pruned() as f64 / self.masks.total() as f64
+            },
+        }
+    }
+}
+
+/// Whether a training stage came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Done,
+    Stopped,
+}
+
+/// The live half of a checkpoint.
+struct Restored {
+    model: Model,
+    remembered: Option<Vec<Parameter>>,
+    best: Option<Net>,
+    cursor: Cursor,
+}
+
+/// The state of a run that has not begun.
+fn fresh(experiment: &Experiment) -> Checkpoint {
+    let network = experiment.config().model.initial(experiment.config().seed);
+    let names = experiment.prunable().into_iter().filter(|_| experiment.prunes());
+    let own = export::parameters(&network);
+    let full = |name: &str| {
+        let own = own.iter().find(|own| own.name == name).expect("prunable names are the model's");
+        (name.to_owned(), secateur_pruner::Mask::full(&own.shape))
+    };
+    Checkpoint {
+        cursor: Cursor::start(),
+        masks: MaskSet::new(names.map(full).collect()),
+        optimizer: OptimizerState::default(),
+        remembered: None,
+        best: None,
+        parameters: own,
+    }
+}
+
+/// Brings a checkpoint to life on a device.
+fn restore(experiment: &Experiment, device: &Device, checkpoint: Checkpoint) -> Result<Restored, Error> {
+    let Checkpoint { cursor, parameters, masks, optimizer, remembered, best } = checkpoint;
+    let mut bare = Net::raise(experiment.network(), &device.clone().autodiff())?;
+    if experiment.prunes() {
+        // Masks are attached before anything is stored below them.
+        bare = attach_masks(bare, &experiment.prunable())?;
+    }
+    let build =
+        |values: &[Parameter]| -> Result<Net, Error> { Ok(set_masks(set_parameters(bare.clone(), values)?, &masks)?) };
+    let net = build(&parameters)?;
+    let best = best.as_deref().map(build).transpose()?;
+    let optimizer = optimizer.write(experiment.config().train.optimizer.init(), &net)?;
+    if let Some(remembered) = &remembered {
+        set_parameters(bare, remembered)?;
+    }
+    Ok(Restored { model: Model { net, optimizer }, remembered, best, cursor })
+}

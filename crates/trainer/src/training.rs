@@ -1,0 +1,190 @@
+//! A stage of training: forward, backward, update, and at every epoch's end a look at the validation split.
+//!
+//! The batches are a function of (seed, step): step `t` takes batch `t mod n` of the order of epoch `t div n`, with `n`
+//! batches an epoch. So a stage may begin and end anywhere, and a resumed run takes the same batches.
+
+use crate::Error;
+use crate::checkpoint::Best;
+use crate::data;
+use crate::evaluate::{Tally, evaluate, images};
+use crate::observer::Tick;
+use crate::plan::Training;
+use crate::session::{Model, Progress, Session};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use secateur_report::event::{EpochEnded, Event, Score, StoppedEarly};
+use std::time::Instant;
+
+impl Session<'_> {
+    /// Trains from the cursor to the stage's end, an early stop, or a signal.
+    pub(crate) fn train(&mut self, cycle: u64, training: Training) -> Result<Progress, Error> {
+        let mut lap = Lap::start();
+        let mut order = Order::default();
+        let device = self.device.clone().autodiff();
+        let epoch_steps = self.experiment.plan().epoch_steps;
+        while self.cursor.stage_step < training.steps {
+            if self.stopping() {
+                return Ok(Progress::Stopped);
+            }
+            let lr = self.learning_rate(&training);
+            let batch = self.dataset.train.gather(order.batch(self, epoch_steps));
+            let seen = batch.labels.len();
+            let loss = step(&mut self.model, lr, batch, &device, &mut self.cursor.tally);
+            if !loss.is_finite() {
+                return Err(Error::Diverged { step: self.cursor.step + 1, loss });
+            }
+            self.cursor.stage_step += 1;
+            self.cursor.step += 1;
+            lap.images += seen;
+            self.observer.step(&self.tick(&training, loss, lap.speed()));
+
+            let done = self.cursor.stage_step == training.steps;
+            let boundary = self.cursor.step % epoch_steps == 0;
+            // A stage that ends inside an epoch has a choice to make only when it has seen an epoch's end before.
+            if boundary || (done && self.best.is_some()) {
+                self.end_epoch(cycle, lr, lap.speed())?;
+                lap = Lap::start();
+                if self.stops_early() {
+                    let saved = training.steps - self.cursor.stage_step;
+                    let stopped = StoppedEarly { cycle, step: self.cursor.step, steps_saved: saved };
+                    if saved > 0 {
+                        self.record(&Event::StoppedEarly(stopped), Some(self.timing(None)))?;
+                    }
+                    break;
+                }
+            }
+            if !done && self.cursor.stage_step % self.experiment.config().checkpoint.every_steps == 0 {
+                self.save()?;
+            }
+        }
+        if let Some(best) = self.best.take() {
+            self.model.net = best;
+        }
+        self.cursor.best = None;
+        self.cursor.stale_epochs = 0;
+        Ok(Progress::Done)
+    }
+
+    /// Scores the validation split, keeps the best epoch's weights, and writes the epoch down.
+    fn end_epoch(&mut self, cycle: u64, learning_rate: f64, speed: f64) -> Result<(), Error> {
+        let split = &self.dataset.validation;
+        let validation = (!split.is_empty()).then(|| {
+            let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
+            let seen = |seen| observer.evaluating("validation", seen, split.len());
+            evaluate(&self.model.net, split, batch, &self.device, seen)
+        });
+        let best = validation.is_some_and(|score| beats(score, self.cursor.best));
+        if let Some(score) = validation.filter(|_| best) {
+            self.cursor.best = Some(Best { correct: score.correct, loss: score.loss });
+            self.cursor.stale_epochs = 0;
+            self.best = self.experiment.keeps_best().then(|| self.model.net.clone());
+        } else {
+            self.cursor.stale_epochs += 1;
+        }
+        let tally = std::mem::take(&mut self.cursor.tally);
+        let ended = EpochEnded {
+            cycle,
+            epoch: self.cursor.step.div_ceil(self.experiment.plan().epoch_steps),
+            step: self.cursor.step,
+            learning_rate,
+            train: tally.score(),
+            validation,
+            best,
+        };
+        self.record(&Event::EpochEnded(ended), Some(self.timing(Some(speed))))
+    }
+
+    fn stops_early(&self) -> bool {
+        let rule = self.experiment.config().train.early_stop;
+        rule.is_some_and(|rule| self.cursor.stale_epochs >= rule.patience)
+    }
+
+    fn learning_rate(&self, training: &Training) -> f64 {
+        let position = training.schedule_from + self.cursor.stage_step;
+        let schedule = self.experiment.config().train.lr_schedule;
+        training.lr * schedule.factor(position, training.schedule_total, self.experiment.plan().epoch_steps)
+    }
+
+    fn tick(&self, training: &Training, loss: f64, images_per_s: f64) -> Tick {
+        Tick {
+            stage_step: self.cursor.stage_step,
+            stage_steps: training.steps,
+            step: self.cursor.step,
+            epoch: (self.cursor.step - 1) / self.experiment.plan().epoch_steps + 1,
+            loss,
+            accuracy: self.cursor.tally.score().accuracy(),
+            images_per_s,
+        }
+    }
+}
+
+/// One step: forward, backward, update. Returns the batch's mean loss; when it is not finite, nothing was updated.
+fn step(model: &mut Model, lr: f64, batch: data::Batch, device: &Device, tally: &mut Tally) -> f64 {
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [batch.labels.len()]), device);
+    let logits = model.net.forward(images(batch.pixels, device));
+    let answers = logits.clone().inner().into_data();
+    let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &batch.labels);
+    if loss.is_finite() {
+        let cost = CrossEntropyLossConfig::new().init(device).forward(logits, labels);
+        let gradients = GradientsParams::from_grads(cost.backward(), &model.net);
+        model.net = model.optimizer.step(lr, model.net.clone(), gradients);
+    }
+    loss
+}
+
+/// Whether a score is better than the best so far: more right answers, or as many at a lower loss.
+fn beats(score: Score, best: Option<Best>) -> bool {
+    best.is_none_or(|best| score.correct > best.correct || (score.correct == best.correct && score.loss < best.loss))
+}
+
+/// The order of the epoch that is going on, made once an epoch.
+#[derive(Default)]
+struct Order {
+    epoch: Option<u64>,
+    indices: Vec<u32>,
+}
+
+impl Order {
+    /// The images of the next step.
+    fn batch(&mut self, session: &Session<'_>, epoch_steps: u64) -> &[u32] {
+        let (epoch, place) = (session.cursor.step / epoch_steps, session.cursor.step % epoch_steps);
+        if self.epoch != Some(epoch) {
+            let seed = session.experiment.config().seed;
+            (self.epoch, self.indices) = (Some(epoch), data::order(session.dataset.train.len(), seed, epoch));
+        }
+        let size = session.experiment.config().train.batch_size;
+        let start = place as usize * size;
+        &self.indices[start..(start + size).min(self.indices.len())]
+    }
+}
+
+/// Throughput since the last epoch's end.
+struct Lap {
+    began: Instant,
+    images: usize,
+}
+
+impl Lap {
+    fn start() -> Self {
+        Self { began: Instant::now(), images: 0 }
+    }
+
+    fn speed(&self) -> f64 {
+        self.images as f64 / self.began.elapsed().as_secs_f64().max(1e-9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_right_answers_win_and_loss_breaks_ties() {
+        let score = |correct, loss| Score { correct, total: 100, loss };
+        let best = Some(Best { correct: 90, loss: 0.5 });
+        assert!(beats(score(0, 9.0), None));
+        assert!(beats(score(91, 9.0), best) && beats(score(90, 0.4), best));
+        assert!(!beats(score(90, 0.5), best) && !beats(score(89, 0.1), best));
+    }
+}
