@@ -1,4 +1,50 @@
-//! stub
+//! The door: arguments -> verbs -> exit code.
+
+mod args;
+mod interrupt;
+mod progress;
+mod verbs;
+
+use args::{Arguments, Verb};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// burn allocates and frees a tensor for every operation; the system's allocator makes a training step 1.4x longer.
 #[global_allocator]
-static A: mimalloc::MiMalloc = mimalloc::MiMalloc;
-fn main() {}
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Stopped by a signal after saving the run's state.
+const INTERRUPTED: u8 = 130;
+/// The command line or a configuration makes no sense, or the work failed.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    args::start_logging(arguments.verbose);
+    let done = match arguments.verb {
+        Verb::Run(args) => verbs::run::run(&args),
+        Verb::Resume(args) => verbs::resume::resume(&args),
+        Verb::Plan(args) => verbs::plan::plan(&args),
+        Verb::Report(args) => verbs::report::report(&args),
+        Verb::Test(args) => verbs::test::test(&args),
+        Verb::List(args) => verbs::list::list(&args),
+        Verb::Completions { shell } => verbs::completions::completions(shell),
+    };
+    match done {
+        Ok(verbs::Done::Whole) => ExitCode::SUCCESS,
+        Ok(verbs::Done::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Whether the reader of stdout went away, as `| head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

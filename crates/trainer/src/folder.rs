@@ -114,11 +114,6 @@ impl RunFolder {
         }
     }
 
-    /// The folder itself.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn log(&self) -> PathBuf {
         self.path.join("log.jsonl")
     }

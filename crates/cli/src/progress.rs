@@ -1,0 +1,191 @@
+//! What a person sees while a run goes: a bar on a terminal, plain lines otherwise; all of it on stderr.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use secateur_report::Timing;
+use secateur_report::event::{Event, Score, Stage};
+use secateur_trainer::plan::Stage as Planned;
+use secateur_trainer::{Observer, StageView, Tick};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Shows a run's progress.
+pub(crate) struct Progress {
+    /// `None` when stderr is no terminal.
+    bar: Option<ProgressBar>,
+    began: Instant,
+    /// Steps that were done before this session.
+    from: Option<u64>,
+    steps: u64,
+    place: String,
+    last_line: Instant,
+}
+
+/// Between two plain lines of a long epoch.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Progress {
+    /// Shows nothing before the first stage.
+    pub(crate) fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = terminal.then(|| {
+            let style = ProgressStyle::with_template("{bar:24.green} {percent:>3}% {msg}").expect("a valid template");
+            ProgressBar::new(1).with_style(style.progress_chars("━╸─"))
+        });
+        let now = Instant::now();
+        Self { bar, began: now, from: None, steps: 0, place: String::new(), last_line: now }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Time left, from this session's own speed.
+    fn left(&self, step: u64) -> String {
+        let done = step - self.from.unwrap_or(step);
+        if done == 0 {
+            return "time left unknown".into();
+        }
+        let seconds = self.began.elapsed().as_secs_f64() / done as f64 * (self.steps - step.min(self.steps)) as f64;
+        format!("{} left", clock(seconds))
+    }
+}
+
+impl Observer for Progress {
+    fn stage(&mut self, at: &StageView<'_>) {
+        self.from.get_or_insert(at.step);
+        self.steps = at.steps;
+        let what = match &at.planned.stage {
+            Planned::Train(_) => "train",
+            Planned::Prune(_) => "prune",
+            Planned::Test(_) => "test",
+            Planned::Remember | Planned::Rewind => "rewind",
+        };
+        self.place = format!("cycle {}/{} {what}, sparsity {:.1} %", at.planned.cycle, at.cycles, 100.0 * at.sparsity);
+        if let Some(bar) = &self.bar {
+            bar.set_length(at.steps.max(1));
+            bar.set_position(at.step);
+            bar.set_message(self.place.clone());
+        }
+    }
+
+    fn step(&mut self, tick: &Tick) {
+        let message = || {
+            format!(
+                "{}, epoch {}, step {}/{}, loss {:.4}, accuracy {:.2} %, {:.0} images/s, {}",
+                self.place,
+                tick.epoch,
+                tick.stage_step,
+                tick.stage_steps,
+                tick.loss,
+                100.0 * tick.accuracy,
+                tick.images_per_s,
+                self.left(tick.step)
+            )
+        };
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(tick.step);
+                bar.set_message(message());
+            }
+            None if self.last_line.elapsed() >= LINE_EVERY || self.from == Some(tick.step - 1) => {
+                eprintln!("{}", message());
+                self.last_line = Instant::now();
+            }
+            None => {}
+        }
+    }
+
+    fn evaluating(&mut self, split: &str, seen: usize, total: usize) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}, {split} {seen}/{total}", self.place));
+        }
+    }
+
+    fn event(&mut self, event: &Event, timing: Option<Timing>) {
+        let speed = timing
+            .and_then(|timing| timing.images_per_s)
+            .map_or(String::new(), |speed| format!(", {speed:.0} images/s"));
+        match event {
+            Event::RunStarted(started) => self.say(&format!(
+                "{}: {} on {}, {} parameters, {} steps, {} prunes, seed {}, device {}",
+                started.name,
+                started.model,
+                started.dataset,
+                started.parameters,
+                started.planned_steps,
+                started.planned_prunes,
+                started.seed,
+                started.device
+            )),
+            Event::EpochEnded(epoch) => {
+                let validation = epoch.validation.map_or(String::new(), |score| {
+                    format!(", validation {}{}", percent(score), if epoch.best { " (best)" } else { "" })
+                });
+                self.say(&format!(
+                    "cycle {}, epoch {}: train {}, loss {:.4}{validation}{speed}",
+                    epoch.cycle,
+                    epoch.epoch,
+                    percent(epoch.train),
+                    epoch.train.loss
+                ));
+            }
+            Event::StoppedEarly(stop) => {
+                self.say(&format!("cycle {}: stopped early, {} steps saved", stop.cycle, stop.steps_saved));
+                self.steps -= stop.steps_saved.min(self.steps);
+            }
+            Event::Pruned(pruned) => self.say(&format!(
+                "cycle {}: pruned {} of {} weights ({:.2} %), {} dead units",
+                pruned.cycle,
+                pruned.pruned,
+                pruned.prunable,
+                100.0 * pruned.pruned as f64 / pruned.prunable.max(1) as f64,
+                pruned.dead_units
+            )),
+            Event::Tested(tested) => {
+                let when = match tested.stage {
+                    Stage::Dense => "dense",
+                    Stage::JustPruned => "just pruned",
+                    Stage::Retrained => "retrained",
+                };
+                self.say(&format!("cycle {}: test {when} {}", tested.cycle, percent(tested.score)));
+            }
+            Event::RunEnded(_) => {
+                if let Some(bar) = &self.bar {
+                    bar.finish_and_clear();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn percent(score: Score) -> String {
+    format!("{:.2} %", 100.0 * score.accuracy())
+}
+
+/// `1:05:09` or `05:09`.
+pub(crate) fn clock(seconds: f64) -> String {
+    let whole = seconds.round().clamp(0.0, 1e9) as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn times_read_like_a_clock() {
+        assert_eq!([clock(0.4), clock(65.0), clock(3_909.0)], ["00:00", "01:05", "1:05:09"]);
+    }
+}

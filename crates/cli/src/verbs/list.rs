@@ -1,0 +1,50 @@
+//! `secateur list`: the runs of a folder, a line each.
+
+use super::{Done, print};
+use crate::args::ListArgs;
+use crate::progress::clock;
+use anyhow::{Context, Result};
+use secateur_report::{State, read_log};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Prints the table; a folder whose log cannot be read says so in its line.
+pub(crate) fn list(args: &ListArgs) -> Result<Done> {
+    let place = || format!("{}: cannot list runs", args.dir.display());
+    let mut runs: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(&args.dir).with_context(place)? {
+        let path = entry.with_context(place)?.path();
+        if path.join("experiment.toml").is_file() {
+            runs.push(path);
+        }
+    }
+    runs.sort();
+    if runs.is_empty() {
+        eprintln!("no runs in {}; start one with: secateur run configs/quickstart.toml", args.dir.display());
+        return Ok(Done::Whole);
+    }
+    let names: Vec<String> =
+        runs.iter().map(|run| run.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(3);
+    let mut out = format!(
+        "{:<wide$}  {:<10} {:>17}  {:>9}  {:>9}  {:>8}\n",
+        "run", "state", "steps", "sparsity", "accuracy", "time"
+    );
+    for (run, name) in runs.iter().zip(&names) {
+        let row = match read_log(run.join("log.jsonl")) {
+            Ok(record) => {
+                let summary = record.summary();
+                let state = if summary.state == State::Finished { "finished" } else { "unfinished" };
+                let steps = format!("{}/{}", summary.step, summary.planned_steps);
+                let sparsity = summary.size.map_or("-".into(), |size| format!("{:.2} %", 100.0 * size.sparsity()));
+                let accuracy = summary.last.map_or("-".into(), |score| format!("{:.2} %", 100.0 * score.accuracy()));
+                let time = clock(summary.elapsed_ms as f64 / 1000.0);
+                format!("{state:<10} {steps:>17}  {sparsity:>9}  {accuracy:>9}  {time:>8}")
+            }
+            Err(error) => format!("unreadable: {error}"),
+        };
+        writeln!(out, "{name:<wide$}  {row}").expect("strings take all");
+    }
+    print(&out)?;
+    Ok(Done::Whole)
+}

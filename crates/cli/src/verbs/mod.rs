@@ -1,0 +1,72 @@
+//! One file a verb.
+
+pub(crate) mod completions;
+pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod test;
+
+use crate::args::{ConfigArgs, PlaceArgs};
+use anyhow::{Context, Result};
+use secateur_trainer::{Experiment, ExperimentConfig, Outcome, Place};
+use std::io::Write;
+use std::path::Path;
+
+/// How a verb ended.
+pub(crate) enum Done {
+    /// It did what was asked.
+    Whole,
+    /// A signal stopped it, and the run's state is saved.
+    Interrupted,
+}
+
+/// Reads a config with its changes; returns the text, too.
+fn experiment(args: &ConfigArgs, place: Option<&PlaceArgs>) -> Result<(Experiment, String)> {
+    let name = args.config.display().to_string();
+    let text = std::fs::read_to_string(&args.config).with_context(|| format!("{name}: cannot read the config"))?;
+    let mut config = ExperimentConfig::parse(&name, &text, &args.set)?;
+    if let Some(device) = place.and_then(|place| place.device.as_ref()) {
+        config.device.clone_from(device);
+    }
+    if let Some(data) = place.and_then(|place| place.data.as_ref()) {
+        config.data.dir.clone_from(data);
+    }
+    let experiment = Experiment::new(config).with_context(|| name.clone())?;
+    Ok((experiment, text))
+}
+
+impl PlaceArgs {
+    fn place(&self) -> Place<'_> {
+        Place { device: self.device.as_deref(), data: self.data.as_deref() }
+    }
+}
+
+/// Tells how a run ended; a finished one shows its table and leaves its report.
+fn conclude(run: &Path, outcome: Outcome) -> Result<Done> {
+    match outcome {
+        Outcome::Interrupted { checkpoint } => {
+            eprintln!("stopped; the state is saved as {checkpoint}. Go on with: secateur resume {}", run.display());
+            Ok(Done::Interrupted)
+        }
+        Outcome::Finished { model } => {
+            let (record, page) = report::of_one(run)?;
+            print(&secateur_report::curve_table(&record))?;
+            eprintln!("model   {}", model.display());
+            eprintln!("report  {}", page.display());
+            Ok(Done::Whole)
+        }
+    }
+}
+
+/// Writes an answer to stdout; a reader that went away is an error that the door forgives.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}

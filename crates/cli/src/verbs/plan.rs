@@ -1,0 +1,79 @@
+//! `secateur plan`: what a run would do, as a table.
+
+use super::{Done, experiment, print};
+use crate::args::PlanArgs;
+use anyhow::Result;
+use secateur_report::event;
+use secateur_trainer::Experiment;
+use secateur_trainer::plan::{Stage, Training};
+use std::fmt::Write;
+
+/// Prints the plan.
+pub(crate) fn plan(args: &PlanArgs) -> Result<Done> {
+    let (experiment, _) = experiment(&args.config, None)?;
+    print(&table(&experiment))?;
+    Ok(Done::Whole)
+}
+
+/// The plan as aligned text.
+fn table(experiment: &Experiment) -> String {
+    let (plan, cost, config) = (experiment.plan(), experiment.network().cost(), experiment.config());
+    let mut out = String::new();
+    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).expect("strings take all");
+    line(format!("run        {}", experiment.run_name()));
+    line(format!("model      {}, {} parameters, {} MACs an image", config.model, cost.parameters, cost.macs));
+    line(format!(
+        "training   {}, batch {}, {} steps an epoch",
+        config.train.optimizer, config.train.batch_size, plan.epoch_steps
+    ));
+    if let Some(prune) = config.prune.as_ref().filter(|prune| prune.enabled) {
+        line(format!(
+            "pruning    {} {}, {}, of {} weights",
+            prune.scope,
+            prune.criterion,
+            prune.schedule,
+            experiment.prunable_elements()
+        ));
+        line(format!("prunable   {}", experiment.prunable().join(" ")));
+    }
+    let images = experiment.images();
+    line(format!("images     {} train, {} validation, {} test", images.train, images.validation, images.test));
+    line(format!("in all     {} steps, {} prunes", plan.steps(), plan.prunes()));
+    line(String::new());
+    line(format!(
+        "{:>5}  {:<10} {:>9}  {:>9}  {:>10}  {:>11}",
+        "cycle", "stage", "steps", "until", "sparsity", "weights"
+    ));
+    let (mut until, mut sparsity) = (0, 0.0);
+    for planned in &plan.stages {
+        let mut steps = String::new();
+        let stage = match &planned.stage {
+            Stage::Train(Training { steps: length, .. }) => {
+                until += length;
+                steps = length.to_string();
+                "train"
+            }
+            Stage::Prune(target) => {
+                sparsity = target.get();
+                "prune"
+            }
+            Stage::Test(event::Stage::Dense) => "test",
+            Stage::Test(event::Stage::JustPruned) => "test",
+            Stage::Test(event::Stage::Retrained) => "test",
+            Stage::Remember => "remember",
+            Stage::Rewind => "rewind",
+        };
+        let left = if experiment.prunes() {
+            let total = experiment.prunable_elements();
+            (total as f64 * (1.0 - sparsity)).round().to_string()
+        } else {
+            "all".into()
+        };
+        line(format!(
+            "{:>5}  {stage:<10} {steps:>9}  {until:>9}  {:>8.2} %  {left:>11}",
+            planned.cycle,
+            100.0 * sparsity
+        ));
+    }
+    out
+}

@@ -1,0 +1,57 @@
+//! `secateur report`: pictures and tables from logs, nothing measured again.
+
+use super::{Done, print};
+use crate::args::ReportArgs;
+use anyhow::{Context, Result, bail};
+use secateur_report::{ReportInput, RunRecord, curve_table, read_log, write_report};
+use std::path::{Path, PathBuf};
+
+/// Writes the report and shows the tables.
+pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
+    let out = match (&args.out, args.runs.as_slice()) {
+        (Some(out), _) => out.clone(),
+        (None, [only]) => only.join("report"),
+        (None, _) => bail!("several runs need a folder for their report: add --out DIR"),
+    };
+    let runs = args.runs.iter().map(|run| input(run)).collect::<Result<Vec<_>>>()?;
+    let files = write_report(&runs, &out)?;
+    for run in &runs {
+        print(&format!("{}\n{}", run.label, curve_table(&run.record)))?;
+    }
+    for file in files {
+        eprintln!("wrote {}", file.display());
+    }
+    Ok(Done::Whole)
+}
+
+/// Writes a single run's report into its own folder; returns what the log says, and the page.
+pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
+    let input = input(run)?;
+    let out = run.join("report");
+    write_report(std::slice::from_ref(&input), &out)?;
+    Ok((input.record, out.join("index.html")))
+}
+
+fn input(run: &Path) -> Result<ReportInput> {
+    let log = run.join("log.jsonl");
+    if !log.is_file() {
+        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
+    }
+    let label = run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned();
+    Ok(ReportInput { label, record: read_log(&log)?, reproduce: command(run)? })
+}
+
+/// The command that repeats a run, from its manifest.
+fn command(run: &Path) -> Result<String> {
+    let path = run.join("manifest.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let manifest: serde_json::Value =
+        serde_json::from_str(&text).with_context(|| format!("{}: no manifest", path.display()))?;
+    let words = manifest["command"].as_array().into_iter().flatten().filter_map(|word| word.as_str());
+    // The program's own path says nothing to others.
+    let mut words: Vec<&str> = words.collect();
+    if let Some(program) = words.first_mut() {
+        *program = "secateur";
+    }
+    Ok(words.join(" "))
+}

@@ -1,0 +1,12 @@
+//! `secateur resume`: goes on as if the run had never stopped.
+
+use super::{Done, conclude};
+use crate::{args::ResumeArgs, interrupt::on_signal, progress::Progress};
+use anyhow::Result;
+
+/// Resumes the run, then shows its table and leaves its report.
+pub(crate) fn resume(args: &ResumeArgs) -> Result<Done> {
+    let stop = on_signal()?;
+    let outcome = secateur_trainer::resume(&args.run, args.place.place(), &mut Progress::new(), &stop)?;
+    conclude(&args.run, outcome)
+}
