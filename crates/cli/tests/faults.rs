@@ -1,0 +1,100 @@
+//! Law 10 and bad input: whatever is typed or found, an error that names the place, the found and the wanted; exit code
+//! not 0, no panic, nothing lost.
+
+mod common;
+
+use common::*;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn bad_configs_and_command_lines_are_named() {
+    let out = tempfile::tempdir().expect("a folder");
+    let out = text(out.path());
+    let smoke = ["run", "configs/smoke.toml", "--out", out];
+    for (args, wanted) in [
+        (vec!["run", "configs/none.toml"], "configs/none.toml: cannot read the config"),
+        (vec!["run", "README.md"], "README.md"),
+        ([&smoke[..], &["--device", "tpu"]].concat(), "device is `tpu`, wanted one of flex, ndarray, wgpu"),
+        ([&smoke[..], &["--set", "model.width=0"]].concat(), "width is 0, wanted from 1 to 300"),
+        ([&smoke[..], &["--set", "model.depth=3"]].concat(), "unknown field `depth`"),
+        (
+            [&smoke[..], &["--set", "prune.include=[\"conv9.*\"]"]].concat(),
+            "matches no parameter; there are `conv1.weight`",
+        ),
+        ([&smoke[..], &["--set", "train.optimizer={ kind = \"adam\", lr = 1e9 }"]].concat(), "training diverged"),
+        (vec!["run", "configs/quickstart.toml", "--data", "no/such/folder", "--out", out], "no/such/folder"),
+        (vec!["resume", "configs"], "no run here"),
+        (vec!["resume", "no/such/run"], "no run here"),
+        (vec!["test", "configs"], "no run here"),
+        (vec!["report", "configs"], "no run here"),
+        (vec!["list", "no/such/folder"], "no/such/folder: cannot list runs"),
+    ] {
+        let said = fail(&args);
+        assert!(said.contains(wanted), "{args:?}: {said}");
+    }
+    let code = output(&["prune"]).status.code();
+    assert_eq!(code, Some(2), "an unknown verb");
+}
+
+#[cfg(not(all(feature = "wgpu", feature = "ndarray")))]
+#[test]
+fn a_device_that_is_not_compiled_in_says_how_to_get_it() {
+    let missing = if cfg!(feature = "wgpu") { "ndarray" } else { "wgpu" };
+    let out = tempfile::tempdir().expect("a folder");
+    let said = fail(&["run", "configs/smoke.toml", "--device", missing, "--out", text(out.path())]);
+    assert!(said.contains(&format!("--features {missing}")), "{said}");
+    assert_eq!(only_run(out.path()), None, "a fault before the long part leaves nothing behind");
+}
+
+#[test]
+fn bad_data_is_named_before_anything_is_made() {
+    let (data, out) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    for entry in fs::read_dir(root().join("datasets/mnist")).expect("MNIST") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_some_and(|extension| extension == "gz") {
+            fs::copy(&path, data.path().join(path.file_name().expect("named"))).expect("copied");
+        }
+    }
+    let labels = data.path().join("t10k-labels-idx1-ubyte.gz");
+    let bytes = fs::read(&labels).expect("read");
+    fs::write(&labels, &bytes[..bytes.len() / 2]).expect("written");
+    let args = ["run", "configs/quickstart.toml", "--data", text(data.path()), "--out", text(out.path())];
+    assert!(fail(&args).contains("t10k-labels-idx1-ubyte.gz"));
+    fs::remove_file(&labels).expect("removed");
+    assert!(fail(&args).contains("t10k-labels-idx1-ubyte"));
+    assert_eq!(only_run(out.path()), None);
+}
+
+/// Damages a file of a finished run and returns what the verbs then say.
+fn damaged(run: &Path, file: &str, harm: impl Fn(&[u8]) -> Vec<u8>, args: &[&str]) -> String {
+    let path = run.join(file);
+    let good = fs::read(&path).expect("read");
+    fs::write(&path, harm(&good)).expect("written");
+    let said = fail(args);
+    fs::write(&path, good).expect("written back");
+    said
+}
+
+#[test]
+fn damaged_runs_are_named_and_never_panic() {
+    let out = tempfile::tempdir().expect("a folder");
+    succeed(&["run", "configs/smoke.toml", "--out", text(out.path())]);
+    let run = only_run(out.path()).expect("a run");
+    let here = text(&run);
+    let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let noise = |bytes: &[u8]| bytes.iter().map(|byte| byte ^ 0x55).collect::<Vec<u8>>();
+    let wider = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("width = 1", "width = 2").into_bytes();
+    assert!(damaged(&run, "model.safetensors", half, &["test", here]).contains("model.safetensors"));
+    assert!(damaged(&run, "model.safetensors", noise, &["test", here]).contains("no safetensors file"));
+    assert!(damaged(&run, "experiment.toml", noise, &["resume", here]).contains("experiment.toml"));
+    assert!(damaged(&run, "experiment.toml", wider, &["test", here]).contains("conv1.weight"));
+    assert!(damaged(&run, "log.jsonl", noise, &["report", here]).contains("log.jsonl"));
+    assert!(damaged(&run, "manifest.json", noise, &["report", here]).contains("manifest.json"));
+    let checkpoint = checkpoints(&run).pop().expect("a checkpoint");
+    let state = format!("checkpoints/{checkpoint}/state.safetensors");
+    assert!(damaged(&run, &state, half, &["test", here, "--checkpoint", &checkpoint]).contains("damaged"));
+    assert!(fail(&["test", here, "--checkpoint", "nonsense"]).contains("no checkpoint of this name"));
+    fs::remove_file(run.join("model.safetensors")).expect("removed");
+    assert!(fail(&["test", here]).contains("has not finished"));
+}

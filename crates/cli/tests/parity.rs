@@ -1,0 +1,64 @@
+//! Other devices against flex: the same losses within rounding, and nearly the same masks.
+//!
+//! Rounding differs from device to device, so weights drift apart step by step; a prune early in training must still
+//! choose nearly the same weights.
+#![cfg(any(feature = "wgpu", feature = "ndarray"))]
+
+mod common;
+
+use common::*;
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+
+/// A short run with small batches: one size of batch, since some devices compile anew for each.
+fn run(out: &Path, device: &str) -> PathBuf {
+    let sizes = ["data.synthetic_train=320", "data.synthetic_test=64", "data.validation=64", "train.batch_size=32"];
+    let mut args = vec!["run", "configs/smoke.toml", "--device", device, "--out", text(out)];
+    for change in sizes.iter().chain(&["prune.schedule={ kind = \"list\", sparsities = [0.5, 0.9] }"]) {
+        args.extend(["--set", change]);
+    }
+    succeed(&args);
+    only_run(out).expect("a run")
+}
+
+fn losses(run: &Path) -> Vec<f64> {
+    facts_of(run, "epoch_ended").iter().map(|epoch| epoch["train"]["loss"].as_f64().expect("a number")).collect()
+}
+
+/// Kept bits of all masks of the newest checkpoint.
+fn kept(run: &Path) -> Vec<u8> {
+    let (_, state) = newest_state(run);
+    let tensors = SafeTensors::deserialize(&state).expect("a state");
+    let mut names: Vec<String> =
+        tensors.names().into_iter().filter(|name| name.starts_with("mask/")).map(String::from).collect();
+    names.sort();
+    names.iter().flat_map(|name| tensors.tensor(name).expect("a mask").data().to_vec()).collect()
+}
+
+fn check(device: &str) {
+    let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (flex, other) = (run(one.path(), "flex"), run(two.path(), device));
+    for (epoch, (flex, other)) in losses(&flex).iter().zip(losses(&other)).enumerate() {
+        println!("{device}: epoch {epoch}: loss {other}, flex {flex}");
+        assert!((flex - other).abs() <= 1e-2 * flex, "{device}: epoch {epoch}: loss {other}, flex {flex}");
+    }
+    let (flex, other) = (kept(&flex), kept(&other));
+    assert_eq!(flex.len(), other.len());
+    let ones = |bytes: &mut dyn Iterator<Item = u8>| bytes.map(|byte| u64::from(byte.count_ones())).sum::<u64>();
+    let both = ones(&mut flex.iter().zip(&other).map(|(a, b)| a & b));
+    let either = ones(&mut flex.iter().zip(&other).map(|(a, b)| a | b));
+    println!("{device}: masks share {both} of {either} kept weights");
+    assert!(both as f64 >= 0.98 * either as f64, "{device}: masks share {both} of {either} kept weights");
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn wgpu_agrees_with_flex() {
+    check("wgpu");
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn ndarray_agrees_with_flex() {
+    check("ndarray");
+}

@@ -1,0 +1,66 @@
+//! Law 6: `plan` prints what `run` does; and every config in `configs/` can be planned.
+
+mod common;
+
+use common::*;
+use std::fs;
+
+/// Rows of the plan's table as (cycle, stage, steps done by then).
+fn rows(plan: &str) -> Vec<(u64, String, u64)> {
+    let table = plan.lines().skip_while(|line| !line.trim_start().starts_with("cycle")).skip(1);
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    table
+        .map(cells)
+        .map(|cells| {
+            let until = if cells[1] == "train" { &cells[3] } else { &cells[2] };
+            (cells[0].parse().expect("a cycle"), cells[1].clone(), until.parse().expect("steps"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_plan_is_what_the_run_did() {
+    for changes in [
+        &[][..],
+        &["--set", "prune.every={ steps = 5 }", "--set", "test.every_cycles=2"],
+        &["--set", "prune.enabled=false"],
+    ] {
+        let out = tempfile::tempdir().expect("a folder");
+        let plan = succeed(&[&["plan", "configs/smoke.toml"], changes].concat());
+        succeed(&[&["run", "configs/smoke.toml", "--out", text(out.path())], changes].concat());
+        let run = only_run(out.path()).expect("a run");
+        assert!(plan.contains(&*run.file_name().expect("named").to_string_lossy()), "{plan}");
+        let kind = |stage: &str| match stage {
+            "prune" => Some("pruned"),
+            "test" => Some("tested"),
+            _ => None,
+        };
+        let planned: Vec<_> = rows(&plan)
+            .into_iter()
+            .filter_map(|(cycle, stage, until)| kind(&stage).map(|kind| (cycle, kind.to_owned(), until)))
+            .collect();
+        let number = |event: &serde_json::Value, key: &str| event[key].as_u64().expect("a number");
+        let done: Vec<_> = facts(&run)
+            .iter()
+            .filter(|event| event["event"] == "pruned" || event["event"] == "tested")
+            .map(|event| {
+                (number(event, "cycle"), event["event"].as_str().expect("text").to_owned(), number(event, "step"))
+            })
+            .collect();
+        assert!(!planned.is_empty());
+        assert_eq!(planned, done, "{changes:?}");
+    }
+}
+
+#[test]
+fn planning_leaves_nothing_behind_and_every_config_can_be_planned() {
+    let before = fs::read_dir(root()).expect("the root").count();
+    for entry in fs::read_dir(root().join("configs")).expect("configs") {
+        let path = entry.expect("readable").path();
+        let text = fs::read_to_string(&path).expect("readable");
+        let name = path.file_name().expect("named").to_string_lossy().into_owned();
+        assert!(text.starts_with('#') && text.contains(&format!("configs/{name}")), "{name} is headed by its command");
+        assert!(succeed(&["plan", &format!("configs/{name}")]).contains("in all"), "{name}");
+    }
+    assert_eq!(fs::read_dir(root()).expect("the root").count(), before);
+}
