@@ -1,5 +1,5 @@
 //! What the tests of the program share: starting it, and reading what it left.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate that uses its own part")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
