@@ -61,7 +61,8 @@ impl Observer for Progress {
             Planned::Train(_) => "train",
             Planned::Prune(_) => "prune",
             Planned::Test(_) => "test",
-            Planned::Remember | Planned::Rewind => "rewind",
+            Planned::Remember => "remember",
+            Planned::Rewind => "rewind",
         };
         self.place = format!("cycle {}/{} {what}, sparsity {:.1} %", at.planned.cycle, at.cycles, 100.0 * at.sparsity);
         if let Some(bar) = &self.bar {
@@ -134,7 +135,6 @@ impl Observer for Progress {
             }
             Event::StoppedEarly(stop) => {
                 self.say(&format!("cycle {}: stopped early, {} steps saved", stop.cycle, stop.steps_saved));
-                self.steps -= stop.steps_saved.min(self.steps);
             }
             Event::Pruned(pruned) => self.say(&format!(
                 "cycle {}: pruned {} of {} weights ({:.2} %), {} dead units",

@@ -23,6 +23,7 @@ fn the_plan_is_what_the_run_did() {
     for changes in [
         &[][..],
         &["--set", "prune.every={ steps = 5 }", "--set", "test.every_cycles=2"],
+        &["--set", "prune.scope=layerwise", "--set", "prune.include=[\"*\"]"],
         &["--set", "prune.enabled=false"],
     ] {
         let out = tempfile::tempdir().expect("a folder");
@@ -47,6 +48,14 @@ fn the_plan_is_what_the_run_did() {
                 (number(event, "cycle"), event["event"].as_str().expect("text").to_owned(), number(event, "step"))
             })
             .collect();
+        let left: Vec<u64> = plan
+            .lines()
+            .filter(|line| line.split_whitespace().nth(1) == Some("prune"))
+            .map(|line| line.split_whitespace().last().expect("cells").parse().expect("weights"))
+            .collect();
+        let pruned = facts_of(&run, "pruned");
+        let kept: Vec<u64> = pruned.iter().map(|event| number(event, "prunable") - number(event, "pruned")).collect();
+        assert_eq!(left, kept, "{changes:?}");
         assert!(!planned.is_empty());
         assert_eq!(planned, done, "{changes:?}");
     }

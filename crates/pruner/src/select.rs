@@ -1,6 +1,6 @@
 //! Chooses which weights stay. Pure: numbers in, bits out; no tensors, no clock, no files.
 //!
-//! Exactly `round(sparsity * n)` weights go, those with the lowest scores; ties go by (layer, flat index), lower first.
+//! Exactly `round(sparsity * n)` weights go, those with the lowest scores; ties keep the lower (layer, flat index).
 //! A weight that is pruned already goes before every living one, so a new mask lies within the old one.
 
 use crate::{Error, Mask, MaskSet, Sparsity};
@@ -59,14 +59,16 @@ fn prune_group(group: &[Scores<'_>], sparsity: Sparsity) -> Result<Vec<(String, 
         return Err(Error::Grows { place, pruned, wanted, total });
     }
     let cut = Cut::find(|| group.iter().flat_map(living_keys), wanted - pruned);
-    let mut ties_left = cut.ties;
+    let mut ties_kept = cut.ties_kept;
     let mut cut_layer = |layer: &Scores<'_>| {
         Mask::from_fn(layer.shape, |index| {
+            if !layer.within.keeps(index) {
+                return false;
+            }
             let key = layer.scores[index].to_bits();
-            let goes = key < cut.threshold || (key == cut.threshold && ties_left > 0);
-            let living = layer.within.keeps(index);
-            ties_left -= usize::from(living && goes && key == cut.threshold);
-            living && !goes
+            let kept_tie = key == cut.threshold && ties_kept > 0;
+            ties_kept -= usize::from(kept_tie);
+            key > cut.threshold || kept_tie
         })
     };
     Ok(group.iter().map(|layer| (layer.name.to_owned(), cut_layer(layer))).collect())
@@ -77,26 +79,26 @@ fn living_keys<'a>(layer: &'a Scores<'_>) -> impl Iterator<Item = u32> + 'a {
     layer.scores.iter().enumerate().filter(|(index, _)| layer.within.keeps(*index)).map(|(_, score)| score.to_bits())
 }
 
-/// Where the order is cut: all keys below `threshold` go, and the first `ties` of those equal to it.
+/// Where the order is cut: all keys above `threshold` stay, and the first `ties_kept` of those equal to it.
 struct Cut {
     threshold: u32,
-    ties: usize,
+    ties_kept: usize,
 }
 
 impl Cut {
     /// The cut that removes `count` of the keys, found by two histograms of 16 bits each: linear time, no copy.
     fn find<I: Iterator<Item = u32>>(keys: impl Fn() -> I, count: usize) -> Self {
         if count == 0 {
-            return Self { threshold: 0, ties: 0 };
+            return Self { threshold: 0, ties_kept: usize::MAX };
         }
-        let (high, below) = bucket(keys().map(|key| key >> 16), count);
-        let (low, ties) = bucket(keys().filter(|key| key >> 16 == high).map(|key| key & 0xffff), below);
-        Self { threshold: high << 16 | low, ties }
+        let (high, rank, _) = bucket(keys().map(|key| key >> 16), count);
+        let (low, rank, equal) = bucket(keys().filter(|key| key >> 16 == high).map(|key| key & 0xffff), rank);
+        Self { threshold: high << 16 | low, ties_kept: equal - rank }
     }
 }
 
-/// The 16-bit value in which the `count`-th smallest lies, and its rank (from 1) among the equal ones.
-fn bucket(values: impl Iterator<Item = u32>, count: usize) -> (u32, usize) {
+/// The 16-bit value in which the `count`-th smallest lies, its rank (from 1) among the equal ones, and their number.
+fn bucket(values: impl Iterator<Item = u32>, count: usize) -> (u32, usize, usize) {
     let mut histogram = vec![0usize; 1 << 16];
     for value in values {
         histogram[value as usize] += 1;
@@ -104,7 +106,7 @@ fn bucket(values: impl Iterator<Item = u32>, count: usize) -> (u32, usize) {
     let mut left = count;
     for (value, &size) in histogram.iter().enumerate() {
         if left <= size {
-            return (value as u32, left);
+            return (value as u32, left, size);
         }
         left -= size;
     }

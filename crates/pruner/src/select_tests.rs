@@ -28,9 +28,9 @@ fn small_cases_by_hand() {
     check(&[&[3.0, 1.0, 2.0, 4.0]], Layerwise, 0.5, &[&[1, 0, 0, 1]]);
     check(&[&[3.0, 1.0], &[0.5, 0.25]], Layerwise, 0.5, &[&[1, 0], &[1, 0]]);
     check(&[&[3.0, 1.0], &[0.5, 0.25]], Global, 0.5, &[&[1, 1], &[0, 0]]);
-    // Ties go by (layer, flat index), lower first.
-    check(&[&[1.0, 1.0, 1.0, 1.0]], Layerwise, 0.5, &[&[0, 0, 1, 1]]);
-    check(&[&[1.0, 2.0], &[1.0, 1.0]], Global, 0.5, &[&[0, 1], &[0, 1]]);
+    // Ties keep the lower (layer, flat index).
+    check(&[&[1.0, 1.0, 1.0, 1.0]], Layerwise, 0.5, &[&[1, 1, 0, 0]]);
+    check(&[&[1.0, 2.0], &[1.0, 1.0]], Global, 0.5, &[&[1, 1], &[0, 0]]);
     // Rounding: 0.5 of 3 is 2, 0.1 of 3 is 0.
     check(&[&[1.0, 2.0, 3.0]], Layerwise, 0.5, &[&[0, 0, 1]]);
     check(&[&[1.0, 2.0, 3.0]], Layerwise, 0.1, &[&[1, 1, 1]]);
@@ -63,17 +63,17 @@ fn the_same_target_again_changes_nothing() {
     assert_eq!(select(&[again], Scope::Global, s(0.37)).expect("a mask"), once);
 }
 
-/// The slow twin: sort (pruned first, score, layer, index) and cut.
+/// The slow twin: sort (pruned first, then by score, of ties the last first) and cut.
 fn by_sorting(layers: &[Scores<'_>], sparsity: Sparsity) -> Vec<Vec<bool>> {
-    let mut order: Vec<(bool, u32, usize, usize)> = Vec::new();
+    let mut order = Vec::new();
     for (place, layer) in layers.iter().enumerate() {
         for (index, score) in layer.scores.iter().enumerate() {
-            order.push((layer.within.keeps(index), score.to_bits(), place, index));
+            order.push((layer.within.keeps(index), score.to_bits(), std::cmp::Reverse((place, index))));
         }
     }
     order.sort_unstable();
     let mut keeps: Vec<Vec<bool>> = layers.iter().map(|layer| vec![true; layer.scores.len()]).collect();
-    for &(_, _, place, index) in order.iter().take(sparsity.count(order.len())) {
+    for &(_, _, std::cmp::Reverse((place, index))) in order.iter().take(sparsity.count(order.len())) {
         keeps[place][index] = false;
     }
     keeps

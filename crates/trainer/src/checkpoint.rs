@@ -96,8 +96,10 @@ impl Checkpoint {
         }
         written?;
         for old in list(checkpoints)?.iter().rev().skip(keep) {
-            let old = checkpoints.join(old);
-            fs::remove_dir_all(&old).map_err(Error::io(&old, "remove"))?;
+            // Renamed first: a crash while removing must not leave half a checkpoint under its name.
+            let (old, going) = (checkpoints.join(old), checkpoints.join(format!(".{old}.tmp")));
+            fs::rename(&old, &going).map_err(Error::io(&old, "remove"))?;
+            fs::remove_dir_all(&going).map_err(Error::io(&going, "remove"))?;
         }
         Ok(name)
     }
@@ -156,7 +158,8 @@ impl Checkpoint {
         let cursor: Cursor =
             serde_json::from_slice(&cursor).map_err(|error| refuse(CURSOR, format!("no cursor: {error}")))?;
         if cursor.v != VERSION {
-            return Err(refuse(CURSOR, format!("has version {}, this program reads {VERSION}", cursor.v)));
+            let path = path.join(CURSOR);
+            return Err(Error::CheckpointVersion { path, found: cursor.v, wanted: VERSION });
         }
         let file = TensorFile::from_bytes(&path.join(STATE), &state)?;
         let parameters = group(&file, "parameter", order).ok_or_else(|| refuse(STATE, missing(&file, order)))?;
@@ -227,16 +230,23 @@ const DAMAGED: &str = ".damaged";
 /// The newest checkpoint that `accept` takes; what is newer is set aside as `<name>.damaged`, with a warning.
 ///
 /// # Errors
-/// When the folder cannot be read or a damaged checkpoint cannot be set aside.
+/// When the folder cannot be read, a checkpoint is of another version, or there are checkpoints and none of them is good.
 pub(crate) fn newest<T>(
     checkpoints: &Path,
     order: &[String],
     mut accept: impl FnMut(Checkpoint) -> Result<T, Error>,
 ) -> Result<Option<(String, T)>, Error> {
-    for name in list(checkpoints)?.into_iter().rev() {
+    let names = list(checkpoints)?;
+    for name in names.iter().rev() {
+        let name = name.clone();
         let path = checkpoints.join(&name);
         match Checkpoint::load(&path, order).and_then(&mut accept) {
             Ok(accepted) => return Ok(Some((name, accepted))),
+            // Nothing is wrong with the checkpoint itself: what is wrong has to be mended, not stepped over.
+            Err(error @ Error::CheckpointVersion { .. }) => return Err(error),
+            Err(Error::Io { path, doing, source }) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Io { path, doing, source });
+            }
             Err(error) => {
                 tracing::warn!("checkpoint {name} is not used: {error}; trying the one before");
                 let aside = PathBuf::from(format!("{}{DAMAGED}", path.display()));
@@ -245,7 +255,11 @@ pub(crate) fn newest<T>(
             }
         }
     }
-    Ok(None)
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let why = "no checkpoint is good; they are set aside as .damaged. Resume once more to start over".into();
+    Err(Error::Run { path: checkpoints.to_owned(), why })
 }
 
 #[cfg(test)]

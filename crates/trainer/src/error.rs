@@ -63,7 +63,7 @@ pub enum Error {
         loss: f64,
     },
     /// A file or folder that cannot be used.
-    #[error("{}: cannot {doing}: {source}", path.display())]
+    #[error("{}: cannot {doing}", path.display())]
     Io {
         /// Where.
         path: PathBuf,
@@ -83,6 +83,16 @@ pub enum Error {
     Locked {
         /// The run folder.
         path: PathBuf,
+    },
+    /// A checkpoint in a layout that this program does not read.
+    #[error("{}: the checkpoint has version {found}, this program reads {wanted}", path.display())]
+    CheckpointVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that is read.
+        wanted: u32,
     },
     /// A folder that is no run, or whose files do not fit together.
     #[error("{}: {why}", path.display())]

@@ -4,6 +4,7 @@ use crate::config::{ExperimentConfig, Length, Retrain, Source};
 use crate::optimizer::rate_fault;
 use crate::plan::{Plan, keeps_best};
 use crate::{Error, data};
+use secateur_pruner::{Scope, Sparsity};
 use secateur_report::event;
 use secateur_sparse::{Network, Parameters};
 use sha2::{Digest, Sha256};
@@ -147,6 +148,18 @@ impl Experiment {
     /// Paths of all parameters, in the model's order.
     pub fn parameter_names(&self) -> Vec<String> {
         parameter_sizes(&self.network).into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// Elements of the prunable parameters that a prune to this sparsity leaves, rounded as the prune will.
+    pub fn kept(&self, sparsity: Sparsity) -> usize {
+        let layerwise = self.config.prune.as_ref().is_some_and(|prune| prune.scope == Scope::Layerwise);
+        let total = self.prunable_elements();
+        if !layerwise {
+            return total - sparsity.count(total);
+        }
+        let sizes = parameter_sizes(&self.network);
+        let own = sizes.iter().filter(|(name, _)| self.prunable.contains(name));
+        own.map(|(_, size)| size - sparsity.count(*size)).sum()
     }
 
     /// Elements of the prunable parameters.

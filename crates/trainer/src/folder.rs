@@ -13,7 +13,7 @@
 use crate::config::ExperimentConfig;
 use crate::files::{sync_folder, write_synced};
 use crate::{Error, Experiment};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub(crate) struct RunFolder {
 }
 
 /// What a run was made with, for people and for later versions.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     /// Version of this file's layout.
     pub v: u32,
@@ -50,7 +50,7 @@ pub(crate) struct Manifest {
 }
 
 /// A data file in a [`Manifest`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ManifestFile {
     /// Its name.
     pub file: String,
@@ -154,4 +154,25 @@ pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
         _ => Error::Io { path: path.clone(), doing: "read", source },
     })?;
     Experiment::new(ExperimentConfig::parse(&path.display().to_string(), &text, &[])?)
+}
+
+/// Checks that a run goes on with the data that it was started with.
+///
+/// # Errors
+/// When the manifest cannot be read, or a data file has another checksum than it says.
+pub(crate) fn check_data(run: &Path, files: &[ManifestFile]) -> Result<(), Error> {
+    let path = run.join("manifest.json");
+    let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+    let manifest: Manifest = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Run { path: path.clone(), why: format!("no manifest: {error}") })?;
+    let checksum = |file: Option<&ManifestFile>| file.map_or("nothing".to_owned(), |file| file.sha256.clone());
+    for wanted in &manifest.files {
+        let found = files.iter().find(|found| found.file == wanted.file);
+        if found.is_none_or(|found| found.sha256 != wanted.sha256) {
+            let (file, found, wanted) = (&wanted.file, checksum(found), &wanted.sha256);
+            let why = format!("the run was started with other data: `{file}` had SHA-256 {wanted}, found {found}");
+            return Err(Error::Run { path, why });
+        }
+    }
+    Ok(())
 }

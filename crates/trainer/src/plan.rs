@@ -54,9 +54,11 @@ pub struct Training {
     pub schedule_from: u64,
     /// Length of the schedule in steps.
     pub schedule_total: u64,
+    /// Whether it may end early, and with its best epoch; not so where an exact step is to be remembered.
+    pub chooses: bool,
 }
 
-/// More stages than a run can walk are a typing error.
+/// More steps than a run can walk are a typing error.
 const MOST_STEPS: u64 = 1 << 40;
 
 impl Plan {
@@ -89,7 +91,7 @@ impl Plan {
     }
 }
 
-/// Training steps of each cycle, the dense one first, and their sum.
+/// Training steps of all cycles together, the dense one included.
 fn run_steps(config: &ExperimentConfig, epoch: u64) -> Result<u64, Error> {
     let mut total = config.train.length.steps(epoch);
     if let Some(prune) = &config.prune {
@@ -149,7 +151,8 @@ impl Builder<'_> {
         let whole = if self.config.train.lr_schedule.restart() == Restart::Never { self.run_steps } else { steps };
         let piece = |builder: &mut Self, from: u64, to: u64| {
             if from < to {
-                let training = Training { steps: to - from, lr, schedule_from: from, schedule_total: whole };
+                let training =
+                    Training { steps: to - from, lr, schedule_from: from, schedule_total: whole, chooses: to == steps };
                 builder.push(0, Stage::Train(training));
             }
         };
@@ -178,7 +181,7 @@ impl Builder<'_> {
             },
         };
         if steps > 0 {
-            self.push(cycle, Stage::Train(Training { steps, lr, schedule_from, schedule_total }));
+            self.push(cycle, Stage::Train(Training { steps, lr, schedule_from, schedule_total, chooses: true }));
         }
         self.walked += steps;
     }

@@ -57,6 +57,7 @@ pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: 
     let folder = RunFolder::open(path)?;
     let device = device::open(&experiment.config().device)?;
     let dataset = experiment.load_data()?;
+    folder::check_data(path, &manifest_files(&dataset))?;
     let around = Surroundings { experiment: &experiment, dataset: &dataset, device, observer, stop };
     Session::open(folder, around)?.walk()
 }
@@ -125,11 +126,6 @@ pub fn test(
 }
 
 fn manifest(experiment: &Experiment, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
-    let files = dataset.files.iter().map(|file| ManifestFile {
-        file: file.file.clone(),
-        sha256: file.sha256.clone(),
-        published: file.known,
-    });
     Manifest {
         v: 1,
         secateur: env!("CARGO_PKG_VERSION").into(),
@@ -139,7 +135,16 @@ fn manifest(experiment: &Experiment, dataset: &data::Dataset, facts: &Facts<'_>)
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         device: experiment.config().device.clone(),
         dataset: dataset.name.clone(),
-        files: files.collect(),
+        files: manifest_files(dataset),
         command: facts.command.to_vec(),
     }
+}
+
+fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {
+    let files = dataset.files.iter().map(|file| ManifestFile {
+        file: file.file.clone(),
+        sha256: file.sha256.clone(),
+        published: file.known,
+    });
+    files.collect()
 }

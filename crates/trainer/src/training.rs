@@ -43,9 +43,9 @@ impl Session<'_> {
             let boundary = self.cursor.step % epoch_steps == 0;
             // A stage that ends inside an epoch has a choice to make only when it has seen an epoch's end before.
             if boundary || (done && self.best.is_some()) {
-                self.end_epoch(cycle, lr, lap.speed())?;
+                self.end_epoch(cycle, lr, lap.speed(), training.chooses)?;
                 lap = Lap::start();
-                if self.stops_early() {
+                if training.chooses && self.stops_early() {
                     let saved = training.steps - self.cursor.stage_step;
                     let stopped = StoppedEarly { cycle, step: self.cursor.step, steps_saved: saved };
                     if saved > 0 {
@@ -67,7 +67,7 @@ impl Session<'_> {
     }
 
     /// Scores the validation split, keeps the best epoch's weights, and writes the epoch down.
-    fn end_epoch(&mut self, cycle: u64, learning_rate: f64, speed: f64) -> Result<(), Error> {
+    fn end_epoch(&mut self, cycle: u64, learning_rate: f64, speed: f64, chooses: bool) -> Result<(), Error> {
         let split = &self.dataset.validation;
         let validation = (!split.is_empty()).then(|| {
             let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
@@ -78,7 +78,7 @@ impl Session<'_> {
         if let Some(score) = validation.filter(|_| best) {
             self.cursor.best = Some(Best { correct: score.correct, loss: score.loss });
             self.cursor.stale_epochs = 0;
-            self.best = self.experiment.keeps_best().then(|| self.model.net.clone());
+            self.best = (chooses && self.experiment.keeps_best()).then(|| self.model.net.clone());
         } else {
             self.cursor.stale_epochs += 1;
         }

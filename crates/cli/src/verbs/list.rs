@@ -14,7 +14,8 @@ pub(crate) fn list(args: &ListArgs) -> Result<Done> {
     let mut runs: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(&args.dir).with_context(place)? {
         let path = entry.with_context(place)?.path();
-        if path.join("experiment.toml").is_file() {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.join("experiment.toml").is_file() {
             runs.push(path);
         }
     }

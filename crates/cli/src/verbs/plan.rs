@@ -3,7 +3,6 @@
 use super::{Done, experiment, print};
 use crate::args::PlanArgs;
 use anyhow::Result;
-use secateur_report::event;
 use secateur_trainer::Experiment;
 use secateur_trainer::plan::{Stage, Training};
 use std::fmt::Write;
@@ -44,7 +43,7 @@ fn table(experiment: &Experiment) -> String {
         "{:>5}  {:<10} {:>9}  {:>9}  {:>10}  {:>11}",
         "cycle", "stage", "steps", "until", "sparsity", "weights"
     ));
-    let (mut until, mut sparsity) = (0, 0.0);
+    let (mut until, mut sparsity, mut left) = (0, 0.0, "all".to_owned());
     for planned in &plan.stages {
         let mut steps = String::new();
         let stage = match &planned.stage {
@@ -55,19 +54,12 @@ fn table(experiment: &Experiment) -> String {
             }
             Stage::Prune(target) => {
                 sparsity = target.get();
+                left = experiment.kept(*target).to_string();
                 "prune"
             }
-            Stage::Test(event::Stage::Dense) => "test",
-            Stage::Test(event::Stage::JustPruned) => "test",
-            Stage::Test(event::Stage::Retrained) => "test",
+            Stage::Test(_) => "test",
             Stage::Remember => "remember",
             Stage::Rewind => "rewind",
-        };
-        let left = if experiment.prunes() {
-            let total = experiment.prunable_elements();
-            (total as f64 * (1.0 - sparsity)).round().to_string()
-        } else {
-            "all".into()
         };
         line(format!(
             "{:>5}  {stage:<10} {steps:>9}  {until:>9}  {:>8.2} %  {left:>11}",
