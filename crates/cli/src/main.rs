@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Stopped by a signal after saving the run's state.
 const INTERRUPTED: u8 = 130;
-/// The command line or a configuration makes no sense, or the work failed.
+/// A configuration makes no sense, or the work failed.
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {

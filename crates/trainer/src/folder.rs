@@ -7,6 +7,8 @@
 //!   manifest.json      versions, commit, device, dataset checksums
 //!   log.jsonl          the run's events
 //!   checkpoints/       the newest states
+//!   report/            the page and its pictures
+//!   run.lock           held by the process that works here
 //!   model.safetensors  the final model, masks folded in
 //! ```
 
@@ -175,4 +177,33 @@ pub(crate) fn check_data(run: &Path, files: &[ManifestFile]) -> Result<(), Error
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_with_its_own_data_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |sha256: &str| ManifestFile { file: "labels".into(), sha256: sha256.into(), published: true };
+        let manifest = Manifest {
+            v: 1,
+            secateur: "0".into(),
+            commit: None,
+            burn: "0".into(),
+            platform: "p".into(),
+            threads: 1,
+            device: "flex".into(),
+            dataset: "mnist".into(),
+            files: vec![file("aa")],
+            command: vec![],
+        };
+        let text = serde_json::to_string(&manifest).expect("plain data");
+        fs::write(folder.path().join("manifest.json"), text).expect("written");
+        check_data(folder.path(), &[file("aa")]).expect("the same");
+        let error = check_data(folder.path(), &[file("bb")]).expect_err("other data").to_string();
+        assert!(error.contains("`labels` had SHA-256 aa, found bb"), "{error}");
+        assert!(check_data(folder.path(), &[]).expect_err("no data").to_string().contains("found nothing"));
+    }
 }
