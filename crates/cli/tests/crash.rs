@@ -71,7 +71,7 @@ fn killed_at_any_instant_a_run_resumes_to_the_same_bytes() {
 
 /// Starts a run and waits until it has saved a checkpoint within training.
 fn started(out: &Path) -> (std::process::Child, PathBuf) {
-    let child = start(&["run", CONFIG, "--out", text(out)]);
+    let mut child = start(&["run", CONFIG, "--out", text(out)]);
     let deadline = Instant::now() + Duration::from_secs(120);
     while Instant::now() < deadline {
         if let Some(run) = only_run(out).filter(|run| run.join("checkpoints").is_dir() && checkpoints(run).len() >= 2) {
@@ -79,6 +79,8 @@ fn started(out: &Path) -> (std::process::Child, PathBuf) {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+    child.kill().expect("SIGKILL");
+    child.wait().expect("reaped");
     panic!("no checkpoint within two minutes");
 }
 

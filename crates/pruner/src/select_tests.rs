@@ -56,7 +56,7 @@ fn pruned_weights_go_first_and_never_come_back() {
 fn the_same_target_again_changes_nothing() {
     let scores = score(Criterion::Random, "w", &[0.0; 100], 0, 3).expect("finite");
     let full = Mask::full(&[100]);
-    let first = Scores { name: "w", shape: &[100], scores: scores.clone(), within: &full };
+    let first = Scores { name: "w", shape: &[100], scores, within: &full };
     let once = select(&[first], Scope::Global, s(0.37)).expect("a mask");
     let fresh = score(Criterion::Random, "w", &[0.0; 100], 0, 4).expect("finite");
     let again = Scores { name: "w", shape: &[100], scores: fresh, within: once.get("w").expect("named") };

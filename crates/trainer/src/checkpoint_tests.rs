@@ -59,7 +59,8 @@ fn old_ones_go_and_names_sort_by_age() {
 
 #[test]
 fn any_damage_falls_back_to_the_one_before() {
-    let damage: [(&str, fn(&Path)); 6] = [
+    type Harm = fn(&Path);
+    let damage: [(&str, Harm); 6] = [
         (STATE, |path| flip(path, 300)),
         (STATE, |path| cut(path)),
         (CURSOR, |path| flip(path, 20)),

@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_score_by_hand() {
         let mut tally = Tally::default();
-        let mut logits = vec![0.0f32; 3 * CLASSES];
+        let mut logits = [0.0f32; 3 * CLASSES];
         logits[4] = 2.0; // image 0: class 4
         logits[CLASSES + 1] = f32::MAX; // image 1: class 1, huge
         let loss = tally.add(&logits[..2 * CLASSES], &[4, 1]);

@@ -1,7 +1,7 @@
 //! Runs an experiment: config -> data -> train <-> prune -> test -> checkpoint, resumable at any point.
 //!
-//! [`ExperimentConfig`] is what a person types, [`Experiment`] what it means, [`Plan`] what a run will do. [`run`],
-//! [`resume`] and [`test`] are the verbs; a session, inside, walks the plan.
+//! [`ExperimentConfig`] is what a person types, [`Experiment`] what it means, [`Plan`] what a run will do. [`run()`],
+//! [`resume()`] and [`test()`] are the verbs; a session, inside, walks the plan.
 
 mod checkpoint;
 pub mod config;

@@ -125,7 +125,7 @@ impl Builder<'_> {
                     Some(last) if cycle == cycles => last,
                     _ => prune.every,
                 };
-                let test = cycle % self.config.test.every_cycles.max(1) == 0 || cycle == cycles;
+                let test = cycle.is_multiple_of(self.config.test.every_cycles) || cycle == cycles;
                 if prune.enabled {
                     self.push(cycle, Stage::Prune(target));
                     if test {

@@ -40,7 +40,7 @@ impl Session<'_> {
             self.observer.step(&self.tick(&training, loss, lap.speed()));
 
             let done = self.cursor.stage_step == training.steps;
-            let boundary = self.cursor.step % epoch_steps == 0;
+            let boundary = self.cursor.step.is_multiple_of(epoch_steps);
             // A stage that ends inside an epoch has a choice to make only when it has seen an epoch's end before.
             if boundary || (done && self.best.is_some()) {
                 self.end_epoch(cycle, lr, lap.speed(), training.chooses)?;
@@ -54,7 +54,7 @@ impl Session<'_> {
                     break;
                 }
             }
-            if !done && self.cursor.stage_step % self.experiment.config().checkpoint.every_steps == 0 {
+            if !done && self.cursor.stage_step.is_multiple_of(self.experiment.config().checkpoint.every_steps) {
                 self.save()?;
             }
         }
