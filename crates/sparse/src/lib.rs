@@ -1,8 +1,16 @@
-//! The network without burn: plain layers in plain vectors, what they cost, and which of their units are dead.
+//! The network without burn: plain layers in plain vectors, what they cost, which of their units are dead, and kernels
+//! that train them on the CPU, with all weights or with the kept ones only.
 
 mod cost;
 mod dead;
+mod kernels;
+mod lanes;
 mod network;
+mod pool;
+mod simd;
+pub mod train;
 
 pub use cost::{Cost, LayerCost};
+pub use kernels::update::Optimizer;
 pub use network::{Conv2d, Error, Layer, Linear, Network, Parameters, ParametersMut};
+pub use simd::InstructionSet;

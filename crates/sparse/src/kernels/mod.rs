@@ -1,0 +1,10 @@
+//! The inner loops: numbers in, numbers out, for one item of a phase. They know no layers, threads or files.
+#![expect(clippy::needless_range_loop, reason = "counted loops over register tiles show their shape")]
+#![expect(clippy::too_many_arguments, reason = "a kernel takes each of its slices by itself")]
+
+pub(crate) mod conv;
+pub(crate) mod conv_backward;
+pub(crate) mod product;
+pub(crate) mod sparse_conv;
+pub(crate) mod sparse_linear;
+pub(crate) mod update;

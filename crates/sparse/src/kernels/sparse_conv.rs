@@ -1,0 +1,122 @@
+//! Convolution (with bias, relu and 2x2 max-pool) over the kept weights only, with sixteen images in the lanes.
+
+use super::conv::{Codes, Shape, pool};
+use crate::lanes::Lanes;
+use crate::simd::Vector;
+
+/// A kept weight: where its input stands relative to the output's, and its place among the values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tap {
+    /// `channel * height * width + ky * width + kx`.
+    pub offset: u32,
+    pub place: u32,
+}
+
+/// Computes the filters of `taps` (one list each) for a block; `weight` gives the value at a place.
+#[inline(always)]
+pub(crate) fn forward<V: Vector>(
+    shape: Shape,
+    filters: &[(&[Tap], f32)],
+    weight: &impl Fn(u32) -> f32,
+    rectified: bool,
+    input: &[Lanes],
+    output: &mut [Lanes],
+    codes: &mut [Codes],
+) {
+    let ([height, width], positions) = (shape.pooled(), shape.positions());
+    for y in 0..height {
+        let mut x = 0;
+        while x < width {
+            let left = if V::REGISTERS >= 32 { width - x } else { 1 };
+            macro_rules! tiles {
+                ($p:literal, $c:literal) => {{
+                    for (filter, (taps, bias)) in filters.iter().enumerate() {
+                        let corner = 2 * y * shape.width + 2 * x;
+                        let sums = tile::<V, $p, $c>(taps, weight, *bias, input, shape.width, corner);
+                        for (own, sums) in sums.into_iter().enumerate() {
+                            let place = filter * positions + y * width + x + own;
+                            pool(sums, rectified, &mut output[place], codes.get_mut(place));
+                        }
+                    }
+                    $p
+                }};
+            }
+            x += match left {
+                5.. => tiles!(5, 10),
+                4 => tiles!(4, 8),
+                3 => tiles!(3, 6),
+                2 => tiles!(2, 4),
+                _ => tiles!(1, 2),
+            };
+        }
+    }
+}
+
+/// `P` windows side by side, `C = 2 P` columns.
+#[inline(always)]
+fn tile<V: Vector, const P: usize, const C: usize>(
+    taps: &[Tap],
+    weight: &impl Fn(u32) -> f32,
+    bias: f32,
+    input: &[Lanes],
+    width: usize,
+    corner: usize,
+) -> [[V; 4]; P] {
+    let mut sums = [[V::splat(bias); 4]; P];
+    for tap in taps {
+        let factor = V::splat(weight(tap.place));
+        let start = corner + tap.offset as usize;
+        let above = input[start..].first_chunk::<C>().expect("a window lies within the image");
+        let below = input[start + width..].first_chunk::<C>().expect("a window lies within the image");
+        for own in 0..P {
+            let sums = &mut sums[own];
+            sums[0] = factor.mul_add(V::load(&above[2 * own]), sums[0]);
+            sums[1] = factor.mul_add(V::load(&above[2 * own + 1]), sums[1]);
+            sums[2] = factor.mul_add(V::load(&below[2 * own]), sums[2]);
+            sums[3] = factor.mul_add(V::load(&below[2 * own + 1]), sums[3]);
+        }
+    }
+    sums
+}
+
+/// A filter's gradient before pooling: `[2 height][2 width]` of what pooling read, zero where nothing goes back.
+#[inline(always)]
+pub(crate) fn unpool<V: Vector>(shape: Shape, gradient: &[Lanes], codes: &[Codes], full: &mut [Lanes]) {
+    let [height, width] = shape.pooled();
+    for y in 0..height {
+        for x in 0..width {
+            let (own, codes) = (V::load(&gradient[y * width + x]), &codes[y * width + x]);
+            let corner = 4 * y * width + 2 * x;
+            own.keep(codes[0]).store(&mut full[corner]);
+            own.keep(codes[1]).store(&mut full[corner + 1]);
+            own.keep(codes[2]).store(&mut full[corner + 2 * width]);
+            own.keep(codes[3]).store(&mut full[corner + 2 * width + 1]);
+        }
+    }
+}
+
+/// The gradient of one kept weight over a block: `sum of full[y][x] * input[offset + y, x]`.
+#[inline(always)]
+pub(crate) fn weight_gradient<V: Vector>(shape: Shape, full: &[Lanes], offset: usize, input: &[Lanes]) -> f32 {
+    let [_, width] = shape.pooled();
+    let mut sums = [V::splat(0.0); 4];
+    for (y, line) in full.chunks_exact(2 * width).enumerate() {
+        let own = &input[offset + y * shape.width..][..2 * width];
+        for (x, (gradient, value)) in line.iter().zip(own).enumerate() {
+            sums[x % 4] = V::load(gradient).mul_add(V::load(value), sums[x % 4]);
+        }
+    }
+    sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
+}
+
+/// Adds `weight * full[y][x]` to `input[offset + y, x]`, where `offset` is within the channel that `input` is.
+#[inline(always)]
+pub(crate) fn input_gradient<V: Vector>(shape: Shape, full: &[Lanes], weight: f32, offset: usize, input: &mut [Lanes]) {
+    let ([_, width], factor) = (shape.pooled(), V::splat(weight));
+    for (y, line) in full.chunks_exact(2 * width).enumerate() {
+        let own = &mut input[offset + y * shape.width..][..2 * width];
+        for (gradient, value) in line.iter().zip(own) {
+            factor.mul_add(V::load(gradient), V::load(value)).store(value);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! How numbers lie in memory for the kernels: in lanes, sixteen side by side.
+//!
+//! Activations keep sixteen images in the lanes: a block is `[feature][16 images]`. Matrices lie in panels of sixteen
+//! columns: `[columns / 16][rows][16]`, so that a block of activations is a panel, too.
+
+/// Floats in a vector.
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen floats on a boundary of 64 bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct Lanes(pub(crate) [f32; LANES]);
+
+impl Lanes {
+    /// All zero.
+    pub(crate) const ZERO: Self = Self([0.0; LANES]);
+}
+
+/// Sixteen lanes of sixteen, rows and columns exchanged.
+#[inline(always)]
+pub(crate) fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
+    for (row, own) in to.iter_mut().enumerate() {
+        own.0 = std::array::from_fn(|column| from[column].0[row]);
+    }
+}
+
+/// Number of panels that `columns` columns take.
+pub(crate) const fn panels(columns: usize) -> usize {
+    columns.div_ceil(LANES)
+}
+
+/// The value at `place`.
+#[inline(always)]
+pub(crate) fn at(values: &[Lanes], place: usize) -> f32 {
+    values[place / LANES].0[place % LANES]
+}

@@ -1,0 +1,226 @@
+//! A few threads that stay awake between the short phases of a training step.
+//!
+//! Work is handed out item by item through one atomic counter, so a thread that loses its core to a neighbour holds up
+//! one item and not half of a phase. Who does an item must not show in its result: items write to disjoint places.
+#![expect(unsafe_code, reason = "items are lent to threads that outlive the call; see `each`")]
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// A thread pool; dropping it ends its threads.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    /// One phase at a time.
+    phase: Mutex<()>,
+}
+
+struct Shared {
+    /// Items of the phase (high half) and the next one to take (low half): whoever adds 1 and finds the old low half
+    /// below the high half owns that item.
+    ticket: AtomicU64,
+    /// Items of the phase that are not done yet.
+    left: AtomicUsize,
+    job: UnsafeCell<Job>,
+    /// What the first item that panicked said.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    ending: AtomicBool,
+    sleeping: Mutex<usize>,
+    wake: Condvar,
+}
+
+// SAFETY: `job` is written only while no item is left, and read only by owners of an item; see `each`.
+unsafe impl Sync for Shared {}
+// SAFETY: as above; the pointers in `job` are to what `each` borrows for as long as an item is left.
+unsafe impl Send for Shared {}
+
+#[derive(Clone, Copy)]
+struct Job {
+    call: unsafe fn(*const (), usize),
+    data: *const (),
+}
+
+/// Rounds of waiting before a thread gives its core away, and before it sleeps.
+const SPINS: usize = 4000;
+const YIELDS: usize = 300;
+
+impl Pool {
+    /// A pool that works on `threads` threads at once, the caller's own included.
+    ///
+    /// # Panics
+    /// When the system gives no thread.
+    pub(crate) fn new(threads: usize) -> Self {
+        let idle = Job { call: |_, _| {}, data: std::ptr::null() };
+        let shared = Arc::new(Shared {
+            ticket: AtomicU64::new(0),
+            left: AtomicUsize::new(0),
+            job: UnsafeCell::new(idle),
+            panic: Mutex::new(None),
+            ending: AtomicBool::new(false),
+            sleeping: Mutex::new(0),
+            wake: Condvar::new(),
+        });
+        let spawn = |_| {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || shared.work())
+        };
+        Self { threads: (1..threads).map(spawn).collect(), shared, phase: Mutex::new(()) }
+    }
+
+    /// Threads that work at once, the caller's own included.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.len() + 1
+    }
+
+    /// Calls `f` on every item, on all threads, and returns when all are done.
+    ///
+    /// # Panics
+    /// When `f` does.
+    pub(crate) fn each<T: Send>(&self, items: &mut [T], f: impl Fn(&mut T) + Sync) {
+        if self.threads.is_empty() || items.len() < 2 {
+            return items.iter_mut().for_each(f);
+        }
+        struct Lent<T, F>(*mut T, F);
+        /// # Safety
+        /// `data` is a `Lent<T, F>` that outlives the call, and `index` is within its items and given out once.
+        unsafe fn call<T, F: Fn(&mut T)>(data: *const (), index: usize) {
+            // SAFETY: the caller's promise.
+            let lent = unsafe { &*data.cast::<Lent<T, F>>() };
+            // SAFETY: no other thread has this index, so no other reference to this item exists.
+            (lent.1)(unsafe { &mut *lent.0.add(index) });
+        }
+        fn caller<T, F: Fn(&mut T)>(_: &Lent<T, F>) -> unsafe fn(*const (), usize) {
+            call::<T, F>
+        }
+        let _one = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let lent = Lent(items.as_mut_ptr(), f);
+        let job = Job { call: caller(&lent), data: (&raw const lent).cast() };
+        let shared = &*self.shared;
+        // SAFETY: no item is left of the phase before, so no thread reads the job; none begins to before the new
+        // tickets are published below.
+        unsafe { *shared.job.get() = job };
+        shared.left.store(items.len(), Ordering::Relaxed);
+        shared.ticket.store((items.len() as u64) << 32, Ordering::Release);
+        if *shared.sleeping.lock().unwrap_or_else(PoisonError::into_inner) > 0 {
+            shared.wake.notify_all();
+        }
+        while shared.take_one() {}
+        let mut rounds = 0;
+        // `lent` and `items` must stay until the last item is done, also when one of them panicked.
+        while shared.left.load(Ordering::Acquire) > 0 {
+            wait(&mut rounds);
+        }
+        let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Shared {
+    /// Does one item, if there is one.
+    fn take_one(&self) -> bool {
+        let open = |ticket: u64| (ticket & 0xffff_ffff) < ticket >> 32;
+        if !open(self.ticket.load(Ordering::Relaxed)) {
+            return false;
+        }
+        let ticket = self.ticket.fetch_add(1, Ordering::AcqRel);
+        if !open(ticket) {
+            return false;
+        }
+        // SAFETY: this thread owns an item that is not done, so the job stays; it was published before the ticket.
+        let Job { call, data } = unsafe { *self.job.get() };
+        // SAFETY: `data` belongs to `call`, lives until no item is left, and the index was given to this thread only.
+        let done = catch_unwind(AssertUnwindSafe(|| unsafe { call(data, (ticket & 0xffff_ffff) as usize) }));
+        if let Err(panic) = done {
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+        self.left.fetch_sub(1, Ordering::Release);
+        true
+    }
+
+    fn work(&self) {
+        let mut rounds = 0;
+        while !self.ending.load(Ordering::Relaxed) {
+            if self.take_one() {
+                rounds = 0;
+            } else if rounds < SPINS + YIELDS {
+                wait(&mut rounds);
+            } else {
+                let mut sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+                let ticket = self.ticket.load(Ordering::Acquire);
+                if (ticket & 0xffff_ffff) >= ticket >> 32 && !self.ending.load(Ordering::Relaxed) {
+                    *sleeping += 1;
+                    sleeping = self.wake.wait(sleeping).unwrap_or_else(PoisonError::into_inner);
+                    *sleeping -= 1;
+                }
+                rounds = 0;
+            }
+        }
+    }
+}
+
+/// Waits a little: at first without giving the core away.
+fn wait(rounds: &mut usize) {
+    if *rounds < SPINS {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+    *rounds += 1;
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        {
+            let _sleeping = self.shared.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
+            self.shared.wake.notify_all();
+        }
+        for thread in self.threads.drain(..) {
+            // A thread only ends by a panic of ours, which `each` has told already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Pool({} threads)", self.threads())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_done_once_in_every_phase() {
+        for threads in [1, 2, 5] {
+            let pool = Pool::new(threads);
+            let mut items = vec![0u32; 37];
+            for phase in 1..=500 {
+                pool.each(&mut items, |item| *item += 1);
+                assert!(items.iter().all(|item| *item == phase));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            pool.each(&mut items, |item| *item = 7);
+            assert_eq!(items, [7; 37]);
+            pool.each(&mut items[..0], |_| unreachable!("no item"));
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
+        let pool = Pool::new(3);
+        let mut items: Vec<usize> = (0..8).collect();
+        let panicked = catch_unwind(AssertUnwindSafe(|| pool.each(&mut items, |item| assert_ne!(*item, 5))));
+        assert!(panicked.is_err());
+        pool.each(&mut items, |item| *item = 0);
+        assert_eq!(items, [0; 8]);
+    }
+}

@@ -1,0 +1,192 @@
+//! Sixteen floats at a time: one vector type for each instruction set, chosen when the program runs.
+//!
+//! A kernel is written once, generic over [`Vector`], and [`dispatch`] compiles it for each instruction set inside a
+//! `#[target_feature]` function. Everything between the two must be `#[inline(always)]`, or it would be compiled for the
+//! baseline. This room and the thread pool are the only ones with `unsafe` code.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::lanes::Lanes;
+
+/// Instructions that a kernel is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstructionSet {
+    /// Whatever the target always has: SSE2 on x86-64, NEON on aarch64.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, VL, BW and DQ.
+    Avx512,
+}
+
+impl InstructionSet {
+    /// Whether this machine has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// Every instruction set that this machine has, the best one last.
+    pub fn available() -> Vec<Self> {
+        [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|set| set.is_available()).collect()
+    }
+
+    /// The best instruction set that this machine has.
+    pub fn best() -> Self {
+        [Self::Avx512, Self::Avx2].into_iter().find(|set| set.is_available()).unwrap_or(Self::Portable)
+    }
+
+    /// Its name in a config, a log or a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+}
+
+/// Sixteen floats in registers.
+pub(crate) trait Vector: Copy {
+    /// How many vectors the registers hold: the size of a tile follows from it.
+    const REGISTERS: usize;
+
+    /// The same value in every lane.
+    fn splat(value: f32) -> Self;
+    /// Reads sixteen floats.
+    fn load(from: &Lanes) -> Self;
+    /// Writes sixteen floats.
+    fn store(self, to: &mut Lanes);
+    /// `self + other`.
+    fn add(self, other: Self) -> Self;
+    /// `self - other`.
+    fn sub(self, other: Self) -> Self;
+    /// `self * other`.
+    fn mul(self, other: Self) -> Self;
+    /// `self / other`.
+    fn div(self, other: Self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// `self * factor + addend`, rounded once where the instruction set can.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// The larger of the two; `other` where one is NaN.
+    fn max(self, other: Self) -> Self;
+    /// One bit a lane: whether `self > other`.
+    fn greater(self, other: Self) -> u16;
+    /// `self` in the lanes whose bit is set, `+0.0` elsewhere.
+    fn keep(self, bits: u16) -> Self;
+
+    /// The sum of the lanes, always in the same order for an instruction set.
+    fn sum(self) -> f32;
+}
+
+/// The vectors of an array. (A closure that is handed to a library function is compiled for the baseline, so loads and
+/// splats stand in loops.)
+#[inline(always)]
+pub(crate) fn load_all<V: Vector, const N: usize>(from: &[Lanes; N]) -> [V; N] {
+    let mut own = [V::splat(0.0); N];
+    for place in 0..N {
+        own[place] = V::load(&from[place]);
+    }
+    own
+}
+
+/// The sum of some vectors, in their order.
+#[inline(always)]
+pub(crate) fn sum_all<V: Vector>(from: &[Lanes]) -> V {
+    let mut sum = V::splat(0.0);
+    for own in from {
+        sum = sum.add(V::load(own));
+    }
+    sum
+}
+
+/// Work that is compiled for every instruction set.
+pub(crate) trait Kernel {
+    /// What it gives.
+    type Output;
+    /// Does the work; implementations are `#[inline(always)]`.
+    fn run<V: Vector>(self) -> Self::Output;
+}
+
+/// Runs a kernel, compiled for an instruction set.
+#[inline]
+pub(crate) fn dispatch<K: Kernel>(set: InstructionSet, kernel: K) -> K::Output {
+    match set {
+        InstructionSet::Portable => kernel.run::<portable::V>(),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => x86::avx2(kernel),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => x86::avx512(kernel),
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => kernel.run::<portable::V>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Everything;
+
+    impl Kernel for Everything {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn run<V: Vector>(self) -> Vec<f32> {
+            let ramp = Lanes(std::array::from_fn(|lane| lane as f32 - 7.0));
+            let (a, b) = (V::load(&ramp), V::splat(2.0));
+            let mut found = vec![];
+            let results = [a.add(b), a.sub(b), a.mul(b), a.div(b), a.mul(a).sqrt(), a.mul_add(b, a), a.max(b)];
+            for result in results.into_iter().chain([a.keep(a.greater(b)), a.keep(0b101)]) {
+                let mut lanes = Lanes::ZERO;
+                result.store(&mut lanes);
+                found.extend(lanes.0);
+            }
+            found.push(a.sum());
+            found.push(f32::from(a.greater(b)));
+            found
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_answers() {
+        let wanted = dispatch(InstructionSet::Portable, Everything);
+        assert_eq!(wanted[0], -5.0);
+        assert_eq!(wanted[wanted.len() - 2], 8.0);
+        assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
+        for set in InstructionSet::available() {
+            assert_eq!(dispatch(set, Everything), wanted, "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn a_nan_survives_rectifying() {
+        struct Rectify;
+        impl Kernel for Rectify {
+            type Output = f32;
+            #[inline(always)]
+            fn run<V: Vector>(self) -> f32 {
+                V::splat(0.0).max(V::splat(f32::NAN)).sum()
+            }
+        }
+        for set in InstructionSet::available() {
+            assert!(dispatch(set, Rectify).is_nan(), "{}", set.name());
+        }
+    }
+}

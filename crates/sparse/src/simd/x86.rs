@@ -1,0 +1,200 @@
+//! The vectors of AVX2 and AVX-512.
+//!
+//! Their values exist only inside [`avx2`] and [`avx512`], which are entered only where the machine has the instructions:
+//! that is what makes the `unsafe` below sound.
+#![expect(unsafe_code, reason = "intrinsics, and functions compiled for instructions that were detected before")]
+
+use super::{InstructionSet, Kernel, Vector};
+use crate::lanes::Lanes;
+use std::arch::x86_64::*;
+
+/// Runs a kernel compiled for AVX2 and FMA.
+pub(super) fn avx2<K: Kernel>(kernel: K) -> K::Output {
+    #[target_feature(enable = "avx2,fma")]
+    fn inner<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Avx2>()
+    }
+    assert!(InstructionSet::Avx2.is_available(), "this machine has no AVX2");
+    // SAFETY: asserted just above.
+    unsafe { inner(kernel) }
+}
+
+/// Runs a kernel compiled for AVX-512.
+pub(super) fn avx512<K: Kernel>(kernel: K) -> K::Output {
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+    fn inner<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Avx512>()
+    }
+    assert!(InstructionSet::Avx512.is_available(), "this machine has no AVX-512");
+    // SAFETY: asserted just above.
+    unsafe { inner(kernel) }
+}
+
+#[derive(Clone, Copy)]
+struct Avx512(__m512);
+
+impl Vector for Avx512 {
+    const REGISTERS: usize = 32;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see the head of this file; so below.
+        Self(unsafe { _mm512_set1_ps(value) })
+    }
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> Self {
+        // SAFETY: `Lanes` is 64 bytes, aligned to 64.
+        Self(unsafe { _mm512_load_ps(from.0.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Lanes) {
+        // SAFETY: `Lanes` is 64 bytes, aligned to 64.
+        unsafe { _mm512_store_ps(to.0.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        Self(unsafe { _mm512_div_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(unsafe { _mm512_sqrt_ps(self.0) })
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn greater(self, other: Self) -> u16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }
+    }
+
+    #[inline(always)]
+    fn keep(self, bits: u16) -> Self {
+        Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        unsafe { _mm512_reduce_add_ps(self.0) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Avx2(__m256, __m256);
+
+impl Vector for Avx2 {
+    const REGISTERS: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see the head of this file; so below.
+        let half = unsafe { _mm256_set1_ps(value) };
+        Self(half, half)
+    }
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> Self {
+        // SAFETY: `Lanes` is 64 bytes, aligned to 64.
+        unsafe { Self(_mm256_load_ps(from.0.as_ptr()), _mm256_load_ps(from.0.as_ptr().add(8))) }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Lanes) {
+        // SAFETY: `Lanes` is 64 bytes, aligned to 64.
+        unsafe {
+            _mm256_store_ps(to.0.as_mut_ptr(), self.0);
+            _mm256_store_ps(to.0.as_mut_ptr().add(8), self.1);
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        unsafe { Self(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        unsafe { Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        unsafe { Self(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        unsafe { Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1)) }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        unsafe { Self(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn greater(self, other: Self) -> u16 {
+        let half = |a, b| unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) } as u16;
+        half(self.0, other.0) | (half(self.1, other.1) << 8)
+    }
+
+    #[inline(always)]
+    fn keep(self, bits: u16) -> Self {
+        // A lane's bit becomes all ones or all zeros: compare the bits, spread over the lanes, with the lane's own.
+        unsafe {
+            let spread = _mm256_set1_epi32(i32::from(bits));
+            let (low, high) = (
+                _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128),
+                _mm256_setr_epi32(256, 512, 1024, 2048, 4096, 8192, 16384, 32768),
+            );
+            let mask = |own| _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(spread, own), own));
+            Self(_mm256_and_ps(self.0, mask(low)), _mm256_and_ps(self.1, mask(high)))
+        }
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        unsafe {
+            let eight = _mm256_add_ps(self.0, self.1);
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+}

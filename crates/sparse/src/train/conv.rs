@@ -1,0 +1,209 @@
+//! A convolution with its max-pool that computes with all of its weights.
+
+use super::param::{Chunk, Params};
+use super::{Backward, Context, groups};
+use crate::kernels::conv::{Codes, Shape, forward};
+use crate::kernels::conv_backward::{
+    Entry, block_from_images, collect, images_from_block, input_gradient, weight_gradient, weight_gradient_in_lanes,
+};
+use crate::kernels::update::Rule;
+use crate::lanes::{LANES, Lanes};
+use crate::simd::{Kernel, Vector, dispatch};
+
+/// `y = maxpool(relu(conv(x) + bias))`; weights are `[filter][tap][inputs / 16][16]`.
+#[derive(Debug)]
+pub(super) struct Conv {
+    shape: Shape,
+    rectified: bool,
+    pub params: Params,
+    /// Gradients of a group of blocks each: `[group][weight, then bias]`.
+    partial: Vec<Lanes>,
+}
+
+/// Input channels from which a gradient pays with the channels in the lanes instead of the images.
+const CHANNELS: usize = 4;
+
+impl Conv {
+    pub(super) fn new(shape: Shape, rectified: bool, params: Params) -> Self {
+        Self { shape, rectified, params, partial: vec![] }
+    }
+
+    pub(super) fn forward(&self, at: &Context<'_>, x: &[Lanes], y: &mut [Lanes], codes: &mut [Codes]) {
+        let Shape { inputs, outputs, height, width, .. } = self.shape;
+        // Ten filters at least share what they read of the image.
+        let filters = (outputs * x.len() / (inputs * height * width)).div_ceil(8 * at.pool.threads()).max(10);
+        let filters = filters.next_multiple_of(5).min(outputs);
+        let mut items = pieces(self.shape, filters, x, y, codes);
+        at.pool.each(&mut items, |item| dispatch(at.set, Forward { layer: self, item }));
+    }
+
+    pub(super) fn backward(&mut self, at: &Context<'_>, step: Backward<'_>, codes: &[Codes]) {
+        let Backward { x, dy, dx, rule, .. } = step;
+        let (image, positions) = (self.shape.inputs * self.shape.height * self.shape.width, self.shape.positions());
+        let blocks = x.len() / image;
+        let (weights, group) = (self.params.weight.values.len(), groups(blocks));
+        let each = weights + self.params.bias.values.len();
+        self.partial.resize(blocks.div_ceil(group) * each, Lanes::ZERO);
+        let mut dx = dx.map(|dx| dx.chunks_mut(group * image));
+        let mut items: Vec<Group<'_>> = vec![];
+        for (place, partial) in self.partial.chunks_exact_mut(each).enumerate() {
+            let own = place * group..((place + 1) * group).min(blocks);
+            let unit = self.shape.outputs * positions;
+            items.push(Group {
+                x: &x[own.start * image..own.end * image],
+                dy: &dy[own.start * unit..own.end * unit],
+                codes: &codes[own.start * unit..own.end * unit],
+                dx: dx.as_mut().and_then(Iterator::next),
+                partial: partial.split_at_mut(weights),
+            });
+        }
+        let (shape, values) = (self.shape, &self.params.weight.values);
+        at.pool.each(&mut items, |item| dispatch(at.set, GroupBackward { shape, weight: values, item }));
+        drop(items);
+        update_from_partials(at, &self.partial, &mut self.params, rule);
+    }
+}
+
+/// Moves weight and bias along the sum of the groups' gradients, `[group][weight, then bias]`, in the groups' order.
+pub(super) fn update_from_partials(at: &Context<'_>, partial: &[Lanes], params: &mut Params, rule: &Rule) {
+    struct Update<'a, 'b>(&'a [&'a [Lanes]], usize, &'a mut Chunk<'b>, &'a Rule);
+    impl Kernel for Update<'_, '_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vector>(self) {
+            let Self(partials, shift, chunk, rule) = self;
+            for (place, own) in chunk.range().enumerate() {
+                let mut sum = V::splat(0.0);
+                for partial in partials {
+                    sum = sum.add(V::load(&partial[shift + own]));
+                }
+                chunk.update(rule, place, sum);
+            }
+        }
+    }
+    let Params { weight, bias } = params;
+    let (weights, biases) = (weight.values.len(), bias.values.len());
+    let partials: Vec<&[Lanes]> = partial.chunks_exact(weights + biases).collect();
+    let vectors = weights.div_ceil(2 * at.pool.threads()).max(64);
+    let mut items: Vec<(usize, Chunk<'_>)> = weight.chunks(vectors).into_iter().map(|chunk| (0, chunk)).collect();
+    items.push((weights, bias.all()));
+    at.pool.each(&mut items, |(shift, chunk)| dispatch(at.set, Update(&partials, *shift, chunk, rule)));
+}
+
+/// A few filters of one block.
+pub(super) struct Piece<'a> {
+    pub first: usize,
+    pub input: &'a [Lanes],
+    pub output: &'a mut [Lanes],
+    pub codes: &'a mut [Codes],
+}
+
+/// Cuts the output `[block][filter][position]` into pieces of `filters` filters; `codes` may be empty.
+pub(super) fn pieces<'a>(
+    shape: Shape,
+    filters: usize,
+    x: &'a [Lanes],
+    y: &'a mut [Lanes],
+    codes: &'a mut [Codes],
+) -> Vec<Piece<'a>> {
+    let positions = shape.positions();
+    let mut codes = codes.chunks_mut((shape.outputs * positions).max(1));
+    let mut found = vec![];
+    let blocks = x.chunks_exact(shape.inputs * shape.height * shape.width);
+    for (input, y) in blocks.zip(y.chunks_exact_mut(shape.outputs * positions)) {
+        let mut codes = codes.next().unwrap_or_default().chunks_mut(filters * positions);
+        for (place, output) in y.chunks_mut(filters * positions).enumerate() {
+            found.push(Piece { first: place * filters, input, output, codes: codes.next().unwrap_or_default() });
+        }
+    }
+    found
+}
+
+struct Forward<'a, 'b> {
+    layer: &'a Conv,
+    item: &'a mut Piece<'b>,
+}
+
+impl Kernel for Forward<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { layer: Conv { shape, rectified, params, .. }, item } = self;
+        let Piece { first, input, output, codes } = item;
+        let (weight, bias) = (&params.weight.values, &params.bias.values);
+        forward::<V>(*shape, weight, bias, *rectified, input, *first, output, codes);
+    }
+}
+
+/// A few blocks of the backward phase, with a sum of their own.
+struct Group<'a> {
+    x: &'a [Lanes],
+    dy: &'a [Lanes],
+    codes: &'a [Codes],
+    dx: Option<&'a mut [Lanes]>,
+    partial: (&'a mut [Lanes], &'a mut [Lanes]),
+}
+
+struct GroupBackward<'a, 'b> {
+    shape: Shape,
+    weight: &'a [Lanes],
+    item: &'a mut Group<'b>,
+}
+
+impl Kernel for GroupBackward<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { shape, weight, item } = self;
+        let (pixels, positions, filter) = (shape.height * shape.width, shape.positions(), shape.filter());
+        let (image, unit) = (shape.inputs * pixels, shape.outputs * positions);
+        let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
+        sums.fill(Lanes::ZERO);
+        biases.fill(Lanes::ZERO);
+        // One image `[pixel][channels / 16][16]`, sixteen of them.
+        let one = pixels * shape.vectors();
+        let in_lanes = item.dx.is_none() && shape.inputs < CHANNELS;
+        let room = if in_lanes { 0 } else { LANES * one };
+        let (mut images, mut gradients) = (vec![Lanes::ZERO; room], vec![Lanes::ZERO; room]);
+        let mut lists: Vec<[Vec<Entry>; LANES]> = vec![];
+        lists.resize_with(if in_lanes { 0 } else { shape.outputs }, Default::default);
+        for (block, input) in item.x.chunks_exact(image).enumerate() {
+            let dy = &item.dy[block * unit..(block + 1) * unit];
+            let codes = &item.codes[block * unit..(block + 1) * unit];
+            let filters = || dy.chunks_exact(positions).zip(codes.chunks_exact(positions));
+            for (own, (dy, codes)) in filters().enumerate() {
+                let mut sum = V::splat(0.0);
+                for (dy, codes) in dy.iter().zip(codes) {
+                    sum = sum.add(V::load(dy).keep(codes[0] | codes[1] | codes[2] | codes[3]));
+                }
+                biases[own / LANES].0[own % LANES] += sum.sum();
+            }
+            if in_lanes {
+                for ((dy, codes), sums) in filters().zip(sums.chunks_exact_mut(filter)) {
+                    weight_gradient_in_lanes::<V>(shape, dy, codes, input, sums);
+                }
+                continue;
+            }
+            for ((dy, codes), lists) in filters().zip(&mut lists) {
+                collect(shape, dy, codes, lists);
+            }
+            images_from_block(input, shape.inputs, pixels, &mut images);
+            for (own, image) in images.chunks_exact(one).enumerate() {
+                for (lists, sums) in lists.iter().zip(sums.chunks_exact_mut(filter)) {
+                    weight_gradient::<V>(shape, &lists[own], image, sums);
+                }
+            }
+            let Some(dx) = item.dx.as_mut() else { continue };
+            gradients.fill(Lanes::ZERO);
+            for (own, gradient) in gradients.chunks_exact_mut(one).enumerate() {
+                for (lists, weight) in lists.iter().zip(weight.chunks_exact(filter)) {
+                    input_gradient::<V>(shape, &lists[own], weight, gradient);
+                }
+            }
+            block_from_images(&gradients, shape.inputs, pixels, &mut dx[block * image..(block + 1) * image]);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A layer in training: which form it has, and where its weights stand in the original network.
+
+use super::conv::Conv;
+use super::linear::Linear;
+use super::param::{Param, Params};
+use super::places::Places;
+use super::sparse_conv::SparseConv;
+use super::sparse_linear::SparseLinear;
+use super::spec::{Kind, Spec};
+use super::{Backward, Context, LayerPath, LayerState, Options, Sizes};
+use crate::Optimizer;
+use crate::kernels::conv::{Codes, Shape};
+use crate::kernels::sparse_linear::Pattern;
+use crate::lanes::{Lanes, panels};
+use std::sync::Arc;
+
+/// A tensor of the original network, as a trainer is made from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor<'a> {
+    /// Values.
+    pub values: &'a [f32],
+    /// What the optimizer remembers, of the same length; empty when it has none, or has not begun.
+    pub moments: [&'a [f32]; 2],
+    /// One bit a value, the lowest bit of a byte first, set where it is kept; `None` when all are.
+    pub kept: Option<&'a [u8]>,
+    /// Whether a matrix is `[inputs, outputs]` instead of `[outputs, inputs]`.
+    pub inputs_first: bool,
+}
+
+/// A tensor of the original network, to be written.
+#[derive(Debug)]
+pub struct TensorMut<'a> {
+    /// Values.
+    pub values: &'a mut [f32],
+    /// What the optimizer remembers, of the same length; empty when it is not wanted.
+    pub moments: [&'a mut [f32]; 2],
+    /// Whether a matrix is `[inputs, outputs]` instead of `[outputs, inputs]`.
+    pub inputs_first: bool,
+}
+
+/// The form of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// It has all of its weights.
+    Dense,
+    /// It has the kept ones only.
+    Sparse,
+}
+
+/// Which form layers take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// The one that the table of measured crossovers says.
+    Table,
+    /// One for all.
+    Always(Path),
+}
+
+#[derive(Debug)]
+pub(super) struct Layer {
+    spec: Spec,
+    places: Places,
+    form: Form,
+    codes: Vec<Codes>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Conv(Conv),
+    SparseConv(SparseConv),
+    Linear(Linear),
+    SparseLinear(SparseLinear),
+}
+
+impl Tensor<'_> {
+    fn keeps(&self, index: usize) -> bool {
+        self.kept.is_none_or(|bits| bits[index / 8] >> (index % 8) & 1 == 1)
+    }
+
+    fn kept(&self) -> usize {
+        match self.kept {
+            None => self.values.len(),
+            Some(_) => (0..self.values.len()).filter(|index| self.keeps(*index)).count(),
+        }
+    }
+
+    fn moments_at(&self, index: usize) -> [f32; 2] {
+        self.moments.map(|moment| moment.get(index).copied().unwrap_or(0.0))
+    }
+
+    /// Takes the value at `index` over.
+    fn read(&self, param: &mut Param, place: usize, index: usize) {
+        if self.keeps(index) {
+            param.set(place, self.values[index], self.moments_at(index));
+        } else {
+            param.prune(place);
+        }
+    }
+}
+
+impl TensorMut<'_> {
+    fn write(&mut self, param: &Param, place: usize, index: usize) {
+        let (value, moments) = param.get(place);
+        self.values[index] = value;
+        for (own, moment) in self.moments.iter_mut().zip(moments) {
+            if let Some(own) = own.get_mut(index) {
+                *own = moment;
+            }
+        }
+    }
+}
+
+impl Layer {
+    pub(super) fn new(spec: Spec, state: &LayerState<'_>, optimizer: &Optimizer, options: Options) -> Self {
+        let weights = spec.outputs * spec.inputs * spec.taps();
+        assert_eq!(state.weight.values.len(), weights, "`{}.weight` has the network's shape", spec.name);
+        assert_eq!(state.bias.values.len(), spec.outputs, "`{}.bias` has the network's shape", spec.name);
+        let density = state.weight.kept() as f64 / weights.max(1) as f64;
+        let path = match options.paths {
+            Paths::Always(path) => path,
+            Paths::Table if density < crossover(&spec.kind) => Path::Sparse,
+            Paths::Table => Path::Dense,
+        };
+        let index = |row: usize, column: usize| index(&spec, state.weight.inputs_first, row, column);
+        let sizes = Sizes { inputs: spec.inputs, outputs: spec.outputs };
+        let places = match (spec.kind, path) {
+            (Kind::Conv(shape), Path::Dense) => Places::Conv(shape),
+            (Kind::Linear, Path::Dense) => Places::Linear(sizes),
+            (_, Path::Sparse) => {
+                let keeps = |row, column| state.weight.keeps(index(row, column));
+                Places::Pattern(Arc::new(Pattern::new(spec.outputs, spec.inputs * spec.taps(), keeps)))
+            }
+        };
+        let mut weight = Param::zeros(places.vectors(), optimizer);
+        places.each(|place, row, column| state.weight.read(&mut weight, place, index(row, column)));
+        let mut bias = Param::zeros(panels(spec.outputs), optimizer);
+        for unit in 0..spec.outputs {
+            state.bias.read(&mut bias, unit, unit);
+        }
+        let params = Params { weight, bias };
+        let form = match (spec.kind, &places) {
+            (Kind::Conv(shape), Places::Pattern(pattern)) => {
+                Form::SparseConv(SparseConv::new(shape, spec.rectified, Arc::clone(pattern), params))
+            }
+            (Kind::Linear, Places::Pattern(pattern)) => {
+                Form::SparseLinear(SparseLinear::new(sizes, spec.rectified, Arc::clone(pattern), params))
+            }
+            (Kind::Conv(shape), _) => Form::Conv(Conv::new(shape, spec.rectified, params)),
+            (Kind::Linear, _) => Form::Linear(Linear::new(sizes, spec.rectified, params)),
+        };
+        Self { spec, places, form, codes: vec![] }
+    }
+
+    /// Numbers that it reads for each image.
+    pub(super) fn inputs(&self) -> usize {
+        match self.spec.kind {
+            Kind::Conv(Shape { inputs, height, width, .. }) => inputs * height * width,
+            Kind::Linear => self.spec.inputs,
+        }
+    }
+
+    /// Numbers that it gives for each image.
+    pub(super) fn outputs(&self) -> usize {
+        self.spec.outputs * self.spec.positions()
+    }
+
+    /// Whether the gradient of its outputs has to be stopped where they are zero; a convolution does that itself.
+    pub(super) fn leaves_rectifying_to_the_next(&self) -> bool {
+        self.spec.rectified && self.spec.kind == Kind::Linear
+    }
+
+    pub(super) fn forward(&mut self, at: &Context<'_>, x: &[Lanes], y: &mut [Lanes], training: bool) {
+        if matches!(self.spec.kind, Kind::Conv(_)) {
+            self.codes.resize(if training { y.len() } else { 0 }, [0; 4]);
+        }
+        match &mut self.form {
+            Form::Conv(conv) => conv.forward(at, x, y, &mut self.codes),
+            Form::SparseConv(conv) => conv.forward(at, x, y, &mut self.codes),
+            Form::Linear(linear) => linear.forward(at, x, y),
+            Form::SparseLinear(linear) => linear.forward(at, x, y),
+        }
+    }
+
+    pub(super) fn backward(&mut self, at: &Context<'_>, step: Backward<'_>) {
+        match &mut self.form {
+            Form::Conv(conv) => conv.backward(at, step, &self.codes),
+            Form::SparseConv(conv) => conv.backward(at, step, &self.codes),
+            Form::Linear(linear) => linear.backward(at, step),
+            Form::SparseLinear(linear) => linear.backward(at, step),
+        }
+    }
+
+    pub(super) fn export(&self, mut weight: TensorMut<'_>, mut bias: TensorMut<'_>) {
+        let Params { weight: own_weight, bias: own_bias } = match &self.form {
+            Form::Conv(conv) => &conv.params,
+            Form::SparseConv(conv) => &conv.params,
+            Form::Linear(linear) => &linear.params,
+            Form::SparseLinear(linear) => &linear.params,
+        };
+        let inputs_first = weight.inputs_first;
+        self.places.each(|place, row, column| {
+            weight.write(own_weight, place, index(&self.spec, inputs_first, row, column));
+        });
+        for unit in 0..self.spec.outputs {
+            bias.write(own_bias, unit, unit);
+        }
+    }
+
+    pub(super) fn path(&self) -> LayerPath {
+        let total = self.spec.outputs * self.spec.inputs * self.spec.taps();
+        let (path, kept) = match &self.places {
+            Places::Pattern(pattern) => (Path::Sparse, pattern.len()),
+            Places::Conv(_) | Places::Linear(_) => (Path::Dense, total),
+        };
+        let (units, all_units) = (self.spec.outputs, self.spec.outputs);
+        LayerPath { name: self.spec.name.clone(), path, kept, total, units, all_units }
+    }
+}
+
+/// Where a weight stands in the original tensor.
+fn index(spec: &Spec, inputs_first: bool, row: usize, column: usize) -> usize {
+    if inputs_first && spec.kind == Kind::Linear {
+        column * spec.outputs + row
+    } else {
+        row * spec.inputs * spec.taps() + column
+    }
+}
+
+/// The share of kept weights below which a layer is faster with its kept weights only.
+fn crossover(kind: &Kind) -> f64 {
+    match kind {
+        Kind::Conv(_) => 0.35,
+        Kind::Linear => 0.35,
+    }
+}

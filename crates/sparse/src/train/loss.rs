@@ -1,0 +1,49 @@
+//! The two ends of a training step: images into lanes, and cross-entropy out of them.
+
+use super::{Context, Images};
+use crate::lanes::{LANES, Lanes};
+
+/// Reads images into blocks, `[block][pixel][16 images]`; lanes without an image are zero.
+pub(super) fn read(at: &Context<'_>, images: Images<'_>, pixels: usize, blocks: &mut [Lanes]) {
+    let mut items: Vec<_> = images.rows.chunks(LANES).zip(blocks.chunks_exact_mut(pixels.max(1))).collect();
+    for row in images.rows {
+        assert_eq!(row.len(), pixels, "an image has the size of the network's input");
+    }
+    at.pool.each(&mut items, |(rows, block)| {
+        if rows.len() < LANES {
+            block.fill(Lanes::ZERO);
+        }
+        for (image, row) in rows.iter().enumerate() {
+            for (lanes, byte) in block.iter_mut().zip(*row) {
+                lanes.0[image] = images.table[usize::from(*byte)];
+            }
+        }
+    });
+}
+
+/// Logits out of the lanes, `[image][class]`.
+pub(super) fn logits(blocks: &[Lanes], classes: usize, images: usize) -> Vec<f32> {
+    let logit = |image: usize| {
+        let block = &blocks[image / LANES * classes..][..classes];
+        block.iter().map(move |lanes| lanes.0[image % LANES])
+    };
+    (0..images).flat_map(logit).collect()
+}
+
+/// The gradient of the mean cross-entropy: `(softmax - one hot) / images`; zero in lanes without an image.
+pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u8], gradient: &mut Vec<Lanes>) {
+    gradient.clear();
+    gradient.resize(blocks.len(), Lanes::ZERO);
+    let share = 1.0 / labels.len() as f32;
+    for (image, label) in labels.iter().enumerate() {
+        let (block, lane) = (image / LANES * classes, image % LANES);
+        let logits = blocks[block..block + classes].iter().map(|lanes| lanes.0[lane]);
+        let top = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = logits.clone().map(|logit| (logit - top).exp()).sum();
+        assert!(usize::from(*label) < classes, "label {label} names none of {classes} classes");
+        for (class, logit) in logits.enumerate() {
+            let truth = if class == usize::from(*label) { 1.0 } else { 0.0 };
+            gradient[block + class].0[lane] = ((logit - top).exp() / sum - truth) * share;
+        }
+    }
+}

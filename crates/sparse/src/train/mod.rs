@@ -1,0 +1,230 @@
+//! Training without burn: forward, backward and update of a sequential network on the CPU.
+//!
+//! A [`Trainer`] holds a network in the form that computes fastest: a layer either has all of its weights, or only the
+//! kept ones. What it was made from and what it gives back ([`Trainer::export`]) are plain tensors in the original
+//! network's coordinates, so nothing outside depends on the form.
+//!
+//! The sum behind every number has a fixed order, whatever the number of threads.
+
+mod conv;
+mod layer;
+mod linear;
+mod loss;
+mod param;
+mod places;
+mod sparse_conv;
+mod sparse_linear;
+mod spec;
+
+pub use layer::{Path, Paths, Tensor, TensorMut};
+pub use spec::Unsupported;
+
+use crate::kernels::update::Rule;
+use crate::lanes::{LANES, Lanes};
+use crate::pool::Pool;
+use crate::{InstructionSet, Network, Optimizer};
+use layer::Layer;
+use spec::Spec;
+
+/// How a [`Trainer`] computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Threads, the caller's own included.
+    pub threads: usize,
+    /// Instructions.
+    pub instruction_set: InstructionSet,
+    /// Which form a layer takes.
+    pub paths: Paths,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { threads, instruction_set: InstructionSet::best(), paths: Paths::Table }
+    }
+}
+
+/// The state of one layer: its weight (`[outputs, inputs, kernel, kernel]` or `[outputs, inputs]`) and its bias.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerState<'a> {
+    /// The weight.
+    pub weight: Tensor<'a>,
+    /// The bias, `[outputs]`.
+    pub bias: Tensor<'a>,
+}
+
+/// Images as bytes, and what each byte means.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// One image each, `[channels, height, width]`.
+    pub rows: &'a [&'a [u8]],
+    /// The value of a byte.
+    pub table: &'a [f32; 256],
+}
+
+/// What the layers need to compute.
+struct Context<'a> {
+    pool: &'a Pool,
+    set: InstructionSet,
+}
+
+/// Units of a layer that computes, and of what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sizes {
+    inputs: usize,
+    outputs: usize,
+}
+
+/// What a layer goes back with.
+struct Backward<'a> {
+    /// Its inputs, `[block][input]`.
+    x: &'a [Lanes],
+    /// The gradient of its outputs, `[block][output]`.
+    dy: &'a [Lanes],
+    /// Where the gradient of its inputs goes, if anyone wants it.
+    dx: Option<&'a mut [Lanes]>,
+    /// Whether the inputs came out of a relu: then no gradient goes back to those that are zero.
+    dx_is_rectified: bool,
+    rule: &'a Rule,
+}
+
+/// Blocks of images that share a sum of gradients: a function of their number only, so that sums keep their order for
+/// any number of threads.
+fn groups(blocks: usize) -> usize {
+    blocks.div_ceil(8)
+}
+
+/// A network in training.
+#[derive(Debug)]
+pub struct Trainer {
+    options: Options,
+    pool: Pool,
+    optimizer: Optimizer,
+    /// Updates so far.
+    time: u64,
+    layers: Vec<Layer>,
+    /// Inputs of each layer and the logits, `[block][feature]`.
+    activations: Vec<Vec<Lanes>>,
+    gradients: [Vec<Lanes>; 2],
+    images: usize,
+}
+
+impl Trainer {
+    /// A trainer for a network of this shape in this state, one entry a layer that has parameters; `time` is the number
+    /// of updates that the optimizer has made. The network's own weights are not read.
+    ///
+    /// # Errors
+    /// When the network has a layer, or an order of layers, that this room cannot compute.
+    ///
+    /// # Panics
+    /// When a state's lengths are not those of the network.
+    pub fn new(
+        network: &Network,
+        states: &[LayerState<'_>],
+        optimizer: Optimizer,
+        time: u64,
+        options: Options,
+    ) -> Result<Self, Unsupported> {
+        let specs = Spec::of(network)?;
+        assert_eq!(states.len(), specs.len(), "there is one state for each layer that has parameters");
+        let layers: Vec<Layer> =
+            specs.into_iter().zip(states).map(|(spec, state)| Layer::new(spec, state, &optimizer, options)).collect();
+        let activations = vec![vec![]; layers.len() + 1];
+        let pool = Pool::new(options.threads);
+        Ok(Self { options, pool, optimizer, time, layers, activations, gradients: [vec![], vec![]], images: 0 })
+    }
+
+    /// Logits `[image][class]` of a batch; a call of [`Self::backward`] may follow.
+    ///
+    /// # Panics
+    /// When an image has another size than the network's input.
+    pub fn forward(&mut self, images: Images<'_>) -> Vec<f32> {
+        self.walk(images, true)
+    }
+
+    /// Logits `[image][class]` of images, without a thought of gradients.
+    ///
+    /// # Panics
+    /// When an image has another size than the network's input.
+    pub fn predict(&mut self, images: Images<'_>) -> Vec<f32> {
+        self.walk(images, false)
+    }
+
+    fn walk(&mut self, images: Images<'_>, training: bool) -> Vec<f32> {
+        self.images = if training { images.rows.len() } else { 0 };
+        let blocks = images.rows.len().div_ceil(LANES);
+        let at = Context { pool: &self.pool, set: self.options.instruction_set };
+        let input = self.layers.first().map_or(0, Layer::inputs);
+        self.activations[0].resize(blocks * input, Lanes::ZERO);
+        loss::read(&at, images, input, &mut self.activations[0]);
+        for (place, layer) in self.layers.iter_mut().enumerate() {
+            let (before, after) = self.activations.split_at_mut(place + 1);
+            after[0].resize(blocks * layer.outputs(), Lanes::ZERO);
+            layer.forward(&at, &before[place], &mut after[0], training);
+        }
+        let classes = self.layers.last().map_or(0, Layer::outputs);
+        loss::logits(self.activations.last().map_or(&[], Vec::as_slice), classes, images.rows.len())
+    }
+
+    /// Goes back from the mean cross-entropy of the last [`Self::forward`]'s logits, and updates every weight.
+    ///
+    /// # Panics
+    /// When there are not as many labels as there were images, or one names no class.
+    pub fn backward(&mut self, labels: &[u8], lr: f64) {
+        assert_eq!(labels.len(), self.images, "there is one label for each image of the forward pass");
+        self.time += 1;
+        let rule = self.optimizer.rule(lr, self.time);
+        let at = Context { pool: &self.pool, set: self.options.instruction_set };
+        let classes = self.layers.last().map_or(0, Layer::outputs);
+        let [dy, dx] = &mut self.gradients;
+        loss::gradient(self.activations.last().map_or(&[], Vec::as_slice), classes, labels, dy);
+        for place in (0..self.layers.len()).rev() {
+            let (before, own) = self.layers.split_at_mut(place);
+            let x = &self.activations[place];
+            let wanted = !before.is_empty();
+            if wanted {
+                dx.resize(x.len(), Lanes::ZERO);
+            }
+            let dx_is_rectified = before.last().is_some_and(Layer::leaves_rectifying_to_the_next);
+            let step = Backward { x, dy, dx: wanted.then_some(dx.as_mut_slice()), dx_is_rectified, rule: &rule };
+            own[0].backward(&at, step);
+            std::mem::swap(dy, dx);
+        }
+    }
+
+    /// Writes the state of the `place`-th layer that has parameters into buffers of the original network's shape, which
+    /// start as zeros.
+    ///
+    /// # Panics
+    /// When there is no such layer, or a buffer has another length.
+    pub fn export(&self, place: usize, weight: TensorMut<'_>, bias: TensorMut<'_>) {
+        self.layers[place].export(weight, bias);
+    }
+
+    /// Updates so far.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// How each layer computes, input first.
+    pub fn paths(&self) -> Vec<LayerPath> {
+        self.layers.iter().map(Layer::path).collect()
+    }
+}
+
+/// How a layer computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerPath {
+    /// Name of the layer.
+    pub name: String,
+    /// Its form.
+    pub path: Path,
+    /// Weights that are trained, of all that the layer had originally.
+    pub kept: usize,
+    /// Weights of the original layer.
+    pub total: usize,
+    /// Filters or neurons that are computed.
+    pub units: usize,
+    /// Filters or neurons of the original layer.
+    pub all_units: usize,
+}
