@@ -1,7 +1,7 @@
 //! What a run says about itself: the events of `log.jsonl`, one a line.
 //!
 //! Every line is `{"v":1,"event":"tested",...,"timing":{...}}`. Everything outside `timing` is a fact that the same
-//! configuration and seed repeat to the byte; `timing` holds what a clock said.
+//! configuration and seed repeat to the byte; `timing` holds what a clock and the system said.
 //!
 //! ```text
 //! {"v":1,"event":"pruned","cycle":1,"step":938,"target":0.5,"pruned":29472,"prunable":58944,"dead_units":0,"layers":[...]}
@@ -20,12 +20,12 @@ pub struct Entry {
     /// The fact.
     #[serde(flatten)]
     pub event: Event,
-    /// What a clock said; not part of the facts.
+    /// What a clock and the system said; not part of the facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
 }
 
-/// Clock readings beside an event.
+/// Readings beside an event that another run of the same would not repeat: of the clock, and of the process's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// Time spent in this run so far, all its sessions together, in milliseconds.
@@ -33,6 +33,10 @@ pub struct Timing {
     /// Throughput of the work that the event closes, in images a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images_per_s: Option<f64>,
+    /// With a test: the peak of the process's resident memory since the test before, or, for a process's first test,
+    /// since the process started. In bytes; `None` where the system does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// A fact of a run.

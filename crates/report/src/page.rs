@@ -200,7 +200,8 @@ fn curve(record: &RunRecord) -> String {
     format!(
         "{}<p class=\"note\">Sparsity: zeros among the prunable parameters. Whole model and compression: over all \
          parameters, biases included. *Theoretical: dense MACs over those left, not a measured time. vs dense: points \
-         of top-1 from this run's own cycle 0. Collapsed: right at most twice as often as a guess.</p>\n",
+         of top-1 from this run's own cycle 0. Peak memory: the most that the process had resident since the last test \
+         of the cycle before. Collapsed: right at most twice as often as a guess.</p>\n",
         table.html()
     )
 }
@@ -264,6 +265,18 @@ mod tests {
         ] {
             assert!(page.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_cycle_shows_its_peak_memory_or_a_dash() {
+        let mut run = run("a");
+        assert!(page_of(&run).contains(">peak memory</th>"));
+        assert!(!page_of(&run).contains(" MiB</td>"));
+        let dashes = page_of(&run).matches("<td>-</td></tr>").count();
+        run.record.tests[0].peak_memory_bytes = Some(412 << 20);
+        let page = page_of(&run);
+        assert_eq!(page.matches("<td>412 MiB</td></tr>").count(), 1);
+        assert_eq!((dashes, page.matches("<td>-</td></tr>").count()), (8, 7), "a row a cycle");
     }
 
     #[test]

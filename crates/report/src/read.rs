@@ -32,21 +32,17 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
             let entry = parse_line(path, index + 1, text)?;
             check(&entry.event).map_err(|(found, wanted)| fault(found, wanted))?;
             let name = entry.event.name();
-            match (&mut record, entry.event) {
-                (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started)),
+            match (&record, &entry.event) {
+                (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started.clone())),
                 (None, _) => return Err(fault(format!("`{name}`"), "`run_started` in the first line".into())),
                 (Some(_), Event::RunStarted(_)) => return Err(fault(format!("a second `{name}`"), "it once".into())),
                 (Some(record), _) if record.ended.is_some() => {
                     return Err(fault(format!("`{name}`"), "nothing after `run_ended`".into()));
                 }
-                (Some(record), Event::EpochEnded(epoch)) => record.epochs.push(epoch),
-                (Some(record), Event::StoppedEarly(stop)) => record.stops.push(stop),
-                (Some(record), Event::Pruned(pruned)) => record.prunes.push(pruned),
-                (Some(record), Event::Tested(tested)) => record.tests.push(tested),
-                (Some(record), Event::RunEnded(ended)) => record.ended = Some(ended),
+                (Some(_), _) => {}
             }
-            if let (Some(record), Some(timing)) = (&mut record, entry.timing) {
-                record.elapsed_ms = timing.elapsed_ms;
+            if let Some(record) = &mut record {
+                record.add(entry.event, entry.timing);
             }
         }
     }
@@ -161,6 +157,29 @@ mod tests {
             assert!(record.ended.is_none());
         }
         assert!(read(&whole).expect("the whole log").ended.is_some());
+    }
+
+    const TESTED: &str = concat!(
+        r#"{"v":1,"event":"tested","cycle":0,"step":3,"stage":"dense","score":{"correct":1,"total":2,"loss":0.5},"#,
+        r#""size":{"pruned":0,"prunable":4,"nonzero":4,"parameters":4,"remaining_macs":4,"macs":4,"dead_units":0},"#,
+        r#""timing":{"elapsed_ms":9,"images_per_s":7.5}}"#
+    );
+
+    #[test]
+    fn a_log_from_before_memory_was_told_reads_without_it() {
+        let started = line(&fixture::l1_events(1)[0]);
+        let record = read(&format!("{started}{TESTED}\n")).expect("an old log");
+        assert_eq!((record.elapsed_ms, record.tests.len()), (9, 1));
+        assert_eq!(record.tests[0].peak_memory_bytes, None);
+        assert_eq!(record.points()[0].peak_memory_bytes, None);
+    }
+
+    #[test]
+    fn a_test_has_the_peak_of_its_own_line() {
+        let started = line(&fixture::l1_events(1)[0]);
+        let read_again = TESTED.replace("7.5}", r#"7.5,"peak_memory_bytes":4096}"#);
+        let record = read(&format!("{started}{read_again}\n")).expect("a log");
+        assert_eq!(record.tests[0].peak_memory_bytes, Some(4096));
     }
 
     #[test]
