@@ -16,7 +16,7 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
         let started = &run.record.started;
         let none = Method { criterion: "".into(), scope: "".into(), schedule: "".into(), retrain: "".into() };
         let method = started.method.as_ref().unwrap_or(&none);
-        for Test { tested, peak_memory_bytes } in &run.record.tests {
+        for Test { tested, peak_memory_bytes, .. } in &run.record.tests {
             let prune = run.record.prunes.iter().rfind(|prune| prune.cycle == tested.cycle);
             let (size, score) = (&tested.size, &tested.score);
             let cells = [

@@ -52,6 +52,8 @@ pub enum Event {
     StoppedEarly(StoppedEarly),
     /// Weights were pruned.
     Pruned(Pruned),
+    /// The kernels that compute the layers were built: at the start, after a prune, and where a layer takes another path.
+    LayersCompiled(LayersCompiled),
     /// The test split was read.
     Tested(Tested),
     /// The last line of a finished log.
@@ -210,6 +212,37 @@ pub struct LayerDensity {
     pub kept: u64,
     /// Elements in all.
     pub total: u64,
+}
+
+/// How each layer is computed until the next such event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayersCompiled {
+    /// The cycle that is computed this way; 0 is the dense model.
+    pub cycle: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// The instructions that the kernels were chosen for, such as `avx512`. Like the device a fact of the place: the
+    /// same on another machine only where that has them, too.
+    pub instruction_set: String,
+    /// The layers, input first.
+    pub layers: Vec<LayerPath>,
+}
+
+/// How one layer is computed, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerPath {
+    /// Name of the layer, such as `conv1`.
+    pub name: String,
+    /// The path that it takes, such as `dense` or `sparse`.
+    pub path: String,
+    /// Weights that it trains on.
+    pub kept: u64,
+    /// Its weights in the original network.
+    pub total: u64,
+    /// Units (filters or neurons) that it computes.
+    pub units: u64,
+    /// Its units in the original network.
+    pub all_units: u64,
 }
 
 /// When in its cycle a test was made.

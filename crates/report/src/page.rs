@@ -10,6 +10,7 @@ use crate::report::{Group, ReportInput};
 use crate::rows::{HEADINGS, rows};
 
 mod html;
+mod layers;
 
 use html::{Table, escape};
 
@@ -121,12 +122,8 @@ fn run_section(run: &ReportInput) -> Result<String, Error> {
     if let Some(chart) = learning_chart(&run.label, record) {
         out.push_str(&figure(&chart)?);
     }
-    if !record.prunes.is_empty() {
-        out.push_str(&format!(
-            "<details>\n<summary>What each prune left of each layer</summary>\n{}</details>\n",
-            densities(record)
-        ));
-    }
+    out.push_str(&layers::densities(record));
+    out.push_str(&layers::paths(record));
     out.push_str("</article>\n");
     Ok(out)
 }
@@ -206,31 +203,6 @@ fn curve(record: &RunRecord) -> String {
     )
 }
 
-/// A row a prune, a column a parameter: the share kept, as a number, a fraction and a bar.
-fn densities(record: &RunRecord) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for layer in record.prunes.iter().flat_map(|prune| &prune.layers) {
-        if !names.contains(&layer.name.as_str()) {
-            names.push(&layer.name);
-        }
-    }
-    let head: Vec<_> = ["cycle", "target"].iter().copied().chain(names.iter().copied()).collect();
-    let mut table = Table::new("", &head);
-    for prune in &record.prunes {
-        let cells = names.iter().map(|&name| {
-            prune.layers.iter().find(|layer| layer.name == name).map_or("-".to_owned(), |layer| {
-                let share = if layer.total == 0 { 0.0 } else { 100.0 * layer.kept as f64 / layer.total as f64 };
-                let fraction = crate::number::fraction(layer.kept, layer.total);
-                let value = html::value(&percent(layer.kept, layer.total), Some(&fraction));
-                format!("{value}<i class=\"bar\" style=\"width:{share:.1}%\"></i>")
-            })
-        });
-        let target = format!("{} %", crate::number::short_percent(prune.target));
-        table.row("", [prune.cycle.to_string(), target].into_iter().chain(cells));
-    }
-    format!("<p class=\"note\">Share of each parameter tensor that is kept.</p>\n{}", table.html())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +233,7 @@ mod tests {
             "29,472 / 58,944",
             "<mark>collapsed</mark>",
             "conv1.weight",
+            "Which path computed each layer",
             "One seed is an anecdote",
         ] {
             assert!(page.contains(text), "{text}");
@@ -295,6 +268,10 @@ mod tests {
         run.record.started.optimizer = evil.clone();
         run.record.started.device = evil.clone();
         run.record.prunes[0].layers[0].name = evil.clone();
+        let compiled = run.record.tests[0].compiled.as_mut().expect("the fixture says how it computes");
+        compiled.instruction_set = evil.clone();
+        compiled.layers[0].name = evil.clone();
+        compiled.layers[1].path = evil.clone();
         run.reproduce = evil;
         let page = page_of(&run);
         assert!(!page.contains("<script") && !page.contains("<img"), "escaped");

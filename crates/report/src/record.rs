@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::event::{
-    EpochEnded, Event, LOG_VERSION, Pruned, RunEnded, RunStarted, Score, Size, Stage, StoppedEarly, Tested, Timing,
+    EpochEnded, Event, LOG_VERSION, LayersCompiled, Pruned, RunEnded, RunStarted, Score, Size, Stage, StoppedEarly,
+    Tested, Timing,
 };
 
 /// Classes that a guess chooses from: the data sets that are supported have ten each.
@@ -20,6 +21,8 @@ pub struct RunRecord {
     pub stops: Vec<StoppedEarly>,
     /// The prunes so far.
     pub prunes: Vec<Pruned>,
+    /// How the layers are computed as of the last line; `None` where the log does not say.
+    pub compiled: Option<LayersCompiled>,
     /// The tests so far.
     pub tests: Vec<Test>,
     /// The end; `None` while the run is unfinished.
@@ -35,6 +38,8 @@ pub struct Test {
     pub tested: Tested,
     /// Peak resident memory of the process since the test before, in bytes; `None` where the log does not say.
     pub peak_memory_bytes: Option<u64>,
+    /// How the layers were computed; `None` where the log does not say.
+    pub compiled: Option<LayersCompiled>,
 }
 
 /// One cycle of the curve. Holds at least one test.
@@ -52,6 +57,8 @@ pub struct Point<'a> {
     /// The highest reading of the resident memory, in bytes, from the last test of the cycle before to the last one of
     /// this; `None` where the log has no reading.
     pub peak_memory_bytes: Option<u64>,
+    /// How the layers were computed at the cycle's last test; `None` where the log does not say.
+    pub compiled: Option<&'a LayersCompiled>,
 }
 
 /// What a run is compared as.
@@ -104,6 +111,7 @@ impl RunRecord {
             epochs: Vec::new(),
             stops: Vec::new(),
             prunes: Vec::new(),
+            compiled: None,
             tests: Vec::new(),
             ended: None,
             elapsed_ms: 0,
@@ -117,9 +125,10 @@ impl RunRecord {
             Event::EpochEnded(epoch) => self.epochs.push(epoch),
             Event::StoppedEarly(stop) => self.stops.push(stop),
             Event::Pruned(pruned) => self.prunes.push(pruned),
+            Event::LayersCompiled(compiled) => self.compiled = Some(compiled),
             Event::Tested(tested) => {
                 let peak_memory_bytes = timing.and_then(|timing| timing.peak_memory_bytes);
-                self.tests.push(Test { tested, peak_memory_bytes });
+                self.tests.push(Test { tested, peak_memory_bytes, compiled: self.compiled.clone() });
             }
             Event::RunEnded(ended) => self.ended = Some(ended),
         }
@@ -132,7 +141,7 @@ impl RunRecord {
     /// tested twice at the same stage, the later test counts.
     pub fn points(&self) -> Vec<Point<'_>> {
         let mut points = BTreeMap::new();
-        for Test { tested, peak_memory_bytes } in &self.tests {
+        for Test { tested, peak_memory_bytes, compiled } in &self.tests {
             let cycle = tested.cycle;
             let point = points.entry(cycle).or_insert_with(|| Point {
                 cycle,
@@ -140,12 +149,14 @@ impl RunRecord {
                 just_pruned: None,
                 trained: None,
                 peak_memory_bytes: None,
+                compiled: None,
             });
             match tested.stage {
                 Stage::Dense | Stage::Retrained => point.trained = Some(tested),
                 Stage::JustPruned => point.just_pruned = Some(tested),
             }
             point.peak_memory_bytes = point.peak_memory_bytes.max(*peak_memory_bytes);
+            point.compiled = compiled.as_ref();
         }
         points.into_values().collect()
     }
@@ -174,6 +185,7 @@ impl RunRecord {
         let last = [
             self.epochs.last().map(|e| e.step),
             self.prunes.last().map(|e| e.step),
+            self.compiled.as_ref().map(|e| e.step),
             self.tests.last().map(|e| e.tested.step),
             self.ended.as_ref().map(|e| e.step),
         ];
@@ -226,6 +238,7 @@ impl Event {
             Self::EpochEnded(_) => "epoch_ended",
             Self::StoppedEarly(_) => "stopped_early",
             Self::Pruned(_) => "pruned",
+            Self::LayersCompiled(_) => "layers_compiled",
             Self::Tested(_) => "tested",
             Self::RunEnded(_) => "run_ended",
         }
@@ -266,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_takes_the_higher_peak() {
+    fn a_cycle_takes_the_higher_peak_and_the_newer_paths() {
         let mut record = fixture::record(&fixture::l1_events(1));
         assert!(record.points().iter().all(|point| point.peak_memory_bytes.is_none()), "no reading, no peak");
         // The dense test, then both tests of cycles 1 and 2.
@@ -276,6 +289,8 @@ mod tests {
         let points = record.points();
         let peaks: Vec<_> = points.iter().map(|point| point.peak_memory_bytes).take(4).collect();
         assert_eq!(peaks, [Some(70), Some(90), Some(60), None]);
+        let cycles: Vec<_> = points.iter().map(|point| point.compiled.map(|compiled| compiled.cycle)).collect();
+        assert_eq!(cycles, (0..=7).map(Some).collect::<Vec<_>>());
     }
 
     #[test]
