@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_report::Timing;
-use secateur_report::event::{Event, Score, Stage};
+use secateur_report::event::{Event, LayerPath, Score, Stage};
 use secateur_trainer::plan::Stage as Planned;
 use secateur_trainer::{Observer, StageView, Tick};
 use std::io::IsTerminal;
@@ -36,9 +36,13 @@ impl Progress {
     }
 
     fn say(&self, line: &str) {
+        self.beside_the_bar(|| eprintln!("{line}"));
+    }
+
+    fn beside_the_bar(&self, speak: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(speak),
+            None => speak(),
         }
     }
 
@@ -144,6 +148,10 @@ impl Observer for Progress {
                 100.0 * pruned.pruned as f64 / pruned.prunable.max(1) as f64,
                 pruned.dead_units
             )),
+            Event::LayersCompiled(compiled) => self.beside_the_bar(|| {
+                let layers: Vec<_> = compiled.layers.iter().map(path).collect();
+                tracing::info!("cycle {}, {}: {}", compiled.cycle, compiled.instruction_set, layers.join(", "));
+            }),
             Event::Tested(tested) => {
                 let when = match tested.stage {
                     Stage::Dense => "dense",
@@ -173,6 +181,12 @@ fn percent(score: Score) -> String {
     format!("{:.2} %", 100.0 * score.accuracy())
 }
 
+/// `conv2 sparse (43 of 864 weights, 12 of 16 units)`.
+fn path(layer: &LayerPath) -> String {
+    let LayerPath { name, path, kept, total, units, all_units } = layer;
+    format!("{name} {path} ({kept} of {total} weights, {units} of {all_units} units)")
+}
+
 /// `1:05:09` or `05:09`.
 pub(crate) fn clock(seconds: f64) -> String {
     let whole = seconds.round().clamp(0.0, 1e9) as u64;
@@ -182,10 +196,17 @@ pub(crate) fn clock(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clock;
+    use super::{LayerPath, clock, path};
 
     #[test]
     fn times_read_like_a_clock() {
         assert_eq!([clock(0.4), clock(65.0), clock(3_909.0)], ["00:00", "01:05", "1:05:09"]);
+    }
+
+    #[test]
+    fn a_layer_is_told_with_its_path_and_what_it_works_on() {
+        let (name, path_taken) = ("conv2".to_owned(), "sparse".to_owned());
+        let layer = LayerPath { name, path: path_taken, kept: 43, total: 864, units: 12, all_units: 16 };
+        assert_eq!(path(&layer), "conv2 sparse (43 of 864 weights, 12 of 16 units)");
     }
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn a_run_leaves_its_curve_its_model_and_its_report() {
@@ -30,6 +31,18 @@ fn a_run_leaves_its_curve_its_model_and_its_report() {
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(run.join("manifest.json")).expect("kept")).expect("JSON");
     assert_eq!((manifest["dataset"].as_str(), manifest["device"].as_str()), (Some("synthetic"), Some("flex")));
+
+    // Beside every test, and nothing else, stands the memory that the process took, where Linux tells it.
+    if fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("VmHWM"))
+        && Path::new("/proc/self/clear_refs").exists()
+    {
+        let log = fs::read_to_string(run.join("log.jsonl")).expect("a log");
+        let events = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an event a line"));
+        for event in events {
+            let peak = event["timing"]["peak_memory_bytes"].as_u64();
+            assert_eq!(peak.is_some_and(|peak| peak > 1 << 20), event["event"] == "tested", "{event}");
+        }
+    }
 
     // What `test` measures is what the log says of the last test, for the model and for the last checkpoint.
     let last = facts_of(&run, "tested").pop().expect("a test");

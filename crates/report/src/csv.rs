@@ -1,24 +1,24 @@
 //! The curves as one CSV file, one row a test, for people who plot with their own tools.
 
 use crate::event::{Method, Stage};
-use crate::record::State;
+use crate::record::{State, Test};
 use crate::report::ReportInput;
 
 const COLUMNS: &str = "run,name,dataset,model,seed,criterion,scope,schedule,retrain,state,cycle,stage,step,target,\
 pruned,prunable,sparsity,nonzero,parameters,compression_ratio,remaining_macs,macs,theoretical_speedup,dead_units,\
-correct,total,accuracy,loss";
+correct,total,accuracy,loss,peak_memory_bytes";
 
-/// One row a test of each run, under a heading. What does not apply (the target of a dense test) or is not a number is
-/// empty; a ratio to nothing is `inf`.
+/// One row a test of each run, under a heading. What does not apply (the target of a dense test), is not a number or was
+/// not read (the peak memory in an old log) is empty; a ratio to nothing is `inf`.
 pub fn curve_csv(runs: &[ReportInput]) -> String {
     let mut out = format!("{COLUMNS}\n");
     for run in runs {
         let started = &run.record.started;
         let none = Method { criterion: "".into(), scope: "".into(), schedule: "".into(), retrain: "".into() };
         let method = started.method.as_ref().unwrap_or(&none);
-        for test in &run.record.tests {
-            let prune = run.record.prunes.iter().rfind(|prune| prune.cycle == test.cycle);
-            let (size, score) = (&test.size, &test.score);
+        for Test { tested, peak_memory_bytes, .. } in &run.record.tests {
+            let prune = run.record.prunes.iter().rfind(|prune| prune.cycle == tested.cycle);
+            let (size, score) = (&tested.size, &tested.score);
             let cells = [
                 text(&run.label),
                 text(&started.name),
@@ -30,14 +30,14 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
                 text(&method.schedule),
                 text(&method.retrain),
                 if run.record.state() == State::Finished { "finished" } else { "unfinished" }.into(),
-                test.cycle.to_string(),
-                match test.stage {
+                tested.cycle.to_string(),
+                match tested.stage {
                     Stage::Dense => "dense",
                     Stage::JustPruned => "just_pruned",
                     Stage::Retrained => "retrained",
                 }
                 .into(),
-                test.step.to_string(),
+                tested.step.to_string(),
                 prune.map_or(String::new(), |prune| number(prune.target)),
                 size.pruned.to_string(),
                 size.prunable.to_string(),
@@ -53,6 +53,7 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
                 score.total.to_string(),
                 number(score.accuracy()),
                 number(score.loss),
+                peak_memory_bytes.map_or(String::new(), |bytes| bytes.to_string()),
             ];
             out.push_str(&cells.join(","));
             out.push('\n');
@@ -91,6 +92,17 @@ mod tests {
             "{}",
             lines[3]
         );
+    }
+
+    #[test]
+    fn the_last_column_is_the_peak_memory_where_it_was_read() {
+        let mut record = fixture::record(&fixture::l1_events(1));
+        record.tests[1].peak_memory_bytes = Some(123_456_789);
+        let csv = curve_csv(&[ReportInput { label: "a".into(), record, reproduce: String::new() }]);
+        let lines: Vec<_> = csv.lines().collect();
+        assert!(lines[0].ends_with(",loss,peak_memory_bytes"), "{}", lines[0]);
+        assert!(lines[1].ends_with(','), "no reading, no number: {}", lines[1]);
+        assert!(lines[2].ends_with(",123456789"), "{}", lines[2]);
     }
 
     #[test]

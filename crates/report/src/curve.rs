@@ -58,7 +58,7 @@ impl Curve {
             label: label.into(),
             control: record.control(),
             state: record.state(),
-            steps: record.tests.last().map_or(0, |test| test.step),
+            steps: record.tests.last().map_or(0, |test| test.tested.step),
             points: points.collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! What a run says about itself: the events of `log.jsonl`, one a line.
 //!
 //! Every line is `{"v":1,"event":"tested",...,"timing":{...}}`. Everything outside `timing` is a fact that the same
-//! configuration and seed repeat to the byte; `timing` holds what a clock said.
+//! configuration and seed repeat to the byte; `timing` holds what a clock and the system said.
 //!
 //! ```text
 //! {"v":1,"event":"pruned","cycle":1,"step":938,"target":0.5,"pruned":29472,"prunable":58944,"dead_units":0,"layers":[...]}
@@ -20,12 +20,12 @@ pub struct Entry {
     /// The fact.
     #[serde(flatten)]
     pub event: Event,
-    /// What a clock said; not part of the facts.
+    /// What a clock and the system said; not part of the facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
 }
 
-/// Clock readings beside an event.
+/// Readings beside an event that another run of the same would not repeat: of the clock, and of the process's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// Time spent in this run so far, all its sessions together, in milliseconds.
@@ -33,6 +33,10 @@ pub struct Timing {
     /// Throughput of the work that the event closes, in images a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images_per_s: Option<f64>,
+    /// With a test: the peak of the process's resident memory since the test before, or, for a process's first test,
+    /// since the process started. In bytes; `None` where the system does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// A fact of a run.
@@ -48,6 +52,8 @@ pub enum Event {
     StoppedEarly(StoppedEarly),
     /// Weights were pruned.
     Pruned(Pruned),
+    /// The kernels that compute the layers were built: at the start, after a prune, and where a layer takes another path.
+    LayersCompiled(LayersCompiled),
     /// The test split was read.
     Tested(Tested),
     /// The last line of a finished log.
@@ -206,6 +212,37 @@ pub struct LayerDensity {
     pub kept: u64,
     /// Elements in all.
     pub total: u64,
+}
+
+/// How each layer is computed until the next such event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayersCompiled {
+    /// The cycle that is computed this way; 0 is the dense model.
+    pub cycle: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// The instructions that the kernels were chosen for, such as `avx512`. Like the device a fact of the place: the
+    /// same on another machine only where that has them, too.
+    pub instruction_set: String,
+    /// The layers, input first.
+    pub layers: Vec<LayerPath>,
+}
+
+/// How one layer is computed, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerPath {
+    /// Name of the layer, such as `conv1`.
+    pub name: String,
+    /// The path that it takes, such as `dense` or `sparse`.
+    pub path: String,
+    /// Weights that it trains on.
+    pub kept: u64,
+    /// Its weights in the original network.
+    pub total: u64,
+    /// Units (filters or neurons) that it computes.
+    pub units: u64,
+    /// Its units in the original network.
+    pub all_units: u64,
 }
 
 /// When in its cycle a test was made.

@@ -33,7 +33,7 @@ pub use error::Error;
 pub use event::{Event, Timing};
 pub use log::RunLog;
 pub use read::read_log;
-pub use record::{Control, Point, RunRecord, State, Summary};
+pub use record::{Control, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
 pub use report::{ReportInput, write_report};
 pub use table::curve_table;

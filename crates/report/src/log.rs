@@ -113,7 +113,7 @@ mod tests {
         let path = dir.path().join("log.jsonl");
         let mut log = RunLog::create(&path).expect("a new log");
         log.append(&stop(7), None).expect("a line");
-        log.append(&stop(8), Some(Timing { elapsed_ms: 9, images_per_s: None })).expect("a line");
+        log.append(&stop(8), Some(Timing { elapsed_ms: 9, ..Timing::default() })).expect("a line");
         log.sync().expect("a sync");
         let expected = concat!(
             r#"{"v":1,"event":"stopped_early","cycle":0,"step":7,"steps_saved":2}"#,

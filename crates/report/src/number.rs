@@ -44,6 +44,11 @@ pub(crate) fn short_percent(share: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Bytes in whole mebibytes: `1,234 MiB`.
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", grouped((bytes as f64 / f64::from(1 << 20)).round() as u64))
+}
+
 /// Milliseconds as `1 h 02 min`, `3 min 20 s` or `4.2 s`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
@@ -78,6 +83,9 @@ mod tests {
         }
         for (share, expected) in [(0.0, "0"), (0.5, "50"), (0.995, "99.5"), (0.9999, "99.99")] {
             assert_eq!(short_percent(share), expected);
+        }
+        for (bytes, expected) in [(0, "0 MiB"), (3 << 19, "2 MiB"), (1234 << 20, "1,234 MiB")] {
+            assert_eq!(mebibytes(bytes), expected);
         }
         for (time, expected) in [(4200, "4.2 s"), (200_000, "3 min 20 s"), (3_720_000, "1 h 02 min")] {
             assert_eq!(duration(time), expected);

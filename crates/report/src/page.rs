@@ -10,6 +10,7 @@ use crate::report::{Group, ReportInput};
 use crate::rows::{HEADINGS, rows};
 
 mod html;
+mod layers;
 
 use html::{Table, escape};
 
@@ -121,12 +122,8 @@ fn run_section(run: &ReportInput) -> Result<String, Error> {
     if let Some(chart) = learning_chart(&run.label, record) {
         out.push_str(&figure(&chart)?);
     }
-    if !record.prunes.is_empty() {
-        out.push_str(&format!(
-            "<details>\n<summary>What each prune left of each layer</summary>\n{}</details>\n",
-            densities(record)
-        ));
-    }
+    out.push_str(&layers::densities(record));
+    out.push_str(&layers::paths(record));
     out.push_str("</article>\n");
     Ok(out)
 }
@@ -200,34 +197,10 @@ fn curve(record: &RunRecord) -> String {
     format!(
         "{}<p class=\"note\">Sparsity: zeros among the prunable parameters. Whole model and compression: over all \
          parameters, biases included. *Theoretical: dense MACs over those left, not a measured time. vs dense: points \
-         of top-1 from this run's own cycle 0. Collapsed: right at most twice as often as a guess.</p>\n",
+         of top-1 from this run's own cycle 0. Peak memory: the most that the process had resident since the last test \
+         of the cycle before. Collapsed: right at most twice as often as a guess.</p>\n",
         table.html()
     )
-}
-
-/// A row a prune, a column a parameter: the share kept, as a number, a fraction and a bar.
-fn densities(record: &RunRecord) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for layer in record.prunes.iter().flat_map(|prune| &prune.layers) {
-        if !names.contains(&layer.name.as_str()) {
-            names.push(&layer.name);
-        }
-    }
-    let head: Vec<_> = ["cycle", "target"].iter().copied().chain(names.iter().copied()).collect();
-    let mut table = Table::new("", &head);
-    for prune in &record.prunes {
-        let cells = names.iter().map(|&name| {
-            prune.layers.iter().find(|layer| layer.name == name).map_or("-".to_owned(), |layer| {
-                let share = if layer.total == 0 { 0.0 } else { 100.0 * layer.kept as f64 / layer.total as f64 };
-                let fraction = crate::number::fraction(layer.kept, layer.total);
-                let value = html::value(&percent(layer.kept, layer.total), Some(&fraction));
-                format!("{value}<i class=\"bar\" style=\"width:{share:.1}%\"></i>")
-            })
-        });
-        let target = format!("{} %", crate::number::short_percent(prune.target));
-        table.row("", [prune.cycle.to_string(), target].into_iter().chain(cells));
-    }
-    format!("<p class=\"note\">Share of each parameter tensor that is kept.</p>\n{}", table.html())
 }
 
 #[cfg(test)]
@@ -260,10 +233,23 @@ mod tests {
             "29,472 / 58,944",
             "<mark>collapsed</mark>",
             "conv1.weight",
+            "Which path computed each layer",
             "One seed is an anecdote",
         ] {
             assert!(page.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_cycle_shows_its_peak_memory_or_a_dash() {
+        let mut run = run("a");
+        assert!(page_of(&run).contains(">peak memory</th>"));
+        assert!(!page_of(&run).contains(" MiB</td>"));
+        let dashes = page_of(&run).matches("<td>-</td></tr>").count();
+        run.record.tests[0].peak_memory_bytes = Some(412 << 20);
+        let page = page_of(&run);
+        assert_eq!(page.matches("<td>412 MiB</td></tr>").count(), 1);
+        assert_eq!((dashes, page.matches("<td>-</td></tr>").count()), (8, 7), "a row a cycle");
     }
 
     #[test]
@@ -282,6 +268,10 @@ mod tests {
         run.record.started.optimizer = evil.clone();
         run.record.started.device = evil.clone();
         run.record.prunes[0].layers[0].name = evil.clone();
+        let compiled = run.record.tests[0].compiled.as_mut().expect("the fixture says how it computes");
+        compiled.instruction_set = evil.clone();
+        compiled.layers[0].name = evil.clone();
+        compiled.layers[1].path = evil.clone();
         run.reproduce = evil;
         let page = page_of(&run);
         assert!(!page.contains("<script") && !page.contains("<img"), "escaped");

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::event::{Entry, Event, LOG_VERSION, LayerDensity, Score, Size};
+use crate::event::{Entry, Event, LOG_VERSION, LayerDensity, LayerPath, Score, Size};
 use crate::record::RunRecord;
 
 /// Reads the log at `path`.
@@ -32,21 +32,17 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
             let entry = parse_line(path, index + 1, text)?;
             check(&entry.event).map_err(|(found, wanted)| fault(found, wanted))?;
             let name = entry.event.name();
-            match (&mut record, entry.event) {
-                (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started)),
+            match (&record, &entry.event) {
+                (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started.clone())),
                 (None, _) => return Err(fault(format!("`{name}`"), "`run_started` in the first line".into())),
                 (Some(_), Event::RunStarted(_)) => return Err(fault(format!("a second `{name}`"), "it once".into())),
                 (Some(record), _) if record.ended.is_some() => {
                     return Err(fault(format!("`{name}`"), "nothing after `run_ended`".into()));
                 }
-                (Some(record), Event::EpochEnded(epoch)) => record.epochs.push(epoch),
-                (Some(record), Event::StoppedEarly(stop)) => record.stops.push(stop),
-                (Some(record), Event::Pruned(pruned)) => record.prunes.push(pruned),
-                (Some(record), Event::Tested(tested)) => record.tests.push(tested),
-                (Some(record), Event::RunEnded(ended)) => record.ended = Some(ended),
+                (Some(_), _) => {}
             }
-            if let (Some(record), Some(timing)) = (&mut record, entry.timing) {
-                record.elapsed_ms = timing.elapsed_ms;
+            if let Some(record) = &mut record {
+                record.add(entry.event, entry.timing);
             }
         }
     }
@@ -102,6 +98,12 @@ fn check(event: &Event) -> Result<(), (String, String)> {
             within("pruned", e.pruned, "prunable", e.prunable)?;
             e.layers.iter().try_for_each(|LayerDensity { kept, total, .. }| within("kept", *kept, "total", *total))
         }
+        Event::LayersCompiled(e) => {
+            e.layers.iter().try_for_each(|LayerPath { kept, total, units, all_units, .. }| {
+                within("kept", *kept, "total", *total)?;
+                within("units", *units, "all_units", *all_units)
+            })
+        }
         Event::Tested(e) => {
             let Size { pruned, prunable, nonzero, parameters, remaining_macs, macs, .. } = e.size;
             within("pruned", pruned, "prunable", prunable)?;
@@ -141,7 +143,7 @@ mod tests {
     fn every_event_comes_back_from_its_line() {
         let events = fixture::l1_events(1);
         let names: std::collections::BTreeSet<_> = events.iter().map(Event::name).collect();
-        assert_eq!(names.len(), 6, "the fixture has every kind of event: {names:?}");
+        assert_eq!(names.len(), 7, "the fixture has every kind of event: {names:?}");
         for event in &events {
             let entry: Entry = serde_json::from_str(&line(event)).expect("an entry");
             assert_eq!(&entry.event, event);
@@ -163,6 +165,43 @@ mod tests {
         assert!(read(&whole).expect("the whole log").ended.is_some());
     }
 
+    const COMPILED: &str = concat!(
+        r#"{"v":1,"event":"layers_compiled","cycle":0,"step":3,"instruction_set":"avx2","layers":"#,
+        r#"[{"name":"conv2","path":"sparse","kept":43,"total":864,"units":12,"all_units":16}]}"#
+    );
+    const TESTED: &str = concat!(
+        r#"{"v":1,"event":"tested","cycle":0,"step":3,"stage":"dense","score":{"correct":1,"total":2,"loss":0.5},"#,
+        r#""size":{"pruned":0,"prunable":4,"nonzero":4,"parameters":4,"remaining_macs":4,"macs":4,"dead_units":0},"#,
+        r#""timing":{"elapsed_ms":9,"images_per_s":7.5}}"#
+    );
+
+    #[test]
+    fn a_log_from_before_memory_and_paths_were_told_reads_without_them() {
+        let started = line(&fixture::l1_events(1)[0]);
+        let record = read(&format!("{started}{TESTED}\n")).expect("an old log");
+        assert_eq!((record.elapsed_ms, record.tests.len()), (9, 1));
+        assert_eq!((record.tests[0].peak_memory_bytes, &record.tests[0].compiled), (None, &None));
+        assert_eq!((record.points()[0].peak_memory_bytes, record.points()[0].compiled), (None, None));
+    }
+
+    #[test]
+    fn a_test_has_the_peak_of_its_own_line_and_the_newest_paths_before_it() {
+        let started = line(&fixture::l1_events(1)[0]);
+        let dense = COMPILED.replace("sparse", "dense");
+        let read_again = TESTED.replace("7.5}", r#"7.5,"peak_memory_bytes":4096}"#);
+        let record = read(&format!("{started}{dense}\n{COMPILED}\n{read_again}\n{dense}\n")).expect("a log");
+        assert_eq!(record.tests[0].peak_memory_bytes, Some(4096));
+        let path =
+            |compiled: &Option<crate::event::LayersCompiled>| compiled.as_ref().map(|c| c.layers[0].path.clone());
+        assert_eq!(path(&record.tests[0].compiled).as_deref(), Some("sparse"));
+        assert_eq!(path(&record.compiled).as_deref(), Some("dense"), "for the tests that follow");
+        let Event::LayersCompiled(compiled) = parse_line(Path::new(""), 1, COMPILED.as_bytes()).expect("it").event
+        else {
+            panic!("another event");
+        };
+        assert_eq!(line(&Event::LayersCompiled(compiled)).trim_end(), COMPILED, "written as it is read");
+    }
+
     #[test]
     fn faults_name_the_line_the_found_and_the_wanted() {
         let started = line(&fixture::l1_events(1)[0]);
@@ -181,6 +220,14 @@ mod tests {
             (format!("{started}{{\"v\":1,\"event\":\"pruned\",\"cycle\":1}}\n"), "missing field `step`"),
             (format!("{started}{started}"), "line 2: found a second `run_started`"),
             (format!("{started}{ended}\n{stop}\n"), "line 3: found `stopped_early`, wanted nothing after `run_ended`"),
+            (
+                format!("{started}{}\n", COMPILED.replace("43", "865")),
+                "line 2: found `kept` 865, wanted at most `total` 864",
+            ),
+            (
+                format!("{started}{}\n", COMPILED.replace("12", "17")),
+                "line 2: found `units` 17, wanted at most `all_units` 16",
+            ),
             (
                 format!(
                     "{started}{}\n",

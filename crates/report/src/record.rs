@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::event::{
-    EpochEnded, Event, LOG_VERSION, Pruned, RunEnded, RunStarted, Score, Size, Stage, StoppedEarly, Tested,
+    EpochEnded, Event, LOG_VERSION, LayersCompiled, Pruned, RunEnded, RunStarted, Score, Size, Stage, StoppedEarly,
+    Tested, Timing,
 };
 
 /// Classes that a guess chooses from: the data sets that are supported have ten each.
@@ -20,12 +21,25 @@ pub struct RunRecord {
     pub stops: Vec<StoppedEarly>,
     /// The prunes so far.
     pub prunes: Vec<Pruned>,
+    /// How the layers are computed as of the last line; `None` where the log does not say.
+    pub compiled: Option<LayersCompiled>,
     /// The tests so far.
-    pub tests: Vec<Tested>,
+    pub tests: Vec<Test>,
     /// The end; `None` while the run is unfinished.
     pub ended: Option<RunEnded>,
     /// Time spent so far, in milliseconds; 0 when no line has a clock reading.
     pub elapsed_ms: u64,
+}
+
+/// A test, with what the log says beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// The facts.
+    pub tested: Tested,
+    /// Peak resident memory of the process since the test before, in bytes; `None` where the log does not say.
+    pub peak_memory_bytes: Option<u64>,
+    /// How the layers were computed; `None` where the log does not say.
+    pub compiled: Option<LayersCompiled>,
 }
 
 /// One cycle of the curve. Holds at least one test.
@@ -40,6 +54,11 @@ pub struct Point<'a> {
     /// The test after training: the dense one in cycle 0, the retrained one later. `None` when the cycle has not been
     /// retrained, since the run is still going or its plan ends with a prune.
     pub trained: Option<&'a Tested>,
+    /// The highest reading of the resident memory, in bytes, from the last test of the cycle before to the last one of
+    /// this; `None` where the log has no reading.
+    pub peak_memory_bytes: Option<u64>,
+    /// How the layers were computed at the cycle's last test; `None` where the log does not say.
+    pub compiled: Option<&'a LayersCompiled>,
 }
 
 /// What a run is compared as.
@@ -92,9 +111,29 @@ impl RunRecord {
             epochs: Vec::new(),
             stops: Vec::new(),
             prunes: Vec::new(),
+            compiled: None,
             tests: Vec::new(),
             ended: None,
             elapsed_ms: 0,
+        }
+    }
+
+    /// Takes in what the log's next line says.
+    pub fn add(&mut self, event: Event, timing: Option<Timing>) {
+        match event {
+            Event::RunStarted(started) => self.started = started,
+            Event::EpochEnded(epoch) => self.epochs.push(epoch),
+            Event::StoppedEarly(stop) => self.stops.push(stop),
+            Event::Pruned(pruned) => self.prunes.push(pruned),
+            Event::LayersCompiled(compiled) => self.compiled = Some(compiled),
+            Event::Tested(tested) => {
+                let peak_memory_bytes = timing.and_then(|timing| timing.peak_memory_bytes);
+                self.tests.push(Test { tested, peak_memory_bytes, compiled: self.compiled.clone() });
+            }
+            Event::RunEnded(ended) => self.ended = Some(ended),
+        }
+        if let Some(timing) = timing {
+            self.elapsed_ms = timing.elapsed_ms;
         }
     }
 
@@ -102,25 +141,29 @@ impl RunRecord {
     /// tested twice at the same stage, the later test counts.
     pub fn points(&self) -> Vec<Point<'_>> {
         let mut points = BTreeMap::new();
-        for test in &self.tests {
-            let cycle = test.cycle;
+        for Test { tested, peak_memory_bytes, compiled } in &self.tests {
+            let cycle = tested.cycle;
             let point = points.entry(cycle).or_insert_with(|| Point {
                 cycle,
                 pruned: self.prunes.iter().rfind(|pruned| pruned.cycle == cycle),
                 just_pruned: None,
                 trained: None,
+                peak_memory_bytes: None,
+                compiled: None,
             });
-            match test.stage {
-                Stage::Dense | Stage::Retrained => point.trained = Some(test),
-                Stage::JustPruned => point.just_pruned = Some(test),
+            match tested.stage {
+                Stage::Dense | Stage::Retrained => point.trained = Some(tested),
+                Stage::JustPruned => point.just_pruned = Some(tested),
             }
+            point.peak_memory_bytes = point.peak_memory_bytes.max(*peak_memory_bytes);
+            point.compiled = compiled.as_ref();
         }
         points.into_values().collect()
     }
 
     /// The dense test, before any prune.
     pub fn dense(&self) -> Option<&Tested> {
-        self.tests.iter().rfind(|test| test.stage == Stage::Dense)
+        self.tests.iter().map(|test| &test.tested).rfind(|tested| tested.stage == Stage::Dense)
     }
 
     /// What the run is compared as.
@@ -142,7 +185,8 @@ impl RunRecord {
         let last = [
             self.epochs.last().map(|e| e.step),
             self.prunes.last().map(|e| e.step),
-            self.tests.last().map(|e| e.step),
+            self.compiled.as_ref().map(|e| e.step),
+            self.tests.last().map(|e| e.tested.step),
             self.ended.as_ref().map(|e| e.step),
         ];
         last.into_iter().flatten().max().unwrap_or(0)
@@ -153,7 +197,7 @@ impl RunRecord {
         let points = self.points();
         let trained = points.iter().filter_map(|point| point.trained);
         let best = trained.max_by(|a, b| a.score.accuracy().total_cmp(&b.score.accuracy()));
-        let last = self.tests.last();
+        let last = self.tests.last().map(|test| &test.tested);
         Summary {
             name: self.started.name.clone(),
             state: self.state(),
@@ -194,6 +238,7 @@ impl Event {
             Self::EpochEnded(_) => "epoch_ended",
             Self::StoppedEarly(_) => "stopped_early",
             Self::Pruned(_) => "pruned",
+            Self::LayersCompiled(_) => "layers_compiled",
             Self::Tested(_) => "tested",
             Self::RunEnded(_) => "run_ended",
         }
@@ -231,6 +276,21 @@ mod tests {
         assert!(points[7].is_open() && !points[7].is_collapsed());
         assert_eq!(points[7].size().map(|size| size.sparsity() > 0.99), Some(true));
         assert_eq!(record.state(), State::Unfinished);
+    }
+
+    #[test]
+    fn a_cycle_takes_the_higher_peak_and_the_newer_paths() {
+        let mut record = fixture::record(&fixture::l1_events(1));
+        assert!(record.points().iter().all(|point| point.peak_memory_bytes.is_none()), "no reading, no peak");
+        // The dense test, then both tests of cycles 1 and 2.
+        for (test, peak) in record.tests.iter_mut().zip([Some(70), Some(90), Some(80), None, Some(60)]) {
+            test.peak_memory_bytes = peak;
+        }
+        let points = record.points();
+        let peaks: Vec<_> = points.iter().map(|point| point.peak_memory_bytes).take(4).collect();
+        assert_eq!(peaks, [Some(70), Some(90), Some(60), None]);
+        let cycles: Vec<_> = points.iter().map(|point| point.compiled.map(|compiled| compiled.cycle)).collect();
+        assert_eq!(cycles, (0..=7).map(Some).collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The rows of a curve's table, cell by cell, once for the terminal and the page. Every share carries its fraction.
 
-use crate::number::{fraction, grouped, percent, short_percent, times};
+use crate::number::{fraction, grouped, mebibytes, percent, short_percent, times};
 use crate::record::{Point, RunRecord};
 
 /// Column headings, in the order of [`Row::cells`].
-pub(crate) const HEADINGS: [&str; 11] = [
+pub(crate) const HEADINGS: [&str; 12] = [
     "cycle",
     "target",
     "sparsity",
@@ -16,6 +16,7 @@ pub(crate) const HEADINGS: [&str; 11] = [
     "retrained",
     "vs dense",
     "dead units",
+    "peak memory",
 ];
 
 /// One cycle.
@@ -62,6 +63,7 @@ fn row(record: &RunRecord, point: &Point<'_>) -> Option<Row> {
         score(point.trained),
         change,
         plain(grouped(size.dead_units)),
+        plain(point.peak_memory_bytes.map_or("-".into(), mebibytes)),
     ];
     let note = match point {
         point if point.is_collapsed() => "collapsed",

@@ -6,6 +6,9 @@ use crate::number::grouped;
 use crate::record::{RunRecord, State};
 use crate::rows::{HEADINGS, rows};
 
+/// Columns that a terminal is wide enough for: all but the last, which is the page's.
+const COLUMNS: usize = HEADINGS.len() - 1;
+
 /// Columns that show their fraction beside the value: the accuracies.
 const WITH_FRACTION: [usize; 2] = [7, 8];
 
@@ -23,7 +26,7 @@ pub fn curve_table(record: &RunRecord) -> String {
         out.push_str("\nno test yet\n");
         return out;
     }
-    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    let mut lines: Vec<[String; COLUMNS]> = vec![std::array::from_fn(|column| HEADINGS[column].to_owned())];
     lines.extend(rows.iter().map(|row| {
         std::array::from_fn(|column| match &row.cells[column].fraction {
             Some(fraction) if WITH_FRACTION.contains(&column) => {
@@ -32,7 +35,7 @@ pub fn curve_table(record: &RunRecord) -> String {
             _ => row.cells[column].value.clone(),
         })
     }));
-    let width: [usize; HEADINGS.len()] =
+    let width: [usize; COLUMNS] =
         std::array::from_fn(|column| lines.iter().map(|cells| cells[column].len()).max().unwrap_or(0));
     let notes = std::iter::once("").chain(rows.iter().map(|row| row.note));
     out.push_str("\n\n");

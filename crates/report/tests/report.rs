@@ -11,7 +11,8 @@ fn logged(dir: &Path, label: &str, events: &[Event]) -> ReportInput {
     let path = dir.join(format!("{label}.jsonl"));
     let mut log = RunLog::create(&path).expect("a new log");
     for (index, event) in events.iter().enumerate() {
-        let timing = Timing { elapsed_ms: 4_000 * index as u64, images_per_s: Some(12_345.0) };
+        let peak_memory_bytes = matches!(event, Event::Tested(_)).then_some((400 + index as u64) << 20);
+        let timing = Timing { elapsed_ms: 4_000 * index as u64, images_per_s: Some(12_345.0), peak_memory_bytes };
         log.append(event, Some(timing)).expect("a line");
     }
     let record = read_log(&path).expect("the log");
@@ -32,7 +33,7 @@ fn a_report_of_three_runs_and_one_that_is_still_going() {
         logged(logs.path(), "lenet-random-global", &fixture::random_events(1)),
         logged(logs.path(), "lenet-dense", &fixture::dense_events(1)),
     ];
-    assert_eq!(runs[3].record.elapsed_ms, 4_000 * 34, "the clock of the last line");
+    assert_eq!(runs[3].record.elapsed_ms, 4_000 * 35, "the clock of the last line");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     let paths = write_report(&runs, &out).expect("a report");
     assert_eq!(paths.len(), 6);
@@ -40,6 +41,7 @@ fn a_report_of_three_runs_and_one_that_is_still_going() {
     for text in ["<mark>unfinished</mark>", "random control: runs/lenet-random-global", "dense control, 13,760"] {
         assert!(page.contains(text), "{text}");
     }
+    assert!(page.contains("<td>434 MiB</td>"), "the dense control is tested in the 35th line");
     let csv = fs::read_to_string(&paths[5]).expect("the CSV");
     assert_eq!(csv.lines().count(), 1 + runs.iter().map(|run| run.record.tests.len()).sum::<usize>());
 }

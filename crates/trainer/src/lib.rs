@@ -14,6 +14,7 @@ mod export;
 mod files;
 mod folder;
 pub mod learning_rate;
+mod memory;
 mod models;
 mod observer;
 pub mod optimizer;

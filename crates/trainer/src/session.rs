@@ -11,7 +11,7 @@ use crate::folder::RunFolder;
 use crate::models::Net;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
-use crate::{Error, Experiment, export, seed};
+use crate::{Error, Experiment, export, memory, seed};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use secateur_pruner::{MaskSet, OptimizerState, Parameter, Rule, Sparsity};
@@ -186,7 +186,8 @@ impl<'a> Session<'a> {
         let score = evaluate(&self.model.net, split, batch, &self.device, seen);
         let speed = score.total as f64 / began.elapsed().as_secs_f64();
         let tested = event::Tested { cycle, step: self.cursor.step, stage, score, size: self.size() };
-        self.record(&Event::Tested(tested), Some(self.timing(Some(speed))))
+        let timing = Timing { peak_memory_bytes: memory::take_peak(), ..self.timing(Some(speed)) };
+        self.record(&Event::Tested(tested), Some(timing))
     }
 
     fn rewind(&mut self) -> Result<(), Error> {
@@ -253,7 +254,7 @@ impl<'a> Session<'a> {
 
     /// Clock readings for an event that closes work at this speed.
     pub(crate) fn timing(&self, images_per_s: Option<f64>) -> Timing {
-        Timing { elapsed_ms: self.elapsed().as_millis() as u64, images_per_s }
+        Timing { elapsed_ms: self.elapsed().as_millis() as u64, images_per_s, peak_memory_bytes: None }
     }
 
     /// Whether a signal asked for the end.
