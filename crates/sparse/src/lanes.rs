@@ -16,14 +16,6 @@ impl Lanes {
     pub(crate) const ZERO: Self = Self([0.0; LANES]);
 }
 
-/// Sixteen lanes of sixteen, rows and columns exchanged.
-#[inline(always)]
-pub(crate) fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
-    for (row, own) in to.iter_mut().enumerate() {
-        own.0 = std::array::from_fn(|column| from[column].0[row]);
-    }
-}
-
 /// Number of panels that `columns` columns take.
 pub(crate) const fn panels(columns: usize) -> usize {
     columns.div_ceil(LANES)

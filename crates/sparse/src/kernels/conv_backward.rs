@@ -3,22 +3,75 @@
 //! Such a window lets its gradient through at one position of four at most, and relu stops about half of the rest. So the
 //! gradient of an image and a filter is a short list of (position, gradient), and what follows from one entry is a few
 //! vectors over the input channels: `dw[tap] += g * x[position + tap]` and `dx[position + tap] += g * w[tap]`. For that
-//! the images leave the lanes: an image is `[row][column][channels / 16][16]` here.
+//! the images leave the lanes: an image is `[channels / 16][row][column][16]` here.
 
 use super::conv::{Codes, Shape};
-use crate::lanes::{LANES, Lanes, transpose};
+use crate::lanes::{LANES, Lanes};
 use crate::simd::{Vector, load_all};
 
 /// One entry of a list: where the window's largest value stood in the image, and the gradient there.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Entry {
     pub place: u32,
     pub gradient: f32,
 }
 
-/// Turns a block `[channel][pixel][16 images]` into sixteen images `[pixel][channels / 16][16]`, one after the other.
+/// The lists of every filter and image of a block.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    /// `[filter][image]`, with room for every position.
+    entries: Vec<Entry>,
+    counts: Vec<[u32; LANES]>,
+    positions: usize,
+}
+
+impl Lists {
+    /// Collects the lists of a block; `gradient` and `codes` are `[filter][position]`.
+    #[inline(always)]
+    pub(crate) fn collect(&mut self, shape: Shape, gradient: &[Lanes], codes: &[Codes]) {
+        let ([height, width], positions) = (shape.pooled(), shape.positions());
+        self.positions = positions;
+        self.entries.resize(shape.outputs * positions * LANES, Entry::default());
+        self.counts.clear();
+        let filters = gradient.chunks_exact(positions).zip(codes.chunks_exact(positions));
+        for ((gradient, codes), entries) in filters.zip(self.entries.chunks_exact_mut(positions * LANES)) {
+            let mut counts = [0u32; LANES];
+            // Every second window of every second row comes first: neighbours overlap, and an entry that adds to what the
+            // one before has just written would have to wait for it.
+            for (first_y, first_x) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                for y in (first_y..height).step_by(2) {
+                    for x in (first_x..width).step_by(2) {
+                        let (gradient, codes) = (&gradient[y * width + x].0, &codes[y * width + x]);
+                        let corner = 2 * y * shape.width + 2 * x;
+                        let places = [corner, corner + 1, corner + shape.width, corner + shape.width + 1];
+                        let mut active = codes[0] | codes[1] | codes[2] | codes[3];
+                        while active != 0 {
+                            let image = active.trailing_zeros() as usize % LANES;
+                            active &= active - 1;
+                            let bit = |code: usize| usize::from(codes[code] >> image & 1);
+                            let place = places[(bit(1) + 2 * bit(2) + 3 * bit(3)) % 4] as u32;
+                            let next = &mut counts[image];
+                            entries[image * positions + *next as usize] = Entry { place, gradient: gradient[image] };
+                            *next += 1;
+                        }
+                    }
+                }
+            }
+            self.counts.push(counts);
+        }
+    }
+
+    /// The list of a filter and an image.
+    #[inline(always)]
+    fn of(&self, filter: usize, image: usize) -> &[Entry] {
+        let start = (filter * LANES + image) * self.positions;
+        &self.entries[start..start + self.counts[filter][image] as usize]
+    }
+}
+
+/// Turns a block `[channel][pixel][16 images]` into sixteen images `[channels / 16][pixel][16]`, one after the other.
 #[inline(always)]
-pub(crate) fn images_from_block(block: &[Lanes], channels: usize, pixels: usize, images: &mut [Lanes]) {
+pub(crate) fn images_from_block<V: Vector>(block: &[Lanes], channels: usize, pixels: usize, images: &mut [Lanes]) {
     let vectors = channels.div_ceil(LANES);
     let mut tile = [Lanes::ZERO; LANES];
     let mut turned = [Lanes::ZERO; LANES];
@@ -29,9 +82,9 @@ pub(crate) fn images_from_block(block: &[Lanes], channels: usize, pixels: usize,
             for (channel, tile) in tile[..own].iter_mut().enumerate() {
                 *tile = block[(vector * LANES + channel) * pixels + pixel];
             }
-            transpose(&tile, &mut turned);
+            V::transpose(&tile, &mut turned);
             for (image, turned) in turned.iter().enumerate() {
-                images[(image * pixels + pixel) * vectors + vector] = *turned;
+                images[(image * vectors + vector) * pixels + pixel] = *turned;
             }
         }
     }
@@ -39,7 +92,7 @@ pub(crate) fn images_from_block(block: &[Lanes], channels: usize, pixels: usize,
 
 /// The inverse of [`images_from_block`].
 #[inline(always)]
-pub(crate) fn block_from_images(images: &[Lanes], channels: usize, pixels: usize, block: &mut [Lanes]) {
+pub(crate) fn block_from_images<V: Vector>(images: &[Lanes], channels: usize, pixels: usize, block: &mut [Lanes]) {
     let vectors = channels.div_ceil(LANES);
     let mut tile = [Lanes::ZERO; LANES];
     let mut turned = [Lanes::ZERO; LANES];
@@ -47,9 +100,9 @@ pub(crate) fn block_from_images(images: &[Lanes], channels: usize, pixels: usize
         let own = (channels - vector * LANES).min(LANES);
         for pixel in 0..pixels {
             for (image, tile) in tile.iter_mut().enumerate() {
-                *tile = images[(image * pixels + pixel) * vectors + vector];
+                *tile = images[(image * vectors + vector) * pixels + pixel];
             }
-            transpose(&tile, &mut turned);
+            V::transpose(&tile, &mut turned);
             for (channel, turned) in turned[..own].iter().enumerate() {
                 block[(vector * LANES + channel) * pixels + pixel] = *turned;
             }
@@ -57,164 +110,106 @@ pub(crate) fn block_from_images(images: &[Lanes], channels: usize, pixels: usize
     }
 }
 
-/// The lists of one filter, one for each image of a block: `lists[image]` holds `counts[image]` entries.
-///
-/// `gradient` and `codes` are the filter's, `[position]`.
+/// The gradients of a block, its images outside of the lanes: adds to `sums`, which is like `weight`, and to `gradients`,
+/// which is like `images`; the latter may be empty when nobody wants it.
 #[inline(always)]
-pub(crate) fn collect(shape: Shape, gradient: &[Lanes], codes: &[Codes], lists: &mut [Vec<Entry>; LANES]) {
-    let [height, width] = shape.pooled();
-    for list in lists.iter_mut() {
-        list.clear();
-    }
-    for y in 0..height {
-        for x in 0..width {
-            let place = y * width + x;
-            let (gradient, codes) = (&gradient[place], &codes[place]);
-            for (window, bits) in codes.iter().enumerate() {
-                let place = (2 * y + window / 2) * shape.width + 2 * x + window % 2;
-                let mut bits = *bits;
-                while bits != 0 {
-                    let image = bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
-                    lists[image].push(Entry { place: place as u32, gradient: gradient.0[image] });
-                }
-            }
-        }
-    }
-}
-
-/// `dw[tap] += g * x[place + tap]` for every entry of an image's list; `sum` is the filter's, `[tap][inputs / 16][16]`.
-#[inline(always)]
-pub(crate) fn weight_gradient<V: Vector>(shape: Shape, list: &[Entry], image: &[Lanes], sum: &mut [Lanes]) {
-    match shape.kernel {
-        1 => weight_rows::<V, 1>(shape, list, image, sum),
-        3 => weight_rows::<V, 3>(shape, list, image, sum),
-        5 => weight_rows::<V, 5>(shape, list, image, sum),
-        _ => weight_rows::<V, 7>(shape, list, image, sum),
-    }
-}
-
-#[inline(always)]
-fn weight_rows<V: Vector, const K: usize>(shape: Shape, list: &[Entry], image: &[Lanes], sum: &mut [Lanes]) {
-    let vectors = shape.vectors();
-    let mut vector = 0;
-    while vector < vectors {
-        vector += if V::REGISTERS >= 32 && K <= 3 && vectors - vector >= 2 {
-            weight_part::<V, K, K, 2>(shape, list, image, sum, vector, 0);
-            2
-        } else if V::REGISTERS >= 32 && K <= 5 {
-            weight_part::<V, K, K, 1>(shape, list, image, sum, vector, 0);
-            1
-        } else {
-            for row in 0..K {
-                weight_part::<V, K, 1, 1>(shape, list, image, sum, vector, row);
-            }
-            1
-        };
-    }
-}
-
-/// `R` rows of taps and `N` vectors of channels: what the registers hold.
-#[inline(always)]
-fn weight_part<V: Vector, const K: usize, const R: usize, const N: usize>(
+pub(crate) fn from_lists<V: Vector>(
     shape: Shape,
-    list: &[Entry],
-    image: &[Lanes],
-    sum: &mut [Lanes],
-    vector: usize,
-    row: usize,
-) {
-    let vectors = shape.vectors();
-    let tap = |ky: usize, kx: usize| ((row + ky) * K + kx) * vectors + vector;
-    let mut sums = [[[V::splat(0.0); N]; K]; R];
-    for ky in 0..R {
-        for kx in 0..K {
-            for i in 0..N {
-                sums[ky][kx][i] = V::load(&sum[tap(ky, kx) + i]);
-            }
-        }
-    }
-    for entry in list {
-        let gradient = V::splat(entry.gradient);
-        for ky in 0..R {
-            let start = (entry.place as usize + (row + ky) * shape.width) * vectors + vector;
-            let line = &image[start..start + (K - 1) * vectors + N];
-            for kx in 0..K {
-                for i in 0..N {
-                    sums[ky][kx][i] = gradient.mul_add(V::load(&line[kx * vectors + i]), sums[ky][kx][i]);
-                }
-            }
-        }
-    }
-    for ky in 0..R {
-        for kx in 0..K {
-            for i in 0..N {
-                sums[ky][kx][i].store(&mut sum[tap(ky, kx) + i]);
-            }
-        }
-    }
-}
-
-/// `dx[place + tap] += g * w[tap]` for every entry of an image's list; `weight` is the filter's.
-#[inline(always)]
-pub(crate) fn input_gradient<V: Vector>(shape: Shape, list: &[Entry], weight: &[Lanes], image: &mut [Lanes]) {
-    match shape.kernel {
-        1 => input_rows::<V, 1>(shape, list, weight, image),
-        3 => input_rows::<V, 3>(shape, list, weight, image),
-        5 => input_rows::<V, 5>(shape, list, weight, image),
-        _ => input_rows::<V, 7>(shape, list, weight, image),
-    }
-}
-
-#[inline(always)]
-fn input_rows<V: Vector, const K: usize>(shape: Shape, list: &[Entry], weight: &[Lanes], image: &mut [Lanes]) {
-    let vectors = shape.vectors();
-    let mut vector = 0;
-    while vector < vectors {
-        vector += if V::REGISTERS >= 32 && K <= 3 && vectors - vector >= 2 {
-            input_part::<V, K, K, 2>(shape, list, weight, image, vector, 0);
-            2
-        } else if V::REGISTERS >= 32 && K <= 5 {
-            input_part::<V, K, K, 1>(shape, list, weight, image, vector, 0);
-            1
-        } else {
-            for row in 0..K {
-                input_part::<V, K, 1, 1>(shape, list, weight, image, vector, row);
-            }
-            1
-        };
-    }
-}
-
-#[inline(always)]
-fn input_part<V: Vector, const K: usize, const R: usize, const N: usize>(
-    shape: Shape,
-    list: &[Entry],
+    lists: &Lists,
+    images: &[Lanes],
     weight: &[Lanes],
-    image: &mut [Lanes],
-    vector: usize,
-    row: usize,
+    sums: &mut [Lanes],
+    gradients: &mut [Lanes],
 ) {
-    let vectors = shape.vectors();
-    let mut own = [[[V::splat(0.0); N]; K]; R];
-    for ky in 0..R {
-        for kx in 0..K {
-            for i in 0..N {
-                own[ky][kx][i] = V::load(&weight[((row + ky) * K + kx) * vectors + vector + i]);
+    match shape.kernel {
+        1 => rows::<V, 1>(shape, lists, images, weight, sums, gradients),
+        3 => rows::<V, 3>(shape, lists, images, weight, sums, gradients),
+        5 => rows::<V, 5>(shape, lists, images, weight, sums, gradients),
+        _ => rows::<V, 7>(shape, lists, images, weight, sums, gradients),
+    }
+}
+
+#[inline(always)]
+fn rows<V: Vector, const K: usize>(
+    shape: Shape,
+    lists: &Lists,
+    images: &[Lanes],
+    weight: &[Lanes],
+    sums: &mut [Lanes],
+    gradients: &mut [Lanes],
+) {
+    let (vectors, pixels) = (shape.vectors(), shape.height * shape.width);
+    for image in 0..LANES {
+        for vector in 0..vectors {
+            // What of an image and its gradient is at work here fits the first-level cache.
+            let own = (image * vectors + vector) * pixels;
+            let x = &images[own..own + pixels];
+            let dx = gradients.get_mut(own..own + pixels).unwrap_or_default();
+            for filter in 0..shape.outputs {
+                let place = filter * shape.filter() + vector;
+                let (weight, sums) = (&weight[place..], &mut sums[place..]);
+                let list = lists.of(filter, image);
+                if V::REGISTERS >= 32 && K <= 3 {
+                    part::<V, K, K>(shape, list, x, weight, sums, dx, 0);
+                } else {
+                    for row in 0..K {
+                        part::<V, K, 1>(shape, list, x, weight, sums, dx, row);
+                    }
+                }
             }
         }
     }
-    for entry in list {
-        let gradient = V::splat(entry.gradient);
-        for ky in 0..R {
-            let start = (entry.place as usize + (row + ky) * shape.width) * vectors + vector;
-            let line = &mut image[start..start + (K - 1) * vectors + N];
-            for kx in 0..K {
-                for i in 0..N {
-                    let place = &mut line[kx * vectors + i];
-                    gradient.mul_add(own[ky][kx][i], V::load(place)).store(place);
+}
+
+/// `R` rows of taps: what the registers hold of a filter's weights and of their gradient.
+#[inline(always)]
+fn part<V: Vector, const K: usize, const R: usize>(
+    shape: Shape,
+    list: &[Entry],
+    x: &[Lanes],
+    weight: &[Lanes],
+    sums: &mut [Lanes],
+    dx: &mut [Lanes],
+    row: usize,
+) {
+    let vectors = shape.vectors();
+    let mut own = [[V::splat(0.0); K]; R];
+    let mut sum = [[V::splat(0.0); K]; R];
+    for ky in 0..R {
+        for kx in 0..K {
+            let tap = ((row + ky) * K + kx) * vectors;
+            own[ky][kx] = V::load(&weight[tap]);
+            sum[ky][kx] = V::load(&sums[tap]);
+        }
+    }
+    if dx.is_empty() {
+        for entry in list {
+            let gradient = V::splat(entry.gradient);
+            for ky in 0..R {
+                let start = entry.place as usize + (row + ky) * shape.width;
+                let x = x[start..].first_chunk::<K>().expect("a kernel lies within the image");
+                for kx in 0..K {
+                    sum[ky][kx] = gradient.mul_add(V::load(&x[kx]), sum[ky][kx]);
                 }
             }
+        }
+    } else {
+        for entry in list {
+            let gradient = V::splat(entry.gradient);
+            for ky in 0..R {
+                let start = entry.place as usize + (row + ky) * shape.width;
+                let x = x[start..].first_chunk::<K>().expect("a kernel lies within the image");
+                let dx = dx[start..].first_chunk_mut::<K>().expect("a kernel lies within the image");
+                for kx in 0..K {
+                    sum[ky][kx] = gradient.mul_add(V::load(&x[kx]), sum[ky][kx]);
+                    gradient.mul_add(own[ky][kx], V::load(&dx[kx])).store(&mut dx[kx]);
+                }
+            }
+        }
+    }
+    for ky in 0..R {
+        for kx in 0..K {
+            sum[ky][kx].store(&mut sums[((row + ky) * K + kx) * vectors]);
         }
     }
 }

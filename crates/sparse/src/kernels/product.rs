@@ -78,12 +78,7 @@ fn tile<V: Vector, const M: usize, const N: usize>(
     n: usize,
     sink: &mut impl Sink,
 ) -> usize {
-    let mut sums = [[V::splat(0.0); N]; M];
-    for r in 0..M {
-        for i in 0..N {
-            sums[r][i] = sink.start(n + i, row + r);
-        }
-    }
+    let mut sums = start::<V, M, N>(n, row, sink);
     let mut from = k.start;
     while from < k.end {
         let place = from / LANES * stride + row;
@@ -115,11 +110,7 @@ fn tile<V: Vector, const M: usize, const N: usize>(
         }
         from += LANES;
     }
-    for r in 0..M {
-        for i in 0..N {
-            sink.finish(n + i, row + r, sums[r][i]);
-        }
-    }
+    finish(sums, n, row, sink);
     M
 }
 
@@ -151,12 +142,7 @@ fn transposed_tile<V: Vector, const M: usize, const N: usize>(
     n: usize,
     sink: &mut impl Sink,
 ) {
-    let mut sums = [[V::splat(0.0); N]; M];
-    for r in 0..M {
-        for i in 0..N {
-            sums[r][i] = sink.start(n + i, lane + r);
-        }
-    }
+    let mut sums = start::<V, M, N>(n, lane, sink);
     let b: [&[Lanes]; N] = std::array::from_fn(|i| &b[i][..panel.len()]);
     for (k, factors) in panel.iter().enumerate() {
         let factors = factors.0[lane..].first_chunk::<M>().expect("lanes of a panel");
@@ -171,9 +157,40 @@ fn transposed_tile<V: Vector, const M: usize, const N: usize>(
             }
         }
     }
+    finish(sums, n, lane, sink);
+}
+
+/// What a tile's sums start with. They pass through memory, so that the sums themselves are only ever indexed by
+/// constants, and stay in registers.
+#[inline(always)]
+fn start<V: Vector, const M: usize, const N: usize>(n: usize, row: usize, sink: &impl Sink) -> [[V; N]; M] {
+    let mut room = [[Lanes::ZERO; N]; M];
+    for (r, room) in room.iter_mut().enumerate() {
+        for (i, room) in room.iter_mut().enumerate() {
+            sink.start::<V>(n + i, row + r).store(room);
+        }
+    }
+    let mut sums = [[V::splat(0.0); N]; M];
     for r in 0..M {
         for i in 0..N {
-            sink.finish(n + i, lane + r, sums[r][i]);
+            sums[r][i] = V::load(&room[r][i]);
+        }
+    }
+    sums
+}
+
+/// Hands a tile's sums out; see [`start`].
+#[inline(always)]
+fn finish<V: Vector, const M: usize, const N: usize>(sums: [[V; N]; M], n: usize, row: usize, sink: &mut impl Sink) {
+    let mut room = [[Lanes::ZERO; N]; M];
+    for r in 0..M {
+        for i in 0..N {
+            sums[r][i].store(&mut room[r][i]);
+        }
+    }
+    for (r, room) in room.iter().enumerate() {
+        for (i, room) in room.iter().enumerate() {
+            sink.finish(n + i, row + r, V::load(room));
         }
     }
 }

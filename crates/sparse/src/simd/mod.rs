@@ -8,7 +8,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::lanes::Lanes;
+use crate::lanes::{LANES, Lanes};
 
 /// Instructions that a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +93,8 @@ pub(crate) trait Vector: Copy {
 
     /// The sum of the lanes, always in the same order for an instruction set.
     fn sum(self) -> f32;
+    /// Rows and columns exchanged.
+    fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]);
 }
 
 /// The vectors of an array. (A closure that is handed to a library function is compiled for the baseline, so loads and
@@ -172,6 +174,26 @@ mod tests {
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {
             assert_eq!(dispatch(set, Everything), wanted, "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_transposes() {
+        struct Transpose;
+        impl Kernel for Transpose {
+            type Output = [Lanes; LANES];
+            #[inline(always)]
+            fn run<V: Vector>(self) -> [Lanes; LANES] {
+                let from = std::array::from_fn(|row| Lanes(std::array::from_fn(|column| (row * 16 + column) as f32)));
+                let mut to = [Lanes::ZERO; LANES];
+                V::transpose(&from, &mut to);
+                to
+            }
+        }
+        for set in InstructionSet::available() {
+            let found = dispatch(set, Transpose);
+            let right = |place: usize| found[place / 16].0[place % 16] == (place % 16 * 16 + place / 16) as f32;
+            assert!((0..256).all(right), "{}", set.name());
         }
     }
 

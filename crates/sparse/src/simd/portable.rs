@@ -93,4 +93,11 @@ impl Vector for V {
         }
         lanes[0]
     }
+
+    #[inline(always)]
+    fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
+        for (row, own) in to.iter_mut().enumerate() {
+            own.0 = std::array::from_fn(|column| from[column].0[row]);
+        }
+    }
 }

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "intrinsics, and functions compiled for instructions that were detected before")]
 
 use super::{InstructionSet, Kernel, Vector};
-use crate::lanes::Lanes;
+use crate::lanes::{LANES, Lanes};
 use std::arch::x86_64::*;
 
 /// Runs a kernel compiled for AVX2 and FMA.
@@ -103,6 +103,37 @@ impl Vector for Avx512 {
     fn sum(self) -> f32 {
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
+
+    #[inline(always)]
+    fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
+        unsafe {
+            let zero = _mm512_setzero_ps();
+            let (mut a, mut b) = ([zero; LANES], [zero; LANES]);
+            // Quarters of four: first pairs of rows, then pairs of pairs, each within a quarter of the columns.
+            for row in 0..8 {
+                let (x, y) = (Self::load(&from[2 * row]).0, Self::load(&from[2 * row + 1]).0);
+                a[2 * row] = _mm512_unpacklo_ps(x, y);
+                a[2 * row + 1] = _mm512_unpackhi_ps(x, y);
+            }
+            for quad in 0..4 {
+                for half in 0..2 {
+                    let (x, y) = (_mm512_castps_pd(a[4 * quad + half]), _mm512_castps_pd(a[4 * quad + 2 + half]));
+                    b[4 * quad + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
+                    b[4 * quad + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+                }
+            }
+            // Then the quarters change places.
+            for column in 0..4 {
+                let (p, q, r, s) = (b[column], b[4 + column], b[8 + column], b[12 + column]);
+                let (even_low, odd_low) = (_mm512_shuffle_f32x4::<0x88>(p, q), _mm512_shuffle_f32x4::<0xdd>(p, q));
+                let (even_high, odd_high) = (_mm512_shuffle_f32x4::<0x88>(r, s), _mm512_shuffle_f32x4::<0xdd>(r, s));
+                Self(_mm512_shuffle_f32x4::<0x88>(even_low, even_high)).store(&mut to[column]);
+                Self(_mm512_shuffle_f32x4::<0x88>(odd_low, odd_high)).store(&mut to[4 + column]);
+                Self(_mm512_shuffle_f32x4::<0xdd>(even_low, even_high)).store(&mut to[8 + column]);
+                Self(_mm512_shuffle_f32x4::<0xdd>(odd_low, odd_high)).store(&mut to[12 + column]);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -195,6 +226,36 @@ impl Vector for Avx2 {
             let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
+        // Four squares of eight.
+        for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            unsafe {
+                let zero = _mm256_setzero_ps();
+                let (mut a, mut b) = ([zero; 8], [zero; 8]);
+                for pair in 0..4 {
+                    let x = _mm256_loadu_ps(from[row + 2 * pair].0[column..column + 8].as_ptr());
+                    let y = _mm256_loadu_ps(from[row + 2 * pair + 1].0[column..column + 8].as_ptr());
+                    a[2 * pair] = _mm256_unpacklo_ps(x, y);
+                    a[2 * pair + 1] = _mm256_unpackhi_ps(x, y);
+                }
+                for quad in 0..2 {
+                    for half in 0..2 {
+                        let (x, y) = (a[4 * quad + half], a[4 * quad + 2 + half]);
+                        b[4 * quad + 2 * half] = _mm256_shuffle_ps::<0x44>(x, y);
+                        b[4 * quad + 2 * half + 1] = _mm256_shuffle_ps::<0xee>(x, y);
+                    }
+                }
+                for lane in 0..4 {
+                    let low = _mm256_permute2f128_ps::<0x20>(b[lane], b[4 + lane]);
+                    let high = _mm256_permute2f128_ps::<0x31>(b[lane], b[4 + lane]);
+                    _mm256_storeu_ps(to[column + lane].0[row..row + 8].as_mut_ptr(), low);
+                    _mm256_storeu_ps(to[column + 4 + lane].0[row..row + 8].as_mut_ptr(), high);
+                }
+            }
         }
     }
 }

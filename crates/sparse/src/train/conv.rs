@@ -4,7 +4,7 @@ use super::param::{Chunk, Params};
 use super::{Backward, Context, groups};
 use crate::kernels::conv::{Codes, Shape, forward};
 use crate::kernels::conv_backward::{
-    Entry, block_from_images, collect, images_from_block, input_gradient, weight_gradient, weight_gradient_in_lanes,
+    Lists, block_from_images, from_lists, images_from_block, weight_gradient_in_lanes,
 };
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
@@ -163,13 +163,12 @@ impl Kernel for GroupBackward<'_, '_> {
         let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
         sums.fill(Lanes::ZERO);
         biases.fill(Lanes::ZERO);
-        // One image `[pixel][channels / 16][16]`, sixteen of them.
+        // One image `[channels / 16][pixel][16]`, sixteen of them.
         let one = pixels * shape.vectors();
         let in_lanes = item.dx.is_none() && shape.inputs < CHANNELS;
-        let room = if in_lanes { 0 } else { LANES * one };
-        let (mut images, mut gradients) = (vec![Lanes::ZERO; room], vec![Lanes::ZERO; room]);
-        let mut lists: Vec<[Vec<Entry>; LANES]> = vec![];
-        lists.resize_with(if in_lanes { 0 } else { shape.outputs }, Default::default);
+        let room = |wanted: bool| vec![Lanes::ZERO; if wanted { LANES * one } else { 0 }];
+        let (mut images, mut gradients) = (room(!in_lanes), room(item.dx.is_some()));
+        let mut lists = Lists::default();
         for (block, input) in item.x.chunks_exact(image).enumerate() {
             let dy = &item.dy[block * unit..(block + 1) * unit];
             let codes = &item.codes[block * unit..(block + 1) * unit];
@@ -187,23 +186,12 @@ impl Kernel for GroupBackward<'_, '_> {
                 }
                 continue;
             }
-            for ((dy, codes), lists) in filters().zip(&mut lists) {
-                collect(shape, dy, codes, lists);
-            }
-            images_from_block(input, shape.inputs, pixels, &mut images);
-            for (own, image) in images.chunks_exact(one).enumerate() {
-                for (lists, sums) in lists.iter().zip(sums.chunks_exact_mut(filter)) {
-                    weight_gradient::<V>(shape, &lists[own], image, sums);
-                }
-            }
-            let Some(dx) = item.dx.as_mut() else { continue };
+            lists.collect(shape, dy, codes);
+            images_from_block::<V>(input, shape.inputs, pixels, &mut images);
             gradients.fill(Lanes::ZERO);
-            for (own, gradient) in gradients.chunks_exact_mut(one).enumerate() {
-                for (lists, weight) in lists.iter().zip(weight.chunks_exact(filter)) {
-                    input_gradient::<V>(shape, &lists[own], weight, gradient);
-                }
-            }
-            block_from_images(&gradients, shape.inputs, pixels, &mut dx[block * image..(block + 1) * image]);
+            from_lists::<V>(shape, &lists, &images, weight, sums, &mut gradients);
+            let Some(dx) = item.dx.as_mut() else { continue };
+            block_from_images::<V>(&gradients, shape.inputs, pixels, &mut dx[block * image..(block + 1) * image]);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::param::{Chunk, Param, Params};
 use super::{Backward, Context, Sizes};
 use crate::kernels::product::{Sink, product, transposed_product};
 use crate::kernels::update::Rule;
-use crate::lanes::{LANES, Lanes, at, transpose};
+use crate::lanes::{LANES, Lanes, at};
 use crate::simd::{Kernel, Vector, dispatch};
 
 /// `y = relu(w x + bias)`; weights in panels `[inputs / 16][outputs][16]`.
@@ -185,7 +185,7 @@ impl Kernel for GroupBackward<'_, '_> {
             for (block, turned) in x.iter().zip(turned.as_chunks_mut::<LANES>().0) {
                 let mut tile = [Lanes::ZERO; LANES];
                 tile[..own].copy_from_slice(&block[start..start + own]);
-                transpose(&tile, turned);
+                V::transpose(&tile, turned);
             }
         }
         let turned: Vec<&[Lanes]> = turned.chunks_exact(images).collect();

@@ -3,14 +3,14 @@
 use secateur_sparse::{Layer, Network};
 
 /// Gradients of the mean cross-entropy, one pair (weight, bias) a layer that has parameters, with the loss and the logits.
-pub struct Gradients {
-    pub loss: f64,
-    pub logits: Vec<f64>,
-    pub layers: Vec<(Vec<f64>, Vec<f64>)>,
+pub(crate) struct Gradients {
+    pub(crate) loss: f64,
+    pub(crate) logits: Vec<f64>,
+    pub(crate) layers: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
 /// Forward and backward over a batch of images, each `[channels, height, width]`.
-pub fn gradients(network: &Network, images: &[Vec<f64>], labels: &[u8]) -> Gradients {
+pub(crate) fn gradients(network: &Network, images: &[Vec<f64>], labels: &[u8]) -> Gradients {
     let mut found = Gradients { loss: 0.0, logits: vec![], layers: vec![] };
     for own in network.parameters() {
         found.layers.push((vec![0.0; own.weight.len()], vec![0.0; own.bias.len()]));
