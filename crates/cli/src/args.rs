@@ -71,9 +71,13 @@ pub(crate) struct ConfigArgs {
 /// Another place to compute or to read data from.
 #[derive(Debug, Args)]
 pub(crate) struct PlaceArgs {
-    /// Where to compute: flex, ndarray or wgpu (the last two need a build with that feature).
+    /// Where to compute: cpu (our own kernels, dense or on the kept weights only), or burn's flex, ndarray or wgpu (the
+    /// last two need a build with that feature).
     #[arg(long)]
     pub(crate) device: Option<String>,
+    /// Threads of the device cpu; 0 for every core. It changes no result.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
     /// Folder of the four data files, in MNIST's format.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

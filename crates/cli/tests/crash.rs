@@ -167,8 +167,6 @@ fn a_full_disk_leaves_the_last_good_checkpoint() {
 #[test]
 fn one_thread_gives_the_same_bytes() {
     let out = folder();
-    let mut command = secateur(&["run", CONFIG, "--out", text(out.path())]);
-    let single = command.env("RAYON_NUM_THREADS", "1").output().expect("the program starts");
-    assert!(single.status.success(), "{}", stderr(&single));
+    succeed(&["run", CONFIG, "--threads", "1", "--out", text(out.path())]);
     assert_same_run(&whole().1, &only_run(out.path()).expect("a run"), "one thread");
 }

@@ -1,8 +1,8 @@
-//! Other devices against flex: the same losses within rounding, and nearly the same masks.
+//! Every device against flex, burn's CPU backend: the same losses within rounding, and nearly the same masks.
 //!
 //! Rounding differs from device to device, so weights drift apart step by step; a prune early in training must still
 //! choose nearly the same weights.
-#![cfg(any(feature = "wgpu", feature = "ndarray"))]
+#![cfg(feature = "flex")]
 
 mod common;
 
@@ -49,6 +49,11 @@ fn check(device: &str) {
     let either = ones(&mut flex.iter().zip(&other).map(|(a, b)| a | b));
     println!("{device}: masks share {both} of {either} kept weights");
     assert!(both as f64 >= 0.98 * either as f64, "{device}: masks share {both} of {either} kept weights");
+}
+
+#[test]
+fn our_own_kernels_agree_with_flex() {
+    check("cpu");
 }
 
 #[cfg(feature = "wgpu")]

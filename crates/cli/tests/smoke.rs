@@ -30,7 +30,7 @@ fn a_run_leaves_its_curve_its_model_and_its_report() {
     );
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(run.join("manifest.json")).expect("kept")).expect("JSON");
-    assert_eq!((manifest["dataset"].as_str(), manifest["device"].as_str()), (Some("synthetic"), Some("flex")));
+    assert_eq!((manifest["dataset"].as_str(), manifest["device"].as_str()), (Some("synthetic"), Some("cpu")));
 
     // Beside every test, and nothing else, stands the memory that the process took, where Linux tells it.
     if fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("VmHWM"))

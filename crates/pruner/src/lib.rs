@@ -1,7 +1,7 @@
 //! Decides which weights live (score -> select -> mask) and makes any burn module mask-aware.
 //!
 //! The deciding half is pure and works on slices: [`score`], [`select`], [`Schedule`]. The other half meets burn:
-//! [`attach_masks`], [`set_masks`], [`forget_pruned`]; [`prune`] joins the two.
+//! [`attach_masks`], [`set_masks`], [`forget_pruned`]; [`prune`] joins the two, [`choose`] does so without a module.
 
 mod criterion;
 mod error;
@@ -20,7 +20,7 @@ pub use mask::{Mask, MaskSet};
 pub use masked::{Masked, Parameter, attach_masks, masks, parameters, set_masks, set_parameters};
 pub use optimizer_state::{OptimizerState, StateTensor, forget_pruned};
 pub use pattern::Selection;
-pub use prune::{Rule, prune};
+pub use prune::{Rule, choose, prune};
 pub use schedule::Schedule;
 pub use select::{Scope, Scores, select};
 pub use sparsity::Sparsity;

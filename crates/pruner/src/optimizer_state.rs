@@ -3,7 +3,7 @@
 //! burn keys optimizer state by parameter id and hands it out as a burnpack record only; this room translates.
 
 use crate::masked::Path;
-use crate::{Error, masks};
+use crate::{Error, MaskSet, masks};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Bytes, DType, Tensor};
@@ -38,16 +38,20 @@ pub struct StateTensor {
 /// When burn cannot hand its state out or take it back.
 pub fn forget_pruned<M: Module>(optimizer: ModuleOptimizer, module: &M) -> Result<ModuleOptimizer, Error> {
     let mut state = OptimizerState::read(&optimizer)?;
-    let masks = masks(module);
-    for tensor in &mut state.tensors {
-        if let Some(mask) = masks.get(&tensor.parameter).filter(|mask| mask.shape() == tensor.shape) {
-            mask.zero_pruned(&mut tensor.values);
-        }
-    }
+    state.forget_pruned(&masks(module));
     state.write(optimizer, module)
 }
 
 impl OptimizerState {
+    /// Zeroes what is remembered of every pruned weight.
+    pub fn forget_pruned(&mut self, masks: &MaskSet) {
+        for tensor in &mut self.tensors {
+            if let Some(mask) = masks.get(&tensor.parameter).filter(|mask| mask.shape() == tensor.shape) {
+                mask.zero_pruned(&mut tensor.values);
+            }
+        }
+    }
+
     /// Copies the optimizer's state to the host.
     ///
     /// # Errors

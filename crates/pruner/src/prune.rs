@@ -1,6 +1,8 @@
 //! One prune of a module: score its masked parameters, select, set the masks.
 
-use crate::{Criterion, Error, MaskSet, Scope, Scores, Sparsity, masks, parameters, score, select, set_masks};
+use crate::{
+    Criterion, Error, MaskSet, Parameter, Scope, Scores, Sparsity, masks, parameters, score, select, set_masks,
+};
 use burn::module::Module;
 
 /// How to choose what goes.
@@ -16,6 +18,23 @@ pub struct Rule {
     pub seed: u64,
 }
 
+/// The masks that prune `values` by a rule, within the `old` ones. Pure: numbers in, bits out.
+///
+/// # Errors
+/// When a masked weight is not finite, or the sparsity is below what is pruned already.
+///
+/// # Panics
+/// When a mask has no parameter among `values`.
+pub fn choose(values: &[Parameter], old: &MaskSet, rule: Rule) -> Result<MaskSet, Error> {
+    let mut layers = Vec::new();
+    for (place, (name, within)) in old.iter().enumerate() {
+        let own = values.iter().find(|own| own.name == name).expect("a mask belongs to a parameter");
+        let scores = score(rule.criterion, name, &own.values, place, rule.seed)?;
+        layers.push(Scores { name, shape: &own.shape, scores, within });
+    }
+    select(&layers, rule.scope, rule.sparsity)
+}
+
 /// Prunes the masked parameters of a module; call [`crate::attach_masks`] once before, and
 /// [`crate::forget_pruned`] on the optimizer after.
 ///
@@ -24,14 +43,6 @@ pub struct Rule {
 /// # Errors
 /// When a masked weight is not finite, or the sparsity is below what is pruned already.
 pub fn prune<M: Module>(module: M, rule: Rule) -> Result<(M, MaskSet), Error> {
-    let old = masks(&module);
-    let values = parameters(&module);
-    let mut layers = Vec::new();
-    for (place, (name, within)) in old.iter().enumerate() {
-        let own = values.iter().find(|own| own.name == name).expect("a mask is attached to a parameter of the module");
-        let scores = score(rule.criterion, name, &own.values, place, rule.seed)?;
-        layers.push(Scores { name, shape: &own.shape, scores, within });
-    }
-    let new = select(&layers, rule.scope, rule.sparsity)?;
+    let new = choose(&parameters(&module), &masks(&module), rule)?;
     Ok((set_masks(module, &new)?, new))
 }

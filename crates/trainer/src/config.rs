@@ -4,6 +4,7 @@
 
 use crate::{Error, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
 use secateur_pruner::{Criterion, Schedule, Scope, Selection};
+use secateur_sparse::train;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -16,9 +17,12 @@ pub struct ExperimentConfig {
     /// Everything random derives from it.
     #[serde(default = "one")]
     pub seed: u64,
-    /// Where to compute: `flex`, `ndarray` or `wgpu`.
-    #[serde(default = "flex")]
+    /// Where to compute: `cpu`, which is Secateur's own kernels, or burn's `flex`, `ndarray` or `wgpu`.
+    #[serde(default = "cpu")]
     pub device: String,
+    /// Threads of the device `cpu`; 0 for every core. It changes no result.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub threads: usize,
     /// What to learn from.
     #[serde(default)]
     pub data: DataConfig,
@@ -106,6 +110,9 @@ pub struct TrainConfig {
     /// Which epoch's weights a training stage ends with.
     #[serde(default)]
     pub keep: Keep,
+    /// How layers compute on the device `cpu`.
+    #[serde(default, skip_serializing_if = "Paths::is_default")]
+    pub paths: Paths,
     /// Ends a training stage when validation stops improving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<EarlyStop>,
@@ -120,6 +127,35 @@ pub enum Keep {
     Best,
     /// The last epoch.
     Last,
+}
+
+/// How layers compute on the device `cpu`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paths {
+    /// With all weights, or with the kept ones only: whichever the table of measured crossovers says is faster.
+    #[default]
+    Auto,
+    /// With all weights, always.
+    Dense,
+    /// With the kept weights only, always.
+    Sparse,
+}
+
+impl Paths {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<Paths> for train::Paths {
+    fn from(paths: Paths) -> Self {
+        match paths {
+            Paths::Auto => Self::Table,
+            Paths::Dense => Self::Always(train::Path::Dense),
+            Paths::Sparse => Self::Always(train::Path::Sparse),
+        }
+    }
 }
 
 /// When training stops before its planned end.
@@ -274,8 +310,12 @@ fn one() -> u64 {
     1
 }
 
-fn flex() -> String {
-    "flex".into()
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
+fn cpu() -> String {
+    "cpu".into()
 }
 
 fn batch_size() -> usize {

@@ -23,7 +23,7 @@ pub enum Error {
         why: String,
     },
     /// A device name that nothing answers to.
-    #[error("device is `{name}`, wanted one of flex, ndarray, wgpu")]
+    #[error("device is `{name}`, wanted one of cpu, flex, ndarray, wgpu")]
     UnknownDevice {
         /// As typed.
         name: String,
@@ -51,6 +51,17 @@ pub enum Error {
     ForeignLayer {
         /// Its name.
         name: String,
+    },
+    /// A network that Secateur's own kernels cannot compute.
+    #[error("{0}; use device `flex`, which runs burn's operations")]
+    Unsupported(#[from] secateur_sparse::train::Unsupported),
+    /// A state that does not fit the model.
+    #[error("the state has no `{name}` of {wanted} values")]
+    Foreign {
+        /// Name of the parameter.
+        name: String,
+        /// Values that the model wants.
+        wanted: usize,
     },
     /// Training left the numbers.
     #[error(

@@ -1,9 +1,7 @@
 //! Scores: what share of answers is right, counted on the host from the logits.
 
-use crate::data::{CLASSES, PIXELS, SIDE, Split};
-use crate::models::Net;
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::data::{CLASSES, Split};
+use crate::engine::Engine;
 use secateur_report::event::Score;
 
 /// A running score over images.
@@ -16,10 +14,10 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Adds a batch: logits `[batch, 10]`, row-major, and labels. Returns the batch's mean cross-entropy in nats.
-    pub(crate) fn add(&mut self, logits: &[f32], labels: &[i64]) -> f64 {
+    pub(crate) fn add(&mut self, logits: &[f32], labels: &[u8]) -> f64 {
         let mut loss = 0.0;
         for (logits, label) in logits.chunks_exact(CLASSES).zip(labels) {
-            let label = *label as usize;
+            let label = usize::from(*label);
             // The first of equal logits is the answer, as in PyTorch.
             let answer = (1..CLASSES).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
             self.correct += u64::from(answer == label);
@@ -39,25 +37,16 @@ impl Tally {
     }
 }
 
-/// The score of a module on a whole split, in batches; `seen` is told the images done after each batch.
-pub(crate) fn evaluate(net: &Net, split: &Split, batch: usize, device: &Device, mut seen: impl FnMut(usize)) -> Score {
-    let net = net.valid();
+/// The score on a whole split, in batches; `seen` is told the images done after each batch.
+pub(crate) fn evaluate(engine: &mut dyn Engine, split: &Split, batch: usize, mut seen: impl FnMut(usize)) -> Score {
     let mut tally = Tally::default();
     let order: Vec<u32> = (0..split.len() as u32).collect();
     for indices in order.chunks(batch) {
-        let batch = split.gather(indices);
-        let images = images(batch.pixels, device);
-        let logits = net.forward(images).into_data();
-        tally.add(&logits.iter::<f32>().collect::<Vec<_>>(), &batch.labels);
+        let labels: Vec<u8> = indices.iter().map(|index| split.label(*index as usize)).collect();
+        tally.add(&engine.logits(split, indices), &labels);
         seen(tally.total as usize);
     }
     tally.score()
-}
-
-/// Pixels as a tensor `[batch, 1, 28, 28]`.
-pub(crate) fn images(pixels: Vec<f32>, device: &Device) -> Tensor<4> {
-    let count = pixels.len() / PIXELS;
-    Tensor::from_data(TensorData::new(pixels, [count, 1, SIDE, SIDE]), device)
 }
 
 #[cfg(test)]

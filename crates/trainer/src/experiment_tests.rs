@@ -21,7 +21,7 @@ fn faults_are_named_with_found_and_wanted() {
     for (change, wanted) in [
         ("name=\"a/b\"", "`name`: found \"a/b\""),
         ("name=\".hidden\"", "no dot first"),
-        ("device=tpu", "device is `tpu`, wanted one of flex"),
+        ("device=tpu", "device is `tpu`, wanted one of cpu, flex"),
         ("model.width=0", "`model`: width is 0"),
         ("train.batch_size=0", "`train.batch_size`: found 0"),
         ("train.optimizer={kind=\"adam\", lr=0.0}", "`train.optimizer`: lr is 0"),

@@ -40,6 +40,28 @@ pub(crate) fn read(path: &Path, bytes: &[u8], experiment: &Experiment) -> Result
     })
 }
 
+/// The network with these parameters, which are in burn's layout; `shape` gives the layers around them.
+///
+/// # Panics
+/// When a parameter is missing, or has another size than the network's.
+pub(crate) fn network(parameters: &[Parameter], shape: &Network) -> Network {
+    let values = |layer: &str, field: &str| {
+        let own =
+            |own: &&Parameter| own.name.strip_prefix(layer).and_then(|rest| rest.strip_prefix('.')) == Some(field);
+        &parameters.iter().find(own).expect("the parameters belong to a network of this shape").values
+    };
+    let filled = shape.filled(|layer| {
+        let weight = values(layer.name, "weight");
+        *layer.weight = match layer.shape[..] {
+            [outputs, inputs] => transpose(weight, inputs, outputs),
+            _ => weight.clone(),
+        };
+        layer.bias.clone_from(values(layer.name, "bias"));
+        Ok::<(), secateur_sparse::Error>(())
+    });
+    filled.expect("only values changed")
+}
+
 /// The network's parameters in burn's layout, in the model's order.
 pub(crate) fn parameters(network: &Network) -> Vec<Parameter> {
     let mut found = Vec::new();

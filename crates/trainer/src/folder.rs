@@ -43,6 +43,9 @@ pub(crate) struct Manifest {
     pub threads: usize,
     /// The device that computes.
     pub device: String,
+    /// The instructions that the device `cpu` computed with; resuming obeys it, since sums differ between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction_set: Option<String>,
     /// Name of the dataset.
     pub dataset: String,
     /// SHA-256 of each raw data file; empty for synthetic data.
@@ -93,7 +96,7 @@ impl RunFolder {
         let manifest = serde_json::to_string_pretty(manifest).expect("a manifest is plain data") + "\n";
         write_synced(&beside.join("config.toml"), typed.as_bytes())?;
         write_synced(&beside.join(EXPERIMENT), experiment.config().to_toml().as_bytes())?;
-        write_synced(&beside.join("manifest.json"), manifest.as_bytes())?;
+        write_synced(&beside.join(MANIFEST), manifest.as_bytes())?;
         sync_folder(beside)
     }
 
@@ -163,10 +166,7 @@ pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
 /// # Errors
 /// When the manifest cannot be read, or a data file has another checksum than it says.
 pub(crate) fn check_data(run: &Path, files: &[ManifestFile]) -> Result<(), Error> {
-    let path = run.join("manifest.json");
-    let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
-    let manifest: Manifest = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::Run { path: path.clone(), why: format!("no manifest: {error}") })?;
+    let (path, manifest) = (run.join(MANIFEST), read_manifest(run)?);
     let checksum = |file: Option<&ManifestFile>| file.map_or("nothing".to_owned(), |file| file.sha256.clone());
     for wanted in &manifest.files {
         let found = files.iter().find(|found| found.file == wanted.file);
@@ -177,6 +177,18 @@ pub(crate) fn check_data(run: &Path, files: &[ManifestFile]) -> Result<(), Error
         }
     }
     Ok(())
+}
+
+const MANIFEST: &str = "manifest.json";
+
+/// What a run's folder says of its origin.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub(crate) fn read_manifest(run: &Path) -> Result<Manifest, Error> {
+    let path = run.join(MANIFEST);
+    let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::Run { path, why: format!("no manifest: {error}") })
 }
 
 #[cfg(test)]
@@ -194,13 +206,14 @@ mod tests {
             burn: "0".into(),
             platform: "p".into(),
             threads: 1,
-            device: "flex".into(),
+            device: "cpu".into(),
+            instruction_set: None,
             dataset: "mnist".into(),
             files: vec![file("aa")],
             command: vec![],
         };
         let text = serde_json::to_string(&manifest).expect("plain data");
-        fs::write(folder.path().join("manifest.json"), text).expect("written");
+        fs::write(folder.path().join(MANIFEST), text).expect("written");
         check_data(folder.path(), &[file("aa")]).expect("the same");
         let error = check_data(folder.path(), &[file("bb")]).expect_err("other data").to_string();
         assert!(error.contains("`labels` had SHA-256 aa, found bb"), "{error}");

@@ -7,6 +7,7 @@ mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod device;
+mod engine;
 mod error;
 mod evaluate;
 mod experiment;

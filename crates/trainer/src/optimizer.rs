@@ -6,6 +6,7 @@
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
+use secateur_sparse::Optimizer;
 use serde::{Deserialize, Serialize};
 
 /// An optimizer. In a config: `optimizer = { kind = "adam", lr = 1e-3 }`.
@@ -113,6 +114,21 @@ impl OptimizerConfig {
         let decay =
             (!(decay >= 0.0 && decay.is_finite())).then(|| format!("weight_decay is {decay}, wanted at least 0"));
         rate_fault("lr", lr).or(decay).or(rest)
+    }
+
+    /// The same optimizer in Secateur's own kernels.
+    pub(crate) fn native(&self) -> Optimizer {
+        match *self {
+            Self::Adam { betas, epsilon, weight_decay, .. } => {
+                Optimizer::Adam { betas, epsilon, weight_decay, decoupled: false }
+            }
+            Self::Adamw { betas, epsilon, weight_decay, .. } => {
+                Optimizer::Adam { betas, epsilon, weight_decay, decoupled: true }
+            }
+            Self::Sgd { momentum, nesterov, weight_decay, .. } => {
+                Optimizer::Sgd { momentum: momentum as f32, nesterov, weight_decay }
+            }
+        }
     }
 
     /// Burn's optimizer, without any state yet.

@@ -1,12 +1,14 @@
 //! The verbs on a run: start it, resume it, test what it left.
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::device::Device;
+use crate::engine::State;
 use crate::evaluate::evaluate;
 use crate::folder::{self, Manifest, ManifestFile, RunFolder, read_experiment};
-use crate::models::Net;
 use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
-use crate::{Error, Experiment, data, device, export};
+use crate::{Error, Experiment, data, device, engine, export};
+use secateur_pruner::{Mask, MaskSet, Parameter};
 use secateur_report::event::Score;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,9 +32,9 @@ pub fn run(
     if path.exists() {
         return Err(Error::RunExists { path });
     }
-    let device = device::open(&experiment.config().device)?;
+    let device = device::open(&experiment.config().device, experiment.config().threads)?;
     let dataset = experiment.load_data()?;
-    let folder = RunFolder::create(out, experiment, facts.typed, &manifest(experiment, &dataset, &facts))?;
+    let folder = RunFolder::create(out, experiment, facts.typed, &manifest(experiment, &device, &dataset, &facts))?;
     let around = Surroundings { experiment, dataset: &dataset, device, observer, stop };
     Ok((path, Session::open(folder, around)?.walk()?))
 }
@@ -55,7 +57,8 @@ pub struct Facts<'a> {
 pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
     let experiment = place.apply(read_experiment(path)?)?;
     let folder = RunFolder::open(path)?;
-    let device = device::open(&experiment.config().device)?;
+    let device = device::open(&experiment.config().device, experiment.config().threads)?;
+    let device = device.with_instruction_set(folder::read_manifest(path)?.instruction_set.as_deref());
     let dataset = experiment.load_data()?;
     folder::check_data(path, &manifest_files(&dataset))?;
     let around = Surroundings { experiment: &experiment, dataset: &dataset, device, observer, stop };
@@ -67,6 +70,8 @@ pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: 
 pub struct Place<'a> {
     /// Another device.
     pub device: Option<&'a str>,
+    /// Another number of threads.
+    pub threads: Option<usize>,
     /// Another data folder.
     pub data: Option<&'a Path>,
 }
@@ -76,6 +81,9 @@ impl Place<'_> {
         let mut config = experiment.config().clone();
         if let Some(device) = self.device {
             config.device = device.to_owned();
+        }
+        if let Some(threads) = self.threads {
+            config.threads = threads;
         }
         if let Some(data) = self.data {
             config.data.dir = data.to_owned();
@@ -95,8 +103,8 @@ pub fn test(
     observer: &mut dyn Observer,
 ) -> Result<Score, Error> {
     let experiment = place.apply(read_experiment(run)?)?;
-    let device = device::open(&experiment.config().device)?;
-    let net = match checkpoint {
+    let device = device::open(&experiment.config().device, experiment.config().threads)?;
+    let parameters = match checkpoint {
         Some(name) => {
             let path = folder::checkpoints(run).join(name);
             let known = checkpoint::list(&folder::checkpoints(run))?;
@@ -104,8 +112,7 @@ pub fn test(
                 let why = format!("no checkpoint of this name; there are {}", known.join(", "));
                 return Err(Error::Run { path, why });
             }
-            let bare = Net::raise(experiment.network(), &device)?;
-            secateur_pruner::set_parameters(bare, &Checkpoint::load(&path, &experiment.parameter_names())?.parameters)?
+            Checkpoint::load(&path, &experiment.parameter_names())?.parameters
         }
         None => {
             let path = folder::model(run);
@@ -116,24 +123,37 @@ pub fn test(
                 }
                 _ => Error::Io { path: path.clone(), doing: "read", source },
             })?;
-            Net::raise(&export::read(&path, &bytes, &experiment)?, &device)?
+            export::parameters(&export::read(&path, &bytes, &experiment)?)
         }
     };
+    // A mask for each zero: what was pruned needs not be computed.
+    let masks = zeros(&experiment, &parameters);
+    let state = State { parameters, ..State::default() };
+    let mut engine = engine::open(&experiment, &device, &state, &masks)?;
     let dataset = experiment.load_data()?;
     let split = dataset.test_split();
     let seen = |seen| observer.evaluating("test", seen, split.len());
-    Ok(evaluate(&net, split, experiment.config().train.batch_size, &device, seen))
+    Ok(evaluate(engine.as_mut(), split, experiment.config().train.batch_size, seen))
 }
 
-fn manifest(experiment: &Experiment, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
+/// The masks that the zeros of a finished model's prunable parameters amount to.
+fn zeros(experiment: &Experiment, parameters: &[Parameter]) -> MaskSet {
+    let prunable = experiment.prunable();
+    let masked = parameters.iter().filter(|own| experiment.prunes() && prunable.contains(&own.name.as_str()));
+    let mask = |own: &Parameter| (own.name.clone(), Mask::from_fn(&own.shape, |index| own.values[index] != 0.0));
+    MaskSet::new(masked.map(mask).collect())
+}
+
+fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
     Manifest {
         v: 1,
         secateur: env!("CARGO_PKG_VERSION").into(),
         commit: facts.commit.map(str::to_owned),
         burn: "0.22.1".into(),
         platform: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
-        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads: device::cores(),
         device: experiment.config().device.clone(),
+        instruction_set: device.instruction_set(),
         dataset: dataset.name.clone(),
         files: manifest_files(dataset),
         command: facts.command.to_vec(),

@@ -5,17 +5,15 @@
 
 use crate::checkpoint::{self, Checkpoint, Cursor};
 use crate::data::Dataset;
+use crate::device::Device;
+use crate::engine::{Engine, State};
 use crate::evaluate::evaluate;
 use crate::files::{sha256, write_atomically};
 use crate::folder::RunFolder;
-use crate::models::Net;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
-use crate::{Error, Experiment, export, memory, seed};
-use burn::optim::ModuleOptimizer;
-use burn::tensor::Device;
-use secateur_pruner::{MaskSet, OptimizerState, Parameter, Rule, Sparsity};
-use secateur_pruner::{attach_masks, forget_pruned, masks, parameters, prune, set_masks, set_parameters};
+use crate::{Error, Experiment, engine, export, memory, seed};
+use secateur_pruner::{MaskSet, OptimizerState, Parameter, Rule, Sparsity, choose};
 use secateur_report::RunLog;
 use secateur_report::event::{self, Event, Timing};
 use std::path::PathBuf;
@@ -41,27 +39,18 @@ pub enum Outcome {
 pub(crate) struct Session<'a> {
     pub(crate) experiment: &'a Experiment,
     pub(crate) dataset: &'a Dataset,
-    /// Without gradients.
-    pub(crate) device: Device,
     folder: RunFolder,
     log: RunLog,
     pub(crate) observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
-    pub(crate) model: Model,
+    pub(crate) engine: Box<dyn Engine>,
     remembered: Option<Vec<Parameter>>,
-    /// The best epoch's module of the training stage that is going on.
-    pub(crate) best: Option<Net>,
+    /// The best epoch's parameters of the training stage that is going on.
+    pub(crate) best: Option<Vec<Parameter>>,
     pub(crate) cursor: Cursor,
-    /// Masks, kept beside the module so that nothing has to be read back from the device.
     masks: MaskSet,
     began: Instant,
     before: Duration,
-}
-
-/// A module and its optimizer: what a training step moves on.
-pub(crate) struct Model {
-    pub(crate) net: Net,
-    pub(crate) optimizer: ModuleOptimizer,
 }
 
 /// What a session needs besides its folder.
@@ -70,7 +59,7 @@ pub(crate) struct Surroundings<'a> {
     pub experiment: &'a Experiment,
     /// Its data.
     pub dataset: &'a Dataset,
-    /// Where it computes, without gradients.
+    /// Where it computes.
     pub device: Device,
     /// Who watches.
     pub observer: &'a mut dyn Observer,
@@ -99,23 +88,23 @@ impl<'a> Session<'a> {
         let started = around.experiment.started(&around.dataset.name);
         let mut session = Self::assemble(folder, around, log, fresh);
         session.record(&Event::RunStarted(started), None)?;
+        session.record_paths(0)?;
         Ok(session)
     }
 
     fn assemble(folder: RunFolder, around: Surroundings<'a>, log: RunLog, restored: Restored) -> Self {
-        let Surroundings { experiment, dataset, device, observer, stop } = around;
-        let Restored { model, remembered, best, cursor } = restored;
-        let (masks, before) = (masks(&model.net), Duration::from_millis(cursor.elapsed_ms));
+        let Surroundings { experiment, dataset, observer, stop, .. } = around;
+        let Restored { engine, masks, remembered, best, cursor } = restored;
+        let before = Duration::from_millis(cursor.elapsed_ms);
         let began = Instant::now();
         Self {
             experiment,
             dataset,
-            device,
             folder,
             log,
             observer,
             stop,
-            model,
+            engine,
             remembered,
             best,
             cursor,
@@ -140,7 +129,7 @@ impl<'a> Session<'a> {
                 }
                 Stage::Prune(target) => self.prune(planned.cycle, *target)?,
                 Stage::Test(when) => self.test(planned.cycle, *when)?,
-                Stage::Remember => self.remembered = Some(parameters(&self.model.net)),
+                Stage::Remember => self.remembered = Some(self.engine.parameters()),
                 Stage::Rewind => self.rewind()?,
             }
             self.cursor.stage += 1;
@@ -157,10 +146,9 @@ impl<'a> Session<'a> {
         let config = self.experiment.config().prune.as_ref().expect("a plan prunes only when its config does");
         let seed = seed::stream(self.experiment.config().seed, "prune", cycle).next_u64();
         let rule = Rule { criterion: config.criterion, scope: config.scope, sparsity: target, seed };
-        let (net, masks) = prune(self.model.net.clone(), rule)?;
-        let optimizer = self.experiment.config().train.optimizer.init();
-        let optimizer = forget_pruned(std::mem::replace(&mut self.model.optimizer, optimizer), &net)?;
-        (self.model, self.masks) = (Model { net, optimizer }, masks);
+        let state = self.engine.state()?;
+        self.masks = choose(&state.parameters, &self.masks, rule)?;
+        self.set(state)?;
         let layers = self.masks.iter().map(|(name, mask)| event::LayerDensity {
             name: name.to_owned(),
             kept: mask.kept() as u64,
@@ -175,7 +163,21 @@ impl<'a> Session<'a> {
             dead_units: self.size().dead_units,
             layers: layers.collect(),
         };
-        self.record(&Event::Pruned(pruned), Some(self.timing(None)))
+        self.record(&Event::Pruned(pruned), Some(self.timing(None)))?;
+        self.record_paths(cycle)
+    }
+
+    /// Hands the engine a state, with everything that the masks prune forgotten.
+    pub(crate) fn set(&mut self, mut state: State) -> Result<(), Error> {
+        state.forget_pruned(&self.masks);
+        self.engine.set(&state, &self.masks)
+    }
+
+    /// Writes down how the layers are computed from here on, where that is ours to choose.
+    fn record_paths(&mut self, cycle: u64) -> Result<(), Error> {
+        let Some((instruction_set, layers)) = self.engine.paths() else { return Ok(()) };
+        let compiled = event::LayersCompiled { cycle, step: self.cursor.step, instruction_set, layers };
+        self.record(&Event::LayersCompiled(compiled), None)
     }
 
     /// The only reader of the test split.
@@ -183,7 +185,7 @@ impl<'a> Session<'a> {
         let (began, split) = (Instant::now(), self.dataset.test_split());
         let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
         let seen = |seen| observer.evaluating("test", seen, split.len());
-        let score = evaluate(&self.model.net, split, batch, &self.device, seen);
+        let score = evaluate(self.engine.as_mut(), split, batch, seen);
         let speed = score.total as f64 / began.elapsed().as_secs_f64();
         let tested = event::Tested { cycle, step: self.cursor.step, stage, score, size: self.size() };
         let timing = Timing { peak_memory_bytes: memory::take_peak(), ..self.timing(Some(speed)) };
@@ -191,15 +193,13 @@ impl<'a> Session<'a> {
     }
 
     fn rewind(&mut self) -> Result<(), Error> {
-        let remembered = self.remembered.as_ref().expect("a plan remembers before it rewinds");
-        let net = set_masks(set_parameters(self.model.net.clone(), remembered)?, &self.masks)?;
-        self.model = Model { net, optimizer: self.experiment.config().train.optimizer.init() };
-        Ok(())
+        let parameters = self.remembered.clone().expect("a plan remembers before it rewinds");
+        self.set(State { parameters, ..State::default() })
     }
 
     /// Writes the final model and the log's last line; safe to do again after a crash in between.
     fn finish(mut self) -> Result<Outcome, Error> {
-        let network = self.model.net.lower(self.experiment.network());
+        let network = export::network(&self.engine.parameters(), self.experiment.network());
         let (path, bytes) = (self.folder.model(), export::safetensors(&network));
         write_atomically(&path, &bytes)?;
         let (step, model_bytes) = (self.cursor.step, bytes.len() as u64);
@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
 
     /// What is left of the model.
     fn size(&self) -> event::Size {
-        let network = self.model.net.lower(self.experiment.network());
+        let network = export::network(&self.engine.parameters(), self.experiment.network());
         let cost = network.cost();
         event::Size {
             pruned: self.masks.pruned() as u64,
@@ -229,16 +229,16 @@ impl<'a> Session<'a> {
         self.log.sync()?;
         self.cursor.log_bytes = self.log.position();
         self.cursor.elapsed_ms = self.elapsed().as_millis() as u64;
-        let optimizer = OptimizerState::read(&self.model.optimizer)?;
+        let State { parameters, optimizer } = self.engine.state()?;
         let counters = optimizer.counters.iter();
         self.cursor.counters = counters.map(|((own, field), count)| (own.clone(), field.clone(), *count)).collect();
         let checkpoint = Checkpoint {
             cursor: self.cursor.clone(),
-            parameters: parameters(&self.model.net),
+            parameters,
             masks: self.masks.clone(),
             optimizer,
             remembered: self.remembered.clone(),
-            best: self.best.as_ref().map(parameters),
+            best: self.best.clone(),
         };
         let name = checkpoint.save(&self.folder.checkpoints(), self.experiment.config().checkpoint.keep)?;
         tracing::debug!("saved checkpoint {name}");
@@ -291,9 +291,10 @@ pub(crate) enum Progress {
 
 /// The live half of a checkpoint.
 struct Restored {
-    model: Model,
+    engine: Box<dyn Engine>,
+    masks: MaskSet,
     remembered: Option<Vec<Parameter>>,
-    best: Option<Net>,
+    best: Option<Vec<Parameter>>,
     cursor: Cursor,
 }
 
@@ -319,18 +320,6 @@ fn fresh(experiment: &Experiment) -> Checkpoint {
 /// Brings a checkpoint to life on a device.
 fn restore(experiment: &Experiment, device: &Device, checkpoint: Checkpoint) -> Result<Restored, Error> {
     let Checkpoint { cursor, parameters, masks, optimizer, remembered, best } = checkpoint;
-    let mut bare = Net::raise(experiment.network(), &device.clone().autodiff())?;
-    if experiment.prunes() {
-        // Masks are attached before anything is stored below them.
-        bare = attach_masks(bare, &experiment.prunable())?;
-    }
-    let build =
-        |values: &[Parameter]| -> Result<Net, Error> { Ok(set_masks(set_parameters(bare.clone(), values)?, &masks)?) };
-    let net = build(&parameters)?;
-    let best = best.as_deref().map(build).transpose()?;
-    let optimizer = optimizer.write(experiment.config().train.optimizer.init(), &net)?;
-    if let Some(remembered) = &remembered {
-        set_parameters(bare, remembered)?;
-    }
-    Ok(Restored { model: Model { net, optimizer }, remembered, best, cursor })
+    let engine = engine::open(experiment, device, &State { parameters, optimizer }, &masks)?;
+    Ok(Restored { engine, masks, remembered, best, cursor })
 }

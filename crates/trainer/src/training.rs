@@ -6,13 +6,11 @@
 use crate::Error;
 use crate::checkpoint::Best;
 use crate::data;
-use crate::evaluate::{Tally, evaluate, images};
+use crate::engine::State;
+use crate::evaluate::evaluate;
 use crate::observer::Tick;
 use crate::plan::Training;
-use crate::session::{Model, Progress, Session};
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use crate::session::{Progress, Session};
 use secateur_report::event::{EpochEnded, Event, Score, StoppedEarly};
 use std::time::Instant;
 
@@ -21,16 +19,15 @@ impl Session<'_> {
     pub(crate) fn train(&mut self, cycle: u64, training: Training) -> Result<Progress, Error> {
         let mut lap = Lap::start();
         let mut order = Order::default();
-        let device = self.device.clone().autodiff();
         let epoch_steps = self.experiment.plan().epoch_steps;
         while self.cursor.stage_step < training.steps {
             if self.stopping() {
                 return Ok(Progress::Stopped);
             }
             let lr = self.learning_rate(&training);
-            let batch = self.dataset.train.gather(order.batch(self, epoch_steps));
-            let seen = batch.labels.len();
-            let loss = step(&mut self.model, lr, batch, &device, &mut self.cursor.tally);
+            let batch = order.batch(self, epoch_steps);
+            let seen = batch.len();
+            let loss = self.engine.step(&self.dataset.train, batch, lr, &mut self.cursor.tally);
             if !loss.is_finite() {
                 return Err(Error::Diverged { step: self.cursor.step + 1, loss });
             }
@@ -58,8 +55,8 @@ impl Session<'_> {
                 self.save()?;
             }
         }
-        if let Some(best) = self.best.take() {
-            self.model.net = best;
+        if let Some(parameters) = self.best.take() {
+            self.set(State { parameters, ..self.engine.state()? })?;
         }
         self.cursor.best = None;
         self.cursor.stale_epochs = 0;
@@ -72,13 +69,13 @@ impl Session<'_> {
         let validation = (!split.is_empty()).then(|| {
             let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
             let seen = |seen| observer.evaluating("validation", seen, split.len());
-            evaluate(&self.model.net, split, batch, &self.device, seen)
+            evaluate(self.engine.as_mut(), split, batch, seen)
         });
         let best = validation.is_some_and(|score| beats(score, self.cursor.best));
         if let Some(score) = validation.filter(|_| best) {
             self.cursor.best = Some(Best { correct: score.correct, loss: score.loss });
             self.cursor.stale_epochs = 0;
-            self.best = (chooses && self.experiment.keeps_best()).then(|| self.model.net.clone());
+            self.best = (chooses && self.experiment.keeps_best()).then(|| self.engine.parameters());
         } else {
             self.cursor.stale_epochs += 1;
         }
@@ -117,20 +114,6 @@ impl Session<'_> {
             images_per_s,
         }
     }
-}
-
-/// One step: forward, backward, update. Returns the batch's mean loss; when it is not finite, nothing was updated.
-fn step(model: &mut Model, lr: f64, batch: data::Batch, device: &Device, tally: &mut Tally) -> f64 {
-    let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [batch.labels.len()]), device);
-    let logits = model.net.forward(images(batch.pixels, device));
-    let answers = logits.clone().inner().into_data();
-    let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &batch.labels);
-    if loss.is_finite() {
-        let cost = CrossEntropyLossConfig::new().init(device).forward(logits, labels);
-        let gradients = GradientsParams::from_grads(cost.backward(), &model.net);
-        model.net = model.optimizer.step(lr, model.net.clone(), gradients);
-    }
-    loss
 }
 
 /// Whether a score is better than the best so far: more right answers, or as many at a lower loss.

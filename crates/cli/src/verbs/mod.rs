@@ -30,6 +30,9 @@ fn experiment(args: &ConfigArgs, place: Option<&PlaceArgs>) -> Result<(Experimen
     if let Some(device) = place.and_then(|place| place.device.as_ref()) {
         config.device.clone_from(device);
     }
+    if let Some(threads) = place.and_then(|place| place.threads) {
+        config.threads = threads;
+    }
     if let Some(data) = place.and_then(|place| place.data.as_ref()) {
         config.data.dir.clone_from(data);
     }
@@ -39,7 +42,7 @@ fn experiment(args: &ConfigArgs, place: Option<&PlaceArgs>) -> Result<(Experimen
 
 impl PlaceArgs {
     fn place(&self) -> Place<'_> {
-        Place { device: self.device.as_deref(), data: self.data.as_deref() }
+        Place { device: self.device.as_deref(), threads: self.threads, data: self.data.as_deref() }
     }
 }
 

@@ -14,7 +14,7 @@ mod synthetic;
 use std::path::Path;
 
 pub use error::Error;
-pub use split::{Batch, Split};
+pub use split::{Batch, GREY, Split};
 pub use synthetic::{Synthetic, synthetic};
 
 use crate::seed::stream;

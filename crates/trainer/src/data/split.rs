@@ -15,8 +15,19 @@ pub struct Batch {
     /// Grey values in `[-0.5, 0.5]`, `[n, 1, 28, 28]` row-major.
     pub pixels: Vec<f32>,
     /// Classes `0..=9`, `[n]`.
-    pub labels: Vec<i64>,
+    pub labels: Vec<u8>,
 }
+
+/// What the network sees of a grey value: `value / 255 - 0.5`.
+pub const GREY: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut value = 0;
+    while value < 256 {
+        table[value] = value as f32 / 255.0 - 0.5;
+        value += 1;
+    }
+    table
+};
 
 impl Split {
     /// `pixels` is `[n, 28, 28]` row-major, `labels` is `[n]` with classes `0..=9`.
@@ -53,10 +64,18 @@ impl Split {
             Batch { pixels: Vec::with_capacity(indices.len() * PIXELS), labels: Vec::with_capacity(indices.len()) };
         for &index in indices {
             let image = self.image(index as usize);
-            batch.pixels.extend(image.iter().map(|&value| f32::from(value) / 255.0 - 0.5));
-            batch.labels.push(i64::from(self.label(index as usize)));
+            batch.pixels.extend(image.iter().map(|&value| GREY[usize::from(value)]));
+            batch.labels.push(self.label(index as usize));
         }
         batch
+    }
+
+    /// The bytes of the images of the given indices, `[28, 28]` row-major each, and their labels.
+    ///
+    /// # Panics
+    /// If an index is not below [`Split::len`].
+    pub fn pick(&self, indices: &[u32]) -> (Vec<&[u8]>, Vec<u8>) {
+        indices.iter().map(|&index| (self.image(index as usize), self.label(index as usize))).unzip()
     }
 
     /// The images of the given indices, in that order.

@@ -8,7 +8,6 @@ use crate::Error;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::{Linear, PaddingConfig2d, conv::Conv2d};
 use burn::tensor::{Device, Tensor, TensorData};
-use secateur_pruner::{Parameter, parameters};
 use secateur_sparse::{Layer, Network};
 
 /// A reference model that can be trained.
@@ -84,25 +83,6 @@ impl Net {
         }
         features
     }
-
-    /// The network with this module's effective weights; `shape` gives the layers around them.
-    pub fn lower(&self, shape: &Network) -> Network {
-        let own = parameters(self);
-        let values = |layer: &str, field: &str| -> &Parameter {
-            let name = format!("{layer}.{field}");
-            own.iter().find(|own| own.name == name).expect("the module was raised from a network of this shape")
-        };
-        let filled = shape.filled(|layer| {
-            let weight = &values(layer.name, "weight").values;
-            *layer.weight = match layer.shape[..] {
-                [outputs, inputs] => transpose(weight, inputs, outputs),
-                _ => weight.clone(),
-            };
-            layer.bias.clone_from(&values(layer.name, "bias").values);
-            Ok::<(), secateur_sparse::Error>(())
-        });
-        filled.expect("only values changed")
-    }
 }
 
 fn param<const D: usize>(
@@ -136,7 +116,9 @@ pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32>
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+    use crate::export;
     use crate::models::ModelConfig;
+    use secateur_pruner::parameters;
 
     const MODELS: [ModelConfig; 3] =
         [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
@@ -146,7 +128,7 @@ mod tests {
         for model in MODELS {
             let network = model.initial(1);
             let net = Net::raise(&network, &Device::flex()).expect("a reference model");
-            assert_eq!(net.lower(&model.network()), network, "{model}");
+            assert_eq!(export::network(&parameters(&net), &model.network()), network, "{model}");
             assert_eq!(net.num_params(), network.cost().parameters, "{model}");
         }
     }

@@ -1,0 +1,86 @@
+//! burn's operations, on any of its devices.
+
+use super::{Engine, State};
+use crate::data::{CLASSES, PIXELS, SIDE, Split};
+use crate::evaluate::Tally;
+use crate::models::Net;
+use crate::{Error, Experiment};
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use secateur_pruner::{MaskSet, OptimizerState, Parameter, attach_masks, parameters, set_masks, set_parameters};
+use secateur_report::event::LayerPath;
+
+/// A burn module, masks attached, and its optimizer.
+pub(crate) struct Burn {
+    /// Without gradients.
+    device: Device,
+    net: Net,
+    optimizer: ModuleOptimizer,
+    experiment: Experiment,
+}
+
+impl Burn {
+    pub(super) fn new(experiment: &Experiment, device: &Device, state: &State, masks: &MaskSet) -> Result<Self, Error> {
+        let mut net = Net::raise(experiment.network(), &device.clone().autodiff())?;
+        if experiment.prunes() {
+            // Masks are attached before anything is stored below them.
+            net = attach_masks(net, &experiment.prunable())?;
+        }
+        let optimizer = experiment.config().train.optimizer.init();
+        let mut own = Self { device: device.clone(), net, optimizer, experiment: experiment.clone() };
+        own.set(state, masks)?;
+        Ok(own)
+    }
+}
+
+impl Engine for Burn {
+    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> f64 {
+        let device = self.device.clone().autodiff();
+        let batch = split.gather(indices);
+        let labels: Vec<i64> = batch.labels.iter().copied().map(i64::from).collect();
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch.labels.len()]), &device);
+        let logits = self.net.forward(images(batch.pixels, &device));
+        let answers = logits.clone().inner().into_data();
+        let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &batch.labels);
+        if loss.is_finite() {
+            let cost = CrossEntropyLossConfig::new().init(&device).forward(logits, labels);
+            let gradients = GradientsParams::from_grads(cost.backward(), &self.net);
+            self.net = self.optimizer.step(lr, self.net.clone(), gradients);
+        }
+        loss
+    }
+
+    fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {
+        let logits = self.net.valid().forward(images(split.gather(indices).pixels, &self.device)).into_data();
+        let logits: Vec<f32> = logits.iter::<f32>().collect();
+        assert_eq!(logits.len(), indices.len() * CLASSES, "there is a logit for each class");
+        logits
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        parameters(&self.net)
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        Ok(State { parameters: self.parameters(), optimizer: OptimizerState::read(&self.optimizer)? })
+    }
+
+    fn set(&mut self, state: &State, masks: &MaskSet) -> Result<(), Error> {
+        self.net = set_masks(set_parameters(self.net.clone(), &state.parameters)?, masks)?;
+        let fresh = self.experiment.config().train.optimizer.init();
+        self.optimizer = state.optimizer.clone().write(fresh, &self.net)?;
+        Ok(())
+    }
+
+    fn paths(&self) -> Option<(String, Vec<LayerPath>)> {
+        None
+    }
+}
+
+/// Pixels as a tensor `[batch, 1, 28, 28]`.
+fn images(pixels: Vec<f32>, device: &Device) -> Tensor<4> {
+    let count = pixels.len() / PIXELS;
+    Tensor::from_data(TensorData::new(pixels, [count, 1, SIDE, SIDE]), device)
+}
