@@ -40,7 +40,8 @@ unsafe impl Send for Shared {}
 
 #[derive(Clone, Copy)]
 struct Job {
-    call: unsafe fn(*const (), usize),
+    /// Does the item of this place on this thread.
+    call: unsafe fn(*const (), usize, usize),
     data: *const (),
 }
 
@@ -54,7 +55,7 @@ impl Pool {
     /// # Panics
     /// When the system gives no thread.
     pub(crate) fn new(threads: usize) -> Self {
-        let idle = Job { call: |_, _| {}, data: std::ptr::null() };
+        let idle = Job { call: |_, _, _| {}, data: std::ptr::null() };
         let shared = Arc::new(Shared {
             ticket: AtomicU64::new(0),
             left: AtomicUsize::new(0),
@@ -64,9 +65,9 @@ impl Pool {
             sleeping: Mutex::new(0),
             wake: Condvar::new(),
         });
-        let spawn = |_| {
+        let spawn = |thread| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.work())
+            std::thread::spawn(move || shared.work(thread))
         };
         Self { threads: (1..threads).map(spawn).collect(), shared, phase: Mutex::new(()) }
     }
@@ -81,23 +82,38 @@ impl Pool {
     /// # Panics
     /// When `f` does.
     pub(crate) fn each<T: Send>(&self, items: &mut [T], f: impl Fn(&mut T) + Sync) {
+        self.each_with(&mut vec![(); self.threads()], items, |(), item| f(item));
+    }
+
+    /// Calls `f` on every item, on all threads, each with a `scratch` of its own, and returns when all are done.
+    ///
+    /// # Panics
+    /// When there are fewer scratches than threads, or `f` panics.
+    pub(crate) fn each_with<S: Send, T: Send>(
+        &self,
+        scratch: &mut [S],
+        items: &mut [T],
+        f: impl Fn(&mut S, &mut T) + Sync,
+    ) {
+        assert!(scratch.len() >= self.threads(), "every thread has a scratch of its own");
         if self.threads.is_empty() || items.len() < 2 {
-            return items.iter_mut().for_each(f);
+            return items.iter_mut().for_each(|item| f(&mut scratch[0], item));
         }
-        struct Lent<T, F>(*mut T, F);
+        struct Lent<S, T, F>(*mut S, *mut T, F);
         /// # Safety
-        /// `data` is a `Lent<T, F>` that outlives the call, and `index` is within its items and given out once.
-        unsafe fn call<T, F: Fn(&mut T)>(data: *const (), index: usize) {
+        /// `data` is a `Lent<S, T, F>` that outlives the call, `index` is within its items and given out once, and
+        /// `thread` is within its scratches and the calling thread's own.
+        unsafe fn call<S, T, F: Fn(&mut S, &mut T)>(data: *const (), index: usize, thread: usize) {
             // SAFETY: the caller's promise.
-            let lent = unsafe { &*data.cast::<Lent<T, F>>() };
-            // SAFETY: no other thread has this index, so no other reference to this item exists.
-            (lent.1)(unsafe { &mut *lent.0.add(index) });
+            let lent = unsafe { &*data.cast::<Lent<S, T, F>>() };
+            // SAFETY: no other thread has this index or this scratch, so no other reference to either exists.
+            (lent.2)(unsafe { &mut *lent.0.add(thread) }, unsafe { &mut *lent.1.add(index) });
         }
-        fn caller<T, F: Fn(&mut T)>(_: &Lent<T, F>) -> unsafe fn(*const (), usize) {
-            call::<T, F>
+        fn caller<S, T, F: Fn(&mut S, &mut T)>(_: &Lent<S, T, F>) -> unsafe fn(*const (), usize, usize) {
+            call::<S, T, F>
         }
         let _one = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        let lent = Lent(items.as_mut_ptr(), f);
+        let lent = Lent(scratch.as_mut_ptr(), items.as_mut_ptr(), f);
         let job = Job { call: caller(&lent), data: (&raw const lent).cast() };
         let shared = &*self.shared;
         // SAFETY: no item is left of the phase before, so no thread reads the job; none begins to before the new
@@ -108,7 +124,7 @@ impl Pool {
         if *shared.sleeping.lock().unwrap_or_else(PoisonError::into_inner) > 0 {
             shared.wake.notify_all();
         }
-        while shared.take_one() {}
+        while shared.take_one(0) {}
         let mut rounds = 0;
         // `lent` and `items` must stay until the last item is done, also when one of them panicked.
         while shared.left.load(Ordering::Acquire) > 0 {
@@ -122,8 +138,8 @@ impl Pool {
 }
 
 impl Shared {
-    /// Does one item, if there is one.
-    fn take_one(&self) -> bool {
+    /// Does one item on this thread, if there is one.
+    fn take_one(&self, thread: usize) -> bool {
         let open = |ticket: u64| (ticket & 0xffff_ffff) < ticket >> 32;
         if !open(self.ticket.load(Ordering::Relaxed)) {
             return false;
@@ -135,7 +151,7 @@ impl Shared {
         // SAFETY: this thread owns an item that is not done, so the job stays; it was published before the ticket.
         let Job { call, data } = unsafe { *self.job.get() };
         // SAFETY: `data` belongs to `call`, lives until no item is left, and the index was given to this thread only.
-        let done = catch_unwind(AssertUnwindSafe(|| unsafe { call(data, (ticket & 0xffff_ffff) as usize) }));
+        let done = catch_unwind(AssertUnwindSafe(|| unsafe { call(data, (ticket & 0xffff_ffff) as usize, thread) }));
         if let Err(panic) = done {
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
         }
@@ -143,10 +159,10 @@ impl Shared {
         true
     }
 
-    fn work(&self) {
+    fn work(&self, thread: usize) {
         let mut rounds = 0;
         while !self.ending.load(Ordering::Relaxed) {
-            if self.take_one() {
+            if self.take_one(thread) {
                 rounds = 0;
             } else if rounds < SPINS + YIELDS {
                 wait(&mut rounds);

@@ -69,9 +69,16 @@ impl Lists {
     }
 }
 
-/// Turns a block `[channel][pixel][16 images]` into sixteen images `[channels / 16][pixel][16]`, one after the other.
+/// Turns a block `[channel][pixel][16 images]` into sixteen images, `[image][channels / 16][stride][16]` with the pixels
+/// first in each stride.
 #[inline(always)]
-pub(crate) fn images_from_block<V: Vector>(block: &[Lanes], channels: usize, pixels: usize, images: &mut [Lanes]) {
+pub(crate) fn images_from_block<V: Vector>(
+    block: &[Lanes],
+    channels: usize,
+    pixels: usize,
+    images: &mut [Lanes],
+    stride: usize,
+) {
     let vectors = channels.div_ceil(LANES);
     let mut tile = [Lanes::ZERO; LANES];
     let mut turned = [Lanes::ZERO; LANES];
@@ -84,15 +91,21 @@ pub(crate) fn images_from_block<V: Vector>(block: &[Lanes], channels: usize, pix
             }
             V::transpose(&tile, &mut turned);
             for (image, turned) in turned.iter().enumerate() {
-                images[(image * vectors + vector) * pixels + pixel] = *turned;
+                images[(image * vectors + vector) * stride + pixel] = *turned;
             }
         }
     }
 }
 
-/// The inverse of [`images_from_block`].
+/// The inverse of [`images_from_block`], but it reads the pixels that are last in each stride.
 #[inline(always)]
-pub(crate) fn block_from_images<V: Vector>(images: &[Lanes], channels: usize, pixels: usize, block: &mut [Lanes]) {
+pub(crate) fn block_from_images<V: Vector>(
+    images: &[Lanes],
+    stride: usize,
+    channels: usize,
+    pixels: usize,
+    block: &mut [Lanes],
+) {
     let vectors = channels.div_ceil(LANES);
     let mut tile = [Lanes::ZERO; LANES];
     let mut turned = [Lanes::ZERO; LANES];
@@ -100,7 +113,7 @@ pub(crate) fn block_from_images<V: Vector>(images: &[Lanes], channels: usize, pi
         let own = (channels - vector * LANES).min(LANES);
         for pixel in 0..pixels {
             for (image, tile) in tile.iter_mut().enumerate() {
-                *tile = images[(image * vectors + vector) * pixels + pixel];
+                *tile = images[(image * vectors + vector + 1) * stride - pixels + pixel];
             }
             V::transpose(&tile, &mut turned);
             for (channel, turned) in turned[..own].iter().enumerate() {
@@ -110,22 +123,23 @@ pub(crate) fn block_from_images<V: Vector>(images: &[Lanes], channels: usize, pi
     }
 }
 
-/// The gradients of a block, its images outside of the lanes: adds to `sums`, which is like `weight`, and to `gradients`,
-/// which is like `images`; the latter may be empty when nobody wants it.
+/// The gradients of a block, its images outside of the lanes: adds to `sums`, which is like `weight`, and, where `images`
+/// has room for it behind an image's pixels, to the image's gradient. (The two stand side by side, so that a store to one
+/// is never taken for a load of the other, as it would be at equal places in two pages.)
 #[inline(always)]
 pub(crate) fn from_lists<V: Vector>(
     shape: Shape,
     lists: &Lists,
-    images: &[Lanes],
+    images: &mut [Lanes],
+    stride: usize,
     weight: &[Lanes],
     sums: &mut [Lanes],
-    gradients: &mut [Lanes],
 ) {
     match shape.kernel {
-        1 => rows::<V, 1>(shape, lists, images, weight, sums, gradients),
-        3 => rows::<V, 3>(shape, lists, images, weight, sums, gradients),
-        5 => rows::<V, 5>(shape, lists, images, weight, sums, gradients),
-        _ => rows::<V, 7>(shape, lists, images, weight, sums, gradients),
+        1 => rows::<V, 1>(shape, lists, images, stride, weight, sums),
+        3 => rows::<V, 3>(shape, lists, images, stride, weight, sums),
+        5 => rows::<V, 5>(shape, lists, images, stride, weight, sums),
+        _ => rows::<V, 7>(shape, lists, images, stride, weight, sums),
     }
 }
 
@@ -133,18 +147,17 @@ pub(crate) fn from_lists<V: Vector>(
 fn rows<V: Vector, const K: usize>(
     shape: Shape,
     lists: &Lists,
-    images: &[Lanes],
+    images: &mut [Lanes],
+    stride: usize,
     weight: &[Lanes],
     sums: &mut [Lanes],
-    gradients: &mut [Lanes],
 ) {
     let (vectors, pixels) = (shape.vectors(), shape.height * shape.width);
     for image in 0..LANES {
         for vector in 0..vectors {
             // What of an image and its gradient is at work here fits the first-level cache.
-            let own = (image * vectors + vector) * pixels;
-            let x = &images[own..own + pixels];
-            let dx = gradients.get_mut(own..own + pixels).unwrap_or_default();
+            let own = (image * vectors + vector) * stride;
+            let (x, dx) = images[own..own + stride].split_at_mut(pixels);
             for filter in 0..shape.outputs {
                 let place = filter * shape.filter() + vector;
                 let (weight, sums) = (&weight[place..], &mut sums[place..]);

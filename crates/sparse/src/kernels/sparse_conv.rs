@@ -95,28 +95,58 @@ pub(crate) fn unpool<V: Vector>(shape: Shape, gradient: &[Lanes], codes: &[Codes
     }
 }
 
-/// The gradient of one kept weight over a block: `sum of full[y][x] * input[offset + y, x]`.
+/// What goes back through one kept weight over a block: gives `sum of full[y][x] * input[offset + y, x]`, and adds
+/// `weight * full[y][x]` to `gradient[offset + y, x]`, which may be empty when nobody wants it.
 #[inline(always)]
-pub(crate) fn weight_gradient<V: Vector>(shape: Shape, full: &[Lanes], offset: usize, input: &[Lanes]) -> f32 {
+pub(crate) fn tap_gradients<V: Vector>(
+    shape: Shape,
+    full: &[Lanes],
+    weight: f32,
+    offset: usize,
+    input: &[Lanes],
+    gradient: &mut [Lanes],
+) -> f32 {
     let [_, width] = shape.pooled();
+    let columns = 2 * width;
     let mut sums = [V::splat(0.0); 4];
-    for (y, line) in full.chunks_exact(2 * width).enumerate() {
-        let own = &input[offset + y * shape.width..][..2 * width];
-        for (x, (gradient, value)) in line.iter().zip(own).enumerate() {
-            sums[x % 4] = V::load(gradient).mul_add(V::load(value), sums[x % 4]);
+    for (y, line) in full.chunks_exact(columns).enumerate() {
+        let start = offset + y * shape.width;
+        let input = &input[start..start + columns];
+        let gradient = gradient.get_mut(start..start + columns).unwrap_or_default();
+        let mut x = 0;
+        while x < columns {
+            x += match columns - x {
+                10.. => piece::<V, 10>(&mut sums, &line[x..], weight, &input[x..], gradient, x),
+                8.. => piece::<V, 8>(&mut sums, &line[x..], weight, &input[x..], gradient, x),
+                4.. => piece::<V, 4>(&mut sums, &line[x..], weight, &input[x..], gradient, x),
+                _ => piece::<V, 2>(&mut sums, &line[x..], weight, &input[x..], gradient, x),
+            };
         }
     }
     sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum()
 }
 
-/// Adds `weight * full[y][x]` to `input[offset + y, x]`, where `offset` is within the channel that `input` is.
+/// `C` columns of a line.
 #[inline(always)]
-pub(crate) fn input_gradient<V: Vector>(shape: Shape, full: &[Lanes], weight: f32, offset: usize, input: &mut [Lanes]) {
-    let ([_, width], factor) = (shape.pooled(), V::splat(weight));
-    for (y, line) in full.chunks_exact(2 * width).enumerate() {
-        let own = &mut input[offset + y * shape.width..][..2 * width];
-        for (gradient, value) in line.iter().zip(own) {
-            factor.mul_add(V::load(gradient), V::load(value)).store(value);
+fn piece<V: Vector, const C: usize>(
+    sums: &mut [V; 4],
+    line: &[Lanes],
+    weight: f32,
+    input: &[Lanes],
+    gradient: &mut [Lanes],
+    x: usize,
+) -> usize {
+    let line = line.first_chunk::<C>().expect("columns that are left");
+    let input = input.first_chunk::<C>().expect("columns that are left");
+    for i in 0..C {
+        sums[i % 4] = V::load(&line[i]).mul_add(V::load(&input[i]), sums[i % 4]);
+    }
+    if !gradient.is_empty() {
+        let factor = V::splat(weight);
+        let gradient = gradient[x..].first_chunk_mut::<C>().expect("columns that are left");
+        for i in 0..C {
+            factor.mul_add(V::load(&line[i]), V::load(&gradient[i])).store(&mut gradient[i]);
         }
     }
+    C
 }

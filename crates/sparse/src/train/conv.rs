@@ -1,11 +1,9 @@
 //! A convolution with its max-pool that computes with all of its weights.
 
 use super::param::{Chunk, Params};
-use super::{Backward, Context, groups};
+use super::{Backward, Context, Scratch, groups};
 use crate::kernels::conv::{Codes, Shape, forward};
-use crate::kernels::conv_backward::{
-    Lists, block_from_images, from_lists, images_from_block, weight_gradient_in_lanes,
-};
+use crate::kernels::conv_backward::{block_from_images, from_lists, images_from_block, weight_gradient_in_lanes};
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
@@ -38,7 +36,7 @@ impl Conv {
     }
 
     pub(super) fn backward(&mut self, at: &Context<'_>, step: Backward<'_>, codes: &[Codes]) {
-        let Backward { x, dy, dx, rule, .. } = step;
+        let Backward { x, dy, dx, rule, scratch, .. } = step;
         let (image, positions) = (self.shape.inputs * self.shape.height * self.shape.width, self.shape.positions());
         let blocks = x.len() / image;
         let (weights, group) = (self.params.weight.values.len(), groups(blocks));
@@ -58,7 +56,9 @@ impl Conv {
             });
         }
         let (shape, values) = (self.shape, &self.params.weight.values);
-        at.pool.each(&mut items, |item| dispatch(at.set, GroupBackward { shape, weight: values, item }));
+        at.pool.each_with(scratch, &mut items, |scratch, item| {
+            dispatch(at.set, GroupBackward { shape, weight: values, scratch, item });
+        });
         drop(items);
         update_from_partials(at, &self.partial, &mut self.params, rule);
     }
@@ -149,6 +149,7 @@ struct Group<'a> {
 struct GroupBackward<'a, 'b> {
     shape: Shape,
     weight: &'a [Lanes],
+    scratch: &'a mut Scratch,
     item: &'a mut Group<'b>,
 }
 
@@ -157,18 +158,19 @@ impl Kernel for GroupBackward<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { shape, weight, item } = self;
+        let Self { shape, weight, scratch, item } = self;
         let (pixels, positions, filter) = (shape.height * shape.width, shape.positions(), shape.filter());
         let (image, unit) = (shape.inputs * pixels, shape.outputs * positions);
         let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
         sums.fill(Lanes::ZERO);
         biases.fill(Lanes::ZERO);
-        // One image `[channels / 16][pixel][16]`, sixteen of them.
-        let one = pixels * shape.vectors();
         let in_lanes = item.dx.is_none() && shape.inputs < CHANNELS;
-        let room = |wanted: bool| vec![Lanes::ZERO; if wanted { LANES * one } else { 0 }];
-        let (mut images, mut gradients) = (room(!in_lanes), room(item.dx.is_some()));
-        let mut lists = Lists::default();
+        // Each image's pixels, and behind them their gradient.
+        let stride = if item.dx.is_some() { 2 * pixels } else { pixels };
+        let Scratch { images, lists, .. } = scratch;
+        if !in_lanes {
+            images.resize(LANES * shape.vectors() * stride, Lanes::ZERO);
+        }
         for (block, input) in item.x.chunks_exact(image).enumerate() {
             let dy = &item.dy[block * unit..(block + 1) * unit];
             let codes = &item.codes[block * unit..(block + 1) * unit];
@@ -187,11 +189,13 @@ impl Kernel for GroupBackward<'_, '_> {
                 continue;
             }
             lists.collect(shape, dy, codes);
-            images_from_block::<V>(input, shape.inputs, pixels, &mut images);
-            gradients.fill(Lanes::ZERO);
-            from_lists::<V>(shape, &lists, &images, weight, sums, &mut gradients);
-            let Some(dx) = item.dx.as_mut() else { continue };
-            block_from_images::<V>(&gradients, shape.inputs, pixels, &mut dx[block * image..(block + 1) * image]);
+            images.fill(Lanes::ZERO);
+            images_from_block::<V>(input, shape.inputs, pixels, images, stride);
+            from_lists::<V>(shape, lists, images, stride, weight, sums);
+            if let Some(dx) = item.dx.as_mut() {
+                let dx = &mut dx[block * image..(block + 1) * image];
+                block_from_images::<V>(images, stride, shape.inputs, pixels, dx);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A fully connected layer that computes with all of its weights.
 
 use super::param::{Chunk, Param, Params};
-use super::{Backward, Context, Sizes};
+use super::{Backward, Context, Scratch, Sizes};
 use crate::kernels::product::{Sink, product, transposed_product};
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes, at};
@@ -41,7 +41,7 @@ impl Linear {
 
     pub(super) fn backward(&mut self, at: &Context<'_>, step: Backward<'_>) {
         let Sizes { inputs, outputs } = self.sizes;
-        let Backward { x, dy: gradient, dx, dx_is_rectified, rule } = step;
+        let Backward { x, dy: gradient, dx, dx_is_rectified, rule, scratch } = step;
         let dy: Vec<&[Lanes]> = gradient.chunks_exact(outputs).collect();
         let x: Vec<&[Lanes]> = x.chunks_exact(inputs).collect();
         let chunks = self.params.weight.chunks(GROUP * outputs);
@@ -51,8 +51,8 @@ impl Linear {
                 item.dx.push(rows);
             }
         }
-        at.pool.each(&mut items, |item| {
-            dispatch(at.set, GroupBackward { outputs, x: &x, gradient, dy: &dy, dx_is_rectified, rule, item });
+        at.pool.each_with(scratch, &mut items, |scratch, item| {
+            dispatch(at.set, GroupBackward { outputs, x: &x, gradient, dy: &dy, dx_is_rectified, rule, scratch, item });
         });
         bias_backward(at, &mut self.params.bias, &dy, rule);
     }
@@ -158,6 +158,7 @@ struct GroupBackward<'a, 'b> {
     dy: &'a [&'a [Lanes]],
     dx_is_rectified: bool,
     rule: &'a Rule,
+    scratch: &'a mut Scratch,
     item: &'a mut Group<'b>,
 }
 
@@ -166,7 +167,7 @@ impl Kernel for GroupBackward<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { outputs, x, gradient, dy, dx_is_rectified, rule, item } = self;
+        let Self { outputs, x, gradient, dy, dx_is_rectified, rule, scratch, item } = self;
         let first = item.weight.start / outputs.max(1) * LANES;
         if !item.dx.is_empty() {
             for (panel, weight) in item.weight.values.chunks_exact(outputs).enumerate() {
@@ -178,7 +179,8 @@ impl Kernel for GroupBackward<'_, '_> {
         // The inputs with the images as rows: [panel][image][16 inputs].
         let (inputs, images) = (x.first().map_or(0, |x| x.len()), x.len() * LANES);
         let count = item.weight.values.len() / outputs.max(1);
-        let mut turned = vec![Lanes::ZERO; count * images];
+        let turned = &mut scratch.images;
+        turned.resize(count * images, Lanes::ZERO);
         for (panel, turned) in turned.chunks_exact_mut(images).enumerate() {
             let start = first + panel * LANES;
             let own = (inputs - start).min(LANES);
@@ -213,8 +215,8 @@ impl Sink for Inputs<'_, '_> {
     #[inline(always)]
     fn finish<V: Vector>(&mut self, n: usize, row: usize, sum: V) {
         let input = self.start + row;
-        // The last panel may have fewer inputs than lanes.
-        let Some(place) = self.dx[n].get_mut(input - self.first) else { return };
+        // The last panel may have fewer inputs than lanes, and maybe nobody wants them.
+        let Some(place) = self.dx.get_mut(n).and_then(|dx| dx.get_mut(input - self.first)) else { return };
         let sum = match self.x {
             Some(x) => sum.keep(V::load(&x[n][input]).greater(V::splat(0.0))),
             None => sum,

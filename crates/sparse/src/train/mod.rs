@@ -19,6 +19,7 @@ mod spec;
 pub use layer::{Path, Paths, Tensor, TensorMut};
 pub use spec::Unsupported;
 
+use crate::kernels::conv_backward::Lists;
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
@@ -86,6 +87,15 @@ struct Backward<'a> {
     /// Whether the inputs came out of a relu: then no gradient goes back to those that are zero.
     dx_is_rectified: bool,
     rule: &'a Rule,
+    /// One for each thread.
+    scratch: &'a mut [Scratch],
+}
+
+/// Room that a thread works in, kept from step to step.
+#[derive(Debug, Default)]
+struct Scratch {
+    images: Vec<Lanes>,
+    lists: Lists,
 }
 
 /// Blocks of images that share a sum of gradients: a function of their number only, so that sums keep their order for
@@ -107,6 +117,7 @@ pub struct Trainer {
     activations: Vec<Vec<Lanes>>,
     gradients: [Vec<Lanes>; 2],
     images: usize,
+    scratch: Vec<Scratch>,
 }
 
 impl Trainer {
@@ -131,7 +142,19 @@ impl Trainer {
             specs.into_iter().zip(states).map(|(spec, state)| Layer::new(spec, state, &optimizer, options)).collect();
         let activations = vec![vec![]; layers.len() + 1];
         let pool = Pool::new(options.threads);
-        Ok(Self { options, pool, optimizer, time, layers, activations, gradients: [vec![], vec![]], images: 0 })
+        let mut scratch = vec![];
+        scratch.resize_with(pool.threads(), Scratch::default);
+        Ok(Self {
+            options,
+            pool,
+            optimizer,
+            time,
+            layers,
+            activations,
+            gradients: [vec![], vec![]],
+            images: 0,
+            scratch,
+        })
     }
 
     /// Logits `[image][class]` of a batch; a call of [`Self::backward`] may follow.
@@ -186,7 +209,14 @@ impl Trainer {
                 dx.resize(x.len(), Lanes::ZERO);
             }
             let dx_is_rectified = before.last().is_some_and(Layer::leaves_rectifying_to_the_next);
-            let step = Backward { x, dy, dx: wanted.then_some(dx.as_mut_slice()), dx_is_rectified, rule: &rule };
+            let step = Backward {
+                x,
+                dy,
+                dx: wanted.then_some(dx.as_mut_slice()),
+                dx_is_rectified,
+                rule: &rule,
+                scratch: &mut self.scratch,
+            };
             own[0].backward(&at, step);
             std::mem::swap(dy, dx);
         }

@@ -13,7 +13,7 @@ pub(super) enum Places {
     Conv(Shape),
     /// `[inputs / 16][outputs][16]`
     Linear(Sizes),
-    /// The kept values, row after row.
+    /// The kept values, column after column.
     Pattern(Arc<Pattern>),
 }
 
@@ -48,9 +48,9 @@ impl Places {
                 }
             }
             Self::Pattern(pattern) => {
-                for row in 0..pattern.starts.len() - 1 {
-                    for place in pattern.starts[row]..pattern.starts[row + 1] {
-                        f(place as usize, row, pattern.columns[place as usize] as usize);
+                for column in 0..pattern.column_starts.len() - 1 {
+                    for place in pattern.column(column) {
+                        f(place, pattern.rows[place] as usize, column);
                     }
                 }
             }

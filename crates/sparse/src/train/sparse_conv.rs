@@ -2,10 +2,10 @@
 
 use super::conv::{Piece, pieces, update_from_partials};
 use super::param::Params;
-use super::{Backward, Context, groups};
+use super::{Backward, Context, Scratch, groups};
 use crate::kernels::conv::{Codes, Shape};
-use crate::kernels::sparse_conv::{Tap, forward, input_gradient, unpool, weight_gradient};
-use crate::kernels::sparse_linear::Pattern;
+use crate::kernels::sparse_conv::{Tap, forward, tap_gradients, unpool};
+use crate::kernels::sparse_linear::{Pattern, Term};
 use crate::lanes::{LANES, Lanes, at};
 use crate::simd::{Kernel, Vector, dispatch, sum_all};
 use std::sync::Arc;
@@ -19,7 +19,10 @@ pub(super) struct SparseConv {
     pattern: Arc<Pattern>,
     /// The pattern's weights as the forward kernel reads them.
     taps: Vec<Tap>,
-    /// The weight is the kept values in the pattern's order.
+    /// The same as the backward kernel reads them: those of channel `c` are `links[starts[c]..starts[c + 1]]`.
+    starts: Vec<u32>,
+    links: Vec<Link>,
+    /// The weight is the kept values, column after column.
     pub params: Params,
     /// Gradients of a group of blocks each: `[group][weight, then bias]`.
     partial: Vec<Lanes>,
@@ -27,9 +30,23 @@ pub(super) struct SparseConv {
 
 impl SparseConv {
     pub(super) fn new(shape: Shape, rectified: bool, pattern: Arc<Pattern>, params: Params) -> Self {
-        let taps = pattern.columns.iter().enumerate();
-        let taps = taps.map(|(place, column)| Tap { offset: offset(shape, *column) as u32, place: place as u32 });
-        Self { shape, rectified, taps: taps.collect(), params, partial: vec![], pattern }
+        let tap = |term: &Term| Tap { offset: offset(shape, term.column as usize) as u32, place: term.place };
+        let taps = pattern.terms.iter().map(tap).collect();
+        let (each, pixels) = (shape.kernel * shape.kernel, shape.height * shape.width);
+        let (mut starts, mut links) = (vec![0], vec![]);
+        for channel in 0..shape.inputs {
+            let first = links.len();
+            for column in channel * each..(channel + 1) * each {
+                let offset = (offset(shape, column) - channel * pixels) as u32;
+                for place in pattern.column(column) {
+                    links.push(Link { filter: pattern.rows[place], offset, place: place as u32 });
+                }
+            }
+            // What reads the same filter's gradient comes together.
+            links[first..].sort_by_key(|link| (link.filter, link.offset));
+            starts.push(links.len() as u32);
+        }
+        Self { shape, rectified, taps, starts, links, params, partial: vec![], pattern }
     }
 
     pub(super) fn forward(&self, context: &Context<'_>, x: &[Lanes], y: &mut [Lanes], codes: &mut [Codes]) {
@@ -57,7 +74,7 @@ impl SparseConv {
     }
 
     pub(super) fn backward(&mut self, context: &Context<'_>, step: Backward<'_>, codes: &[Codes]) {
-        let Backward { x, dy, dx, rule, .. } = step;
+        let Backward { x, dy, dx, rule, scratch, .. } = step;
         let shape = self.shape;
         let (image, unit) = (shape.inputs * shape.height * shape.width, shape.outputs * shape.positions());
         let blocks = x.len() / image;
@@ -76,17 +93,29 @@ impl SparseConv {
                 partial: partial.split_at_mut(weights),
             });
         }
-        let (pattern, values) = (&self.pattern, &self.params.weight.values);
-        context.pool.each(&mut items, |item| dispatch(context.set, GroupBackward { shape, pattern, values, item }));
+        let (starts, links, values) = (&self.starts, &self.links, &self.params.weight.values);
+        context.pool.each_with(scratch, &mut items, |scratch, item| {
+            dispatch(context.set, GroupBackward { shape, starts, links, values, scratch, item });
+        });
         drop(items);
         update_from_partials(context, &self.partial, &mut self.params, rule);
     }
 }
 
+/// A kept weight as the backward kernel reads it.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    filter: u32,
+    /// Within its channel: `ky * width + kx`.
+    offset: u32,
+    /// Its place among the values.
+    place: u32,
+}
+
 /// Where the input of a column (a channel's tap) stands, relative to the output's position.
-fn offset(shape: Shape, column: u32) -> usize {
+fn offset(shape: Shape, column: usize) -> usize {
     let taps = shape.kernel * shape.kernel;
-    let (channel, tap) = (column as usize / taps, column as usize % taps);
+    let (channel, tap) = (column / taps, column % taps);
     (channel * shape.height + tap / shape.kernel) * shape.width + tap % shape.kernel
 }
 
@@ -101,8 +130,10 @@ struct Group<'a> {
 
 struct GroupBackward<'a, 'b> {
     shape: Shape,
-    pattern: &'a Pattern,
+    starts: &'a [u32],
+    links: &'a [Link],
     values: &'a [Lanes],
+    scratch: &'a mut Scratch,
     item: &'a mut Group<'b>,
 }
 
@@ -111,13 +142,16 @@ impl Kernel for GroupBackward<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { shape, pattern, values, item } = self;
+        let Self { shape, starts, links, values, scratch, item } = self;
         let (pixels, positions) = (shape.height * shape.width, shape.positions());
         let (image, unit) = (shape.inputs * pixels, shape.outputs * positions);
         let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
         sums.fill(Lanes::ZERO);
         biases.fill(Lanes::ZERO);
-        let mut full = vec![Lanes::ZERO; shape.outputs * 4 * positions];
+        // Every filter's gradient before pooling; a channel and its gradient then stay in the first-level cache while all
+        // that reads them goes by.
+        let full = &mut scratch.images;
+        full.resize(shape.outputs * 4 * positions, Lanes::ZERO);
         for (block, input) in item.x.chunks_exact(image).enumerate() {
             let dy = &item.dy[block * unit..(block + 1) * unit];
             let codes = &item.codes[block * unit..(block + 1) * unit];
@@ -125,23 +159,20 @@ impl Kernel for GroupBackward<'_, '_> {
             for (own, ((dy, codes), full)) in filters.zip(full.chunks_exact_mut(4 * positions)).enumerate() {
                 unpool::<V>(shape, dy, codes, full);
                 biases[own / LANES].0[own % LANES] += sum_all::<V>(full).sum();
-                for place in pattern.starts[own]..pattern.starts[own + 1] {
-                    let offset = offset(shape, pattern.columns[place as usize]);
-                    sums[place as usize / LANES].0[place as usize % LANES] +=
-                        weight_gradient::<V>(shape, full, offset, input);
-                }
             }
-            let Some(dx) = item.dx.as_mut() else { continue };
-            let taps = shape.kernel * shape.kernel;
-            for (channel, dx) in dx[block * image..(block + 1) * image].chunks_exact_mut(pixels).enumerate() {
+            for channel in 0..shape.inputs {
+                let own = channel * pixels..(channel + 1) * pixels;
+                let input = &input[own.clone()];
+                let dx = match item.dx.as_mut() {
+                    Some(dx) => &mut dx[block * image + own.start..block * image + own.end],
+                    None => &mut [],
+                };
                 dx.fill(Lanes::ZERO);
-                for column in channel * taps..(channel + 1) * taps {
-                    let offset = offset(shape, column as u32) - channel * pixels;
-                    let places = pattern.column_starts[column] as usize..pattern.column_starts[column + 1] as usize;
-                    for (row, place) in &pattern.places[places] {
-                        let full = &full[*row as usize * 4 * positions..][..4 * positions];
-                        input_gradient::<V>(shape, full, at(values, *place as usize), offset, dx);
-                    }
+                for tap in &links[starts[channel] as usize..starts[channel + 1] as usize] {
+                    let full = &full[tap.filter as usize * 4 * positions..][..4 * positions];
+                    let (place, offset) = (tap.place as usize, tap.offset as usize);
+                    sums[place / LANES].0[place % LANES] +=
+                        tap_gradients::<V>(shape, full, at(values, place), offset, input, dx);
                 }
             }
         }
