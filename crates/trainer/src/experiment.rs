@@ -1,8 +1,8 @@
 //! What a configuration means: the words checked against each other, the plan computed, nothing run yet.
 
-use crate::config::{ExperimentConfig, Length, Retrain, Source};
+use crate::config::{ExperimentConfig, Keep, Length, Retrain, Source};
 use crate::optimizer::rate_fault;
-use crate::plan::{Plan, keeps_best};
+use crate::plan::Plan;
 use crate::{Error, data};
 use secateur_pruner::{Scope, Sparsity};
 use secateur_report::event;
@@ -70,7 +70,7 @@ impl Experiment {
 
     /// Whether a training stage ends with its best epoch rather than its last.
     pub fn keeps_best(&self) -> bool {
-        keeps_best(&self.config)
+        self.config.train.keep == Keep::Best && self.config.data.validation > 0
     }
 
     /// Sizes of the splits.

@@ -73,6 +73,7 @@ impl RunFolder {
     /// When it exists already, or cannot be written.
     pub(crate) fn create(out: &Path, experiment: &Experiment, typed: &str, manifest: &Manifest) -> Result<Self, Error> {
         let path = out.join(experiment.run_name());
+        // `run` asked before it loaded the data; the rename below would replace an empty folder that came since.
         if path.exists() {
             return Err(Error::RunExists { path });
         }
@@ -107,8 +108,7 @@ impl RunFolder {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let experiment = path.join(EXPERIMENT);
         if !experiment.is_file() {
-            let why = format!("no run here: found no {EXPERIMENT}, wanted a folder that `secateur run` made");
-            return Err(Error::Run { path: path.to_owned(), why });
+            return Err(no_run(path));
         }
         let lock_path = path.join("run.lock");
         let lock = File::create(&lock_path).map_err(Error::io(&lock_path, "create"))?;
@@ -152,13 +152,15 @@ pub(crate) fn model(run: &Path) -> PathBuf {
 pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
     let path = run.join(EXPERIMENT);
     let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => {
-            let why = format!("no run here: found no {EXPERIMENT}, wanted a folder that `secateur run` made");
-            Error::Run { path: run.to_owned(), why }
-        }
+        std::io::ErrorKind::NotFound => no_run(run),
         _ => Error::Io { path: path.clone(), doing: "read", source },
     })?;
     Experiment::new(ExperimentConfig::parse(&path.display().to_string(), &text, &[])?)
+}
+
+fn no_run(path: &Path) -> Error {
+    let why = format!("no run here: found no {EXPERIMENT}, wanted a folder that `secateur run` made");
+    Error::Run { path: path.to_owned(), why }
 }
 
 /// Checks that a run goes on with the data that it was started with.

@@ -5,7 +5,7 @@
 //! cycle i: prune, test (just pruned), [rewind], train, test (retrained)
 //! ```
 
-use crate::config::{ExperimentConfig, Keep, Length, Retrain};
+use crate::config::{ExperimentConfig, Length, Retrain};
 use crate::learning_rate::Restart;
 use secateur_pruner::{Error, Sparsity};
 use secateur_report::event;
@@ -193,11 +193,6 @@ impl Builder<'_> {
     fn push(&mut self, cycle: u64, stage: Stage) {
         self.stages.push(Planned { cycle, stage });
     }
-}
-
-/// Whether a training stage ends with its best epoch rather than its last.
-pub(crate) fn keeps_best(config: &ExperimentConfig) -> bool {
-    config.train.keep == Keep::Best && config.data.validation > 0
 }
 
 #[cfg(test)]
