@@ -2,7 +2,7 @@
 //!
 //!   cargo bench -p secateur-sparse --bench step -- [K] [BATCH] [THREADS] [ROUNDS]
 
-use secateur_sparse::train::{Images, LayerState, Options, Path, Paths, Tensor, Trainer};
+use secateur_sparse::train::{Crossovers, Images, LayerState, Options, Tensor, Trainer};
 use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer};
 use std::time::Instant;
 
@@ -12,20 +12,21 @@ fn main() {
     let (k, batch, threads, rounds) = (or(0, 5), or(1, 128), or(2, 2), or(3, 30));
     println!("LeNet k={k}, batch {batch}, {threads} threads, median of {rounds} steps");
     for set in InstructionSet::available().into_iter().rev() {
-        for (density, path) in [
-            (1.0, Path::Dense),
-            (0.5, Path::Sparse),
-            (0.3, Path::Sparse),
-            (0.1, Path::Sparse),
-            (0.05, Path::Sparse),
-            (0.02, Path::Sparse),
+        for (density, crossovers) in [
+            (1.0, Crossovers::DENSE),
+            (0.5, Crossovers::SPARSE),
+            (0.3, Crossovers::SPARSE),
+            (0.1, Crossovers::SPARSE),
+            (0.05, Crossovers::SPARSE),
+            (0.02, Crossovers::SPARSE),
         ] {
-            let options = Options { threads, instruction_set: set, paths: Paths::Always(path) };
+            let options = Options { threads, instruction_set: set, crossovers };
             let (forward, backward) = time(k, batch, density, options, rounds);
+            let form = if density < 1.0 { "sparse" } else { "dense" };
             let total = forward + backward;
             let speed = batch as f64 / total * 1e3;
             println!(
-                "{:<9} density {density:<5} {path:?}: {total:7.3} ms = forward {forward:.3} + backward {backward:.3}; {speed:8.0} images/s",
+                "{:<9} density {density:<5} {form}: {total:7.3} ms = forward {forward:.3} + backward {backward:.3}; {speed:8.0} images/s",
                 set.name()
             );
         }

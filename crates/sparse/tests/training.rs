@@ -3,7 +3,7 @@
 mod reference;
 
 use reference::gradients;
-use secateur_sparse::train::{Images, LayerState, Options, Path, Paths, Tensor, TensorMut, Trainer};
+use secateur_sparse::train::{Crossovers, Images, LayerState, Options, Tensor, TensorMut, Trainer};
 use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer};
 
 const TABLE: [f32; 256] = {
@@ -162,8 +162,8 @@ fn networks() -> Vec<Network> {
 fn every_option() -> Vec<Options> {
     let mut found = vec![];
     for instruction_set in InstructionSet::available() {
-        for path in [Path::Dense, Path::Sparse] {
-            found.push(Options { threads: 2, instruction_set, paths: Paths::Always(path) });
+        for crossovers in [Crossovers::DENSE, Crossovers::SPARSE] {
+            found.push(Options { threads: 2, instruction_set, crossovers });
         }
     }
     found
@@ -245,8 +245,8 @@ fn the_same_bytes_for_any_number_of_threads_and_across_an_export() {
     let adam = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-3, decoupled: false };
     for network in networks() {
         let case = Case::new(network, 0.4, 70, 3);
-        for path in [Path::Dense, Path::Sparse] {
-            let options = |threads| Options { threads, paths: Paths::Always(path), ..Options::default() };
+        for crossovers in [Crossovers::DENSE, Crossovers::SPARSE] {
+            let options = |threads| Options { threads, crossovers, ..Options::default() };
             let mut whole = case.trainer(adam, options(1));
             for _ in 0..4 {
                 case.step(&mut whole, 1e-2);
@@ -259,7 +259,7 @@ fn the_same_bytes_for_any_number_of_threads_and_across_an_export() {
             for _ in 0..2 {
                 case.step(&mut cut, 1e-2);
             }
-            assert_eq!(case.export(&whole), case.export(&cut), "{path:?}");
+            assert_eq!(case.export(&whole), case.export(&cut), "{crossovers:?}");
         }
     }
 }

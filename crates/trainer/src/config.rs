@@ -4,7 +4,6 @@
 
 use crate::{Error, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
 use secateur_pruner::{Criterion, Schedule, Scope, Selection};
-use secateur_sparse::train;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -23,6 +22,9 @@ pub struct ExperimentConfig {
     /// Threads of the device `cpu`; 0 for every core. It changes no result.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub threads: usize,
+    /// Instructions of the device `cpu`: `avx512`, `avx2` or `portable`; left out, the best that the machine has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction_set: Option<String>,
     /// What to learn from.
     #[serde(default)]
     pub data: DataConfig,
@@ -140,21 +142,14 @@ pub enum Paths {
     Dense,
     /// With the kept weights only, always.
     Sparse,
+    /// Whichever is faster by a measurement on this machine when the run starts, which takes some seconds. Its result is
+    /// written into the manifest, and obeyed when the run is resumed.
+    Measured,
 }
 
 impl Paths {
     fn is_default(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-impl From<Paths> for train::Paths {
-    fn from(paths: Paths) -> Self {
-        match paths {
-            Paths::Auto => Self::Table,
-            Paths::Dense => Self::Always(train::Path::Dense),
-            Paths::Sparse => Self::Always(train::Path::Sparse),
-        }
     }
 }
 

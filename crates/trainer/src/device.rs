@@ -1,7 +1,10 @@
 //! Where to compute: the only file that knows burn's devices and the cargo features that they need.
 
-use crate::Error;
+use crate::config::Paths;
+use crate::{Error, ExperimentConfig};
 use secateur_sparse::InstructionSet;
+use secateur_sparse::train::Crossovers;
+use serde::{Deserialize, Serialize};
 
 /// Devices that a config can ask for: Secateur's own kernels, and burn's backends, each with the cargo feature of its name.
 pub const NAMES: [&str; 4] = ["cpu", "flex", "ndarray", "wgpu"];
@@ -15,21 +18,22 @@ pub(crate) enum Device {
         threads: usize,
         /// Instructions.
         instruction_set: InstructionSet,
+        /// Which form a layer takes.
+        crossovers: Crossovers,
     },
     /// burn's operations on one of its devices, without gradients.
     Burn(burn::tensor::Device),
 }
 
-/// The device of this name; `threads` is for Secateur's own kernels, 0 for every core.
+/// The device that a config names. Where the device `cpu` computes for a run that has begun, `begun` is how it began: the
+/// same choices lead to the same bytes.
 ///
 /// # Errors
-/// When the name is unknown, or its backend was not compiled in: then the error says which feature to build with.
-pub(crate) fn open(name: &str, threads: usize) -> Result<Device, Error> {
-    match name {
-        "cpu" => Ok(Device::Own {
-            threads: if threads == 0 { cores() } else { threads },
-            instruction_set: InstructionSet::best(),
-        }),
+/// When the name is unknown, or its backend was not compiled in: then the error says which feature to build with; when
+/// the machine lacks the instructions that are asked for.
+pub(crate) fn open(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Error> {
+    match config.device.as_str() {
+        "cpu" => own(config, begun),
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::Burn(burn::tensor::Device::flex())),
         #[cfg(feature = "ndarray")]
@@ -45,30 +49,70 @@ pub(crate) fn open(name: &str, threads: usize) -> Result<Device, Error> {
     }
 }
 
+/// The choices of the device `cpu` that a run's bytes depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kernels {
+    /// Instructions, such as `avx512`.
+    pub instruction_set: String,
+    /// Share of kept weights below which a convolution holds only those.
+    pub conv_crossover: f64,
+    /// The same for a fully connected layer.
+    pub linear_crossover: f64,
+}
+
 impl Device {
-    /// Name of the instructions that results depend on; `None` where that is burn's business.
-    pub(crate) fn instruction_set(&self) -> Option<String> {
+    /// What a resumed run has to obey; `None` where that is burn's business.
+    pub(crate) fn kernels(&self) -> Option<Kernels> {
         match self {
-            Self::Own { instruction_set, .. } => Some(instruction_set.name().to_owned()),
+            Self::Own { instruction_set, crossovers, .. } => Some(Kernels {
+                instruction_set: instruction_set.name().to_owned(),
+                conv_crossover: crossovers.conv,
+                linear_crossover: crossovers.linear,
+            }),
             Self::Burn(_) => None,
         }
     }
+}
 
-    /// The same device with the instructions of this name, where this machine has them.
-    pub(crate) fn with_instruction_set(self, name: Option<&str>) -> Self {
-        let (Self::Own { threads, .. }, Some(name)) = (&self, name) else { return self };
-        match InstructionSet::available().into_iter().find(|own| own.name() == name) {
-            Some(instruction_set) => Self::Own { threads: *threads, instruction_set },
-            None => {
-                let best = InstructionSet::best().name();
-                tracing::warn!(
-                    "the run began with {name} instructions, this machine goes on with {best}: sums are rounded \
-                     otherwise, so its bytes will differ from those of an undisturbed run"
-                );
-                self
-            }
-        }
+fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Error> {
+    let threads = if config.threads == 0 { cores() } else { config.threads };
+    if let Some(Kernels { instruction_set: name, conv_crossover, linear_crossover }) = begun {
+        let instruction_set = by_name(name).unwrap_or_else(|| {
+            let best = InstructionSet::best();
+            tracing::warn!(
+                "the run began with {name} instructions, this machine goes on with {}: sums are rounded otherwise, so its \
+                 bytes will differ from those of an undisturbed run",
+                best.name()
+            );
+            best
+        });
+        let crossovers = Crossovers { conv: *conv_crossover, linear: *linear_crossover };
+        return Ok(Device::Own { threads, instruction_set, crossovers });
     }
+    let instruction_set = match &config.instruction_set {
+        None => InstructionSet::best(),
+        Some(name) => by_name(name).ok_or_else(|| {
+            let known: Vec<_> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
+            let why = format!("is `{name}`, this machine has {}", known.join(", "));
+            Error::Meaning { key: "instruction_set", why }
+        })?,
+    };
+    let crossovers = match config.train.paths {
+        Paths::Auto => Crossovers::table(instruction_set),
+        Paths::Dense => Crossovers::DENSE,
+        Paths::Sparse => Crossovers::SPARSE,
+        Paths::Measured => {
+            tracing::info!("measuring from which sparsity on layers are faster with their kept weights only");
+            Crossovers::measure(threads, instruction_set)
+        }
+    };
+    Ok(Device::Own { threads, instruction_set, crossovers })
+}
+
+/// The instructions of this name, if this machine has them.
+fn by_name(name: &str) -> Option<InstructionSet> {
+    InstructionSet::available().into_iter().find(|own| own.name() == name)
 }
 
 /// Hardware threads.
@@ -78,7 +122,13 @@ pub(crate) fn cores() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAMES, open};
+    use super::*;
+
+    fn config(changes: &[&str]) -> ExperimentConfig {
+        let text = "name = \"x\"\nmodel = { kind = \"lenet-5\" }\ntrain = { length = { steps = 1 } }";
+        let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+        ExperimentConfig::parse("x", text, &changes).expect("valid")
+    }
 
     #[test]
     fn a_device_is_open_or_says_how_to_get_it() {
@@ -91,11 +141,27 @@ mod tests {
             };
             // A wgpu device starts a driver; that is the business of its own check.
             if !built {
-                let error = open(name, 0).expect_err(name).to_string();
+                let error = open(&config(&[&format!("device={name}")]), None).expect_err(name).to_string();
                 assert!(error.contains(&format!("--features {name}")), "{error}");
             }
         }
-        let error = open("tpu", 0).expect_err("unknown").to_string();
+        let error = open(&config(&["device=tpu"]), None).expect_err("unknown").to_string();
         assert!(error.contains("`tpu`") && error.contains("cpu, flex, ndarray, wgpu"), "{error}");
+    }
+
+    #[test]
+    fn instructions_can_be_chosen_and_a_begun_run_keeps_its_own() {
+        let device = open(&config(&["instruction_set=portable"]), None).expect("every machine has it");
+        let kernels = device.kernels().expect("our own device");
+        assert_eq!(kernels.instruction_set, "portable");
+        let best = open(&config(&[]), None).expect("a device").kernels().expect("our own device");
+        assert_eq!(best.instruction_set, InstructionSet::best().name());
+        let begun = Kernels { conv_crossover: 0.125, ..kernels };
+        let again = open(&config(&["train.paths=measured"]), Some(&begun)).expect("a device");
+        assert_eq!(again.kernels(), Some(begun));
+        let elsewhere = Kernels { instruction_set: "mmx".into(), ..best };
+        assert_eq!(open(&config(&[]), Some(&elsewhere)).expect("goes on").kernels(), Some(best));
+        let error = open(&config(&["instruction_set=mmx"]), None).expect_err("no such").to_string();
+        assert!(error.contains("`instruction_set`: is `mmx`, this machine has portable"), "{error}");
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 
 use crate::config::ExperimentConfig;
+use crate::device::Kernels;
 use crate::files::{sync_folder, write_synced};
 use crate::{Error, Experiment};
 use serde::{Deserialize, Serialize};
@@ -43,9 +44,9 @@ pub(crate) struct Manifest {
     pub threads: usize,
     /// The device that computes.
     pub device: String,
-    /// The instructions that the device `cpu` computed with; resuming obeys it, since sums differ between them.
+    /// What the device `cpu` chose; resuming obeys it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instruction_set: Option<String>,
+    pub kernels: Option<Kernels>,
     /// Name of the dataset.
     pub dataset: String,
     /// SHA-256 of each raw data file; empty for synthetic data.
@@ -209,7 +210,7 @@ mod tests {
             platform: "p".into(),
             threads: 1,
             device: "cpu".into(),
-            instruction_set: None,
+            kernels: None,
             dataset: "mnist".into(),
             files: vec![file("aa")],
             command: vec![],

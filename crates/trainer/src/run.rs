@@ -32,7 +32,7 @@ pub fn run(
     if path.exists() {
         return Err(Error::RunExists { path });
     }
-    let device = device::open(&experiment.config().device, experiment.config().threads)?;
+    let device = device::open(experiment.config(), None)?;
     let dataset = experiment.load_data()?;
     let folder = RunFolder::create(out, experiment, facts.typed, &manifest(experiment, &device, &dataset, &facts))?;
     let around = Surroundings { experiment, dataset: &dataset, device, observer, stop };
@@ -57,8 +57,7 @@ pub struct Facts<'a> {
 pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
     let experiment = place.apply(read_experiment(path)?)?;
     let folder = RunFolder::open(path)?;
-    let device = device::open(&experiment.config().device, experiment.config().threads)?;
-    let device = device.with_instruction_set(folder::read_manifest(path)?.instruction_set.as_deref());
+    let device = device::open(experiment.config(), folder::read_manifest(path)?.kernels.as_ref())?;
     let dataset = experiment.load_data()?;
     folder::check_data(path, &manifest_files(&dataset))?;
     let around = Surroundings { experiment: &experiment, dataset: &dataset, device, observer, stop };
@@ -103,7 +102,7 @@ pub fn test(
     observer: &mut dyn Observer,
 ) -> Result<Score, Error> {
     let experiment = place.apply(read_experiment(run)?)?;
-    let device = device::open(&experiment.config().device, experiment.config().threads)?;
+    let device = device::open(experiment.config(), None)?;
     let parameters = match checkpoint {
         Some(name) => {
             let path = folder::checkpoints(run).join(name);
@@ -153,7 +152,7 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
         platform: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
         threads: device::cores(),
         device: experiment.config().device.clone(),
-        instruction_set: device.instruction_set(),
+        kernels: device.kernels(),
         dataset: dataset.name.clone(),
         files: manifest_files(dataset),
         command: facts.command.to_vec(),

@@ -47,15 +47,6 @@ pub enum Path {
     Sparse,
 }
 
-/// Which form layers take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paths {
-    /// The one that the table of measured crossovers says.
-    Table,
-    /// One for all.
-    Always(Path),
-}
-
 #[derive(Debug)]
 pub(super) struct Layer {
     spec: Spec,
@@ -116,11 +107,11 @@ impl Layer {
         assert_eq!(state.weight.values.len(), weights, "`{}.weight` has the network's shape", spec.name);
         assert_eq!(state.bias.values.len(), spec.outputs, "`{}.bias` has the network's shape", spec.name);
         let density = state.weight.kept() as f64 / weights.max(1) as f64;
-        let path = match options.paths {
-            Paths::Always(path) => path,
-            Paths::Table if density < crossover(&spec.kind) => Path::Sparse,
-            Paths::Table => Path::Dense,
+        let crossover = match spec.kind {
+            Kind::Conv(_) => options.crossovers.conv,
+            Kind::Linear => options.crossovers.linear,
         };
+        let path = if density < crossover { Path::Sparse } else { Path::Dense };
         let index = |row: usize, column: usize| index(&spec, state.weight.inputs_first, row, column);
         let sizes = Sizes { inputs: spec.inputs, outputs: spec.outputs };
         let places = match (spec.kind, path) {
@@ -223,13 +214,5 @@ fn index(spec: &Spec, inputs_first: bool, row: usize, column: usize) -> usize {
         column * spec.outputs + row
     } else {
         row * spec.inputs * spec.taps() + column
-    }
-}
-
-/// The share of kept weights below which a layer is faster with its kept weights only.
-fn crossover(kind: &Kind) -> f64 {
-    match kind {
-        Kind::Conv(_) => 0.35,
-        Kind::Linear => 0.35,
     }
 }

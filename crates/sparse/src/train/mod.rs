@@ -7,6 +7,7 @@
 //! The sum behind every number has a fixed order, whatever the number of threads.
 
 mod conv;
+mod crossover;
 mod layer;
 mod linear;
 mod loss;
@@ -16,7 +17,8 @@ mod sparse_conv;
 mod sparse_linear;
 mod spec;
 
-pub use layer::{Path, Paths, Tensor, TensorMut};
+pub use crossover::Crossovers;
+pub use layer::{Path, Tensor, TensorMut};
 pub use spec::Unsupported;
 
 use crate::kernels::conv_backward::Lists;
@@ -28,20 +30,21 @@ use layer::Layer;
 use spec::Spec;
 
 /// How a [`Trainer`] computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
     /// Threads, the caller's own included.
     pub threads: usize,
     /// Instructions.
     pub instruction_set: InstructionSet,
     /// Which form a layer takes.
-    pub paths: Paths,
+    pub crossovers: Crossovers,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { threads, instruction_set: InstructionSet::best(), paths: Paths::Table }
+        let instruction_set = InstructionSet::best();
+        Self { threads, instruction_set, crossovers: Crossovers::table(instruction_set) }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::evaluate::Tally;
 use crate::{Error, Experiment};
 use secateur_pruner::{MaskSet, OptimizerState, Parameter};
 use secateur_report::event::LayerPath;
+use secateur_sparse::train::Options;
 
 /// Everything that a step changes, as plain tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,8 +77,9 @@ pub(crate) fn open(
     masks: &MaskSet,
 ) -> Result<Box<dyn Engine>, Error> {
     Ok(match device {
-        Device::Own { threads, instruction_set } => {
-            Box::new(Own::new(experiment, (*threads, *instruction_set), state, masks)?)
+        Device::Own { threads, instruction_set, crossovers } => {
+            let options = Options { threads: *threads, instruction_set: *instruction_set, crossovers: *crossovers };
+            Box::new(Own::new(experiment, options, state, masks)?)
         }
         Device::Burn(device) => Box::new(Burn::new(experiment, device, state, masks)?),
     })

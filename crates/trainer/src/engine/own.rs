@@ -7,7 +7,7 @@ use crate::{Error, Experiment};
 use secateur_pruner::{MaskSet, OptimizerState, Parameter, StateTensor};
 use secateur_report::event;
 use secateur_sparse::train::{Images, LayerState, Options, Path, Tensor, TensorMut, Trainer};
-use secateur_sparse::{InstructionSet, Optimizer, Parameters};
+use secateur_sparse::{Optimizer, Parameters};
 
 /// A native trainer, and what it takes to speak of its layers by name.
 pub(crate) struct Own {
@@ -20,12 +20,11 @@ pub(crate) struct Own {
 impl Own {
     pub(super) fn new(
         experiment: &Experiment,
-        (threads, instruction_set): (usize, InstructionSet),
+        options: Options,
         state: &State,
         masks: &MaskSet,
     ) -> Result<Self, Error> {
         let optimizer = experiment.config().train.optimizer.native();
-        let options = Options { threads, instruction_set, paths: experiment.config().train.paths.into() };
         let trainer = trainer(experiment, options, optimizer, state, masks)?;
         Ok(Self { trainer, experiment: experiment.clone(), options, optimizer })
     }
