@@ -20,7 +20,7 @@ fn main() {
             (0.05, Path::Sparse),
             (0.02, Path::Sparse),
         ] {
-            let options = Options { threads, instruction_set: set, paths: Paths::Always(path) };
+            let options = Options { threads, instruction_set: set, paths: Paths::Always(path), compact: true };
             let (forward, backward) = time(k, batch, density, options, rounds);
             let total = forward + backward;
             let speed = batch as f64 / total * 1e3;

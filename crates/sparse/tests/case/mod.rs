@@ -160,7 +160,7 @@ pub(crate) fn every_option() -> Vec<Options> {
     let mut found = vec![];
     for instruction_set in InstructionSet::available() {
         for path in [Path::Dense, Path::Sparse] {
-            found.push(Options { threads: 2, instruction_set, paths: Paths::Always(path) });
+            found.push(Options { threads: 2, instruction_set, paths: Paths::Always(path), compact: true });
         }
     }
     found

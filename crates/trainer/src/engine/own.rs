@@ -25,7 +25,8 @@ impl Own {
         masks: &MaskSet,
     ) -> Result<Self, Error> {
         let optimizer = experiment.config().train.optimizer.native();
-        let options = Options { threads, instruction_set, paths: experiment.config().train.paths.into() };
+        let paths = experiment.config().train.paths.into();
+        let options = Options { threads, instruction_set, paths, compact: true };
         let trainer = trainer(experiment, options, optimizer, state, masks)?;
         Ok(Self { trainer, experiment: experiment.clone(), options, optimizer })
     }
