@@ -20,7 +20,7 @@ fn main() {
             (0.05, Crossovers::SPARSE),
             (0.02, Crossovers::SPARSE),
         ] {
-            let options = Options { threads, instruction_set: set, crossovers };
+            let options = Options { threads, instruction_set: set, crossovers, compact: true };
             let (forward, backward) = time(k, batch, density, options, rounds);
             let form = if density < 1.0 { "sparse" } else { "dense" };
             let total = forward + backward;

@@ -32,7 +32,7 @@ impl Crossovers {
 
     /// Measures them on this machine, in a few seconds, on layers of the size of LeNet's at k = 5.
     pub fn measure(threads: usize, instruction_set: InstructionSet) -> Self {
-        let options = |crossovers| Options { threads, instruction_set, crossovers };
+        let options = |crossovers| Options { threads, instruction_set, crossovers, compact: true };
         let find = |network: &Network| {
             let time = |density, crossovers| time_step(network, density, options(crossovers));
             let mut before: Option<(f64, f64)> = None;

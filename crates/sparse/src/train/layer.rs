@@ -2,11 +2,13 @@
 
 use super::conv::Conv;
 use super::linear::Linear;
+use super::origin::Origin;
 use super::param::{Param, Params};
 use super::places::Places;
 use super::sparse_conv::SparseConv;
 use super::sparse_linear::SparseLinear;
 use super::spec::{Kind, Spec};
+use super::units::Units;
 use super::{Backward, Context, LayerPath, LayerState, Options, Sizes};
 use crate::Optimizer;
 use crate::kernels::conv::{Codes, Shape};
@@ -49,7 +51,9 @@ pub enum Path {
 
 #[derive(Debug)]
 pub(super) struct Layer {
+    /// What is computed of the original.
     spec: Spec,
+    origin: Origin,
     places: Places,
     form: Form,
     codes: Vec<Codes>,
@@ -64,18 +68,11 @@ enum Form {
 }
 
 impl Tensor<'_> {
-    fn keeps(&self, index: usize) -> bool {
+    pub(super) fn keeps(&self, index: usize) -> bool {
         self.kept.is_none_or(|bits| bits[index / 8] >> (index % 8) & 1 == 1)
     }
 
-    fn kept(&self) -> usize {
-        match self.kept {
-            None => self.values.len(),
-            Some(_) => (0..self.values.len()).filter(|index| self.keeps(*index)).count(),
-        }
-    }
-
-    fn moments_at(&self, index: usize) -> [f32; 2] {
+    pub(super) fn moments_at(&self, index: usize) -> [f32; 2] {
         self.moments.map(|moment| moment.get(index).copied().unwrap_or(0.0))
     }
 
@@ -90,8 +87,8 @@ impl Tensor<'_> {
 }
 
 impl TensorMut<'_> {
-    fn write(&mut self, param: &Param, place: usize, index: usize) {
-        let (value, moments) = param.get(place);
+    /// Sets what stands at `index`.
+    pub(super) fn write(&mut self, index: usize, value: f32, moments: [f32; 2]) {
         self.values[index] = value;
         for (own, moment) in self.moments.iter_mut().zip(moments) {
             if let Some(own) = own.get_mut(index) {
@@ -102,31 +99,35 @@ impl TensorMut<'_> {
 }
 
 impl Layer {
-    pub(super) fn new(spec: Spec, state: &LayerState<'_>, optimizer: &Optimizer, options: Options) -> Self {
-        let weights = spec.outputs * spec.inputs * spec.taps();
-        assert_eq!(state.weight.values.len(), weights, "`{}.weight` has the network's shape", spec.name);
-        assert_eq!(state.bias.values.len(), spec.outputs, "`{}.bias` has the network's shape", spec.name);
-        let density = state.weight.kept() as f64 / weights.max(1) as f64;
+    /// The layer with some of its units, in this state of all of it.
+    pub(super) fn new(
+        original: Spec,
+        units: Units,
+        state: &LayerState<'_>,
+        optimizer: &Optimizer,
+        options: Options,
+    ) -> Self {
+        let inputs = units.columns.len() / original.taps();
+        let spec = original.narrowed(inputs, units.rows.len());
+        let origin = Origin::new(original, units, state, optimizer);
+        let index = |row: usize, column: usize| origin.index(state.weight.inputs_first, row, column);
+        let keeps = |row: usize, column: usize| state.weight.keeps(index(row, column));
         let crossover = match spec.kind {
             Kind::Conv(_) => options.crossovers.conv,
             Kind::Linear => options.crossovers.linear,
         };
-        let path = if density < crossover { Path::Sparse } else { Path::Dense };
-        let index = |row: usize, column: usize| index(&spec, state.weight.inputs_first, row, column);
+        let path = if density(&spec, keeps) < crossover { Path::Sparse } else { Path::Dense };
         let sizes = Sizes { inputs: spec.inputs, outputs: spec.outputs };
         let places = match (spec.kind, path) {
             (Kind::Conv(shape), Path::Dense) => Places::Conv(shape),
             (Kind::Linear, Path::Dense) => Places::Linear(sizes),
-            (_, Path::Sparse) => {
-                let keeps = |row, column| state.weight.keeps(index(row, column));
-                Places::Pattern(Arc::new(Pattern::new(spec.outputs, spec.inputs * spec.taps(), keeps)))
-            }
+            (_, Path::Sparse) => Places::Pattern(Arc::new(Pattern::new(spec.outputs, spec.columns(), keeps))),
         };
         let mut weight = Param::zeros(places.vectors(), optimizer);
         places.each(|place, row, column| state.weight.read(&mut weight, place, index(row, column)));
         let mut bias = Param::zeros(panels(spec.outputs), optimizer);
         for unit in 0..spec.outputs {
-            state.bias.read(&mut bias, unit, unit);
+            state.bias.read(&mut bias, unit, origin.bias_index(unit));
         }
         let params = Params { weight, bias };
         let form = match (spec.kind, &places) {
@@ -139,7 +140,7 @@ impl Layer {
             (Kind::Conv(shape), _) => Form::Conv(Conv::new(shape, spec.rectified, params)),
             (Kind::Linear, _) => Form::Linear(Linear::new(sizes, spec.rectified, params)),
         };
-        Self { spec, places, form, codes: vec![] }
+        Self { spec, origin, places, form, codes: vec![] }
     }
 
     /// Numbers that it reads for each image.
@@ -190,29 +191,29 @@ impl Layer {
         };
         let inputs_first = weight.inputs_first;
         self.places.each(|place, row, column| {
-            weight.write(own_weight, place, index(&self.spec, inputs_first, row, column));
+            let (value, moments) = own_weight.get(place);
+            weight.write(self.origin.index(inputs_first, row, column), value, moments);
         });
         for unit in 0..self.spec.outputs {
-            bias.write(own_bias, unit, unit);
+            let (value, moments) = own_bias.get(unit);
+            bias.write(self.origin.bias_index(unit), value, moments);
         }
+        self.origin.export(&mut weight, &mut bias);
     }
 
     pub(super) fn path(&self) -> LayerPath {
-        let total = self.spec.outputs * self.spec.inputs * self.spec.taps();
+        let original = &self.origin.spec;
         let (path, kept) = match &self.places {
             Places::Pattern(pattern) => (Path::Sparse, pattern.len()),
-            Places::Conv(_) | Places::Linear(_) => (Path::Dense, total),
+            Places::Conv(_) | Places::Linear(_) => (Path::Dense, self.spec.weights()),
         };
-        let (units, all_units) = (self.spec.outputs, self.spec.outputs);
-        LayerPath { name: self.spec.name.clone(), path, kept, total, units, all_units }
+        let (total, units, all_units) = (original.weights(), self.spec.outputs, original.outputs);
+        LayerPath { name: original.name.clone(), path, kept, total, units, all_units }
     }
 }
 
-/// Where a weight stands in the original tensor.
-fn index(spec: &Spec, inputs_first: bool, row: usize, column: usize) -> usize {
-    if inputs_first && spec.kind == Kind::Linear {
-        column * spec.outputs + row
-    } else {
-        row * spec.inputs * spec.taps() + column
-    }
+/// The share of a layer's weights that is kept.
+fn density(spec: &Spec, keeps: impl Fn(usize, usize) -> bool) -> f64 {
+    let kept = (0..spec.outputs).map(|row| (0..spec.columns()).filter(|column| keeps(row, *column)).count());
+    kept.sum::<usize>() as f64 / spec.weights().max(1) as f64
 }

@@ -1,7 +1,8 @@
 //! Training without burn: forward, backward and update of a sequential network on the CPU.
 //!
 //! A [`Trainer`] holds a network in the form that computes fastest: a layer either has all of its weights, or only the
-//! kept ones. What it was made from and what it gives back ([`Trainer::export`]) are plain tensors in the original
+//! kept ones, and a unit that the masks have cut off is not computed at all (`units.rs` says when, and what becomes of what
+//! belongs to it). What it was made from and what it gives back ([`Trainer::export`]) are plain tensors in the original
 //! network's coordinates, so nothing outside depends on the form.
 //!
 //! The sum behind every number has a fixed order, whatever the number of threads.
@@ -11,11 +12,13 @@ mod crossover;
 mod layer;
 mod linear;
 mod loss;
+mod origin;
 mod param;
 mod places;
 mod sparse_conv;
 mod sparse_linear;
 mod spec;
+mod units;
 
 pub use crossover::Crossovers;
 pub use layer::{Path, Tensor, TensorMut};
@@ -28,6 +31,7 @@ use crate::pool::Pool;
 use crate::{InstructionSet, Network, Optimizer};
 use layer::Layer;
 use spec::Spec;
+use units::Units;
 
 /// How a [`Trainer`] computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,13 +42,15 @@ pub struct Options {
     pub instruction_set: InstructionSet,
     /// Which form a layer takes.
     pub crossovers: Crossovers,
+    /// Whether units that the masks have cut off are left out.
+    pub compact: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let instruction_set = InstructionSet::best();
-        Self { threads, instruction_set, crossovers: Crossovers::table(instruction_set) }
+        Self { threads, instruction_set, crossovers: Crossovers::table(instruction_set), compact: true }
     }
 }
 
@@ -141,8 +147,22 @@ impl Trainer {
     ) -> Result<Self, Unsupported> {
         let specs = Spec::of(network)?;
         assert_eq!(states.len(), specs.len(), "there is one state for each layer that has parameters");
+        for (spec, state) in specs.iter().zip(states) {
+            assert_eq!(state.weight.values.len(), spec.weights(), "`{}.weight` has the network's shape", spec.name);
+            assert_eq!(state.bias.values.len(), spec.outputs, "`{}.bias` has the network's shape", spec.name);
+        }
+        let units = if options.compact {
+            let keeps = |layer: usize, row: usize, column: usize| {
+                let weight = &states[layer].weight;
+                weight.keeps(specs[layer].index(weight.inputs_first, row, column))
+            };
+            Units::computed(&specs, keeps, |layer, row| states[layer].bias.keeps(row))
+        } else {
+            specs.iter().map(Units::all).collect()
+        };
+        let parts = specs.into_iter().zip(units).zip(states);
         let layers: Vec<Layer> =
-            specs.into_iter().zip(states).map(|(spec, state)| Layer::new(spec, state, &optimizer, options)).collect();
+            parts.map(|((spec, units), state)| Layer::new(spec, units, state, &optimizer, options)).collect();
         let activations = vec![vec![]; layers.len() + 1];
         let pool = Pool::new(options.threads);
         let mut scratch = vec![];
@@ -252,7 +272,7 @@ pub struct LayerPath {
     pub name: String,
     /// Its form.
     pub path: Path,
-    /// Weights that are trained, of all that the layer had originally.
+    /// Weights that it trains on: all between the units that it computes, or the kept ones of them.
     pub kept: usize,
     /// Weights of the original layer.
     pub total: usize,

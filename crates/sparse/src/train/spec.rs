@@ -85,6 +85,34 @@ impl Spec {
         }
     }
 
+    /// Weights of a unit.
+    pub(super) fn columns(&self) -> usize {
+        self.inputs * self.taps()
+    }
+
+    /// Weights of all units.
+    pub(super) fn weights(&self) -> usize {
+        self.outputs * self.columns()
+    }
+
+    /// Where the weight at this row and column stands in the layer's tensor.
+    pub(super) fn index(&self, inputs_first: bool, row: usize, column: usize) -> usize {
+        if inputs_first && self.kind == Kind::Linear {
+            column * self.outputs + row
+        } else {
+            row * self.columns() + column
+        }
+    }
+
+    /// The same layer with only some of its inputs and outputs.
+    pub(super) fn narrowed(&self, inputs: usize, outputs: usize) -> Self {
+        let kind = match self.kind {
+            Kind::Conv(shape) => Kind::Conv(Shape { inputs, outputs, ..shape }),
+            Kind::Linear => Kind::Linear,
+        };
+        Self { name: self.name.clone(), kind, inputs, outputs, rectified: self.rectified }
+    }
+
     /// Numbers that a unit gives for each image.
     pub(super) fn positions(&self) -> usize {
         match self.kind {

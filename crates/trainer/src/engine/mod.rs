@@ -78,7 +78,8 @@ pub(crate) fn open(
 ) -> Result<Box<dyn Engine>, Error> {
     Ok(match device {
         Device::Own { threads, instruction_set, crossovers } => {
-            let options = Options { threads: *threads, instruction_set: *instruction_set, crossovers: *crossovers };
+            let (threads, instruction_set, crossovers) = (*threads, *instruction_set, *crossovers);
+            let options = Options { threads, instruction_set, crossovers, compact: true };
             Box::new(Own::new(experiment, options, state, masks)?)
         }
         Device::Burn(device) => Box::new(Burn::new(experiment, device, state, masks)?),

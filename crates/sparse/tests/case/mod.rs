@@ -1,0 +1,181 @@
+//! What the tests of the trainer share: networks with odd sizes, random masks and weights, a batch.
+
+use secateur_sparse::train::{Crossovers, Images, LayerState, Options, Tensor, TensorMut, Trainer};
+use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer};
+
+pub(crate) const TABLE: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = byte as f32 / 255.0 - 0.5;
+        byte += 1;
+    }
+    table
+};
+
+/// A network with random weights, of which a share is kept, and a batch for it.
+pub(crate) struct Case {
+    pub(crate) network: Network,
+    pub(crate) kept: Vec<[Vec<u8>; 2]>,
+    pub(crate) images: Vec<Vec<u8>>,
+    pub(crate) labels: Vec<u8>,
+}
+
+/// Weight, bias, and two moments of each, of one layer.
+pub(crate) type State = [Vec<f32>; 6];
+
+impl Case {
+    pub(crate) fn new(network: Network, density: f64, batch: usize, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let mut kept = vec![];
+        let filled = network.filled(|layer| {
+            let mut bits = |values: &mut Vec<f32>| {
+                let mut bits = vec![0u8; values.len().div_ceil(8)];
+                for (place, value) in values.iter_mut().enumerate() {
+                    let keeps = f64::from(random.next()) < density;
+                    bits[place / 8] |= u8::from(keeps) << (place % 8);
+                    *value = if keeps { random.next() - 0.5 } else { 0.0 };
+                }
+                bits
+            };
+            kept.push([bits(layer.weight), bits(layer.bias)]);
+            Ok::<(), secateur_sparse::Error>(())
+        });
+        let network = filled.expect("only values changed");
+        let pixels: usize = network.input().iter().product();
+        let classes = network.shape(network.layers().len())[0];
+        let images = (0..batch).map(|_| (0..pixels).map(|_| (random.next() * 255.0) as u8).collect()).collect();
+        let labels = (0..batch).map(|_| (random.next() * classes as f32) as u8).collect();
+        Self { network, kept, images, labels }
+    }
+
+    pub(crate) fn trainer(&self, optimizer: Optimizer, options: Options) -> Trainer {
+        let states: Vec<State> = self
+            .network
+            .parameters()
+            .map(|own| {
+                let zeros = |values: &[f32]| vec![0.0; values.len()];
+                let (w, b) = (own.weight, own.bias);
+                [w.to_vec(), b.to_vec(), zeros(w), zeros(w), zeros(b), zeros(b)]
+            })
+            .collect();
+        self.resumed(&states, optimizer, 0, options)
+    }
+
+    pub(crate) fn resumed(&self, states: &[State], optimizer: Optimizer, time: u64, options: Options) -> Trainer {
+        let states: Vec<LayerState<'_>> = states
+            .iter()
+            .zip(&self.kept)
+            .map(|([weight, bias, w1, w2, b1, b2], [kept, kept_bias])| LayerState {
+                weight: Tensor { values: weight, moments: [w1, w2], kept: Some(kept), inputs_first: false },
+                bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias), inputs_first: false },
+            })
+            .collect();
+        Trainer::new(&self.network, &states, optimizer, time, options).expect("a network that can be trained")
+    }
+
+    pub(crate) fn step(&self, trainer: &mut Trainer, lr: f64) -> Vec<f32> {
+        let rows: Vec<&[u8]> = self.images.iter().map(Vec::as_slice).collect();
+        let logits = trainer.forward(Images { rows: &rows, table: &TABLE });
+        trainer.backward(&self.labels, lr);
+        logits
+    }
+
+    pub(crate) fn export(&self, trainer: &Trainer) -> Vec<State> {
+        let mut found = vec![];
+        for (place, own) in self.network.parameters().enumerate() {
+            let (w, b) = (vec![0.0; own.weight.len()], vec![0.0; own.bias.len()]);
+            let [mut weight, mut w1, mut w2] = [w.clone(), w.clone(), w];
+            let [mut bias, mut b1, mut b2] = [b.clone(), b.clone(), b];
+            trainer.export(
+                place,
+                TensorMut { values: &mut weight, moments: [&mut w1, &mut w2], inputs_first: false },
+                TensorMut { values: &mut bias, moments: [&mut b1, &mut b2], inputs_first: false },
+            );
+            found.push([weight, bias, w1, w2, b1, b2]);
+        }
+        found
+    }
+}
+
+pub(crate) fn conv(name: &str, inputs: usize, outputs: usize, kernel: usize) -> Layer {
+    let (weight, bias) = (vec![0.0; outputs * inputs * kernel * kernel], vec![0.0; outputs]);
+    Layer::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel, stride: 1, padding: 0, weight, bias })
+}
+
+pub(crate) fn linear(name: &str, inputs: usize, outputs: usize) -> Layer {
+    let (weight, bias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
+    Layer::Linear(Linear { name: name.into(), inputs, outputs, weight, bias })
+}
+
+/// Networks with odd sizes: channels that fill no vector, kernels of every size, rows that pooling does not read.
+pub(crate) fn networks() -> Vec<Network> {
+    let pool = || Layer::MaxPool2d { size: 2 };
+    let build = |input, layers| Network::new(input, layers).expect("fits");
+    vec![
+        build([1, 3, 3], vec![Layer::Flatten, linear("a", 9, 7), Layer::Relu, linear("b", 7, 3)]),
+        build(
+            [2, 5, 9],
+            vec![
+                Layer::Flatten,
+                linear("a", 90, 37),
+                Layer::Relu,
+                linear("b", 37, 23),
+                Layer::Relu,
+                linear("c", 23, 10),
+            ],
+        ),
+        build(
+            [1, 12, 14],
+            vec![
+                conv("a", 1, 7, 3),
+                Layer::Relu,
+                pool(),
+                conv("b", 7, 18, 3),
+                pool(),
+                Layer::Relu,
+                Layer::Flatten,
+                linear("c", 36, 5),
+            ],
+        ),
+        build(
+            [3, 15, 13],
+            vec![
+                conv("a", 3, 11, 5),
+                pool(),
+                conv("b", 11, 19, 1),
+                Layer::Relu,
+                pool(),
+                Layer::Flatten,
+                linear("c", 76, 10),
+            ],
+        ),
+        build([5, 9, 8], vec![conv("a", 5, 33, 7), Layer::Relu, pool(), Layer::Flatten, linear("b", 33, 4)]),
+        build([17, 6, 6], vec![conv("a", 17, 21, 3), Layer::Relu, pool(), Layer::Flatten, linear("b", 84, 4)]),
+        build([40, 8, 8], vec![conv("a", 40, 6, 5), pool(), Layer::Flatten, linear("b", 24, 4)]),
+    ]
+}
+
+pub(crate) fn every_option() -> Vec<Options> {
+    let mut found = vec![];
+    for instruction_set in InstructionSet::available() {
+        for crossovers in [Crossovers::DENSE, Crossovers::SPARSE] {
+            found.push(Options { threads: 2, instruction_set, crossovers, compact: true });
+        }
+    }
+    found
+}
+
+pub(crate) const PLAIN: Optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+
+/// Marsaglia's xorshift, enough for made-up numbers.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1u64 << 24) as f32
+    }
+}
