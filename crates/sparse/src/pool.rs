@@ -46,7 +46,7 @@ struct Job {
 }
 
 /// Rounds of waiting before a thread gives its core away, and before it sleeps.
-const SPINS: usize = 4000;
+const SPINS: usize = 20_000;
 const YIELDS: usize = 300;
 
 impl Pool {

@@ -31,6 +31,7 @@ use crate::pool::Pool;
 use crate::{InstructionSet, Network, Optimizer};
 use layer::Layer;
 use spec::Spec;
+use std::time::{Duration, Instant};
 use units::Units;
 
 /// How a [`Trainer`] computes.
@@ -185,7 +186,7 @@ impl Trainer {
     /// # Panics
     /// When an image has another size than the network's input.
     pub fn forward(&mut self, images: Images<'_>) -> Vec<f32> {
-        self.walk(images, true)
+        self.walk(images, true, |_| {})
     }
 
     /// Logits `[image][class]` of images, without a thought of gradients.
@@ -193,10 +194,25 @@ impl Trainer {
     /// # Panics
     /// When an image has another size than the network's input.
     pub fn predict(&mut self, images: Images<'_>) -> Vec<f32> {
-        self.walk(images, false)
+        self.walk(images, false, |_| {})
     }
 
-    fn walk(&mut self, images: Images<'_>, training: bool) -> Vec<f32> {
+    /// A step with a clock at each layer, for benchmarks: the time of forward and of backward, input first.
+    ///
+    /// # Panics
+    /// As [`Self::forward`] and [`Self::backward`].
+    pub fn timed_step(&mut self, images: Images<'_>, labels: &[u8], lr: f64) -> Vec<[Duration; 2]> {
+        let mut times = vec![[Duration::ZERO; 2]; self.layers.len()];
+        let mut began = Instant::now();
+        let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed();
+        // What stands before the first layer is its own, and so is the loss the last one's.
+        self.walk(images, true, |layer| times[layer][0] = lap());
+        self.back(labels, lr, |layer| times[layer][1] = lap());
+        times
+    }
+
+    /// `done` is told of each layer that is computed.
+    fn walk(&mut self, images: Images<'_>, training: bool, mut done: impl FnMut(usize)) -> Vec<f32> {
         self.images = if training { images.rows.len() } else { 0 };
         let blocks = images.rows.len().div_ceil(LANES);
         let at = Context { pool: &self.pool, set: self.options.instruction_set };
@@ -207,6 +223,7 @@ impl Trainer {
             let (before, after) = self.activations.split_at_mut(place + 1);
             after[0].resize(blocks * layer.outputs(), Lanes::ZERO);
             layer.forward(&at, &before[place], &mut after[0], training);
+            done(place);
         }
         let classes = self.layers.last().map_or(0, Layer::outputs);
         loss::logits(self.activations.last().map_or(&[], Vec::as_slice), classes, images.rows.len())
@@ -217,6 +234,10 @@ impl Trainer {
     /// # Panics
     /// When there are not as many labels as there were images, or one names no class.
     pub fn backward(&mut self, labels: &[u8], lr: f64) {
+        self.back(labels, lr, |_| {});
+    }
+
+    fn back(&mut self, labels: &[u8], lr: f64, mut done: impl FnMut(usize)) {
         assert_eq!(labels.len(), self.images, "there is one label for each image of the forward pass");
         self.time += 1;
         let rule = self.optimizer.rule(lr, self.time);
@@ -241,6 +262,7 @@ impl Trainer {
                 scratch: &mut self.scratch,
             };
             own[0].backward(&at, step);
+            done(place);
             std::mem::swap(dy, dx);
         }
     }

@@ -1,0 +1,108 @@
+//! LeNet k on made-up images with uniformly random masks: what the benchmarks time.
+
+use secateur_sparse::train::{Images, LayerState, Options, Tensor, Trainer};
+use secateur_sparse::{Conv2d, Layer, Linear, Network, Optimizer};
+
+/// A network in training, and a batch for it.
+pub(crate) struct Subject {
+    trainer: Trainer,
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+/// The numbers on the command line, in their order, or what they are by default.
+pub(crate) fn arguments<const N: usize>(default: [usize; N]) -> [usize; N] {
+    let mut typed = std::env::args().filter_map(|arg| arg.parse().ok());
+    default.map(|own| typed.next().unwrap_or(own))
+}
+
+/// The middle one.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+impl Subject {
+    pub(crate) fn new(k: usize, batch: usize, density: f64, options: Options) -> Self {
+        let network = lenet(k);
+        let mut random = Random(1);
+        let mut states: Vec<(Vec<f32>, Vec<u8>, Vec<f32>)> = vec![];
+        for own in network.parameters() {
+            let bound = (own.bias.len() as f32 / own.weight.len() as f32).sqrt();
+            let weight = own.weight.iter().map(|_| (random.next() * 2.0 - 1.0) * bound).collect();
+            let mut kept = vec![0u8; own.weight.len().div_ceil(8)];
+            for place in 0..own.weight.len() {
+                kept[place / 8] |= u8::from(f64::from(random.next()) < density) << (place % 8);
+            }
+            states.push((weight, kept, vec![0.0; own.bias.len()]));
+        }
+        let plain = |values| Tensor { values, moments: [&[], &[]], kept: None, inputs_first: false };
+        let states: Vec<LayerState<'_>> = states
+            .iter()
+            .map(|(weight, kept, bias)| LayerState {
+                weight: Tensor { kept: (density < 1.0).then_some(kept.as_slice()), ..plain(weight) },
+                bias: plain(bias),
+            })
+            .collect();
+        let optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
+        let trainer = Trainer::new(&network, &states, optimizer, 0, options).expect("a LeNet");
+        let pixels = (0..batch * 784).map(|_| (random.next() * 255.0) as u8).collect();
+        let labels = (0..batch).map(|image| (image % 10) as u8).collect();
+        Self { trainer, pixels, labels }
+    }
+
+    /// Seconds of forward and backward of each layer, medians over the rounds.
+    pub(crate) fn layer_times(&mut self, rounds: usize) -> Vec<[f64; 2]> {
+        let table: [f32; 256] = std::array::from_fn(|byte| byte as f32 / 255.0 - 0.5);
+        let rows: Vec<&[u8]> = self.pixels.chunks(784).collect();
+        let mut times: Vec<Vec<[f64; 2]>> = vec![];
+        for round in 0..rounds + 3 {
+            let own = self.trainer.timed_step(Images { rows: &rows, table: &table }, &self.labels, 1e-3);
+            if round >= 3 {
+                times.push(own.into_iter().map(|own| own.map(|time| time.as_secs_f64())).collect());
+            }
+        }
+        let middle = |layer: usize, way: usize| median(times.iter().map(|round| round[layer][way]).collect());
+        (0..times[0].len()).map(|layer| [middle(layer, 0), middle(layer, 1)]).collect()
+    }
+}
+
+/// LeNet with a width factor, all weights zero.
+pub(crate) fn lenet(k: usize) -> Network {
+    let conv = |name: &str, inputs: usize, outputs: usize| {
+        let (weight, bias) = (vec![0.0; outputs * inputs * 9], vec![0.0; outputs]);
+        Layer::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel: 3, stride: 1, padding: 0, weight, bias })
+    };
+    let linear = |name: &str, inputs: usize, outputs: usize| {
+        let (weight, bias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
+        Layer::Linear(Linear { name: name.into(), inputs, outputs, weight, bias })
+    };
+    let pool = || Layer::MaxPool2d { size: 2 };
+    let layers = vec![
+        conv("conv1", 1, 6 * k),
+        Layer::Relu,
+        pool(),
+        conv("conv2", 6 * k, 16 * k),
+        Layer::Relu,
+        pool(),
+        Layer::Flatten,
+        linear("fc1", 400 * k, 120 * k),
+        Layer::Relu,
+        linear("fc2", 120 * k, 84 * k),
+        Layer::Relu,
+        linear("fc3", 84 * k, 10),
+    ];
+    Network::new([1, 28, 28], layers).expect("a LeNet fits together")
+}
+
+/// Marsaglia's xorshift, enough for made-up numbers.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
+}
