@@ -1,6 +1,6 @@
 //! Convolution, bias, relu and 2x2 max-pool in one pass over a block of sixteen images.
 //!
-//! Weights lie as `[filter][tap][inputs / 16][16]`, activations as `[channel][row][column][16 images]`. A tile is one
+//! Weights lie as `[inputs / 16][filter][tap][16]`, activations as `[channel][row][column][16 images]`. A tile is one
 //! pooled position of a few filters: four sums a filter that are rectified and pooled before they leave the registers.
 //! Outputs that no window reads are never computed.
 
@@ -35,14 +35,19 @@ impl Shape {
         height * width
     }
 
-    /// Vectors of a filter's weights.
-    pub(crate) fn filter(&self) -> usize {
-        self.kernel * self.kernel * self.vectors()
-    }
-
-    /// Vectors of one tap's weights.
+    /// Vectors that the input channels of one tap take.
     pub(crate) fn vectors(&self) -> usize {
         self.inputs.div_ceil(LANES)
+    }
+
+    /// Taps of a kernel.
+    pub(crate) fn taps(&self) -> usize {
+        self.kernel * self.kernel
+    }
+
+    /// Place of a filter's taps, for one vector of its input channels.
+    pub(crate) fn place(&self, vector: usize, filter: usize) -> usize {
+        (vector * self.outputs + filter) * self.taps()
     }
 }
 
@@ -125,11 +130,9 @@ fn tile<V: Vector, const K: usize, const W: usize, const N: usize>(
     for own in 0..N {
         sums[own] = [V::splat(at(bias, filter + own)); 4];
     }
-    let vectors = shape.vectors();
-    let filters: [&[Lanes]; N] =
-        std::array::from_fn(|own| &weight[(filter + own) * shape.filter()..][..shape.filter()]);
     for channel in 0..shape.inputs {
         let (vector, lane) = (channel / LANES, channel % LANES);
+        let filters = &weight[shape.place(vector, filter)..][..N * K * K];
         let top = channel * shape.height * shape.width + corner;
         for ky in 0..K {
             let above = input[top + ky * shape.width..].first_chunk::<W>().expect("a window lies within the image");
@@ -139,7 +142,7 @@ fn tile<V: Vector, const K: usize, const W: usize, const N: usize>(
             let below: [V; W] = load_all(below);
             for own in 0..N {
                 for kx in 0..K {
-                    let factor = V::splat(filters[own][(ky * K + kx) * vectors + vector].0[lane]);
+                    let factor = V::splat(filters[(own * K + ky) * K + kx].0[lane]);
                     let sums = &mut sums[own];
                     sums[0] = factor.mul_add(above[kx], sums[0]);
                     sums[1] = factor.mul_add(above[kx + 1], sums[1]);

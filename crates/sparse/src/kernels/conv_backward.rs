@@ -159,8 +159,8 @@ fn rows<V: Vector, const K: usize>(
             let own = (image * vectors + vector) * stride;
             let (x, dx) = images[own..own + stride].split_at_mut(pixels);
             for filter in 0..shape.outputs {
-                let place = filter * shape.filter() + vector;
-                let (weight, sums) = (&weight[place..], &mut sums[place..]);
+                let place = shape.place(vector, filter);
+                let (weight, sums) = (&weight[place..][..K * K], &mut sums[place..][..K * K]);
                 let list = lists.of(filter, image);
                 if V::REGISTERS >= 32 && K <= 3 {
                     part::<V, K, K>(shape, list, x, weight, sums, dx, 0);
@@ -185,12 +185,11 @@ fn part<V: Vector, const K: usize, const R: usize>(
     dx: &mut [Lanes],
     row: usize,
 ) {
-    let vectors = shape.vectors();
     let mut own = [[V::splat(0.0); K]; R];
     let mut sum = [[V::splat(0.0); K]; R];
     for ky in 0..R {
         for kx in 0..K {
-            let tap = ((row + ky) * K + kx) * vectors;
+            let tap = (row + ky) * K + kx;
             own[ky][kx] = V::load(&weight[tap]);
             sum[ky][kx] = V::load(&sums[tap]);
         }
@@ -222,13 +221,13 @@ fn part<V: Vector, const K: usize, const R: usize>(
     }
     for ky in 0..R {
         for kx in 0..K {
-            sum[ky][kx].store(&mut sums[((row + ky) * K + kx) * vectors]);
+            sum[ky][kx].store(&mut sums[(row + ky) * K + kx]);
         }
     }
 }
 
-/// The weight gradient of a convolution with few input channels, with the images still in the lanes:
-/// `sum[tap][channel / 16][channel % 16] += ` for one filter and one block.
+/// The weight gradient of a convolution with few input channels, with the images still in the lanes: adds to
+/// `sum[tap][channel]` for one filter and one block.
 #[inline(always)]
 pub(crate) fn weight_gradient_in_lanes<V: Vector>(
     shape: Shape,
@@ -254,7 +253,7 @@ fn weight_lanes<V: Vector, const K: usize, const W: usize>(
     block: &[Lanes],
     sum: &mut [Lanes],
 ) {
-    let ([height, width], vectors) = (shape.pooled(), shape.vectors());
+    let [height, width] = shape.pooled();
     for channel in 0..shape.inputs {
         let image = &block[channel * shape.height * shape.width..][..shape.height * shape.width];
         let mut sums = [[V::splat(0.0); K]; K];
@@ -281,7 +280,7 @@ fn weight_lanes<V: Vector, const K: usize, const W: usize>(
         }
         for ky in 0..K {
             for kx in 0..K {
-                sum[(ky * K + kx) * vectors + channel / LANES].0[channel % LANES] += sums[ky][kx].sum();
+                sum[ky * K + kx].0[channel] += sums[ky][kx].sum();
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
 
-/// `y = maxpool(relu(conv(x) + bias))`; weights are `[filter][tap][inputs / 16][16]`.
+/// `y = maxpool(relu(conv(x) + bias))`; weights are `[inputs / 16][filter][tap][16]`.
 #[derive(Debug)]
 pub(super) struct Conv {
     shape: Shape,
@@ -159,7 +159,7 @@ impl Kernel for GroupBackward<'_, '_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { shape, weight, scratch, item } = self;
-        let (pixels, positions, filter) = (shape.height * shape.width, shape.positions(), shape.filter());
+        let (pixels, positions) = (shape.height * shape.width, shape.positions());
         let (image, unit) = (shape.inputs * pixels, shape.outputs * positions);
         let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
         sums.fill(Lanes::ZERO);
@@ -183,7 +183,7 @@ impl Kernel for GroupBackward<'_, '_> {
                 biases[own / LANES].0[own % LANES] += sum.sum();
             }
             if in_lanes {
-                for ((dy, codes), sums) in filters().zip(sums.chunks_exact_mut(filter)) {
+                for ((dy, codes), sums) in filters().zip(sums.chunks_exact_mut(shape.taps())) {
                     weight_gradient_in_lanes::<V>(shape, dy, codes, input, sums);
                 }
                 continue;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The memory layout of a weight. A row is a unit, a column an input feature, or an input channel's tap.
 #[derive(Clone, Debug)]
 pub(super) enum Places {
-    /// `[filter][tap][inputs / 16][16]`
+    /// `[inputs / 16][filter][tap][16]`
     Conv(Shape),
     /// `[inputs / 16][outputs][16]`
     Linear(Sizes),
@@ -21,7 +21,7 @@ impl Places {
     /// Vectors that the weight takes.
     pub(super) fn vectors(&self) -> usize {
         match self {
-            Self::Conv(shape) => shape.outputs * shape.filter(),
+            Self::Conv(shape) => shape.place(shape.vectors(), 0),
             Self::Linear(sizes) => panels(sizes.inputs) * sizes.outputs,
             Self::Pattern(pattern) => panels(pattern.len()),
         }
@@ -31,12 +31,12 @@ impl Places {
     pub(super) fn each(&self, mut f: impl FnMut(usize, usize, usize)) {
         match self {
             Self::Conv(shape) => {
-                let taps = shape.kernel * shape.kernel;
+                let taps = shape.taps();
                 for row in 0..shape.outputs {
                     for column in 0..shape.inputs * taps {
                         let (input, tap) = (column / taps, column % taps);
-                        let start = (row * shape.filter() + tap * shape.vectors()) * LANES;
-                        f(start + input, row, column);
+                        let vector = shape.place(input / LANES, row) + tap;
+                        f(vector * LANES + input % LANES, row, column);
                     }
                 }
             }
