@@ -3,6 +3,7 @@
 use super::conv::{Codes, Shape, pool};
 use crate::lanes::Lanes;
 use crate::simd::Vector;
+use std::ops::Range;
 
 /// A kept weight: where its input stands relative to the output's, and its place among the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +96,13 @@ pub(crate) fn unpool<V: Vector>(shape: Shape, gradient: &[Lanes], codes: &[Codes
     }
 }
 
-/// What goes back through one kept weight over a block: gives `sum of full[y][x] * input[offset + y, x]`, and adds
-/// `weight * full[y][x]` to `gradient[offset + y, x]`, which may be empty when nobody wants it.
+/// What goes back through one kept weight over some rows of a block: gives `sum of full[y][x] * input[offset + y, x]`, and
+/// adds `weight * full[y][x]` to `gradient[offset + y, x]`, which may be empty when nobody wants it.
 #[inline(always)]
 pub(crate) fn tap_gradients<V: Vector>(
     shape: Shape,
     full: &[Lanes],
+    rows: Range<usize>,
     weight: f32,
     offset: usize,
     input: &[Lanes],
@@ -109,7 +111,8 @@ pub(crate) fn tap_gradients<V: Vector>(
     let [_, width] = shape.pooled();
     let columns = 2 * width;
     let mut sums = [V::splat(0.0); 4];
-    for (y, line) in full.chunks_exact(columns).enumerate() {
+    for y in rows {
+        let line = &full[y * columns..(y + 1) * columns];
         let start = offset + y * shape.width;
         let input = &input[start..start + columns];
         let gradient = gradient.get_mut(start..start + columns).unwrap_or_default();

@@ -28,6 +28,9 @@ pub(super) struct SparseConv {
     partial: Vec<Lanes>,
 }
 
+/// Vectors of a channel that the backward phase works on at a time: with their gradients a third of a first-level cache.
+const BAND: usize = 80;
+
 impl SparseConv {
     pub(super) fn new(shape: Shape, rectified: bool, pattern: Arc<Pattern>, params: Params) -> Self {
         let tap = |term: &Term| Tap { offset: offset(shape, term.column as usize) as u32, place: term.place };
@@ -80,10 +83,11 @@ impl SparseConv {
         let blocks = x.len() / image;
         let (weights, group) = (self.params.weight.values.len(), groups(blocks));
         let each = weights + self.params.bias.values.len();
-        self.partial.resize(blocks.div_ceil(group) * each, Lanes::ZERO);
+        let mut partials = std::mem::take(&mut self.partial);
+        partials.resize(blocks.div_ceil(group) * each, Lanes::ZERO);
         let mut dx = dx.map(|dx| dx.chunks_mut(group * image));
         let mut items: Vec<Group<'_>> = vec![];
-        for (place, partial) in self.partial.chunks_exact_mut(each).enumerate() {
+        for (place, partial) in partials.chunks_exact_mut(each).enumerate() {
             let own = place * group..((place + 1) * group).min(blocks);
             items.push(Group {
                 x: &x[own.start * image..own.end * image],
@@ -93,12 +97,13 @@ impl SparseConv {
                 partial: partial.split_at_mut(weights),
             });
         }
-        let (starts, links, values) = (&self.starts, &self.links, &self.params.weight.values);
+        let layer = &*self;
         context.pool.each_with(scratch, &mut items, |scratch, item| {
-            dispatch(context.set, GroupBackward { shape, starts, links, values, scratch, item });
+            dispatch(context.set, GroupBackward { layer, scratch, item });
         });
         drop(items);
-        update_from_partials(context, &self.partial, &mut self.params, rule);
+        update_from_partials(context, &partials, &mut self.params, rule);
+        self.partial = partials;
     }
 }
 
@@ -129,10 +134,7 @@ struct Group<'a> {
 }
 
 struct GroupBackward<'a, 'b> {
-    shape: Shape,
-    starts: &'a [u32],
-    links: &'a [Link],
-    values: &'a [Lanes],
+    layer: &'a SparseConv,
     scratch: &'a mut Scratch,
     item: &'a mut Group<'b>,
 }
@@ -142,37 +144,54 @@ impl Kernel for GroupBackward<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { shape, starts, links, values, scratch, item } = self;
+        let Self { layer, scratch, item } = self;
+        let (shape, values) = (layer.shape, layer.params.weight.values.as_slice());
+        let [height, _] = shape.pooled();
         let (pixels, positions) = (shape.height * shape.width, shape.positions());
         let (image, unit) = (shape.inputs * pixels, shape.outputs * positions);
         let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
         sums.fill(Lanes::ZERO);
         biases.fill(Lanes::ZERO);
-        // Every filter's gradient before pooling; a channel and its gradient then stay in the first-level cache while all
-        // that reads them goes by.
         let full = &mut scratch.images;
-        full.resize(shape.outputs * 4 * positions, Lanes::ZERO);
         for (block, input) in item.x.chunks_exact(image).enumerate() {
             let dy = &item.dy[block * unit..(block + 1) * unit];
             let codes = &item.codes[block * unit..(block + 1) * unit];
-            let filters = dy.chunks_exact(positions).zip(codes.chunks_exact(positions));
-            for (own, ((dy, codes), full)) in filters.zip(full.chunks_exact_mut(4 * positions)).enumerate() {
+            let filters = dy.chunks_exact(positions).zip(codes.chunks_exact(positions)).enumerate();
+            let Some(dx) = item.dx.as_mut() else {
+                // One filter after the other.
+                full.resize(4 * positions, Lanes::ZERO);
+                for (own, (dy, codes)) in filters {
+                    unpool::<V>(shape, dy, codes, full);
+                    biases[own / LANES].0[own % LANES] += sum_all::<V>(full).sum();
+                    for tap in &layer.taps[layer.pattern.starts[own] as usize..layer.pattern.starts[own + 1] as usize] {
+                        let (place, offset) = (tap.place as usize, tap.offset as usize);
+                        sums[place / LANES].0[place % LANES] +=
+                            tap_gradients::<V>(shape, full, 0..2 * height, 0.0, offset, input, &mut []);
+                    }
+                }
+                continue;
+            };
+            full.resize(shape.outputs * 4 * positions, Lanes::ZERO);
+            for ((own, (dy, codes)), full) in filters.zip(full.chunks_exact_mut(4 * positions)) {
                 unpool::<V>(shape, dy, codes, full);
                 biases[own / LANES].0[own % LANES] += sum_all::<V>(full).sum();
             }
+            // A band of a channel and of its gradient stay in the first-level cache while all that reads them goes by.
+            let band = (BAND / shape.width).next_multiple_of(2).max(2);
             for channel in 0..shape.inputs {
                 let own = channel * pixels..(channel + 1) * pixels;
-                let input = &input[own.clone()];
-                let dx = match item.dx.as_mut() {
-                    Some(dx) => &mut dx[block * image + own.start..block * image + own.end],
-                    None => &mut [],
-                };
+                let dx = &mut dx[block * image + own.start..block * image + own.end];
                 dx.fill(Lanes::ZERO);
-                for tap in &links[starts[channel] as usize..starts[channel + 1] as usize] {
-                    let full = &full[tap.filter as usize * 4 * positions..][..4 * positions];
-                    let (place, offset) = (tap.place as usize, tap.offset as usize);
-                    sums[place / LANES].0[place % LANES] +=
-                        tap_gradients::<V>(shape, full, at(values, place), offset, input, dx);
+                let links = &layer.links[layer.starts[channel] as usize..layer.starts[channel + 1] as usize];
+                for first in (0..2 * height).step_by(band) {
+                    let rows = first..(first + band).min(2 * height);
+                    for link in links {
+                        let full = &full[link.filter as usize * 4 * positions..][..4 * positions];
+                        let (place, offset) = (link.place as usize, link.offset as usize);
+                        let (rows, weight, input) = (rows.clone(), at(values, place), &input[own.clone()]);
+                        sums[place / LANES].0[place % LANES] +=
+                            tap_gradients::<V>(shape, full, rows, weight, offset, input, dx);
+                    }
                 }
             }
         }
