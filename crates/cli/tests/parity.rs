@@ -11,10 +11,11 @@ use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 
 /// A short run with small batches: one size of batch, since some devices compile anew for each.
-fn run(out: &Path, device: &str) -> PathBuf {
+fn run(out: &Path, device: &str, changes: &[&str]) -> PathBuf {
     let sizes = ["data.synthetic_train=320", "data.synthetic_test=64", "data.validation=64", "train.batch_size=32"];
     let mut args = vec!["run", "configs/smoke.toml", "--device", device, "--out", text(out)];
-    for change in sizes.iter().chain(&["prune.schedule={ kind = \"list\", sparsities = [0.5, 0.9] }"]) {
+    let schedule = ["prune.schedule={ kind = \"list\", sparsities = [0.5, 0.9] }"];
+    for change in sizes.iter().chain(&schedule).chain(changes) {
         args.extend(["--set", change]);
     }
     succeed(&args);
@@ -35,9 +36,9 @@ fn kept(run: &Path) -> Vec<u8> {
     names.iter().flat_map(|name| tensors.tensor(name).expect("a mask").data().to_vec()).collect()
 }
 
-fn check(device: &str) {
+fn check(device: &str, changes: &[&str]) {
     let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let (flex, other) = (run(one.path(), "flex"), run(two.path(), device));
+    let (flex, other) = (run(one.path(), "flex", changes), run(two.path(), device, changes));
     for (epoch, (flex, other)) in losses(&flex).iter().zip(losses(&other)).enumerate() {
         println!("{device}: epoch {epoch}: loss {other}, flex {flex}");
         assert!((flex - other).abs() <= 1e-2 * flex, "{device}: epoch {epoch}: loss {other}, flex {flex}");
@@ -53,17 +54,26 @@ fn check(device: &str) {
 
 #[test]
 fn our_own_kernels_agree_with_flex() {
-    check("cpu");
+    check("cpu", &[]);
+}
+
+#[test]
+fn our_own_kernels_agree_with_flex_on_other_models_and_optimizers() {
+    let adamw = "train.optimizer={ kind = \"adamw\", lr = 1e-3, weight_decay = 0.1 }";
+    check("cpu", &["model={ kind = \"lenet-5\" }", adamw]);
+    let sgd = "train.optimizer={ kind = \"sgd\", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 1e-3 }";
+    check("cpu", &["model={ kind = \"lenet-300-100\" }", sgd, "prune.include=[\"*\"]"]);
+    check("cpu", &["train.optimizer={ kind = \"sgd\", lr = 0.05 }", "train.paths=sparse", "prune.scope=global"]);
 }
 
 #[cfg(feature = "wgpu")]
 #[test]
 fn wgpu_agrees_with_flex() {
-    check("wgpu");
+    check("wgpu", &[]);
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn ndarray_agrees_with_flex() {
-    check("ndarray");
+    check("ndarray", &[]);
 }
