@@ -69,6 +69,30 @@ fn killed_at_any_instant_a_run_resumes_to_the_same_bytes() {
     }
 }
 
+#[test]
+fn a_rewinding_run_resumes_to_the_same_bytes_from_every_stage() {
+    let rewinding = r#"retrain={ kind = "rewind-weights", rewind_to = { steps = 7 } }"#;
+    let args = |out: &Path| {
+        ["run", CONFIG, "--set", rewinding, "--set", "checkpoint.keep=100", "--out", text(out)].map(str::to_owned)
+    };
+    let run = |out: &Path| {
+        succeed(&args(out).each_ref().map(String::as_str));
+        only_run(out).expect("a run")
+    };
+    let (left_alone, cut) = (folder(), folder());
+    let (whole, cut) = (run(left_alone.path()), run(cut.path()));
+    // What is remembered shrinks with every prune; each of these states has to lead to the same end.
+    let names = checkpoints(&cut);
+    assert!(names.len() > 15, "{names:?}");
+    for last in names.iter().rev().step_by(3) {
+        for name in checkpoints(&cut).iter().filter(|name| *name > last) {
+            fs::remove_dir_all(cut.join("checkpoints").join(name)).expect("removed");
+        }
+        succeed(&["resume", text(&cut)]);
+        assert_same_run(&whole, &cut, last);
+    }
+}
+
 /// Starts a run and waits until it has saved a checkpoint within training.
 fn started(out: &Path) -> (std::process::Child, PathBuf) {
     let mut child = start(&["run", CONFIG, "--out", text(out)]);

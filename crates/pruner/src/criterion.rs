@@ -1,6 +1,6 @@
 //! What is important: one score a weight, and the weights with the lowest scores go first.
 
-use crate::Error;
+use crate::{Error, Mask};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -17,23 +17,34 @@ pub enum Criterion {
     Random,
 }
 
-/// Scores the weights of one layer, `values` in row-major order. All scores are finite and at least 0.
+/// Scores the living weights of one layer: `kept` are the values that its mask keeps, in order. All scores are finite and
+/// at least 0.
 ///
-/// `layer` (its place in the module) and `seed` name the random numbers of [`Criterion::Random`]; the other criteria
-/// ignore them.
+/// `layer` (its place in the module) and `seed` name the random numbers of [`Criterion::Random`], one for every weight,
+/// alive or not; the other criteria ignore them.
 ///
 /// # Errors
 /// When a value is infinite or not a number, whatever the criterion: a diverged layer has no order.
-pub fn score(criterion: Criterion, name: &str, values: &[f32], layer: usize, seed: u64) -> Result<Vec<f32>, Error> {
-    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-        return Err(Error::NotFinite { name: name.into(), index, value: values[index] });
+pub fn score(
+    criterion: Criterion,
+    name: &str,
+    kept: &[f32],
+    mask: &Mask,
+    layer: usize,
+    seed: u64,
+) -> Result<Vec<f32>, Error> {
+    if let Some(place) = kept.iter().position(|value| !value.is_finite()) {
+        let index = mask.indices().nth(place).unwrap_or(place);
+        return Err(Error::NotFinite { name: name.into(), index, value: kept[place] });
     }
     Ok(match criterion {
-        Criterion::L1 | Criterion::L2 => values.iter().map(|value| value.abs()).collect(),
+        Criterion::L1 | Criterion::L2 => kept.iter().map(|value| value.abs()).collect(),
         Criterion::Random => {
             let mut numbers = ChaCha8Rng::seed_from_u64(seed);
             numbers.set_stream(layer as u64);
-            values.iter().map(|_| (numbers.next_u32() >> 8) as f32 / (1 << 24) as f32).collect()
+            let drawn = (0..mask.total()).map(|index| (index, numbers.next_u32() >> 8));
+            let living = drawn.filter(|(index, _)| mask.keeps(*index));
+            living.map(|(_, number)| number as f32 / (1 << 24) as f32).collect()
         }
     })
 }
@@ -55,24 +66,31 @@ mod tests {
     #[test]
     fn magnitudes_ignore_the_sign() {
         for criterion in [Criterion::L1, Criterion::L2] {
-            let scores = score(criterion, "w", &[-2.0, 0.5, -0.0], 0, 1).expect("finite");
+            let full = Mask::full(&[3]);
+            let scores = score(criterion, "w", &[-2.0, 0.5, -0.0], &full, 0, 1).expect("finite");
             assert_eq!(scores.iter().map(|s| s.to_bits()).collect::<Vec<_>>(), [2.0f32, 0.5, 0.0].map(f32::to_bits));
         }
     }
 
     #[test]
     fn random_scores_are_named_by_seed_and_layer() {
-        let draw = |layer, seed| score(Criterion::Random, "w", &[1.0; 8], layer, seed).expect("finite");
+        let full = Mask::full(&[8]);
+        let draw = |layer, seed| score(Criterion::Random, "w", &[1.0; 8], &full, layer, seed).expect("finite");
         assert_eq!(draw(0, 1), draw(0, 1));
         assert_ne!(draw(0, 1), draw(1, 1));
         assert_ne!(draw(0, 1), draw(0, 2));
+        // A weight's number does not depend on which others live.
+        let half = Mask::from_fn(&[8], |index| index % 2 == 1);
+        let of_half = score(Criterion::Random, "w", &[1.0; 4], &half, 0, 1).expect("finite");
+        assert_eq!(of_half, half.gather(&draw(0, 1)));
     }
 
     #[test]
     fn diverged_weights_name_their_layer() {
         for value in [f32::NAN, f32::INFINITY] {
-            let error = score(Criterion::Random, "fc1.weight", &[0.0, value], 0, 1).expect_err("not finite");
-            assert!(error.to_string().contains("`fc1.weight`") && error.to_string().contains("index 1"), "{error}");
+            let mask = Mask::from_fn(&[3], |index| index != 1);
+            let error = score(Criterion::Random, "fc1.weight", &[0.0, value], &mask, 0, 1).expect_err("not finite");
+            assert!(error.to_string().contains("`fc1.weight`") && error.to_string().contains("index 2"), "{error}");
         }
     }
 }

@@ -16,7 +16,7 @@ impl Mask {
         Self::from_fn(shape, |_| true)
     }
 
-    /// A mask of this shape that keeps the elements whose flat (row-major) index `keeps` accepts.
+    /// A mask of this shape that keeps the elements whose flat (row-major) index `keeps` accepts; it is asked in order.
     pub fn from_fn(shape: &[usize], mut keeps: impl FnMut(usize) -> bool) -> Self {
         let total = shape.iter().product::<usize>();
         let mut words = vec![0u64; total.div_ceil(64)];
@@ -75,6 +75,55 @@ impl Mask {
     /// Elements in all.
     pub fn total(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Flat indices of the elements kept, rising.
+    pub fn indices(&self) -> impl Iterator<Item = usize> {
+        self.words.iter().enumerate().flat_map(|(place, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(place * 64 + bit)
+            })
+        })
+    }
+
+    /// The kept ones of these values, in their order.
+    ///
+    /// # Panics
+    /// When `values` is not as long as the mask.
+    pub fn gather(&self, values: &[f32]) -> Vec<f32> {
+        assert_eq!(values.len(), self.total(), "a mask meets values of another length");
+        let mut kept = Vec::with_capacity(self.kept);
+        kept.extend(self.indices().map(|index| values[index]));
+        kept
+    }
+
+    /// The inverse of [`Mask::gather`]: all values, those that are pruned `+0.0`.
+    ///
+    /// # Panics
+    /// When there are not as many values as this mask keeps.
+    pub fn scatter(&self, kept: &[f32]) -> Vec<f32> {
+        assert_eq!(kept.len(), self.kept, "a mask meets another number of kept values");
+        let mut values = vec![0.0; self.total()];
+        for (index, value) in self.indices().zip(kept) {
+            values[index] = *value;
+        }
+        values
+    }
+
+    /// Of the values that `old` keeps, those that this mask keeps, too.
+    ///
+    /// # Panics
+    /// When there are not as many values as `old` keeps, or the masks have other shapes.
+    pub fn narrow(&self, old: &Mask, kept: &[f32]) -> Vec<f32> {
+        assert_eq!(kept.len(), old.kept, "a mask meets another number of kept values");
+        assert_eq!(self.shape, old.shape, "a mask meets one of another shape");
+        let stays = old.indices().zip(kept).filter(|(index, _)| self.words[index / 64] >> (index % 64) & 1 == 1);
+        let mut narrowed = Vec::with_capacity(self.kept);
+        narrowed.extend(stays.map(|(_, value)| *value));
+        narrowed
     }
 
     /// Whether every element that this mask keeps is kept by `other`, too.
@@ -156,6 +205,7 @@ mod tests {
             let mask = Mask::from_fn(&[total], |index| index % 3 == 0);
             assert_eq!(mask.kept(), total.div_ceil(3));
             assert_eq!(Mask::from_bytes("w", &[total], &mask.to_bytes()).expect("own bytes"), mask);
+            assert_eq!(mask.indices().collect::<Vec<_>>(), (0..total).step_by(3).collect::<Vec<_>>());
         }
     }
 
@@ -171,6 +221,17 @@ mod tests {
         assert!(Mask::from_fn(&[2, 2], |index| index == 3).is_within(&old));
         assert!(!Mask::from_fn(&[2, 2], |index| index == 0).is_within(&old));
         assert!(!Mask::full(&[4]).is_within(&Mask::full(&[2, 2])), "another shape is never within");
+    }
+
+    #[test]
+    fn kept_values_are_gathered_scattered_and_narrowed() {
+        let old = Mask::from_fn(&[2, 3], |index| index != 1);
+        let kept = old.gather(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(kept, [1.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(old.scatter(&kept), [1.0, 0.0, 3.0, 4.0, 5.0, 6.0]);
+        let new = Mask::from_fn(&[2, 3], |index| index == 2 || index == 5);
+        assert_eq!(new.narrow(&old, &kept), [3.0, 6.0]);
+        assert_eq!(Mask::from_fn(&[6], |_| false).scatter(&[]), [0.0; 6]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Scores<'a> {
     pub name: &'a str,
     /// Its shape.
     pub shape: &'a [usize],
-    /// One score a weight, row-major, finite and not negative.
+    /// One score for each weight that `within` keeps, in order; finite and not negative.
     pub scores: Vec<f32>,
     /// The mask that the new one has to lie within.
     pub within: &'a Mask,
@@ -48,8 +48,8 @@ pub fn select(layers: &[Scores<'_>], scope: Scope, sparsity: Sparsity) -> Result
 /// Prunes the layers of one competition.
 fn prune_group(group: &[Scores<'_>], sparsity: Sparsity) -> Result<Vec<(String, Mask)>, Error> {
     for layer in group {
-        let (scores, total) = (layer.scores.len(), layer.within.total());
-        assert!(scores == total, "`{}` has {scores} scores for {total} weights", layer.name);
+        let (scores, kept) = (layer.scores.len(), layer.within.kept());
+        assert!(scores == kept, "`{}` has {scores} scores for {kept} weights", layer.name);
     }
     let total = group.iter().map(|layer| layer.within.total()).sum();
     let living: usize = group.iter().map(|layer| layer.within.kept()).sum();
@@ -61,11 +61,12 @@ fn prune_group(group: &[Scores<'_>], sparsity: Sparsity) -> Result<Vec<(String, 
     let cut = Cut::find(|| group.iter().flat_map(living_keys), wanted - pruned);
     let mut ties_kept = cut.ties_kept;
     let mut cut_layer = |layer: &Scores<'_>| {
+        let mut keys = living_keys(layer);
         Mask::from_fn(layer.shape, |index| {
             if !layer.within.keeps(index) {
                 return false;
             }
-            let key = layer.scores[index].to_bits();
+            let key = keys.next().expect("there is a score for each living weight");
             let kept_tie = key == cut.threshold && ties_kept > 0;
             ties_kept -= usize::from(kept_tie);
             key > cut.threshold || kept_tie
@@ -76,7 +77,7 @@ fn prune_group(group: &[Scores<'_>], sparsity: Sparsity) -> Result<Vec<(String, 
 
 /// Scores of the living weights as integers: bits of non-negative floats are ordered like the floats.
 fn living_keys<'a>(layer: &'a Scores<'_>) -> impl Iterator<Item = u32> + 'a {
-    layer.scores.iter().enumerate().filter(|(index, _)| layer.within.keeps(*index)).map(|(_, score)| score.to_bits())
+    layer.scores.iter().map(|score| score.to_bits())
 }
 
 /// Where the order is cut: all keys above `threshold` stay, and the first `ties_kept` of those equal to it.

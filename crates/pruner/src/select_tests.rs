@@ -42,7 +42,7 @@ fn small_cases_by_hand() {
 #[test]
 fn pruned_weights_go_first_and_never_come_back() {
     let within = Mask::from_fn(&[4], |index| index != 3);
-    let row = Scores { name: "w", shape: &[4], scores: vec![1.0, 2.0, 3.0, 9.0], within: &within };
+    let row = Scores { name: "w", shape: &[4], scores: vec![1.0, 2.0, 3.0], within: &within };
     let found = select(std::slice::from_ref(&row), Scope::Global, s(0.5)).expect("a mask");
     let mask = found.get("w").expect("named");
     assert!(mask.is_within(&within));
@@ -54,12 +54,13 @@ fn pruned_weights_go_first_and_never_come_back() {
 
 #[test]
 fn the_same_target_again_changes_nothing() {
-    let scores = score(Criterion::Random, "w", &[0.0; 100], 0, 3).expect("finite");
     let full = Mask::full(&[100]);
+    let scores = score(Criterion::Random, "w", &[0.0; 100], &full, 0, 3).expect("finite");
     let first = Scores { name: "w", shape: &[100], scores, within: &full };
     let once = select(&[first], Scope::Global, s(0.37)).expect("a mask");
-    let fresh = score(Criterion::Random, "w", &[0.0; 100], 0, 4).expect("finite");
-    let again = Scores { name: "w", shape: &[100], scores: fresh, within: once.get("w").expect("named") };
+    let within = once.get("w").expect("named");
+    let fresh = score(Criterion::Random, "w", &[0.0; 63], within, 0, 4).expect("finite");
+    let again = Scores { name: "w", shape: &[100], scores: fresh, within };
     assert_eq!(select(&[again], Scope::Global, s(0.37)).expect("a mask"), once);
 }
 
@@ -67,12 +68,13 @@ fn the_same_target_again_changes_nothing() {
 fn by_sorting(layers: &[Scores<'_>], sparsity: Sparsity) -> Vec<Vec<bool>> {
     let mut order = Vec::new();
     for (place, layer) in layers.iter().enumerate() {
-        for (index, score) in layer.scores.iter().enumerate() {
+        let scores = layer.within.scatter(&layer.scores);
+        for (index, score) in scores.iter().enumerate() {
             order.push((layer.within.keeps(index), score.to_bits(), std::cmp::Reverse((place, index))));
         }
     }
     order.sort_unstable();
-    let mut keeps: Vec<Vec<bool>> = layers.iter().map(|layer| vec![true; layer.scores.len()]).collect();
+    let mut keeps: Vec<Vec<bool>> = layers.iter().map(|layer| vec![true; layer.within.total()]).collect();
     for &(_, _, std::cmp::Reverse((place, index))) in order.iter().take(sparsity.count(order.len())) {
         keeps[place][index] = false;
     }
@@ -88,15 +90,16 @@ fn histogram_and_sort_agree_and_counts_are_exact() {
             .iter()
             .enumerate()
             .map(|(layer, &size)| {
-                let fine = score(Criterion::Random, "w", &vec![0.0; size], layer, seed).expect("finite");
-                fine.iter().map(|score| (score * 8.0).floor() * 0.125).collect()
+                let fine = score(Criterion::Random, "w", &vec![0.0; size], &Mask::full(&[size]), layer, seed);
+                fine.expect("finite").iter().map(|score| (score * 8.0).floor() * 0.125).collect()
             })
             .collect();
         let mut within: Vec<Mask> = sizes.iter().map(|&size| Mask::full(&[size])).collect();
         for target in [0.1, 0.1, 0.5, 0.83, 0.9, 0.99] {
             let shapes: Vec<[usize; 1]> = sizes.iter().map(|&size| [size]).collect();
             let rows: Vec<Scores<'_>> = (0..sizes.len())
-                .map(|i| Scores { name: "w", shape: &shapes[i], scores: values[i].clone(), within: &within[i] })
+                .map(|i| (&shapes[i], within[i].gather(&values[i]), &within[i]))
+                .map(|(shape, scores, within)| Scores { name: "w", shape, scores, within })
                 .collect();
             let expected = by_sorting(&rows, s(target));
             let found = select(&rows, Scope::Global, s(target)).expect("a mask");

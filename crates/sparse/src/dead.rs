@@ -1,54 +1,69 @@
 //! Which units (filters and neurons) are dead: they no longer vary with the input, or nothing that they say reaches the
 //! output. The weights around a dead unit are spent for nothing, even those that are not zero.
 
-use crate::{Network, Parameters};
+use crate::{Network, Parameters, Survey};
 
-/// The weights of a layer as connections between units: `from` input units, each `spread` weights wide.
-struct Connections<'a> {
-    weight: &'a [f32],
+/// Which units of a layer are joined to which of the layer before, by a weight that is not zero: one bit a pair.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    /// Units of the layer before.
     from: usize,
+    /// Units of the layer.
     to: usize,
     /// Weights between one pair of units: a kernel, or the pixels of a channel that was flattened.
     spread: usize,
+    joined: Vec<u64>,
 }
 
-impl Connections<'_> {
-    fn joined(&self, to: usize, from: usize) -> bool {
-        let start = (to * self.from + from) * self.spread;
-        self.weight[start..start + self.spread].iter().any(|weight| *weight != 0.0)
+impl Connections {
+    /// Joins the units that this weight lies between; `column` is its place in the row of `to`'s weights.
+    pub(crate) fn join(&mut self, to: usize, column: usize) {
+        let pair = to * self.from + column / self.spread;
+        self.joined[pair / 64] |= 1 << (pair % 64);
     }
+
+    fn joined(&self, to: usize, from: usize) -> bool {
+        let pair = to * self.from + from;
+        self.joined[pair / 64] >> (pair % 64) & 1 == 1
+    }
+}
+
+/// The number of dead units of layers that follow an input of so many channels, the outputs left out.
+pub(crate) fn dead_units(input: usize, layers: &[&Connections]) -> usize {
+    // Forward: a unit varies when a nonzero weight joins it to one that varies; every input channel does.
+    let mut varies = vec![vec![true; input]];
+    for layer in layers {
+        let before = varies.last().expect("starts with the input");
+        let unit = |to| (0..layer.from).any(|from| before[from] && layer.joined(to, from));
+        varies.push((0..layer.to).map(unit).collect());
+    }
+    // Backward: a unit is heard when a nonzero weight joins it to one that is; every output is.
+    let mut heard = vec![true; layers.last().map_or(0, |layer| layer.to)];
+    let mut dead = 0;
+    for (place, layer) in layers.iter().enumerate().skip(1).rev() {
+        heard = (0..layer.from).map(|from| (0..layer.to).any(|to| heard[to] && layer.joined(to, from))).collect();
+        dead += varies[place].iter().zip(&heard).filter(|(varies, heard)| !(**varies && **heard)).count();
+    }
+    dead
+}
+
+/// The connections of a network of this shape, none joined yet, input first.
+pub(crate) fn connections(network: &Network) -> Vec<Connections> {
+    let mut from = network.input()[0];
+    let mut found = Vec::new();
+    for Parameters { shape, .. } in network.parameters() {
+        let (to, inputs) = (shape[0], shape[1..].iter().product::<usize>());
+        let spread = (inputs / from.max(1)).max(1);
+        found.push(Connections { from, to, spread, joined: vec![0; (from * to).div_ceil(64)] });
+        from = to;
+    }
+    found
 }
 
 impl Network {
     /// The number of dead units, the network's outputs left out.
     pub fn dead_units(&self) -> usize {
-        let layers = self.connections();
-        // Forward: a unit varies when a nonzero weight joins it to one that varies; every input channel does.
-        let mut varies = vec![vec![true; self.input()[0]]];
-        for layer in &layers {
-            let before = varies.last().expect("starts with the input");
-            let unit = |to| (0..layer.from).any(|from| before[from] && layer.joined(to, from));
-            varies.push((0..layer.to).map(unit).collect());
-        }
-        // Backward: a unit is heard when a nonzero weight joins it to one that is; every output is.
-        let mut heard = vec![true; layers.last().map_or(0, |layer| layer.to)];
-        let mut dead = 0;
-        for (place, layer) in layers.iter().enumerate().skip(1).rev() {
-            heard = (0..layer.from).map(|from| (0..layer.to).any(|to| heard[to] && layer.joined(to, from))).collect();
-            dead += varies[place].iter().zip(&heard).filter(|(varies, heard)| !(**varies && **heard)).count();
-        }
-        dead
-    }
-
-    fn connections(&self) -> Vec<Connections<'_>> {
-        let mut units = self.input()[0];
-        let mut found = Vec::new();
-        for Parameters { shape, weight, .. } in self.parameters() {
-            let (to, inputs) = (shape[0], shape[1..].iter().product::<usize>());
-            found.push(Connections { weight, from: units, to, spread: inputs / units.max(1) });
-            units = to;
-        }
-        found
+        Survey::of(self).dead_units()
     }
 }
 

@@ -9,6 +9,7 @@ mod network;
 mod peak;
 mod pool;
 mod simd;
+mod survey;
 pub mod train;
 
 pub use cost::{Cost, LayerCost};
@@ -16,3 +17,4 @@ pub use kernels::update::Optimizer;
 pub use network::{Conv2d, Error, Layer, Linear, Network, Parameters, ParametersMut};
 pub use peak::peak;
 pub use simd::InstructionSet;
+pub use survey::Survey;

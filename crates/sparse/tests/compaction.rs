@@ -2,8 +2,8 @@
 
 mod case;
 
-use case::{Case, PLAIN, Random, State, every_option, linear, networks};
-use secateur_sparse::train::{Crossovers, LayerPath, LayerState, Options, Path, Tensor, TensorMut, Trainer};
+use case::{Case, PLAIN, Random, State, borrowed, every_option, gather, linear, networks};
+use secateur_sparse::train::{Crossovers, Kept, LayerPath, LayerState, Options, Path, Tensor, TensorMut, Trainer};
 use secateur_sparse::{Layer, Network, Optimizer};
 
 const ADAM: Optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-2, decoupled: false };
@@ -160,7 +160,8 @@ fn it_goes_on_from_an_export_byte_for_byte() {
                 for _ in 0..6 {
                     case.step(&mut whole, 0.1);
                     case.step(&mut cut, 0.1);
-                    cut = case.resumed(&case.export(&cut), optimizer, cut.time(), options(2));
+                    let (kept, time) = (case.export_kept(&cut), cut.time());
+                    cut.set(&case.network, &borrowed(&kept, &case.kept()), time).expect("it can be trained");
                 }
                 assert_eq!(units(&whole), units(&cut), "{about}, {crossovers:?}");
                 assert_eq!(bits(&case.export(&whole)), bits(&case.export(&cut)), "{about}, {crossovers:?}");
@@ -225,8 +226,14 @@ fn a_matrix_may_lie_with_its_inputs_first() {
     let masks = case.kept.iter().zip(sizes).map(|([kept, _], sizes)| {
         (0..8).fold(0, |bits: u8, place| bits | (kept[0] >> turned(sizes, place) & 1) << place)
     });
-    let masks: Vec<[u8; 1]> = masks.map(|bits| [bits]).collect();
-    let layers = other.iter().zip(&masks).zip(&case.kept);
+    let masks: Vec<Kept> = masks.map(|bits| Kept::new(8, &[bits])).collect();
+    let biases = case.kept();
+    for ((state, mask), [_, bias]) in other.iter_mut().zip(&masks).zip(&biases) {
+        for (kind, values) in state.iter_mut().enumerate() {
+            *values = gather(values, if [0, 2, 3].contains(&kind) { mask } else { bias });
+        }
+    }
+    let layers = other.iter().zip(&masks).zip(&biases);
     let states = layers.map(|(([weight, bias, w1, w2, b1, b2], mask), [_, kept_bias])| LayerState {
         weight: Tensor { values: weight, moments: [w1, w2], kept: Some(mask), inputs_first: true },
         bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias), inputs_first: true },
@@ -240,8 +247,8 @@ fn a_matrix_may_lie_with_its_inputs_first() {
     let (after, mut weight, mut bias) = (case.export(&found), vec![0.0; 8], vec![0.0; 4]);
     found.export(
         0,
-        TensorMut { values: &mut weight, moments: [&mut [], &mut []], inputs_first: true },
-        TensorMut { values: &mut bias, moments: [&mut [], &mut []], inputs_first: true },
+        TensorMut { values: &mut weight, moments: [&mut [], &mut []], kept: None, inputs_first: true },
+        TensorMut { values: &mut bias, moments: [&mut [], &mut []], kept: None, inputs_first: true },
     );
     assert_eq!((weight, bias), (turn(sizes[0], &after[0][0]), after[0][1].clone()), "and back");
 }

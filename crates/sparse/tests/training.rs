@@ -3,7 +3,7 @@
 mod case;
 mod reference;
 
-use case::{Case, PLAIN, TABLE, every_option, networks};
+use case::{Case, PLAIN, TABLE, borrowed, every_option, networks};
 use reference::gradients;
 use secateur_sparse::Optimizer;
 use secateur_sparse::train::{Crossovers, Options};
@@ -92,7 +92,12 @@ fn the_same_bytes_for_any_number_of_threads_and_across_an_export() {
             for _ in 0..2 {
                 case.step(&mut cut, 1e-2);
             }
-            let mut cut = case.resumed(&case.export(&cut), adam, cut.time(), options(2));
+            let (kept, time) = (case.export_kept(&cut), cut.time());
+            assert_eq!(kept, case.kept_only(&case.export(&cut)), "{crossovers:?}");
+            // Into a trainer that has done something else before.
+            let mut cut = case.trainer(adam, options(2));
+            case.step(&mut cut, 1.0);
+            cut.set(&case.network, &borrowed(&kept, &case.kept()), time).expect("it can be trained");
             for _ in 0..2 {
                 case.step(&mut cut, 1e-2);
             }

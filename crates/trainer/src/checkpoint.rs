@@ -6,18 +6,23 @@
 //!   cursor.json        where in the plan the run is, and the counters that go with it
 //!   SHA256SUMS         checksums of the two; check with `sha256sum -c`
 //! ```
+//!
+//! A tensor has its parameter's shape, unless the parameter's mask prunes something: then it is the kept values alone,
+//! in order, and its shape is their number.
 
 use crate::Error;
 use crate::evaluate::Tally;
-use crate::files::{sha256, sync_folder, write_synced};
-use crate::tensor_file::TensorFile;
-use secateur_pruner::{Mask, MaskSet, OptimizerState, Parameter, StateTensor};
+use crate::files::{sha256, stream_synced, sync_folder, write_synced};
+use crate::state::{Moment, State, Weights};
+use crate::tensor_file::{TensorFile, TensorReader};
+use secateur_pruner::{Mask, MaskSet};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Version of the layout that is written, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const STATE: &str = "state.safetensors";
 const CURSOR: &str = "cursor.json";
 const SUMS: &str = "SHA256SUMS";
@@ -27,16 +32,29 @@ const SUMS: &str = "SHA256SUMS";
 pub(crate) struct Checkpoint {
     /// Where the run is.
     pub cursor: Cursor,
-    /// The model's parameters.
-    pub parameters: Vec<Parameter>,
+    /// The model and the optimizer's memory.
+    pub state: State,
     /// The masks; empty for a run that never prunes.
     pub masks: MaskSet,
-    /// The optimizer's memory.
-    pub optimizer: OptimizerState,
     /// Weights to rewind to, once they were remembered.
-    pub remembered: Option<Vec<Parameter>>,
+    pub remembered: Option<Vec<Weights>>,
     /// Weights of the best epoch of the training stage that is going on.
-    pub best: Option<Vec<Parameter>>,
+    pub best: Option<Vec<Weights>>,
+}
+
+/// A [`Checkpoint`] that is to be saved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot<'a> {
+    /// Where the run is.
+    pub cursor: &'a Cursor,
+    /// The model and the optimizer's memory.
+    pub state: &'a State,
+    /// The masks.
+    pub masks: &'a MaskSet,
+    /// Weights to rewind to.
+    pub remembered: Option<&'a [Weights]>,
+    /// Weights of the best epoch.
+    pub best: Option<&'a [Weights]>,
 }
 
 /// Where a run is in its plan.
@@ -74,7 +92,7 @@ pub(crate) struct Best {
     pub loss: f64,
 }
 
-impl Checkpoint {
+impl Snapshot<'_> {
     /// Writes a folder into `checkpoints` and removes the oldest ones past `keep`. Returns its name.
     ///
     /// # Errors
@@ -109,80 +127,100 @@ impl Checkpoint {
             fs::remove_dir_all(beside).map_err(Error::io(beside, "remove"))?;
         }
         fs::create_dir_all(beside).map_err(Error::io(beside, "create"))?;
-        let state = self.tensors().to_bytes(None);
         let cursor = serde_json::to_string_pretty(&self.cursor).expect("a cursor is plain data") + "\n";
-        let sums = format!("{}  {STATE}\n{}  {CURSOR}\n", sha256(&state), sha256(cursor.as_bytes()));
-        write_synced(&beside.join(STATE), &state)?;
-        write_synced(&beside.join(CURSOR), cursor.as_bytes())?;
+        let state = stream_synced(&beside.join(STATE), |out| self.tensors().write(None, out))?;
+        let cursor = write_synced(&beside.join(CURSOR), cursor.as_bytes())?;
+        let sums = format!("{}  {STATE}\n{}  {CURSOR}\n", state.sha256, cursor.sha256);
         write_synced(&beside.join(SUMS), sums.as_bytes())?;
         sync_folder(beside)
     }
 
-    fn tensors(&self) -> TensorFile {
+    fn tensors(&self) -> TensorFile<'_> {
         let mut file = TensorFile::default();
+        let mut shapes = BTreeMap::new();
+        for own in &self.state.parameters {
+            shapes.insert(own.name.as_str(), stored_shape(&own.shape, self.masks.get(&own.name)));
+        }
         let groups = [
-            ("parameter", Some(&self.parameters)),
-            ("remembered", self.remembered.as_ref()),
-            ("best", self.best.as_ref()),
+            ("parameter", Some(self.state.parameters.as_slice())),
+            ("remembered", self.remembered),
+            ("best", self.best),
         ];
         for (group, parameters) in groups {
             for own in parameters.into_iter().flatten() {
-                file.add_f32(format!("{group}/{}", own.name), &own.shape, &own.values);
+                file.add_f32(format!("{group}/{}", own.name), &shapes[own.name.as_str()], &own.kept);
             }
         }
         for (name, mask) in self.masks.iter() {
             file.add_bytes(format!("mask/{name}"), mask.to_bytes());
         }
-        for own in &self.optimizer.tensors {
-            file.add_f32(format!("optimizer/{}/{}", own.parameter, own.field), &own.shape, &own.values);
+        for Moment { parameter, field, kept } in &self.state.moments {
+            file.add_f32(format!("optimizer/{parameter}/{field}"), &shapes[parameter.as_str()], kept);
         }
         file
     }
+}
 
-    /// Reads a checkpoint's folder and checks it. `order` names the model's parameters in its order.
+/// The shape under which the values that a mask keeps of a parameter stand in the file.
+fn stored_shape(shape: &[usize], mask: Option<&Mask>) -> Vec<usize> {
+    match mask {
+        Some(mask) if mask.kept() < mask.total() => vec![mask.kept()],
+        _ => shape.to_vec(),
+    }
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint's folder and checks it. `shapes` names the model's parameters, in its order, with their shapes.
     ///
     /// # Errors
     /// When a file is missing or damaged, or does not belong to this model.
-    pub(crate) fn load(path: &Path, order: &[String]) -> Result<Self, Error> {
+    pub(crate) fn load(path: &Path, shapes: &[(String, Vec<usize>)]) -> Result<Self, Error> {
         let refuse = |file: &str, why: String| Error::Run { path: path.join(file), why };
         let read = |file: &str| fs::read(path.join(file)).map_err(Error::io(&path.join(file), "read"));
-        let (state, cursor, sums) = (read(STATE)?, read(CURSOR)?, read(SUMS)?);
+        let sums = read(SUMS)?;
         let sums = String::from_utf8_lossy(&sums);
-        for (file, bytes) in [(STATE, &state), (CURSOR, &cursor)] {
-            let found = sha256(bytes);
+        for file in [STATE, CURSOR] {
+            let found = sha256(&path.join(file))?;
             let wanted = sums.lines().find_map(|line| line.strip_suffix(file)).map(str::trim).unwrap_or("no checksum");
             if found != wanted {
                 return Err(refuse(file, format!("damaged: its SHA-256 is {found}, {SUMS} says {wanted}")));
             }
         }
         let cursor: Cursor =
-            serde_json::from_slice(&cursor).map_err(|error| refuse(CURSOR, format!("no cursor: {error}")))?;
+            serde_json::from_slice(&read(CURSOR)?).map_err(|error| refuse(CURSOR, format!("no cursor: {error}")))?;
         if cursor.v != VERSION {
             let path = path.join(CURSOR);
             return Err(Error::CheckpointVersion { path, found: cursor.v, wanted: VERSION });
         }
-        let file = TensorFile::from_bytes(&path.join(STATE), &state)?;
-        let parameters = group(&file, "parameter", order).ok_or_else(|| refuse(STATE, missing(&file, order)))?;
+        let file = TensorReader::open(&path.join(STATE))?;
         let mut masks = Vec::new();
-        for own in &parameters {
-            if let Some(bits) = file.bytes(&format!("mask/{}", own.name)) {
-                masks.push((own.name.clone(), Mask::from_bytes(&own.name, &own.shape, bits)?));
+        for (name, shape) in shapes {
+            if let Some(bits) = file.bytes(&format!("mask/{name}"))? {
+                let mask = Mask::from_bytes(name, shape, &bits).map_err(|error| refuse(STATE, error.to_string()))?;
+                masks.push((name.clone(), mask));
             }
         }
-        let mut optimizer = OptimizerState::default();
+        let masks = MaskSet::new(masks);
+        let group = |name: &str| group(&file, name, shapes, &masks);
+        let begun = |name: &str| file.names().any(|own| own.split_once('/').is_some_and(|(first, _)| first == name));
+        let if_begun = |name: &str| begun(name).then(|| group(name)).transpose();
+        let mut state = State { parameters: group("parameter")?, ..State::default() };
+        let (remembered, best) = (if_begun("remembered")?, if_begun("best")?);
         for name in file.names() {
             let Some((parameter, field)) = name.strip_prefix("optimizer/").and_then(|rest| rest.split_once('/')) else {
                 continue;
             };
-            let (parameter, field) = (parameter.to_owned(), field.to_owned());
-            let (shape, values) = file.f32(name).ok_or_else(|| refuse(STATE, format!("`{name}` holds no f32")))?;
-            optimizer.tensors.push(StateTensor { parameter, field, shape, values });
+            let of = shapes.iter().find(|(own, _)| own == parameter);
+            let (_, shape) = of.ok_or_else(|| refuse(STATE, format!("`{name}` belongs to no parameter")))?;
+            let kept = file.f32(name, &stored_shape(shape, masks.get(parameter)))?;
+            let kept = kept.ok_or_else(|| refuse(STATE, format!("`{name}` holds no f32")))?;
+            state.moments.push(Moment { parameter: parameter.to_owned(), field: field.to_owned(), kept });
         }
+        state.moments.sort_by(|a, b| (&a.parameter, &a.field).cmp(&(&b.parameter, &b.field)));
         for (parameter, field, counter) in &cursor.counters {
-            optimizer.counters.insert((parameter.clone(), field.clone()), *counter);
+            state.counters.insert((parameter.clone(), field.clone()), *counter);
         }
-        let (remembered, best) = (group(&file, "remembered", order), group(&file, "best", order));
-        Ok(Self { cursor, parameters, masks: MaskSet::new(masks), optimizer, remembered, best })
+        Ok(Self { cursor, state, masks, remembered, best })
     }
 }
 
@@ -193,19 +231,25 @@ impl Cursor {
     }
 }
 
-/// The tensors `<group>/<name>` for all names; `None` when one is missing.
-fn group(file: &TensorFile, group: &str, order: &[String]) -> Option<Vec<Parameter>> {
-    let one = |name: &String| {
-        let (shape, values) = file.f32(&format!("{group}/{name}"))?;
-        Some(Parameter { name: name.clone(), shape, values })
-    };
-    order.iter().map(one).collect()
-}
-
-fn missing(file: &TensorFile, order: &[String]) -> String {
-    let lost: Vec<&str> =
-        order.iter().map(String::as_str).filter(|name| file.f32(&format!("parameter/{name}")).is_none()).collect();
-    format!("has no f32 tensor for {}", lost.join(", "))
+/// The tensors `<group>/<name>` of all parameters.
+fn group(
+    file: &TensorReader,
+    group: &str,
+    shapes: &[(String, Vec<usize>)],
+    masks: &MaskSet,
+) -> Result<Vec<Weights>, Error> {
+    let stored = |name: &str| format!("{group}/{name}");
+    let names = shapes.iter().map(|(name, _)| stored(name));
+    let lost: Vec<String> = names.filter(|name| file.shape(name).is_none()).collect();
+    if !lost.is_empty() {
+        return Err(file.refuse(format!("has no f32 tensor for {}", lost.join(", "))));
+    }
+    let mut found = Vec::new();
+    for (name, shape) in shapes {
+        let kept = file.f32(&stored(name), &stored_shape(shape, masks.get(name)))?.unwrap_or_default();
+        found.push(Weights { name: name.clone(), shape: shape.clone(), kept });
+    }
+    Ok(found)
 }
 
 /// Names of the checkpoints in a folder, oldest first; half-written and damaged ones are not listed.
@@ -233,14 +277,14 @@ const DAMAGED: &str = ".damaged";
 /// When the folder cannot be read, a checkpoint is of another version, or there are checkpoints and none of them is good.
 pub(crate) fn newest<T>(
     checkpoints: &Path,
-    order: &[String],
+    shapes: &[(String, Vec<usize>)],
     mut accept: impl FnMut(Checkpoint) -> Result<T, Error>,
 ) -> Result<Option<(String, T)>, Error> {
     let names = list(checkpoints)?;
     for name in names.iter().rev() {
         let name = name.clone();
         let path = checkpoints.join(&name);
-        match Checkpoint::load(&path, order).and_then(&mut accept) {
+        match Checkpoint::load(&path, shapes).and_then(&mut accept) {
             Ok(accepted) => return Ok(Some((name, accepted))),
             // Nothing is wrong with the checkpoint itself: what is wrong has to be mended, not stepped over.
             Err(error @ Error::CheckpointVersion { .. }) => return Err(error),

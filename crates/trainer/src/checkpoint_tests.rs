@@ -2,39 +2,50 @@
 
 use super::*;
 
-fn order() -> Vec<String> {
-    vec!["fc.weight".into(), "fc.bias".into()]
+fn shapes() -> Vec<(String, Vec<usize>)> {
+    vec![("fc.weight".into(), vec![2, 3]), ("fc.bias".into(), vec![3])]
 }
 
-fn checkpoint(step: u64) -> Checkpoint {
-    let parameters = vec![
-        Parameter { name: "fc.weight".into(), shape: vec![2, 3], values: vec![step as f32, 0.1, -0.0, 0.0, 5.0, 6.0] },
-        Parameter { name: "fc.bias".into(), shape: vec![3], values: vec![1.0, 2.0, 3.0] },
-    ];
-    let tensor = |field: &str| StateTensor {
+/// A checkpoint at this step, of which the mask keeps these weights.
+fn masked(step: u64, keeps: fn(usize) -> bool) -> Checkpoint {
+    let mask = Mask::from_fn(&[2, 3], keeps);
+    let weight = |values: [f32; 6]| mask.gather(&values);
+    let parameters = |values: [f32; 6]| {
+        let bias = Weights { name: "fc.bias".into(), shape: vec![3], kept: vec![1.0, 2.0, 3.0] };
+        vec![Weights { name: "fc.weight".into(), shape: vec![2, 3], kept: weight(values) }, bias]
+    };
+    let moment = |field: &str, values: [f32; 6]| Moment {
         parameter: "fc.weight".into(),
         field: field.into(),
-        shape: vec![2, 3],
-        values: vec![0.5; 6],
+        kept: weight(values),
     };
     let mut cursor = Cursor { stage: 3, stage_step: 2, step, log_bytes: 77, elapsed_ms: 5, ..Cursor::start() };
     cursor.tally.add(&[0.1; 10], &[1]);
     cursor.best = Some(Best { correct: 7, loss: 0.1 + 0.2 });
     cursor.counters = vec![("fc.weight".into(), "momentum.time".into(), step)];
+    let moments =
+        vec![moment("momentum.moment_1", [0.5; 6]), moment("momentum.moment_2", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])];
     let counters = [(("fc.weight".to_owned(), "momentum.time".to_owned()), step)].into();
-    Checkpoint {
-        cursor,
-        masks: MaskSet::new(vec![("fc.weight".into(), Mask::from_fn(&[2, 3], |index| index != 3))]),
-        optimizer: OptimizerState { tensors: vec![tensor("momentum.moment_1"), tensor("momentum.moment_2")], counters },
-        remembered: Some(parameters.clone()),
-        best: None,
-        parameters,
+    let remembered = Some(parameters([0.25, 1.0, 2.0, 3.0, 4.0, 5.0]));
+    let state = State { parameters: parameters([step as f32, 0.1, -0.0, 0.0, 5.0, 6.0]), moments, counters };
+    Checkpoint { cursor, state, masks: MaskSet::new(vec![("fc.weight".into(), mask)]), remembered, best: None }
+}
+
+fn checkpoint(step: u64) -> Checkpoint {
+    masked(step, |index| index != 3)
+}
+
+impl Checkpoint {
+    fn save(&self, checkpoints: &Path, keep: usize) -> Result<String, Error> {
+        let Self { cursor, state, masks, remembered, best } = self;
+        let (remembered, best) = (remembered.as_deref(), best.as_deref());
+        Snapshot { cursor, state, masks, remembered, best }.save(checkpoints, keep)
     }
 }
 
 /// Names and steps of what `newest` accepts.
 fn newest_step(folder: &Path) -> Option<u64> {
-    newest(folder, &order(), |checkpoint| Ok(checkpoint.cursor.step)).expect("readable").map(|(_, step)| step)
+    newest(folder, &shapes(), |checkpoint| Ok(checkpoint.cursor.step)).expect("readable").map(|(_, step)| step)
 }
 
 #[test]
@@ -42,8 +53,84 @@ fn loading_is_the_inverse_of_saving() {
     let folder = tempfile::tempdir().expect("a folder");
     let name = checkpoint(12).save(folder.path(), 2).expect("saved");
     assert_eq!(name, "stage-000003-step-0000000012");
-    assert_eq!(Checkpoint::load(&folder.path().join(&name), &order()).expect("loaded"), checkpoint(12));
+    assert_eq!(Checkpoint::load(&folder.path().join(&name), &shapes()).expect("loaded"), checkpoint(12));
     assert_eq!(checkpoint(12).save(folder.path(), 2).expect("again"), name);
+}
+
+#[test]
+fn any_share_of_the_weights_comes_back_and_only_kept_ones_are_stored() {
+    type Keeps = fn(usize) -> bool;
+    let keeps: [(Keeps, &[usize]); 4] =
+        [(|_| true, &[2, 3]), (|index| index != 3, &[5]), (|index| index == 4, &[1]), (|_| false, &[0])];
+    for (keeps, stored) in keeps {
+        let mut saved = masked(1, keeps);
+        saved.best = Some(saved.state.parameters.clone());
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(saved.save(folder.path(), 2).expect("saved"));
+        let file = TensorReader::open(&path.join(STATE)).expect("own file");
+        for name in ["parameter/fc.weight", "optimizer/fc.weight/momentum.moment_2", "remembered/fc.weight"] {
+            assert_eq!(file.shape(name), Some(stored), "{name}");
+        }
+        assert_eq!(file.shape("best/fc.bias"), Some(&[3][..]));
+        assert_eq!(Checkpoint::load(&path, &shapes()).expect("loaded"), saved);
+    }
+}
+
+#[test]
+fn a_run_without_masks_and_an_optimizer_without_memory_come_back() {
+    let mut saved = masked(1, |_| true);
+    saved.masks = MaskSet::default();
+    (saved.state.moments, saved.state.counters, saved.cursor.counters) = Default::default();
+    saved.remembered = None;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(saved.save(folder.path(), 2).expect("saved"));
+    assert_eq!(Checkpoint::load(&path, &shapes()).expect("loaded"), saved);
+}
+
+#[test]
+fn what_does_not_fit_is_named_with_found_and_wanted() {
+    type Change = for<'a> fn(&'a mut TensorFile<'static>);
+    let changes: [(Change, &str); 7] = [
+        (|file| file.add_f32("parameter/fc.weight".into(), &[4], &[0.0; 4]), "found shape [4], wanted shape [5]"),
+        (|file| file.add_f32("parameter/fc.weight".into(), &[2, 3], &[0.0; 6]), "found shape [2, 3], wanted shape [5]"),
+        (|file| file.add_f32("best/fc.weight".into(), &[5], &[0.0; 5]), "has no f32 tensor for best/fc.bias"),
+        (|file| file.add_bytes("mask/fc.weight".into(), vec![1, 2]), "mask for `fc.weight` has 2 bytes, wanted 1"),
+        (|file| file.add_bytes("mask/fc.weight".into(), vec![0xff]), "past its last element"),
+        (
+            |file| file.add_f32("optimizer/fc.bias/velocity".into(), &[2], &[0.0; 2]),
+            "found shape [2], wanted shape [3]",
+        ),
+        (|file| file.add_f32("optimizer/fc9.bias/velocity".into(), &[2], &[0.0; 2]), "belongs to no parameter"),
+    ];
+    for (change, wanted) in changes {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(checkpoint(1).save(folder.path(), 2).expect("saved"));
+        let mut file = TensorFile::default();
+        file.add_f32("parameter/fc.weight".into(), &[5], &[0.0; 5]);
+        file.add_f32("parameter/fc.bias".into(), &[3], &[0.0; 3]);
+        file.add_bytes("mask/fc.weight".into(), vec![0b11_0111]);
+        let write = |file: &TensorFile<'_>| {
+            let state = stream_synced(&path.join(STATE), |out| file.write(None, out)).expect("written");
+            let cursor = sha256(&path.join(CURSOR)).expect("read");
+            fs::write(path.join(SUMS), format!("{}  {STATE}\n{cursor}  {CURSOR}\n", state.sha256)).expect("written");
+        };
+        write(&file);
+        Checkpoint::load(&path, &shapes()).expect("good so far");
+        change(&mut file);
+        write(&file);
+        let error = Checkpoint::load(&path, &shapes()).expect_err(wanted).to_string();
+        assert!(error.contains(wanted) && error.contains(STATE), "{error}");
+    }
+}
+
+#[test]
+fn another_version_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut old = checkpoint(1);
+    old.cursor.v = 1;
+    let path = folder.path().join(old.save(folder.path(), 2).expect("saved"));
+    let error = Checkpoint::load(&path, &shapes()).expect_err("an old one").to_string();
+    assert!(error.contains("the checkpoint has version 1, this program reads 2"), "{error}");
 }
 
 #[test]
@@ -73,7 +160,7 @@ fn any_damage_falls_back_to_the_one_before() {
         checkpoint(1).save(folder.path(), 3).expect("saved");
         let bad = checkpoint(2).save(folder.path(), 3).expect("saved");
         harm(&folder.path().join(&bad).join(file));
-        let error = Checkpoint::load(&folder.path().join(&bad), &order()).expect_err(file).to_string();
+        let error = Checkpoint::load(&folder.path().join(&bad), &shapes()).expect_err(file).to_string();
         assert!(error.contains(&bad), "{error}");
         assert_eq!(newest_step(folder.path()), Some(1), "{file}");
         // What was damaged is set aside, and its place can be filled again.
@@ -96,9 +183,9 @@ fn a_half_written_folder_is_not_seen() {
 fn a_checkpoint_of_another_model_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let name = checkpoint(1).save(folder.path(), 2).expect("saved");
-    let other = ["fc.weight".to_owned(), "conv.weight".to_owned()];
+    let other = [("fc.weight".to_owned(), vec![2, 3]), ("conv.weight".to_owned(), vec![1])];
     let error = Checkpoint::load(&folder.path().join(name), &other).expect_err("another model").to_string();
-    assert!(error.contains("has no f32 tensor for conv.weight"), "{error}");
+    assert!(error.contains("has no f32 tensor for parameter/conv.weight"), "{error}");
 }
 
 fn flip(path: &Path, place: usize) {

@@ -8,6 +8,7 @@ use secateur_pruner::{Scope, Sparsity};
 use secateur_report::event;
 use secateur_sparse::{Network, Parameters};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// Training images that every dataset in MNIST's format has.
 const IDX_TRAIN: usize = 60_000;
@@ -21,7 +22,8 @@ const LARGEST_BATCH: usize = 65_536;
 pub struct Experiment {
     config: ExperimentConfig,
     plan: Plan,
-    network: Network,
+    /// Shared: its zeros take as much memory as the model's weights.
+    network: Arc<Network>,
     prunable: Vec<String>,
 }
 
@@ -32,7 +34,7 @@ impl Experiment {
     /// The first thing that makes no sense, with its key, the found and the wanted.
     pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
         check(&config)?;
-        let network = config.model.network();
+        let network = Arc::new(config.model.network());
         let sizes = parameter_sizes(&network);
         let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
         let prunable = match &config.prune {
@@ -144,11 +146,6 @@ impl Experiment {
             layers: layers.collect(),
             device: self.config.device.clone(),
         }
-    }
-
-    /// Paths of all parameters, in the model's order.
-    pub fn parameter_names(&self) -> Vec<String> {
-        parameter_sizes(&self.network).into_iter().map(|(name, _)| name).collect()
     }
 
     /// Elements of the prunable parameters that a prune to this sparsity leaves, rounded as the prune will.

@@ -1,77 +1,97 @@
 //! The final model as a file that other programs read: safetensors in PyTorch's names, shapes and layout.
 
 use crate::models::transpose;
-use crate::tensor_file::TensorFile;
+use crate::state::Weights;
+use crate::tensor_file::{TensorFile, TensorReader};
 use crate::{Error, Experiment};
-use secateur_pruner::Parameter;
+use secateur_pruner::{Mask, MaskSet};
 use secateur_sparse::{Network, Parameters};
+use std::io::{self, Write};
 use std::path::Path;
 
-/// The network as safetensors: `<layer>.weight` (`[out, in, height, width]` or `[out, in]`) and `<layer>.bias`, so that
-/// PyTorch's `load_state_dict` takes it as it is.
-pub(crate) fn safetensors(network: &Network) -> Vec<u8> {
-    let mut file = TensorFile::default();
-    for Parameters { name, shape, weight, bias } in network.parameters() {
-        file.add_f32(format!("{name}.weight"), &shape, weight);
-        file.add_f32(format!("{name}.bias"), &[bias.len()], bias);
-    }
-    file.to_bytes(Some(("format", "pt")))
-}
-
-/// Reads what [`safetensors`] wrote, for this experiment's model.
+/// Writes the model as safetensors: `<layer>.weight` (`[out, in, height, width]` or `[out, in]`) and `<layer>.bias`, so
+/// that PyTorch's `load_state_dict` takes it as it is. Pruned weights are zeros.
 ///
 /// # Errors
-/// When the bytes are no such file, or hold another model.
-pub(crate) fn read(path: &Path, bytes: &[u8], experiment: &Experiment) -> Result<Network, Error> {
-    let file = TensorFile::from_bytes(path, bytes)?;
-    let fill = |name: &str, shape: &[usize], values: &mut Vec<f32>| match file.f32(name) {
-        Some((found, read)) if found == shape => {
-            *values = read;
-            Ok(())
-        }
-        found => {
-            let found = found.map_or("no such f32 tensor".into(), |(found, _)| format!("shape {found:?}"));
-            Err(Error::Run { path: path.to_owned(), why: format!("`{name}`: found {found}, wanted shape {shape:?}") })
-        }
-    };
-    experiment.network().filled(|layer| {
-        fill(&format!("{}.weight", layer.name), &layer.shape, layer.weight)?;
-        fill(&format!("{}.bias", layer.name), &[layer.bias.len()], layer.bias)
-    })
+/// What `out` says.
+pub(crate) fn write(parameters: &[Weights], masks: &MaskSet, out: &mut dyn Write) -> io::Result<()> {
+    let mut file = TensorFile::default();
+    for own in parameters {
+        let mask = masks.get(&own.name);
+        file.add_f32_later(own.name.clone(), &turned(&own.shape), move || whole(own, mask));
+    }
+    file.write(Some(("format", "pt")), out)
 }
 
-/// The network with these parameters, which are in burn's layout; `shape` gives the layers around them.
+/// A shape of burn's in PyTorch's layout, or the other way round: they differ in matrices, one is the other transposed.
+fn turned(shape: &[usize]) -> Vec<usize> {
+    match *shape {
+        [rows, columns] => vec![columns, rows],
+        _ => shape.to_vec(),
+    }
+}
+
+/// All values of a parameter in PyTorch's layout.
+fn whole(own: &Weights, mask: Option<&Mask>) -> Vec<f32> {
+    match (&own.shape[..], mask) {
+        (&[inputs, outputs], Some(mask)) => {
+            let mut values = vec![0.0; mask.total()];
+            for (index, value) in mask.indices().zip(&own.kept) {
+                values[index % outputs * inputs + index / outputs] = *value;
+            }
+            values
+        }
+        (&[inputs, outputs], None) => transpose(&own.kept, inputs, outputs),
+        (_, Some(mask)) => mask.scatter(&own.kept),
+        (_, None) => own.kept.clone(),
+    }
+}
+
+/// Reads what [`write`] wrote, for this experiment's model: its parameters, and a mask for the zeros of each that may be
+/// pruned.
 ///
-/// # Panics
-/// When a parameter is missing, or has another size than the network's.
-pub(crate) fn network(parameters: &[Parameter], shape: &Network) -> Network {
-    let values = |layer: &str, field: &str| {
-        let own =
-            |own: &&Parameter| own.name.strip_prefix(layer).and_then(|rest| rest.strip_prefix('.')) == Some(field);
-        &parameters.iter().find(own).expect("the parameters belong to a network of this shape").values
-    };
-    let filled = shape.filled(|layer| {
-        let weight = values(layer.name, "weight");
-        *layer.weight = match layer.shape[..] {
-            [outputs, inputs] => transpose(weight, inputs, outputs),
-            _ => weight.clone(),
+/// # Errors
+/// When the file cannot be read, is no such file, or holds another model.
+pub(crate) fn read(path: &Path, experiment: &Experiment) -> Result<(Vec<Weights>, MaskSet), Error> {
+    let file = TensorReader::open(path)?;
+    let (mut parameters, mut masks) = (vec![], vec![]);
+    for (name, shape) in shapes(experiment.network()) {
+        let stored = turned(&shape);
+        let values = file
+            .f32(&name, &stored)?
+            .ok_or_else(|| file.refuse(format!("`{name}`: found no such f32 tensor, wanted shape {stored:?}")))?;
+        let mut kept = match shape[..] {
+            [inputs, outputs] => transpose(&values, outputs, inputs),
+            _ => values,
         };
-        layer.bias.clone_from(values(layer.name, "bias"));
-        Ok::<(), secateur_sparse::Error>(())
-    });
-    filled.expect("only values changed")
+        if experiment.prunes() && experiment.prunable().contains(&name.as_str()) {
+            let mask = Mask::from_fn(&shape, |index| kept[index] != 0.0);
+            kept = mask.gather(&kept);
+            masks.push((name.clone(), mask));
+        }
+        parameters.push(Weights { name, shape, kept });
+    }
+    Ok((parameters, MaskSet::new(masks)))
 }
 
-/// The network's parameters in burn's layout, in the model's order.
-pub(crate) fn parameters(network: &Network) -> Vec<Parameter> {
+/// Names and shapes of the network's parameters in burn's layout, in the model's order.
+pub(crate) fn shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
+    let both = |Parameters { name, shape, bias, .. }: Parameters<'_>| {
+        [(format!("{name}.weight"), turned(&shape)), (format!("{name}.bias"), vec![bias.len()])]
+    };
+    network.parameters().flat_map(both).collect()
+}
+
+/// The network's parameters in burn's layout, in the model's order, all of their values.
+pub(crate) fn parameters(network: &Network) -> Vec<Weights> {
     let mut found = Vec::new();
     for Parameters { name, shape, weight, bias } in network.parameters() {
         let (shape, weight) = match shape[..] {
             [outputs, inputs] => (vec![inputs, outputs], transpose(weight, outputs, inputs)),
             _ => (shape, weight.to_vec()),
         };
-        found.push(Parameter { name: format!("{name}.weight"), shape, values: weight });
-        found.push(Parameter { name: format!("{name}.bias"), shape: vec![bias.len()], values: bias.to_vec() });
+        found.push(Weights { name: format!("{name}.weight"), shape, kept: weight });
+        found.push(Weights { name: format!("{name}.bias"), shape: vec![bias.len()], kept: bias.to_vec() });
     }
     found
 }
@@ -80,19 +100,49 @@ pub(crate) fn parameters(network: &Network) -> Vec<Parameter> {
 mod tests {
     use super::*;
     use crate::config::ExperimentConfig;
+    use secateur_pruner::Parameter;
+    use std::fs;
+
+    fn experiment(model: &str) -> Experiment {
+        let text = format!(
+            "name = \"x\"\nmodel = {model}\ntrain = {{ length = {{ steps = 1 }} }}\n\
+             [prune]\nschedule = {{ kind = \"one-shot\", sparsity = 0.5 }}\nevery = {{ steps = 1 }}"
+        );
+        Experiment::new(ExperimentConfig::parse("x", &text, &[]).expect("valid")).expect("meant")
+    }
 
     #[test]
     fn reading_is_the_inverse_of_writing_and_other_models_are_refused() {
-        let experiment = |model: &str| {
-            let text = format!("name = \"x\"\nmodel = {model}\ntrain = {{ length = {{ steps = 1 }} }}");
-            Experiment::new(ExperimentConfig::parse("x", &text, &[]).expect("valid")).expect("meant")
-        };
         let small = experiment("{ kind = \"lenet\", width = 1 }");
-        let network = small.config().model.initial(3);
-        let bytes = safetensors(&network);
-        assert_eq!(read(Path::new("m"), &bytes, &small).expect("own bytes"), network);
-        let error = read(Path::new("m"), &bytes, &experiment("{ kind = \"lenet\", width = 2 }")).expect_err("wider");
+        let whole = parameters(&small.config().model.initial(3));
+        let masks = small.prunable().into_iter().map(|name| {
+            let own = whole.iter().find(|own| own.name == name).expect("prunable names are the model's");
+            (name.to_owned(), Mask::from_fn(&own.shape, |index| index % 3 == 0 && own.kept[index] != 0.0))
+        });
+        let masks = MaskSet::new(masks.collect());
+        let kept: Vec<Weights> = whole
+            .into_iter()
+            .map(|Weights { name, shape, kept }| Weights::of(Parameter { name, shape, values: kept }, &masks))
+            .collect();
+        let mut bytes = vec![];
+        write(&kept, &masks, &mut bytes).expect("into memory");
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        fs::write(&path, &bytes).expect("written");
+        assert_eq!(read(&path, &small).expect("own bytes"), (kept, masks));
+        let error = read(&path, &experiment("{ kind = \"lenet\", width = 2 }")).expect_err("wider");
         assert!(error.to_string().contains("`conv1.weight`: found shape [6, 1, 3, 3], wanted shape [12, 1, 3, 3]"));
-        assert!(read(Path::new("m"), &bytes[..bytes.len() - 1], &small).is_err());
+        fs::write(&path, &bytes[..bytes.len() - 1]).expect("written");
+        assert!(read(&path, &small).is_err());
+    }
+
+    #[test]
+    fn matrices_are_written_with_a_row_for_each_output() {
+        // In burn's layout two inputs stand below each other, with three outputs each.
+        let own = |kept: &[f32]| Weights { name: "fc.weight".into(), shape: vec![2, 3], kept: kept.to_vec() };
+        assert_eq!(whole(&own(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), None), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        let mask = Mask::from_fn(&[2, 3], |index| index == 2 || index == 3);
+        assert_eq!(whole(&own(&[3.0, 4.0]), Some(&mask)), [0.0, 4.0, 0.0, 0.0, 3.0, 0.0]);
     }
 }

@@ -23,6 +23,8 @@ pub mod plan;
 mod run;
 pub mod seed;
 mod session;
+mod size;
+mod state;
 mod tensor_file;
 mod training;
 

@@ -2,15 +2,13 @@
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::device::Device;
-use crate::engine::State;
 use crate::evaluate::evaluate;
 use crate::folder::{self, Manifest, ManifestFile, RunFolder, read_experiment};
 use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
+use crate::state::State;
 use crate::{Error, Experiment, data, device, engine, export};
-use secateur_pruner::{Mask, MaskSet, Parameter};
 use secateur_report::event::Score;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -103,7 +101,7 @@ pub fn test(
 ) -> Result<Score, Error> {
     let experiment = place.apply(read_experiment(run)?)?;
     let device = device::open(experiment.config(), None)?;
-    let parameters = match checkpoint {
+    let (state, masks) = match checkpoint {
         Some(name) => {
             let path = folder::checkpoints(run).join(name);
             let known = checkpoint::list(&folder::checkpoints(run))?;
@@ -111,36 +109,24 @@ pub fn test(
                 let why = format!("no checkpoint of this name; there are {}", known.join(", "));
                 return Err(Error::Run { path, why });
             }
-            Checkpoint::load(&path, &experiment.parameter_names())?.parameters
+            let found = Checkpoint::load(&path, &export::shapes(experiment.network()))?;
+            (State { parameters: found.state.parameters, ..State::default() }, found.masks)
         }
         None => {
             let path = folder::model(run);
-            let bytes = fs::read(&path).map_err(|source| match source.kind() {
-                std::io::ErrorKind::NotFound => {
-                    let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
-                    Error::Run { path: path.clone(), why }
-                }
-                _ => Error::Io { path: path.clone(), doing: "read", source },
-            })?;
-            export::parameters(&export::read(&path, &bytes, &experiment)?)
+            if !path.exists() {
+                let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
+                return Err(Error::Run { path, why });
+            }
+            let (parameters, masks) = export::read(&path, &experiment)?;
+            (State { parameters, ..State::default() }, masks)
         }
     };
-    // A mask for each zero: what was pruned needs not be computed.
-    let masks = zeros(&experiment, &parameters);
-    let state = State { parameters, ..State::default() };
-    let mut engine = engine::open(&experiment, &device, &state, &masks)?;
+    let mut engine = engine::open(&experiment, &device, state, &masks)?;
     let dataset = experiment.load_data()?;
     let split = dataset.test_split();
     let seen = |seen| observer.evaluating("test", seen, split.len());
     Ok(evaluate(engine.as_mut(), split, experiment.config().train.batch_size, seen))
-}
-
-/// The masks that the zeros of a finished model's prunable parameters amount to.
-fn zeros(experiment: &Experiment, parameters: &[Parameter]) -> MaskSet {
-    let prunable = experiment.prunable();
-    let masked = parameters.iter().filter(|own| experiment.prunes() && prunable.contains(&own.name.as_str()));
-    let mask = |own: &Parameter| (own.name.clone(), Mask::from_fn(&own.shape, |index| own.values[index] != 0.0));
-    MaskSet::new(masked.map(mask).collect())
 }
 
 fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {

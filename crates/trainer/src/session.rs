@@ -3,19 +3,22 @@
 //! Resuming is not a special case: a session is always made from a checkpoint's content, which for a new run is the
 //! start of the plan.
 
-use crate::checkpoint::{self, Checkpoint, Cursor};
+use crate::checkpoint::{self, Checkpoint, Cursor, Snapshot};
 use crate::data::Dataset;
 use crate::device::Device;
-use crate::engine::{Engine, State};
+use crate::engine::Engine;
 use crate::evaluate::evaluate;
-use crate::files::{sha256, write_atomically};
+use crate::files::write_atomically;
 use crate::folder::RunFolder;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
+use crate::size::size;
+use crate::state::{State, Weights, narrow};
 use crate::{Error, Experiment, engine, export, memory, seed};
-use secateur_pruner::{MaskSet, OptimizerState, Parameter, Rule, Sparsity, choose};
+use secateur_pruner::{Mask, MaskSet, Rule, Sparsity, choose};
 use secateur_report::RunLog;
 use secateur_report::event::{self, Event, Timing};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -44,9 +47,9 @@ pub(crate) struct Session<'a> {
     pub(crate) observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
     pub(crate) engine: Box<dyn Engine>,
-    remembered: Option<Vec<Parameter>>,
+    remembered: Option<Vec<Weights>>,
     /// The best epoch's parameters of the training stage that is going on.
-    pub(crate) best: Option<Vec<Parameter>>,
+    pub(crate) best: Option<Vec<Weights>>,
     pub(crate) cursor: Cursor,
     masks: MaskSet,
     began: Instant,
@@ -73,8 +76,8 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When log or checkpoints cannot be read, or do not belong to this experiment.
     pub(crate) fn open(folder: RunFolder, around: Surroundings<'a>) -> Result<Self, Error> {
-        let order = around.experiment.parameter_names();
-        let found = checkpoint::newest(&folder.checkpoints(), &order, |checkpoint| {
+        let shapes = export::shapes(around.experiment.network());
+        let found = checkpoint::newest(&folder.checkpoints(), &shapes, |checkpoint| {
             let log = RunLog::resume(folder.log(), checkpoint.cursor.log_bytes)?;
             Ok((log, restore(around.experiment, &around.device, checkpoint)?))
         })?;
@@ -146,8 +149,16 @@ impl<'a> Session<'a> {
         let config = self.experiment.config().prune.as_ref().expect("a plan prunes only when its config does");
         let seed = seed::stream(self.experiment.config().seed, "prune", cycle).next_u64();
         let rule = Rule { criterion: config.criterion, scope: config.scope, sparsity: target, seed };
-        let state = self.engine.state()?;
-        self.masks = choose(&state.parameters, &self.masks, rule)?;
+        let mut state = self.engine.state()?;
+        let kept = |name: &str, _: &Mask| {
+            let own = state.parameters.iter().find(|own| own.name == name);
+            Cow::Borrowed(own.expect("a mask belongs to a parameter").kept.as_slice())
+        };
+        let masks = choose(kept, &self.masks, rule)?;
+        state.narrow(&self.masks, &masks);
+        // Of what is remembered nothing else will be asked for again: masks never grow back.
+        narrow(self.remembered.as_deref_mut().unwrap_or_default(), &self.masks, &masks);
+        self.masks = masks;
         self.set(state)?;
         let layers = self.masks.iter().map(|(name, mask)| event::LayerDensity {
             name: name.to_owned(),
@@ -167,10 +178,9 @@ impl<'a> Session<'a> {
         self.record_paths(cycle)
     }
 
-    /// Hands the engine a state, with everything that the masks prune forgotten.
-    pub(crate) fn set(&mut self, mut state: State) -> Result<(), Error> {
-        state.forget_pruned(&self.masks);
-        self.engine.set(&state, &self.masks)
+    /// Hands the engine a state that belongs to the masks.
+    pub(crate) fn set(&mut self, state: State) -> Result<(), Error> {
+        self.engine.set(state, &self.masks)
     }
 
     /// Writes down how the layers are computed from here on, where that is ours to choose.
@@ -193,17 +203,18 @@ impl<'a> Session<'a> {
     }
 
     fn rewind(&mut self) -> Result<(), Error> {
-        let parameters = self.remembered.clone().expect("a plan remembers before it rewinds");
+        let parameters = self.remembered.clone().ok_or_else(|| {
+            let why = "no checkpoint holds the weights that this stage rewinds to; start the run over".into();
+            Error::Run { path: self.folder.checkpoints(), why }
+        })?;
         self.set(State { parameters, ..State::default() })
     }
 
     /// Writes the final model and the log's last line; safe to do again after a crash in between.
     fn finish(mut self) -> Result<Outcome, Error> {
-        let network = export::network(&self.engine.parameters(), self.experiment.network());
-        let (path, bytes) = (self.folder.model(), export::safetensors(&network));
-        write_atomically(&path, &bytes)?;
-        let (step, model_bytes) = (self.cursor.step, bytes.len() as u64);
-        let ended = event::RunEnded { step, model_sha256: sha256(&bytes), model_bytes };
+        let (path, parameters) = (self.folder.model(), self.engine.parameters());
+        let model = write_atomically(&path, |out| export::write(&parameters, &self.masks, out))?;
+        let ended = event::RunEnded { step: self.cursor.step, model_sha256: model.sha256, model_bytes: model.bytes };
         self.record(&Event::RunEnded(ended), Some(self.timing(None)))?;
         self.log.sync()?;
         Ok(Outcome::Finished { model: path })
@@ -211,17 +222,7 @@ impl<'a> Session<'a> {
 
     /// What is left of the model.
     fn size(&self) -> event::Size {
-        let network = export::network(&self.engine.parameters(), self.experiment.network());
-        let cost = network.cost();
-        event::Size {
-            pruned: self.masks.pruned() as u64,
-            prunable: self.experiment.prunable_elements() as u64,
-            nonzero: cost.nonzero as u64,
-            parameters: cost.parameters as u64,
-            remaining_macs: cost.remaining_macs as u64,
-            macs: cost.macs as u64,
-            dead_units: network.dead_units() as u64,
-        }
+        size(&self.engine.parameters(), &self.masks, self.experiment)
     }
 
     /// Saves the state with the log that belongs to it; returns the checkpoint's name.
@@ -229,18 +230,17 @@ impl<'a> Session<'a> {
         self.log.sync()?;
         self.cursor.log_bytes = self.log.position();
         self.cursor.elapsed_ms = self.elapsed().as_millis() as u64;
-        let State { parameters, optimizer } = self.engine.state()?;
-        let counters = optimizer.counters.iter();
+        let state = self.engine.state()?;
+        let counters = state.counters.iter();
         self.cursor.counters = counters.map(|((own, field), count)| (own.clone(), field.clone(), *count)).collect();
-        let checkpoint = Checkpoint {
-            cursor: self.cursor.clone(),
-            parameters,
-            masks: self.masks.clone(),
-            optimizer,
-            remembered: self.remembered.clone(),
-            best: self.best.clone(),
+        let snapshot = Snapshot {
+            cursor: &self.cursor,
+            state: &state,
+            masks: &self.masks,
+            remembered: self.remembered.as_deref(),
+            best: self.best.as_deref(),
         };
-        let name = checkpoint.save(&self.folder.checkpoints(), self.experiment.config().checkpoint.keep)?;
+        let name = snapshot.save(&self.folder.checkpoints(), self.experiment.config().checkpoint.keep)?;
         tracing::debug!("saved checkpoint {name}");
         Ok(name)
     }
@@ -293,8 +293,8 @@ pub(crate) enum Progress {
 struct Restored {
     engine: Box<dyn Engine>,
     masks: MaskSet,
-    remembered: Option<Vec<Parameter>>,
-    best: Option<Vec<Parameter>>,
+    remembered: Option<Vec<Weights>>,
+    best: Option<Vec<Weights>>,
     cursor: Cursor,
 }
 
@@ -305,21 +305,20 @@ fn fresh(experiment: &Experiment) -> Checkpoint {
     let own = export::parameters(&network);
     let full = |name: &str| {
         let own = own.iter().find(|own| own.name == name).expect("prunable names are the model's");
-        (name.to_owned(), secateur_pruner::Mask::full(&own.shape))
+        (name.to_owned(), Mask::full(&own.shape))
     };
     Checkpoint {
         cursor: Cursor::start(),
         masks: MaskSet::new(names.map(full).collect()),
-        optimizer: OptimizerState::default(),
         remembered: None,
         best: None,
-        parameters: own,
+        state: State { parameters: own, ..State::default() },
     }
 }
 
 /// Brings a checkpoint to life on a device.
 fn restore(experiment: &Experiment, device: &Device, checkpoint: Checkpoint) -> Result<Restored, Error> {
-    let Checkpoint { cursor, parameters, masks, optimizer, remembered, best } = checkpoint;
-    let engine = engine::open(experiment, device, &State { parameters, optimizer }, &masks)?;
+    let Checkpoint { cursor, state, masks, remembered, best } = checkpoint;
+    let engine = engine::open(experiment, device, state, &masks)?;
     Ok(Restored { engine, masks, remembered, best, cursor })
 }

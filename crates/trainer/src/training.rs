@@ -6,11 +6,11 @@
 use crate::Error;
 use crate::checkpoint::Best;
 use crate::data;
-use crate::engine::State;
 use crate::evaluate::evaluate;
 use crate::observer::Tick;
 use crate::plan::Training;
 use crate::session::{Progress, Session};
+use crate::state::State;
 use secateur_report::event::{EpochEnded, Event, Score, StoppedEarly};
 use std::time::Instant;
 

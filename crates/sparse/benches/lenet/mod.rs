@@ -1,6 +1,6 @@
 //! LeNet k on made-up images with uniformly random masks: what the benchmarks time.
 
-use secateur_sparse::train::{Images, LayerState, Options, Tensor, Trainer};
+use secateur_sparse::train::{Images, Kept, LayerState, Options, Tensor, Trainer};
 use secateur_sparse::{Conv2d, Layer, Linear, Network, Optimizer};
 
 /// A network in training, and a batch for it.
@@ -26,21 +26,22 @@ impl Subject {
     pub(crate) fn new(k: usize, batch: usize, density: f64, options: Options) -> Self {
         let network = lenet(k);
         let mut random = Random(1);
-        let mut states: Vec<(Vec<f32>, Vec<u8>, Vec<f32>)> = vec![];
+        let mut states: Vec<(Vec<f32>, Kept, Vec<f32>)> = vec![];
         for own in network.parameters() {
             let bound = (own.bias.len() as f32 / own.weight.len() as f32).sqrt();
-            let weight = own.weight.iter().map(|_| (random.next() * 2.0 - 1.0) * bound).collect();
             let mut kept = vec![0u8; own.weight.len().div_ceil(8)];
             for place in 0..own.weight.len() {
                 kept[place / 8] |= u8::from(f64::from(random.next()) < density) << (place % 8);
             }
+            let kept = Kept::new(own.weight.len(), &kept);
+            let weight = (0..kept.kept()).map(|_| (random.next() * 2.0 - 1.0) * bound).collect();
             states.push((weight, kept, vec![0.0; own.bias.len()]));
         }
         let plain = |values| Tensor { values, moments: [&[], &[]], kept: None, inputs_first: false };
         let states: Vec<LayerState<'_>> = states
             .iter()
             .map(|(weight, kept, bias)| LayerState {
-                weight: Tensor { kept: (density < 1.0).then_some(kept.as_slice()), ..plain(weight) },
+                weight: Tensor { kept: Some(kept), ..plain(weight) },
                 bias: plain(bias),
             })
             .collect();

@@ -1,6 +1,6 @@
 //! Below which share of kept weights a layer is faster with its kept weights only.
 
-use super::{Images, LayerState, Options, Tensor, Trainer};
+use super::{Images, Kept, LayerState, Options, Tensor, Trainer};
 use crate::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer};
 use std::time::{Duration, Instant};
 
@@ -102,7 +102,7 @@ fn time_step(network: &Network, density: f64, options: Options) -> f64 {
         state ^= state << 17;
         (state >> 40) as f32 / (1u64 << 24) as f32
     };
-    let states: Vec<(Vec<f32>, Vec<u8>, Vec<f32>)> = network
+    let states: Vec<(Vec<f32>, Kept, Vec<f32>)> = network
         .parameters()
         .map(|own| {
             let bound = (own.bias.len() as f32 / own.weight.len() as f32).sqrt();
@@ -112,7 +112,8 @@ fn time_step(network: &Network, density: f64, options: Options) -> f64 {
                     kept[place / 8] &= !(1 << (place % 8));
                 }
             }
-            let weight = own.weight.iter().map(|_| (2.0 * random() - 1.0) * bound).collect();
+            let kept = Kept::new(own.weight.len(), &kept);
+            let weight = (0..kept.kept()).map(|_| (2.0 * random() - 1.0) * bound).collect();
             (weight, kept, vec![0.0; own.bias.len()])
         })
         .collect();

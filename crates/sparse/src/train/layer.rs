@@ -1,6 +1,7 @@
 //! A layer in training: which form it has, and where its weights stand in the original network.
 
 use super::conv::Conv;
+use super::kept::Kept;
 use super::linear::Linear;
 use super::origin::Origin;
 use super::param::{Param, Params};
@@ -19,12 +20,12 @@ use std::sync::Arc;
 /// A tensor of the original network, as a trainer is made from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
-    /// Values.
+    /// The kept values, row-major.
     pub values: &'a [f32],
     /// What the optimizer remembers, of the same length; empty when it has none, or has not begun.
     pub moments: [&'a [f32]; 2],
-    /// One bit a value, the lowest bit of a byte first, set where it is kept; `None` when all are.
-    pub kept: Option<&'a [u8]>,
+    /// Which values are kept; `None` when all are.
+    pub kept: Option<&'a Kept>,
     /// Whether a matrix is `[inputs, outputs]` instead of `[outputs, inputs]`.
     pub inputs_first: bool,
 }
@@ -32,10 +33,12 @@ pub struct Tensor<'a> {
 /// A tensor of the original network, to be written.
 #[derive(Debug)]
 pub struct TensorMut<'a> {
-    /// Values.
+    /// The values that are wanted, row-major.
     pub values: &'a mut [f32],
     /// What the optimizer remembers, of the same length; empty when it is not wanted.
     pub moments: [&'a mut [f32]; 2],
+    /// Which values are wanted; `None` when all are.
+    pub kept: Option<&'a Kept>,
     /// Whether a matrix is `[inputs, outputs]` instead of `[outputs, inputs]`.
     pub inputs_first: bool,
 }
@@ -69,26 +72,34 @@ enum Form {
 
 impl Tensor<'_> {
     pub(super) fn keeps(&self, index: usize) -> bool {
-        self.kept.is_none_or(|bits| bits[index / 8] >> (index % 8) & 1 == 1)
+        self.kept.is_none_or(|kept| kept.keeps(index))
     }
 
-    pub(super) fn moments_at(&self, index: usize) -> [f32; 2] {
-        self.moments.map(|moment| moment.get(index).copied().unwrap_or(0.0))
+    /// Whether it is a tensor of so many values, pruned ones included.
+    pub(super) fn has(&self, total: usize) -> bool {
+        let (wanted, kept) = self.kept.map_or((total, total), |kept| (kept.total(), kept.kept()));
+        wanted == total && self.values.len() == kept
+    }
+
+    /// The value at `index` with its moments; `None` when it is pruned.
+    pub(super) fn at(&self, index: usize) -> Option<(f32, [f32; 2])> {
+        let place = place_in(self.kept, index)?;
+        Some((self.values[place], self.moments.map(|moment| moment.get(place).copied().unwrap_or(0.0))))
     }
 
     /// Takes the value at `index` over.
     fn read(&self, param: &mut Param, place: usize, index: usize) {
-        if self.keeps(index) {
-            param.set(place, self.values[index], self.moments_at(index));
-        } else {
-            param.prune(place);
+        match self.at(index) {
+            Some((value, moments)) => param.set(place, value, moments),
+            None => param.prune(place),
         }
     }
 }
 
 impl TensorMut<'_> {
-    /// Sets what stands at `index`.
+    /// Sets what stands at `index`, if it is wanted.
     pub(super) fn write(&mut self, index: usize, value: f32, moments: [f32; 2]) {
+        let Some(index) = place_in(self.kept, index) else { return };
         self.values[index] = value;
         for (own, moment) in self.moments.iter_mut().zip(moments) {
             if let Some(own) = own.get_mut(index) {
@@ -216,4 +227,9 @@ impl Layer {
 fn density(spec: &Spec, keeps: impl Fn(usize, usize) -> bool) -> f64 {
     let kept = (0..spec.outputs).map(|row| (0..spec.columns()).filter(|column| keeps(row, *column)).count());
     kept.sum::<usize>() as f64 / spec.weights().max(1) as f64
+}
+
+/// Place among the kept values of the one at `index`; `None` when it is not kept.
+fn place_in(kept: Option<&Kept>, index: usize) -> Option<usize> {
+    kept.map_or(Some(index), |kept| kept.place(index))
 }

@@ -9,6 +9,7 @@
 
 mod conv;
 mod crossover;
+mod kept;
 mod layer;
 mod linear;
 mod loss;
@@ -21,6 +22,7 @@ mod spec;
 mod units;
 
 pub use crossover::Crossovers;
+pub use kept::Kept;
 pub use layer::{Path, Tensor, TensorMut};
 pub use spec::Unsupported;
 
@@ -146,13 +148,30 @@ impl Trainer {
         time: u64,
         options: Options,
     ) -> Result<Self, Unsupported> {
+        let pool = Pool::new(options.threads);
+        let mut scratch = vec![];
+        scratch.resize_with(pool.threads(), Scratch::default);
+        let (layers, activations, gradients) = (vec![], vec![], [vec![], vec![]]);
+        let mut own = Self { options, pool, optimizer, time, layers, activations, gradients, images: 0, scratch };
+        own.set(network, states, time)?;
+        Ok(own)
+    }
+
+    /// Takes another state over, as [`Self::new`] does; what it held is given back before anything is built.
+    ///
+    /// # Errors
+    /// As of [`Self::new`]; then nothing has changed.
+    ///
+    /// # Panics
+    /// When a state's lengths are not those of the network.
+    pub fn set(&mut self, network: &Network, states: &[LayerState<'_>], time: u64) -> Result<(), Unsupported> {
         let specs = Spec::of(network)?;
         assert_eq!(states.len(), specs.len(), "there is one state for each layer that has parameters");
         for (spec, state) in specs.iter().zip(states) {
-            assert_eq!(state.weight.values.len(), spec.weights(), "`{}.weight` has the network's shape", spec.name);
-            assert_eq!(state.bias.values.len(), spec.outputs, "`{}.bias` has the network's shape", spec.name);
+            assert!(state.weight.has(spec.weights()), "`{}.weight` has the network's shape", spec.name);
+            assert!(state.bias.has(spec.outputs), "`{}.bias` has the network's shape", spec.name);
         }
-        let units = if options.compact {
+        let units = if self.options.compact {
             let keeps = |layer: usize, row: usize, column: usize| {
                 let weight = &states[layer].weight;
                 weight.keeps(specs[layer].index(weight.inputs_first, row, column))
@@ -161,24 +180,15 @@ impl Trainer {
         } else {
             specs.iter().map(Units::all).collect()
         };
-        let parts = specs.into_iter().zip(units).zip(states);
-        let layers: Vec<Layer> =
-            parts.map(|((spec, units), state)| Layer::new(spec, units, state, &optimizer, options)).collect();
-        let activations = vec![vec![]; layers.len() + 1];
-        let pool = Pool::new(options.threads);
-        let mut scratch = vec![];
-        scratch.resize_with(pool.threads(), Scratch::default);
-        Ok(Self {
-            options,
-            pool,
-            optimizer,
-            time,
-            layers,
-            activations,
-            gradients: [vec![], vec![]],
-            images: 0,
-            scratch,
-        })
+        self.layers.clear();
+        self.activations = vec![vec![]; specs.len() + 1];
+        self.gradients = [vec![], vec![]];
+        self.scratch.fill_with(Scratch::default);
+        (self.time, self.images) = (time, 0);
+        for ((spec, units), state) in specs.into_iter().zip(units).zip(states) {
+            self.layers.push(Layer::new(spec, units, state, &self.optimizer, self.options));
+        }
+        Ok(())
     }
 
     /// Logits `[image][class]` of a batch; a call of [`Self::backward`] may follow.
@@ -267,11 +277,10 @@ impl Trainer {
         }
     }
 
-    /// Writes the state of the `place`-th layer that has parameters into buffers of the original network's shape, which
-    /// start as zeros.
+    /// Writes the state of the `place`-th layer that has parameters into buffers, which start as zeros.
     ///
     /// # Panics
-    /// When there is no such layer, or a buffer has another length.
+    /// When there is no such layer, or a buffer is shorter than what is wanted.
     pub fn export(&self, place: usize, weight: TensorMut<'_>, bias: TensorMut<'_>) {
         self.layers[place].export(weight, bias);
     }

@@ -67,11 +67,10 @@ impl Origin {
 impl Rest {
     /// Nothing where the value is pruned, or all bits of it and of what the optimizer remembers are zero.
     fn of(tensor: &Tensor<'_>, index: usize, [row, column]: [usize; 2], optimizer: &Optimizer) -> Option<Self> {
-        let mut moments = tensor.moments_at(index);
+        let (value, mut moments) = tensor.at(index)?;
         moments[optimizer.moments()..].fill(0.0);
-        let value = tensor.values[index];
         let is_zero = [value, moments[0], moments[1]].iter().all(|own| own.to_bits() == 0);
-        (tensor.keeps(index) && !is_zero).then_some(Self { row, column, value, moments })
+        (!is_zero).then_some(Self { row, column, value, moments })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tests of the trainer share: networks with odd sizes, random masks and weights, a batch.
 
-use secateur_sparse::train::{Crossovers, Images, LayerState, Options, Tensor, TensorMut, Trainer};
+use secateur_sparse::train::{Crossovers, Images, Kept, LayerState, Options, Tensor, TensorMut, Trainer};
 use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer};
 
 pub(crate) const TABLE: [f32; 256] = {
@@ -63,15 +63,25 @@ impl Case {
     }
 
     pub(crate) fn resumed(&self, states: &[State], optimizer: Optimizer, time: u64, options: Options) -> Trainer {
-        let states: Vec<LayerState<'_>> = states
-            .iter()
-            .zip(&self.kept)
-            .map(|([weight, bias, w1, w2, b1, b2], [kept, kept_bias])| LayerState {
-                weight: Tensor { values: weight, moments: [w1, w2], kept: Some(kept), inputs_first: false },
-                bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias), inputs_first: false },
-            })
-            .collect();
+        let (kept, states) = (self.kept(), self.kept_only(states));
+        let states = borrowed(&states, &kept);
         Trainer::new(&self.network, &states, optimizer, time, options).expect("a network that can be trained")
+    }
+
+    /// What is kept of each layer's weight and bias.
+    pub(crate) fn kept(&self) -> Vec<[Kept; 2]> {
+        let layers = self.network.parameters().zip(&self.kept);
+        let both =
+            layers.map(|(own, [weight, bias])| [Kept::new(own.weight.len(), weight), Kept::new(own.bias.len(), bias)]);
+        both.collect()
+    }
+
+    /// What is left of states when only their kept values are.
+    pub(crate) fn kept_only(&self, states: &[State]) -> Vec<State> {
+        let one = |(state, kept): (&State, [Kept; 2])| {
+            std::array::from_fn(|kind| gather(&state[kind], &kept[usize::from([1, 4, 5].contains(&kind))]))
+        };
+        states.iter().zip(self.kept()).map(one).collect()
     }
 
     pub(crate) fn step(&self, trainer: &mut Trainer, lr: f64) -> Vec<f32> {
@@ -82,20 +92,48 @@ impl Case {
     }
 
     pub(crate) fn export(&self, trainer: &Trainer) -> Vec<State> {
+        self.exported(trainer, None)
+    }
+
+    /// The kept values only.
+    pub(crate) fn export_kept(&self, trainer: &Trainer) -> Vec<State> {
+        self.exported(trainer, Some(&self.kept()))
+    }
+
+    fn exported(&self, trainer: &Trainer, kept: Option<&[[Kept; 2]]>) -> Vec<State> {
         let mut found = vec![];
         for (place, own) in self.network.parameters().enumerate() {
-            let (w, b) = (vec![0.0; own.weight.len()], vec![0.0; own.bias.len()]);
+            let kept = kept.map_or([None, None], |kept| kept[place].each_ref().map(Some));
+            let room = |kept: Option<&Kept>, values: &[f32]| vec![0.0; kept.map_or(values.len(), Kept::kept)];
+            let (w, b) = (room(kept[0], own.weight), room(kept[1], own.bias));
             let [mut weight, mut w1, mut w2] = [w.clone(), w.clone(), w];
             let [mut bias, mut b1, mut b2] = [b.clone(), b.clone(), b];
             trainer.export(
                 place,
-                TensorMut { values: &mut weight, moments: [&mut w1, &mut w2], inputs_first: false },
-                TensorMut { values: &mut bias, moments: [&mut b1, &mut b2], inputs_first: false },
+                TensorMut { values: &mut weight, moments: [&mut w1, &mut w2], kept: kept[0], inputs_first: false },
+                TensorMut { values: &mut bias, moments: [&mut b1, &mut b2], kept: kept[1], inputs_first: false },
             );
             found.push([weight, bias, w1, w2, b1, b2]);
         }
         found
     }
+}
+
+/// The kept ones of these values.
+pub(crate) fn gather(values: &[f32], kept: &Kept) -> Vec<f32> {
+    (0..values.len()).filter(|index| kept.place(*index).is_some()).map(|index| values[index]).collect()
+}
+
+/// States, of kept values only, as a trainer takes them over.
+pub(crate) fn borrowed<'a>(states: &'a [State], kept: &'a [[Kept; 2]]) -> Vec<LayerState<'a>> {
+    states
+        .iter()
+        .zip(kept)
+        .map(|([weight, bias, w1, w2, b1, b2], [kept, kept_bias])| LayerState {
+            weight: Tensor { values: weight, moments: [w1, w2], kept: Some(kept), inputs_first: false },
+            bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias), inputs_first: false },
+        })
+        .collect()
 }
 
 pub(crate) fn conv(name: &str, inputs: usize, outputs: usize, kernel: usize) -> Layer {

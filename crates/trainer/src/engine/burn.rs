@@ -1,15 +1,16 @@
 //! burn's operations, on any of its devices.
 
-use super::{Engine, State};
+use super::Engine;
 use crate::data::{CLASSES, PIXELS, SIDE, Split};
 use crate::evaluate::Tally;
 use crate::models::Net;
+use crate::state::{State, Weights};
 use crate::{Error, Experiment};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use secateur_pruner::{MaskSet, OptimizerState, Parameter, attach_masks, parameters, set_masks, set_parameters};
+use secateur_pruner::{MaskSet, OptimizerState, attach_masks, parameters, set_masks, set_parameters};
 use secateur_report::event::LayerPath;
 
 /// A burn module, masks attached, and its optimizer.
@@ -18,18 +19,20 @@ pub(crate) struct Burn {
     device: Device,
     net: Net,
     optimizer: ModuleOptimizer,
+    masks: MaskSet,
     experiment: Experiment,
 }
 
 impl Burn {
-    pub(super) fn new(experiment: &Experiment, device: &Device, state: &State, masks: &MaskSet) -> Result<Self, Error> {
+    pub(super) fn new(experiment: &Experiment, device: &Device, state: State, masks: &MaskSet) -> Result<Self, Error> {
         let mut net = Net::raise(experiment.network(), &device.clone().autodiff())?;
         if experiment.prunes() {
             // Masks are attached before anything is stored below them.
             net = attach_masks(net, &experiment.prunable())?;
         }
         let optimizer = experiment.config().train.optimizer.init();
-        let mut own = Self { device: device.clone(), net, optimizer, experiment: experiment.clone() };
+        let (device, experiment) = (device.clone(), experiment.clone());
+        let mut own = Self { device, net, optimizer, masks: MaskSet::default(), experiment };
         own.set(state, masks)?;
         Ok(own)
     }
@@ -59,18 +62,20 @@ impl Engine for Burn {
         logits
     }
 
-    fn parameters(&self) -> Vec<Parameter> {
-        parameters(&self.net)
+    fn parameters(&self) -> Vec<Weights> {
+        parameters(&self.net).into_iter().map(|own| Weights::of(own, &self.masks)).collect()
     }
 
     fn state(&self) -> Result<State, Error> {
-        Ok(State { parameters: self.parameters(), optimizer: OptimizerState::read(&self.optimizer)? })
+        Ok(State::of(parameters(&self.net), OptimizerState::read(&self.optimizer)?, &self.masks))
     }
 
-    fn set(&mut self, state: &State, masks: &MaskSet) -> Result<(), Error> {
-        self.net = set_masks(set_parameters(self.net.clone(), &state.parameters)?, masks)?;
+    fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error> {
+        let (parameters, optimizer) = state.whole(masks);
+        self.net = set_masks(set_parameters(self.net.clone(), &parameters)?, masks)?;
         let fresh = self.experiment.config().train.optimizer.init();
-        self.optimizer = state.optimizer.clone().write(fresh, &self.net)?;
+        self.optimizer = optimizer.write(fresh, &self.net)?;
+        self.masks = masks.clone();
         Ok(())
     }
 

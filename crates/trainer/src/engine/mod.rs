@@ -1,8 +1,8 @@
 //! What computes: a network in training, behind one interface.
 //!
 //! Two implementations: [`Own`] runs Secateur's kernels on the CPU, [`Burn`] runs burn's operations on any of its devices
-//! and is the twin that the other one is compared with. Outside of this room state is plain tensors by name, in burn's
-//! layout, so that a checkpoint does not depend on what computed it.
+//! and is the twin that the other one is compared with. Outside of this room state is a [`State`], so that a checkpoint
+//! does not depend on what computed it.
 
 mod burn;
 mod own;
@@ -12,31 +12,11 @@ use self::own::Own;
 use crate::data::Split;
 use crate::device::Device;
 use crate::evaluate::Tally;
+use crate::state::{State, Weights};
 use crate::{Error, Experiment};
-use secateur_pruner::{MaskSet, OptimizerState, Parameter};
+use secateur_pruner::MaskSet;
 use secateur_report::event::LayerPath;
 use secateur_sparse::train::Options;
-
-/// Everything that a step changes, as plain tensors.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct State {
-    /// Every parameter, in the model's order.
-    pub parameters: Vec<Parameter>,
-    /// The optimizer's memory.
-    pub optimizer: OptimizerState,
-}
-
-impl State {
-    /// Zeroes what the masks prune, values and memory.
-    pub(crate) fn forget_pruned(&mut self, masks: &MaskSet) {
-        for own in &mut self.parameters {
-            if let Some(mask) = masks.get(&own.name) {
-                mask.zero_pruned(&mut own.values);
-            }
-        }
-        self.optimizer.forget_pruned(masks);
-    }
-}
 
 /// A network in training.
 pub(crate) trait Engine {
@@ -47,33 +27,33 @@ pub(crate) trait Engine {
     /// Logits `[image][class]` of the images of these indices.
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32>;
 
-    /// The parameters with their masks applied.
-    fn parameters(&self) -> Vec<Parameter>;
+    /// The parameters, as far as the masks keep them.
+    fn parameters(&self) -> Vec<Weights>;
 
-    /// The parameters and the optimizer's memory.
+    /// The parameters and the optimizer's memory, as far as the masks keep them.
     ///
     /// # Errors
     /// When the memory cannot be read.
     fn state(&self) -> Result<State, Error>;
 
-    /// Takes a state over, with the masks that hold from now on.
+    /// Takes a state over, with its masks, which hold from now on.
     ///
     /// # Errors
     /// When the state does not fit the model.
-    fn set(&mut self, state: &State, masks: &MaskSet) -> Result<(), Error>;
+    fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error>;
 
     /// How each layer is computed, and with which instructions; `None` when that is the device's own business.
     fn paths(&self) -> Option<(String, Vec<LayerPath>)>;
 }
 
-/// An engine for the experiment's model in this state, on this device.
+/// An engine for the experiment's model in this state, which belongs to these masks, on this device.
 ///
 /// # Errors
 /// When the state does not fit the model, or the model cannot be computed on this device.
 pub(crate) fn open(
     experiment: &Experiment,
     device: &Device,
-    state: &State,
+    state: State,
     masks: &MaskSet,
 ) -> Result<Box<dyn Engine>, Error> {
     Ok(match device {

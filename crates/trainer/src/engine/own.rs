@@ -1,58 +1,60 @@
 //! Secateur's own kernels on the CPU.
 
-use super::{Engine, State};
+use super::Engine;
 use crate::data::{GREY, Split};
 use crate::evaluate::Tally;
-use crate::{Error, Experiment};
-use secateur_pruner::{MaskSet, OptimizerState, Parameter, StateTensor};
+use crate::state::{Moment, State, Weights};
+use crate::{Error, Experiment, export};
+use secateur_pruner::MaskSet;
 use secateur_report::event;
-use secateur_sparse::train::{Images, LayerState, Options, Path, Tensor, TensorMut, Trainer};
-use secateur_sparse::{Optimizer, Parameters};
+use secateur_sparse::train::{Images, Kept, LayerState, Options, Path, Tensor, TensorMut, Trainer};
+use secateur_sparse::{Network, Optimizer, Parameters};
+use std::collections::BTreeMap;
 
 /// A native trainer, and what it takes to speak of its layers by name.
 pub(crate) struct Own {
     trainer: Trainer,
     experiment: Experiment,
+    /// What the masks keep of each layer's weight and bias; `None` for all of it.
+    kept: Vec<[Option<Kept>; 2]>,
     options: Options,
     optimizer: Optimizer,
 }
 
 impl Own {
-    pub(super) fn new(
-        experiment: &Experiment,
-        options: Options,
-        state: &State,
-        masks: &MaskSet,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(experiment: &Experiment, options: Options, state: State, masks: &MaskSet) -> Result<Self, Error> {
         let optimizer = experiment.config().train.optimizer.native();
-        let trainer = trainer(experiment, options, optimizer, state, masks)?;
-        Ok(Self { trainer, experiment: experiment.clone(), options, optimizer })
+        let kept = kept(experiment.network(), masks)?;
+        let states = layers(experiment.network(), &optimizer, &state, &kept)?;
+        let trainer = Trainer::new(experiment.network(), &states, optimizer, time(&state), options)?;
+        Ok(Self { trainer, experiment: experiment.clone(), kept, options, optimizer })
     }
 
-    /// Every parameter, and the moments of each as (field, values) when they are wanted.
-    fn export(&self, with_moments: bool) -> (Vec<Parameter>, Vec<StateTensor>) {
-        let (mut parameters, mut tensors) = (vec![], vec![]);
+    /// Every parameter, and its moments when they are wanted.
+    fn export(&self, with_moments: bool) -> (Vec<Weights>, Vec<Moment>) {
+        let (mut parameters, mut moments) = (vec![], vec![]);
         let fields = if with_moments { fields(&self.optimizer) } else { &[] };
-        for (place, Parameters { name, shape, weight, bias }) in self.experiment.network().parameters().enumerate() {
-            let weight_shape = match shape[..] {
-                [outputs, inputs] => vec![inputs, outputs],
-                _ => shape,
-            };
-            let room = |length: usize| -> Vec<Vec<f32>> { (0..=fields.len()).map(|_| vec![0.0; length]).collect() };
-            let (mut weights, mut biases) = (room(weight.len()), room(bias.len()));
-            self.trainer.export(place, borrowed(&mut weights), borrowed(&mut biases));
-            for (field, shape, values) in [("weight", weight_shape, weights), ("bias", vec![bias.len()], biases)] {
-                let own = format!("{name}.{field}");
+        let mut shapes = export::shapes(self.experiment.network()).into_iter();
+        for (place, kept) in self.kept.iter().enumerate() {
+            let [weight, bias] = kept.each_ref().map(Option::as_ref);
+            let own: Vec<_> = shapes.by_ref().take(2).collect();
+            let mut rooms = [weight, bias].into_iter().zip(&own).map(|(kept, (_, shape))| {
+                let length = kept.map_or(shape.iter().product(), Kept::kept);
+                (0..=fields.len()).map(|_| vec![0.0; length]).collect::<Vec<_>>()
+            });
+            let (mut weights, mut biases) = (rooms.next().unwrap_or_default(), rooms.next().unwrap_or_default());
+            drop(rooms);
+            self.trainer.export(place, borrowed(&mut weights, weight), borrowed(&mut biases, bias));
+            for ((name, shape), values) in own.into_iter().zip([weights, biases]) {
                 let mut values = values.into_iter();
                 let first = values.next().unwrap_or_default();
-                for (field, values) in fields.iter().zip(values) {
-                    let (parameter, field) = (own.clone(), (*field).to_owned());
-                    tensors.push(StateTensor { parameter, field, shape: shape.clone(), values });
+                for (field, kept) in fields.iter().zip(values) {
+                    moments.push(Moment { parameter: name.clone(), field: (*field).to_owned(), kept });
                 }
-                parameters.push(Parameter { name: own, shape, values: first });
+                parameters.push(Weights { name, shape, kept: first });
             }
         }
-        (parameters, tensors)
+        (parameters, moments)
     }
 }
 
@@ -72,28 +74,30 @@ impl Engine for Own {
         self.trainer.predict(Images { rows: &rows, table: &GREY })
     }
 
-    fn parameters(&self) -> Vec<Parameter> {
+    fn parameters(&self) -> Vec<Weights> {
         self.export(false).0
     }
 
     fn state(&self) -> Result<State, Error> {
         let time = self.trainer.time();
         // An optimizer that has not stepped remembers nothing, in burn's eyes, too.
-        let (parameters, mut tensors) = self.export(time > 0);
-        tensors.sort_by(|a, b| (&a.parameter, &a.field).cmp(&(&b.parameter, &b.field)));
-        let mut optimizer = OptimizerState { tensors, ..OptimizerState::default() };
+        let (parameters, mut moments) = self.export(time > 0);
+        moments.sort_by(|a, b| (&a.parameter, &a.field).cmp(&(&b.parameter, &b.field)));
+        let mut counters = BTreeMap::new();
         if time > 0 {
             for own in &parameters {
-                optimizer.counters.insert((own.name.clone(), RANK.into()), own.shape.len() as u64);
-                optimizer.counters.insert((own.name.clone(), TIME.into()), time);
+                counters.insert((own.name.clone(), RANK.into()), own.shape.len() as u64);
+                counters.insert((own.name.clone(), TIME.into()), time);
             }
         }
-        Ok(State { parameters, optimizer })
+        Ok(State { parameters, moments, counters })
     }
 
-    fn set(&mut self, state: &State, masks: &MaskSet) -> Result<(), Error> {
-        self.trainer = trainer(&self.experiment, self.options, self.optimizer, state, masks)?;
-        Ok(())
+    fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error> {
+        let network = self.experiment.network();
+        self.kept = kept(network, masks)?;
+        let states = layers(network, &self.optimizer, &state, &self.kept)?;
+        Ok(self.trainer.set(network, &states, time(&state))?)
     }
 
     fn paths(&self) -> Option<(String, Vec<event::LayerPath>)> {
@@ -126,41 +130,61 @@ fn fields(optimizer: &Optimizer) -> &'static [&'static str] {
 }
 
 /// Values first, then as many moments as there are.
-fn borrowed(rooms: &mut [Vec<f32>]) -> TensorMut<'_> {
+fn borrowed<'a>(rooms: &'a mut [Vec<f32>], kept: Option<&'a Kept>) -> TensorMut<'a> {
     let mut rooms = rooms.iter_mut().map(Vec::as_mut_slice);
     let mut next = || rooms.next().unwrap_or_default();
-    TensorMut { values: next(), moments: [next(), next()], inputs_first: true }
+    TensorMut { values: next(), moments: [next(), next()], kept, inputs_first: true }
 }
 
-fn trainer(
-    experiment: &Experiment,
-    options: Options,
-    optimizer: Optimizer,
-    state: &State,
-    masks: &MaskSet,
-) -> Result<Trainer, Error> {
-    let fields = fields(&optimizer);
-    let bits: Vec<(&str, Vec<u8>)> = masks.iter().map(|(name, mask)| (name, mask.to_bytes())).collect();
-    let tensor = |name: String, length: usize| -> Result<Tensor<'_>, Error> {
-        let own = state.parameters.iter().find(|own| own.name == name && own.values.len() == length);
-        let own = own.ok_or_else(|| Error::Foreign { name: name.clone(), wanted: length })?;
+/// What the masks keep of each layer's weight and bias.
+fn kept(network: &Network, masks: &MaskSet) -> Result<Vec<[Option<Kept>; 2]>, Error> {
+    let one = |name: String, wanted: usize| {
+        // What prunes nothing needs not be looked at again.
+        let Some(mask) = masks.get(&name).filter(|mask| mask.kept() < mask.total()) else { return Ok(None) };
+        if mask.total() == wanted {
+            Ok(Some(Kept::new(wanted, &mask.to_bytes())))
+        } else {
+            Err(Error::Foreign { name, wanted })
+        }
+    };
+    let both = |own: Parameters<'_>| {
+        Ok([one(format!("{}.weight", own.name), own.weight.len())?, one(format!("{}.bias", own.name), own.bias.len())?])
+    };
+    network.parameters().map(both).collect()
+}
+
+/// A state as the trainer takes it over.
+fn layers<'a>(
+    network: &Network,
+    optimizer: &Optimizer,
+    state: &'a State,
+    kept: &'a [[Option<Kept>; 2]],
+) -> Result<Vec<LayerState<'a>>, Error> {
+    let fields = fields(optimizer);
+    let tensor = |name: String, total: usize, kept: Option<&'a Kept>| -> Result<Tensor<'a>, Error> {
+        let wanted = kept.map_or(total, Kept::kept);
+        let own = state.parameters.iter().find(|own| own.name == name && own.kept.len() == wanted);
+        let own = own.ok_or_else(|| Error::Foreign { name: name.clone(), wanted })?;
         let moment = |place: usize| {
-            let found = state.optimizer.tensors.iter().find(|own| {
-                own.parameter == name && fields.get(place) == Some(&own.field.as_str()) && own.values.len() == length
+            let found = state.moments.iter().find(|own| {
+                own.parameter == name && fields.get(place) == Some(&own.field.as_str()) && own.kept.len() == wanted
             });
-            found.map_or(&[][..], |own| own.values.as_slice())
+            found.map_or(&[][..], |own| own.kept.as_slice())
         };
-        let kept = bits.iter().find(|(own, _)| *own == name).map(|(_, bits)| bits.as_slice());
-        Ok(Tensor { values: &own.values, moments: [moment(0), moment(1)], kept, inputs_first: true })
+        Ok(Tensor { values: &own.kept, moments: [moment(0), moment(1)], kept, inputs_first: true })
     };
     let mut states = vec![];
-    for own in experiment.network().parameters() {
-        let weight = tensor(format!("{}.weight", own.name), own.weight.len())?;
-        let bias = tensor(format!("{}.bias", own.name), own.bias.len())?;
+    for (own, [weight, bias]) in network.parameters().zip(kept) {
+        let weight = tensor(format!("{}.weight", own.name), own.weight.len(), weight.as_ref())?;
+        let bias = tensor(format!("{}.bias", own.name), own.bias.len(), bias.as_ref())?;
         states.push(LayerState { weight, bias });
     }
-    let time = state.optimizer.counters.iter().filter(|((_, field), _)| field == TIME).map(|(_, time)| *time).max();
+    Ok(states)
+}
+
+/// Updates that the optimizer has made.
+fn time(state: &State) -> u64 {
+    let time = state.counters.iter().filter(|((_, field), _)| field == TIME).map(|(_, time)| *time).max();
     // SGD has no clock of its own; that it has stepped is all that it needs to know.
-    let time = time.unwrap_or(u64::from(!state.optimizer.tensors.is_empty()));
-    Ok(Trainer::new(experiment.network(), &states, optimizer, time, options)?)
+    time.unwrap_or(u64::from(!state.moments.is_empty()))
 }
