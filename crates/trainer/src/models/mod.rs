@@ -1,7 +1,7 @@
 //! The reference models: LeNet with a width factor, LeNet-300-100, and Caffe's LeNet-5.
 //!
 //! A model is first a plain [`Network`] (what it costs, what its weights start as), and then a burn module ([`Net`])
-//! made from it. [`raise`](Net::raise) and [`lower`](Net::lower) go between the two and know the layouts of both.
+//! made from it by [`raise`](Net::raise), which knows the layouts of both.
 
 mod compute;
 mod init;
