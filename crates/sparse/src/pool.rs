@@ -1,7 +1,9 @@
 //! A few threads that stay awake between the short phases of a training step.
 //!
-//! Work is handed out item by item through one atomic counter, so a thread that loses its core to a neighbour holds up
-//! one item and not half of a phase. Who does an item must not show in its result: items write to disjoint places.
+//! Work is handed out item by item through atomic counters, so a thread that loses its core to a neighbour holds up one
+//! item and not half of a phase. Each thread starts with a share of its own, the same in every phase, since what it has
+//! written before lies in its own caches; when that is done it helps the others. Who does an item must not show in its
+//! result: items write to disjoint places.
 #![expect(unsafe_code, reason = "items are lent to threads that outlive the call; see `each`")]
 
 use std::any::Any;
@@ -20,9 +22,9 @@ pub(crate) struct Pool {
 }
 
 struct Shared {
-    /// Items of the phase (high half) and the next one to take (low half): whoever adds 1 and finds the old low half
-    /// below the high half owns that item.
-    ticket: AtomicU64,
+    /// For each thread the end of its share (high half) and the next item to take of it (low half): whoever adds 1 and
+    /// finds the old low half below the high half owns that item.
+    tickets: Vec<Ticket>,
     /// Items of the phase that are not done yet.
     left: AtomicUsize,
     job: UnsafeCell<Job>,
@@ -37,6 +39,10 @@ struct Shared {
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the pointers in `job` are to what `each` borrows for as long as an item is left.
 unsafe impl Send for Shared {}
+
+/// On a cache line of its own, so that threads at work on their shares do not disturb each other.
+#[repr(align(128))]
+struct Ticket(AtomicU64);
 
 #[derive(Clone, Copy)]
 struct Job {
@@ -57,7 +63,7 @@ impl Pool {
     pub(crate) fn new(threads: usize) -> Self {
         let idle = Job { call: |_, _, _| {}, data: std::ptr::null() };
         let shared = Arc::new(Shared {
-            ticket: AtomicU64::new(0),
+            tickets: (0..threads.max(1)).map(|_| Ticket(AtomicU64::new(0))).collect(),
             left: AtomicUsize::new(0),
             job: UnsafeCell::new(idle),
             panic: Mutex::new(None),
@@ -120,7 +126,10 @@ impl Pool {
         // tickets are published below.
         unsafe { *shared.job.get() = job };
         shared.left.store(items.len(), Ordering::Relaxed);
-        shared.ticket.store((items.len() as u64) << 32, Ordering::Release);
+        let share = |thread: usize| (items.len() * thread / self.threads()) as u64;
+        for (thread, ticket) in shared.tickets.iter().enumerate() {
+            ticket.0.store(share(thread + 1) << 32 | share(thread), Ordering::Release);
+        }
         if *shared.sleeping.lock().unwrap_or_else(PoisonError::into_inner) > 0 {
             shared.wake.notify_all();
         }
@@ -138,14 +147,25 @@ impl Pool {
 }
 
 impl Shared {
-    /// Does one item on this thread, if there is one.
+    /// Does one item on this thread, if there is one: of its own share, or else of another's.
     fn take_one(&self, thread: usize) -> bool {
-        let open = |ticket: u64| (ticket & 0xffff_ffff) < ticket >> 32;
-        if !open(self.ticket.load(Ordering::Relaxed)) {
+        let count = self.tickets.len();
+        (0..count).any(|step| self.take_from((thread + step) % count, thread))
+    }
+
+    /// Whether a share has an item left.
+    fn is_open(ticket: u64) -> bool {
+        (ticket & 0xffff_ffff) < ticket >> 32
+    }
+
+    /// Does one item of a share on this thread, if there is one left.
+    fn take_from(&self, share: usize, thread: usize) -> bool {
+        let ticket = &self.tickets[share].0;
+        if !Self::is_open(ticket.load(Ordering::Relaxed)) {
             return false;
         }
-        let ticket = self.ticket.fetch_add(1, Ordering::AcqRel);
-        if !open(ticket) {
+        let ticket = ticket.fetch_add(1, Ordering::AcqRel);
+        if !Self::is_open(ticket) {
             return false;
         }
         // SAFETY: this thread owns an item that is not done, so the job stays; it was published before the ticket.
@@ -168,8 +188,8 @@ impl Shared {
                 wait(&mut rounds);
             } else {
                 let mut sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
-                let ticket = self.ticket.load(Ordering::Acquire);
-                if (ticket & 0xffff_ffff) >= ticket >> 32 && !self.ending.load(Ordering::Relaxed) {
+                let idle = |ticket: &Ticket| !Self::is_open(ticket.0.load(Ordering::Acquire));
+                if self.tickets.iter().all(idle) && !self.ending.load(Ordering::Relaxed) {
                     *sleeping += 1;
                     sleeping = self.wake.wait(sleeping).unwrap_or_else(PoisonError::into_inner);
                     *sleeping -= 1;

@@ -31,9 +31,8 @@ pub(super) fn logits(blocks: &[Lanes], classes: usize, images: usize) -> Vec<f32
 }
 
 /// The gradient of the mean cross-entropy: `(softmax - one hot) / images`; zero in lanes without an image.
-pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u8], gradient: &mut Vec<Lanes>) {
-    gradient.clear();
-    gradient.resize(blocks.len(), Lanes::ZERO);
+pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u8], gradient: &mut [Lanes]) {
+    gradient[..blocks.len()].fill(Lanes::ZERO);
     let share = 1.0 / labels.len() as f32;
     for (image, label) in labels.iter().enumerate() {
         let (block, lane) = (image / LANES * classes, image % LANES);

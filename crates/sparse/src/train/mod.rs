@@ -254,19 +254,21 @@ impl Trainer {
         let at = Context { pool: &self.pool, set: self.options.instruction_set };
         let classes = self.layers.last().map_or(0, Layer::outputs);
         let [dy, dx] = &mut self.gradients;
+        // Every layer writes the whole of what it hands on, so what stood there before does not matter.
+        let most = self.activations.iter().skip(1).map(Vec::len).max().unwrap_or(0);
+        for room in [&mut *dy, &mut *dx] {
+            room.resize(most.max(room.len()), Lanes::ZERO);
+        }
         loss::gradient(self.activations.last().map_or(&[], Vec::as_slice), classes, labels, dy);
         for place in (0..self.layers.len()).rev() {
             let (before, own) = self.layers.split_at_mut(place);
             let x = &self.activations[place];
             let wanted = !before.is_empty();
-            if wanted {
-                dx.resize(x.len(), Lanes::ZERO);
-            }
             let dx_is_rectified = before.last().is_some_and(Layer::leaves_rectifying_to_the_next);
             let step = Backward {
                 x,
-                dy,
-                dx: wanted.then_some(dx.as_mut_slice()),
+                dy: &dy[..self.activations[place + 1].len()],
+                dx: wanted.then(|| &mut dx[..x.len()]),
                 dx_is_rectified,
                 rule: &rule,
                 scratch: &mut self.scratch,

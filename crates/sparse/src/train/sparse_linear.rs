@@ -37,7 +37,9 @@ impl SparseLinear {
         let each = outputs.div_ceil(4 * context.pool.threads()).max(1);
         let mut items = vec![];
         let mut blocks = y.chunks_exact_mut(outputs);
-        for x in x.chunks(BLOCKS) {
+        // Each thread starts with the blocks that it has computed in the layer before.
+        let group = x.len().div_ceil(context.pool.threads()).clamp(1, BLOCKS);
+        for x in x.chunks(group) {
             let rows = rows(&mut blocks, x.len(), outputs, each);
             items.extend(rows.into_iter().map(|(first, y)| Forward { layer: self, x, first, y }));
         }
