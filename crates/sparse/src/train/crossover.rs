@@ -24,9 +24,9 @@ impl Crossovers {
     /// clock.
     pub fn table(set: InstructionSet) -> Self {
         match set {
-            InstructionSet::Avx512 => Self { conv: 0.3, linear: 0.4 },
-            InstructionSet::Avx2 => Self { conv: 0.3, linear: 0.33 },
-            InstructionSet::Portable => Self { conv: 0.4, linear: 0.45 },
+            InstructionSet::Avx512 => Self { conv: 0.22, linear: 0.45 },
+            InstructionSet::Avx2 => Self { conv: 0.23, linear: 0.33 },
+            InstructionSet::Portable => Self { conv: 0.4, linear: 0.6 },
         }
     }
 
