@@ -164,6 +164,18 @@ pub struct ParametersMut<'a> {
 }
 
 impl Layer {
+    /// A convolution with stride 1, no padding, and all weights zero.
+    pub fn conv(name: &str, inputs: usize, outputs: usize, kernel: usize) -> Self {
+        let (weight, bias) = (vec![0.0; outputs * inputs * kernel * kernel], vec![0.0; outputs]);
+        Self::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel, stride: 1, padding: 0, weight, bias })
+    }
+
+    /// A fully connected layer with all weights zero.
+    pub fn linear(name: &str, inputs: usize, outputs: usize) -> Self {
+        let (weight, bias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
+        Self::Linear(Linear { name: name.into(), inputs, outputs, weight, bias })
+    }
+
     /// The layer's parameters; `None` for a layer that has none.
     pub fn parameters(&self) -> Option<Parameters<'_>> {
         match self {

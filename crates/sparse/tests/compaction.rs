@@ -2,7 +2,7 @@
 
 mod case;
 
-use case::{Case, PLAIN, Random, State, borrowed, every_option, gather, linear, networks};
+use case::{Case, PLAIN, Random, State, borrowed, every_option, gather, networks};
 use secateur_sparse::train::{Crossovers, Kept, LayerPath, LayerState, Options, Path, Tensor, TensorMut, Trainer};
 use secateur_sparse::{Layer, Network, Optimizer};
 
@@ -172,7 +172,7 @@ fn it_goes_on_from_an_export_byte_for_byte() {
 
 /// 2 inputs, 4 units, 2 outputs, all kept but what leads to unit 1 with its bias, and what leads out of unit 2.
 fn by_hand() -> Case {
-    let layers = vec![Layer::Flatten, linear("a", 2, 4), Layer::Relu, linear("b", 4, 2)];
+    let layers = vec![Layer::Flatten, Layer::linear("a", 2, 4), Layer::Relu, Layer::linear("b", 4, 2)];
     let mut case = Case::new(Network::new([1, 1, 2], layers).expect("fits"), 1.0, 9, 3);
     case.kept = vec![[vec![0b1111_0011], vec![0b1101]], [vec![0b1011_1011], vec![0b11]]];
     case
@@ -270,7 +270,7 @@ fn with_nothing_kept_the_answer_is_the_bias() {
 
 #[test]
 fn a_layer_that_is_small_and_full_again_is_dense_again() {
-    let layers = vec![Layer::Flatten, linear("a", 10, 20), Layer::Relu, linear("b", 20, 4)];
+    let layers = vec![Layer::Flatten, Layer::linear("a", 10, 20), Layer::Relu, Layer::linear("b", 20, 4)];
     let mut case = Case::new(Network::new([1, 2, 5], layers).expect("fits"), 1.0, 9, 3);
     // Units 0, 8 and 16 are heard, by all four outputs.
     let heard = |place: usize| place.is_multiple_of(8);

@@ -1,7 +1,7 @@
 //! LeNet k on made-up images with uniformly random masks: what the benchmarks time.
 
 use secateur_sparse::train::{Images, Kept, LayerState, Options, Tensor, Trainer};
-use secateur_sparse::{Conv2d, Layer, Linear, Network, Optimizer};
+use secateur_sparse::{Layer, Network, Optimizer};
 
 /// A network in training, and a batch for it.
 pub(crate) struct Subject {
@@ -45,8 +45,7 @@ impl Subject {
                 bias: plain(bias),
             })
             .collect();
-        let optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
-        let trainer = Trainer::new(&network, &states, optimizer, 0, options).expect("a LeNet");
+        let trainer = Trainer::new(&network, &states, Optimizer::default(), 0, options).expect("a LeNet");
         let pixels = (0..batch * 784).map(|_| (random.next() * 255.0) as u8).collect();
         let labels = (0..batch).map(|image| (image % 10) as u8).collect();
         Self { trainer, pixels, labels }
@@ -70,28 +69,20 @@ impl Subject {
 
 /// LeNet with a width factor, all weights zero.
 pub(crate) fn lenet(k: usize) -> Network {
-    let conv = |name: &str, inputs: usize, outputs: usize| {
-        let (weight, bias) = (vec![0.0; outputs * inputs * 9], vec![0.0; outputs]);
-        Layer::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel: 3, stride: 1, padding: 0, weight, bias })
-    };
-    let linear = |name: &str, inputs: usize, outputs: usize| {
-        let (weight, bias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
-        Layer::Linear(Linear { name: name.into(), inputs, outputs, weight, bias })
-    };
     let pool = || Layer::MaxPool2d { size: 2 };
     let layers = vec![
-        conv("conv1", 1, 6 * k),
+        Layer::conv("conv1", 1, 6 * k, 3),
         Layer::Relu,
         pool(),
-        conv("conv2", 6 * k, 16 * k),
+        Layer::conv("conv2", 6 * k, 16 * k, 3),
         Layer::Relu,
         pool(),
         Layer::Flatten,
-        linear("fc1", 400 * k, 120 * k),
+        Layer::linear("fc1", 400 * k, 120 * k),
         Layer::Relu,
-        linear("fc2", 120 * k, 84 * k),
+        Layer::linear("fc2", 120 * k, 84 * k),
         Layer::Relu,
-        linear("fc3", 84 * k, 10),
+        Layer::linear("fc3", 84 * k, 10),
     ];
     Network::new([1, 28, 28], layers).expect("a LeNet fits together")
 }

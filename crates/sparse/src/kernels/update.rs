@@ -28,6 +28,13 @@ pub enum Optimizer {
     },
 }
 
+/// Adam as PyTorch has it.
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, decoupled: false }
+    }
+}
+
 impl Optimizer {
     /// Numbers that are remembered for each weight.
     pub fn moments(&self) -> usize {

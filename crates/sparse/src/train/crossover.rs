@@ -1,7 +1,7 @@
 //! Below which share of kept weights a layer is faster with its kept weights only.
 
 use super::{Images, Kept, LayerState, Options, Tensor, Trainer};
-use crate::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer};
+use crate::{InstructionSet, Layer, Network, Optimizer};
 use std::time::{Duration, Instant};
 
 /// Shares of kept weights below which a layer holds only those; 0 for never, 2 for always.
@@ -56,20 +56,16 @@ const BATCH: usize = 128;
 
 /// LeNet's second convolution; what stands around it costs little.
 fn conv_network() -> Network {
-    let conv = |name: &str, inputs: usize, outputs: usize| {
-        let (weight, bias) = (vec![0.0; outputs * inputs * 9], vec![0.0; outputs]);
-        Layer::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel: 3, stride: 1, padding: 0, weight, bias })
-    };
     let pool = || Layer::MaxPool2d { size: 2 };
     let layers = vec![
-        conv("a", 1, 30),
+        Layer::conv("a", 1, 30, 3),
         Layer::Relu,
         pool(),
-        conv("measured", 30, 80),
+        Layer::conv("measured", 30, 80, 3),
         Layer::Relu,
         pool(),
         Layer::Flatten,
-        linear("c", 2000, 10),
+        Layer::linear("c", 2000, 10),
     ];
     Network::new([1, 28, 28], layers).expect("fits together")
 }
@@ -78,18 +74,13 @@ fn conv_network() -> Network {
 fn linear_network() -> Network {
     let layers = vec![
         Layer::Flatten,
-        linear("a", 16, 2000),
+        Layer::linear("a", 16, 2000),
         Layer::Relu,
-        linear("measured", 2000, 600),
+        Layer::linear("measured", 2000, 600),
         Layer::Relu,
-        linear("c", 600, 10),
+        Layer::linear("c", 600, 10),
     ];
     Network::new([1, 4, 4], layers).expect("fits together")
-}
-
-fn linear(name: &str, inputs: usize, outputs: usize) -> Layer {
-    let (weight, bias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
-    Layer::Linear(Linear { name: name.into(), inputs, outputs, weight, bias })
 }
 
 /// Seconds of a training step, the median of some; the `measured` layer keeps a share of its weights, evenly spread.
@@ -125,8 +116,7 @@ fn time_step(network: &Network, density: f64, options: Options) -> f64 {
             bias: plain(bias),
         })
         .collect();
-    let adam = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
-    let mut trainer = Trainer::new(network, &states, adam, 0, options).expect("a network of this room");
+    let mut trainer = Trainer::new(network, &states, Optimizer::default(), 0, options).expect("a network of this room");
     let pixels: usize = network.input().iter().product();
     let images: Vec<u8> = (0..BATCH * pixels).map(|_| (random() * 255.0) as u8).collect();
     let rows: Vec<&[u8]> = images.chunks(pixels).collect();

@@ -1,7 +1,7 @@
 //! What the tests of the trainer share: networks with odd sizes, random masks and weights, a batch.
 
 use secateur_sparse::train::{Crossovers, Images, Kept, LayerState, Options, Tensor, TensorMut, Trainer};
-use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer};
+use secateur_sparse::{InstructionSet, Layer, Network, Optimizer};
 
 pub(crate) const TABLE: [f32; 256] = {
     let mut table = [0.0; 256];
@@ -136,61 +136,57 @@ pub(crate) fn borrowed<'a>(states: &'a [State], kept: &'a [[Kept; 2]]) -> Vec<La
         .collect()
 }
 
-pub(crate) fn conv(name: &str, inputs: usize, outputs: usize, kernel: usize) -> Layer {
-    let (weight, bias) = (vec![0.0; outputs * inputs * kernel * kernel], vec![0.0; outputs]);
-    Layer::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel, stride: 1, padding: 0, weight, bias })
-}
-
-pub(crate) fn linear(name: &str, inputs: usize, outputs: usize) -> Layer {
-    let (weight, bias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
-    Layer::Linear(Linear { name: name.into(), inputs, outputs, weight, bias })
-}
-
 /// Networks with odd sizes: channels that fill no vector, kernels of every size, rows that pooling does not read.
 pub(crate) fn networks() -> Vec<Network> {
     let pool = || Layer::MaxPool2d { size: 2 };
     let build = |input, layers| Network::new(input, layers).expect("fits");
     vec![
-        build([1, 3, 3], vec![Layer::Flatten, linear("a", 9, 7), Layer::Relu, linear("b", 7, 3)]),
+        build([1, 3, 3], vec![Layer::Flatten, Layer::linear("a", 9, 7), Layer::Relu, Layer::linear("b", 7, 3)]),
         build(
             [2, 5, 9],
             vec![
                 Layer::Flatten,
-                linear("a", 90, 37),
+                Layer::linear("a", 90, 37),
                 Layer::Relu,
-                linear("b", 37, 23),
+                Layer::linear("b", 37, 23),
                 Layer::Relu,
-                linear("c", 23, 10),
+                Layer::linear("c", 23, 10),
             ],
         ),
         build(
             [1, 12, 14],
             vec![
-                conv("a", 1, 7, 3),
+                Layer::conv("a", 1, 7, 3),
                 Layer::Relu,
                 pool(),
-                conv("b", 7, 18, 3),
+                Layer::conv("b", 7, 18, 3),
                 pool(),
                 Layer::Relu,
                 Layer::Flatten,
-                linear("c", 36, 5),
+                Layer::linear("c", 36, 5),
             ],
         ),
         build(
             [3, 15, 13],
             vec![
-                conv("a", 3, 11, 5),
+                Layer::conv("a", 3, 11, 5),
                 pool(),
-                conv("b", 11, 19, 1),
+                Layer::conv("b", 11, 19, 1),
                 Layer::Relu,
                 pool(),
                 Layer::Flatten,
-                linear("c", 76, 10),
+                Layer::linear("c", 76, 10),
             ],
         ),
-        build([5, 9, 8], vec![conv("a", 5, 33, 7), Layer::Relu, pool(), Layer::Flatten, linear("b", 33, 4)]),
-        build([17, 6, 6], vec![conv("a", 17, 21, 3), Layer::Relu, pool(), Layer::Flatten, linear("b", 84, 4)]),
-        build([40, 8, 8], vec![conv("a", 40, 6, 5), pool(), Layer::Flatten, linear("b", 24, 4)]),
+        build(
+            [5, 9, 8],
+            vec![Layer::conv("a", 5, 33, 7), Layer::Relu, pool(), Layer::Flatten, Layer::linear("b", 33, 4)],
+        ),
+        build(
+            [17, 6, 6],
+            vec![Layer::conv("a", 17, 21, 3), Layer::Relu, pool(), Layer::Flatten, Layer::linear("b", 84, 4)],
+        ),
+        build([40, 8, 8], vec![Layer::conv("a", 40, 6, 5), pool(), Layer::Flatten, Layer::linear("b", 24, 4)]),
     ]
 }
 

@@ -11,7 +11,7 @@ pub use net::Net;
 pub(crate) use net::transpose;
 
 use crate::data::{CLASSES, SIDE};
-use secateur_sparse::{Conv2d, Layer, Linear, Network};
+use secateur_sparse::{Layer, Network};
 use serde::{Deserialize, Serialize};
 
 /// A model. In a config: `model = { kind = "lenet", width = 5 }`.
@@ -53,31 +53,31 @@ impl ModelConfig {
             Self::Lenet { width: k } => {
                 let mut layers = Vec::new();
                 for (name, inputs, outputs) in [("conv1", 1, 6 * k), ("conv2", 6 * k, 16 * k)] {
-                    layers.extend([conv(name, inputs, outputs, 3), Layer::Relu, Layer::MaxPool2d { size: 2 }]);
+                    layers.extend([Layer::conv(name, inputs, outputs, 3), Layer::Relu, Layer::MaxPool2d { size: 2 }]);
                 }
                 layers.push(Layer::Flatten);
-                layers.extend([linear("fc1", 400 * k, 120 * k), Layer::Relu]);
-                layers.extend([linear("fc2", 120 * k, 84 * k), Layer::Relu]);
-                layers.push(linear("fc3", 84 * k, CLASSES));
+                layers.extend([Layer::linear("fc1", 400 * k, 120 * k), Layer::Relu]);
+                layers.extend([Layer::linear("fc2", 120 * k, 84 * k), Layer::Relu]);
+                layers.push(Layer::linear("fc3", 84 * k, CLASSES));
                 layers
             }
             Self::Lenet300 {} => vec![
                 Layer::Flatten,
-                linear("fc1", SIDE * SIDE, 300),
+                Layer::linear("fc1", SIDE * SIDE, 300),
                 Layer::Relu,
-                linear("fc2", 300, 100),
+                Layer::linear("fc2", 300, 100),
                 Layer::Relu,
-                linear("fc3", 100, CLASSES),
+                Layer::linear("fc3", 100, CLASSES),
             ],
             Self::Lenet5 {} => vec![
-                conv("conv1", 1, 20, 5),
+                Layer::conv("conv1", 1, 20, 5),
                 Layer::MaxPool2d { size: 2 },
-                conv("conv2", 20, 50, 5),
+                Layer::conv("conv2", 20, 50, 5),
                 Layer::MaxPool2d { size: 2 },
                 Layer::Flatten,
-                linear("fc1", 800, 500),
+                Layer::linear("fc1", 800, 500),
                 Layer::Relu,
-                linear("fc2", 500, CLASSES),
+                Layer::linear("fc2", 500, CLASSES),
             ],
         };
         Network::new([1, SIDE, SIDE], layers).expect("the reference models fit together")
@@ -98,17 +98,6 @@ impl std::fmt::Display for ModelConfig {
             Self::Lenet5 {} => out.write_str("lenet-5"),
         }
     }
-}
-
-fn conv(name: &str, inputs: usize, outputs: usize, kernel: usize) -> Layer {
-    let weight = vec![0.0; outputs * inputs * kernel * kernel];
-    let bias = vec![0.0; outputs];
-    Layer::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel, stride: 1, padding: 0, weight, bias })
-}
-
-fn linear(name: &str, inputs: usize, outputs: usize) -> Layer {
-    let (weight, bias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
-    Layer::Linear(Linear { name: name.into(), inputs, outputs, weight, bias })
 }
 
 #[cfg(test)]
