@@ -35,6 +35,21 @@ impl Shape {
         height * width
     }
 
+    /// Pixels of a channel.
+    pub(crate) fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Numbers of an image.
+    pub(crate) fn image(&self) -> usize {
+        self.inputs * self.pixels()
+    }
+
+    /// Numbers that come out for an image.
+    pub(crate) fn pooled_image(&self) -> usize {
+        self.outputs * self.positions()
+    }
+
     /// Vectors that the input channels of one tap take.
     pub(crate) fn vectors(&self) -> usize {
         self.inputs.div_ceil(LANES)

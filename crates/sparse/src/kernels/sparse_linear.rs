@@ -59,7 +59,12 @@ impl Pattern {
 
     /// The values of a row.
     pub(crate) fn row(&self, row: usize) -> &[Term] {
-        &self.terms[self.starts[row] as usize..self.starts[row + 1] as usize]
+        &self.terms[self.row_range(row)]
+    }
+
+    /// Where the values of a row stand in [`Self::terms`].
+    pub(crate) fn row_range(&self, row: usize) -> Range<usize> {
+        self.starts[row] as usize..self.starts[row + 1] as usize
     }
 
     /// The places of a column's values.

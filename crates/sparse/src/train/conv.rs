@@ -1,7 +1,7 @@
 //! A convolution with its max-pool that computes with all of its weights.
 
 use super::param::{Chunk, Params};
-use super::{Backward, Context, Scratch, groups};
+use super::{Backward, Context, Scratch};
 use crate::kernels::conv::{Codes, Shape, forward};
 use crate::kernels::conv_backward::{block_from_images, from_lists, images_from_block, weight_gradient_in_lanes};
 use crate::kernels::update::Rule;
@@ -27,9 +27,9 @@ impl Conv {
     }
 
     pub(super) fn forward(&self, at: &Context<'_>, x: &[Lanes], y: &mut [Lanes], codes: &mut [Codes]) {
-        let Shape { inputs, outputs, height, width, .. } = self.shape;
+        let outputs = self.shape.outputs;
         // Ten filters at least share what they read of the image.
-        let filters = (outputs * x.len() / (inputs * height * width)).div_ceil(8 * at.pool.threads()).max(10);
+        let filters = (outputs * x.len() / self.shape.image()).div_ceil(8 * at.pool.threads()).max(10);
         let filters = filters.next_multiple_of(5).min(outputs);
         let mut items = pieces(self.shape, filters, x, y, codes);
         at.pool.each(&mut items, |item| dispatch(at.set, Forward { layer: self, item }));
@@ -37,24 +37,7 @@ impl Conv {
 
     pub(super) fn backward(&mut self, at: &Context<'_>, step: Backward<'_>, codes: &[Codes]) {
         let Backward { x, dy, dx, rule, scratch, .. } = step;
-        let (image, positions) = (self.shape.inputs * self.shape.height * self.shape.width, self.shape.positions());
-        let blocks = x.len() / image;
-        let (weights, group) = (self.params.weight.values.len(), groups(blocks));
-        let each = weights + self.params.bias.values.len();
-        self.partial.resize(blocks.div_ceil(group) * each, Lanes::ZERO);
-        let mut dx = dx.map(|dx| dx.chunks_mut(group * image));
-        let mut items: Vec<Group<'_>> = vec![];
-        for (place, partial) in self.partial.chunks_exact_mut(each).enumerate() {
-            let own = place * group..((place + 1) * group).min(blocks);
-            let unit = self.shape.outputs * positions;
-            items.push(Group {
-                x: &x[own.start * image..own.end * image],
-                dy: &dy[own.start * unit..own.end * unit],
-                codes: &codes[own.start * unit..own.end * unit],
-                dx: dx.as_mut().and_then(Iterator::next),
-                partial: partial.split_at_mut(weights),
-            });
-        }
+        let mut items = groups(self.shape, &self.params, &mut self.partial, (x, dy, codes), dx);
         let (shape, values) = (self.shape, &self.params.weight.values);
         at.pool.each_with(scratch, &mut items, |scratch, item| {
             dispatch(at.set, GroupBackward { shape, weight: values, scratch, item });
@@ -62,6 +45,46 @@ impl Conv {
         drop(items);
         update_from_partials(at, &self.partial, &mut self.params, rule);
     }
+}
+
+/// A few blocks of the backward phase, with a sum of their own.
+pub(super) struct Group<'a> {
+    pub x: &'a [Lanes],
+    pub dy: &'a [Lanes],
+    pub codes: &'a [Codes],
+    pub dx: Option<&'a mut [Lanes]>,
+    /// Of the weight and of the bias.
+    pub partial: (&'a mut [Lanes], &'a mut [Lanes]),
+}
+
+/// Cuts the blocks of a backward phase into groups, each with its sums in `partial`. Their number depends on the batch
+/// alone, so that sums keep their order for any number of threads.
+pub(super) fn groups<'a>(
+    shape: Shape,
+    params: &Params,
+    partial: &'a mut Vec<Lanes>,
+    (x, dy, codes): (&'a [Lanes], &'a [Lanes], &'a [Codes]),
+    dx: Option<&'a mut [Lanes]>,
+) -> Vec<Group<'a>> {
+    let (image, unit) = (shape.image(), shape.pooled_image());
+    let blocks = x.len() / image;
+    let group = blocks.div_ceil(8);
+    let weights = params.weight.values.len();
+    let each = weights + params.bias.values.len();
+    partial.resize(blocks.div_ceil(group) * each, Lanes::ZERO);
+    let mut dx = dx.map(|dx| dx.chunks_mut(group * image));
+    let mut found = vec![];
+    for (place, partial) in partial.chunks_exact_mut(each).enumerate() {
+        let own = place * group..((place + 1) * group).min(blocks);
+        found.push(Group {
+            x: &x[own.start * image..own.end * image],
+            dy: &dy[own.start * unit..own.end * unit],
+            codes: &codes[own.start * unit..own.end * unit],
+            dx: dx.as_mut().and_then(Iterator::next),
+            partial: partial.split_at_mut(weights),
+        });
+    }
+    found
 }
 
 /// Moves weight and bias along the sum of the groups' gradients, `[group][weight, then bias]`, in the groups' order.
@@ -108,10 +131,10 @@ pub(super) fn pieces<'a>(
     codes: &'a mut [Codes],
 ) -> Vec<Piece<'a>> {
     let positions = shape.positions();
-    let mut codes = codes.chunks_mut((shape.outputs * positions).max(1));
+    let mut codes = codes.chunks_mut(shape.pooled_image().max(1));
     let mut found = vec![];
-    let blocks = x.chunks_exact(shape.inputs * shape.height * shape.width);
-    for (input, y) in blocks.zip(y.chunks_exact_mut(shape.outputs * positions)) {
+    let blocks = x.chunks_exact(shape.image());
+    for (input, y) in blocks.zip(y.chunks_exact_mut(shape.pooled_image())) {
         let mut codes = codes.next().unwrap_or_default().chunks_mut(filters * positions);
         for (place, output) in y.chunks_mut(filters * positions).enumerate() {
             found.push(Piece { first: place * filters, input, output, codes: codes.next().unwrap_or_default() });
@@ -137,15 +160,6 @@ impl Kernel for Forward<'_, '_> {
     }
 }
 
-/// A few blocks of the backward phase, with a sum of their own.
-struct Group<'a> {
-    x: &'a [Lanes],
-    dy: &'a [Lanes],
-    codes: &'a [Codes],
-    dx: Option<&'a mut [Lanes]>,
-    partial: (&'a mut [Lanes], &'a mut [Lanes]),
-}
-
 struct GroupBackward<'a, 'b> {
     shape: Shape,
     weight: &'a [Lanes],
@@ -159,15 +173,15 @@ impl Kernel for GroupBackward<'_, '_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { shape, weight, scratch, item } = self;
-        let (pixels, positions) = (shape.height * shape.width, shape.positions());
-        let (image, unit) = (shape.inputs * pixels, shape.outputs * positions);
+        let (pixels, positions) = (shape.pixels(), shape.positions());
+        let (image, unit) = (shape.image(), shape.pooled_image());
         let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
         sums.fill(Lanes::ZERO);
         biases.fill(Lanes::ZERO);
         let in_lanes = item.dx.is_none() && shape.inputs < CHANNELS;
         // Each image's pixels, and behind them their gradient.
         let stride = if item.dx.is_some() { 2 * pixels } else { pixels };
-        let Scratch { images, lists, .. } = scratch;
+        let Scratch { images, lists } = scratch;
         if !in_lanes {
             images.resize(LANES * shape.vectors() * stride, Lanes::ZERO);
         }
@@ -189,7 +203,9 @@ impl Kernel for GroupBackward<'_, '_> {
                 continue;
             }
             lists.collect(shape, dy, codes);
-            images.fill(Lanes::ZERO);
+            for own in images.chunks_exact_mut(stride) {
+                own[pixels..].fill(Lanes::ZERO);
+            }
             images_from_block::<V>(input, shape.inputs, pixels, images, stride);
             from_lists::<V>(shape, lists, images, stride, weight, sums);
             if let Some(dx) = item.dx.as_mut() {

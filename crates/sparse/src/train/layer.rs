@@ -12,7 +12,7 @@ use super::spec::{Kind, Spec};
 use super::units::Units;
 use super::{Backward, Context, LayerPath, LayerState, Options, Sizes};
 use crate::Optimizer;
-use crate::kernels::conv::{Codes, Shape};
+use crate::kernels::conv::Codes;
 use crate::kernels::sparse_linear::Pattern;
 use crate::lanes::{Lanes, panels};
 use std::sync::Arc;
@@ -157,7 +157,7 @@ impl Layer {
     /// Numbers that it reads for each image.
     pub(super) fn inputs(&self) -> usize {
         match self.spec.kind {
-            Kind::Conv(Shape { inputs, height, width, .. }) => inputs * height * width,
+            Kind::Conv(shape) => shape.image(),
             Kind::Linear => self.spec.inputs,
         }
     }

@@ -29,14 +29,9 @@ impl Linear {
         let Sizes { inputs, outputs } = self.sizes;
         let x: Vec<&[Lanes]> = x.chunks_exact(inputs).collect();
         // Rows in multiples of a tile, a few pieces a thread.
-        let rows = outputs.div_ceil(4 * at.pool.threads()).next_multiple_of(6);
-        let mut items: Vec<Rows<'_>> = (0..outputs).step_by(rows).map(|first| Rows { first, y: vec![] }).collect();
-        for block in y.chunks_exact_mut(outputs) {
-            for (item, rows) in items.iter_mut().zip(block.chunks_mut(rows)) {
-                item.y.push(rows);
-            }
-        }
-        at.pool.each(&mut items, |item| dispatch(at.set, Forward { layer: self, x: &x, item }));
+        let each = outputs.div_ceil(4 * at.pool.threads()).next_multiple_of(6);
+        let mut items = rows(&mut y.chunks_exact_mut(outputs), x.len(), outputs, each);
+        at.pool.each(&mut items, |(first, y)| dispatch(at.set, Forward { layer: self, x: &x, first: *first, y }));
     }
 
     pub(super) fn backward(&mut self, at: &Context<'_>, step: Backward<'_>) {
@@ -44,13 +39,10 @@ impl Linear {
         let Backward { x, dy: gradient, dx, dx_is_rectified, rule, scratch } = step;
         let dy: Vec<&[Lanes]> = gradient.chunks_exact(outputs).collect();
         let x: Vec<&[Lanes]> = x.chunks_exact(inputs).collect();
+        let mut blocks = dx.into_iter().flat_map(|dx| dx.chunks_exact_mut(inputs));
+        let dx = rows(&mut blocks, x.len(), inputs, GROUP * LANES);
         let chunks = self.params.weight.chunks(GROUP * outputs);
-        let mut items: Vec<Group<'_>> = chunks.into_iter().map(|weight| Group { weight, dx: vec![] }).collect();
-        for block in dx.into_iter().flat_map(|dx| dx.chunks_exact_mut(inputs)) {
-            for (item, rows) in items.iter_mut().zip(block.chunks_mut(GROUP * LANES)) {
-                item.dx.push(rows);
-            }
-        }
+        let mut items: Vec<_> = chunks.into_iter().zip(dx).map(|(weight, (_, dx))| Group { weight, dx }).collect();
         at.pool.each_with(scratch, &mut items, |scratch, item| {
             dispatch(at.set, GroupBackward { outputs, x: &x, gradient, dy: &dy, dx_is_rectified, rule, scratch, item });
         });
@@ -84,16 +76,28 @@ pub(super) fn bias_backward(at: &Context<'_>, bias: &mut Param, dy: &[&[Lanes]],
     dispatch(at.set, Sums(bias, dy, rule));
 }
 
-/// A few rows of the output, in every block.
-struct Rows<'a> {
-    first: usize,
-    y: Vec<&'a mut [Lanes]>,
+/// The rows of some blocks `[row]`, cut into pieces of `each` rows: the first row, and these rows of every block.
+pub(super) fn rows<'a>(
+    blocks: &mut impl Iterator<Item = &'a mut [Lanes]>,
+    count: usize,
+    rows: usize,
+    each: usize,
+) -> Vec<(usize, Vec<&'a mut [Lanes]>)> {
+    let mut found: Vec<_> = (0..rows).step_by(each).map(|first| (first, vec![])).collect();
+    for block in blocks.take(count) {
+        for ((_, piece), rows) in found.iter_mut().zip(block.chunks_mut(each)) {
+            piece.push(rows);
+        }
+    }
+    found
 }
 
+/// A few rows of the output, in every block.
 struct Forward<'a, 'b> {
     layer: &'a Linear,
     x: &'a [&'a [Lanes]],
-    item: &'a mut Rows<'b>,
+    first: usize,
+    y: &'a mut [&'b mut [Lanes]],
 }
 
 impl Kernel for Forward<'_, '_> {
@@ -101,18 +105,18 @@ impl Kernel for Forward<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { layer, x, item } = self;
-        let (inputs, rows) = (layer.sizes.inputs, item.y.first().map_or(0, |y| y.len()));
+        let Self { layer, x, first, y } = self;
+        let (inputs, rows) = (layer.sizes.inputs, first..first + y.first().map_or(0, |y| y.len()));
         for from in (0..inputs.max(1)).step_by(DEPTH) {
             let to = (from + DEPTH).min(inputs);
             let mut sink = Outputs {
-                first: item.first,
-                y: &mut item.y,
+                first,
+                y: &mut *y,
                 bias: (from == 0).then_some(&layer.params.bias.values),
                 rectified: layer.rectified && to == inputs,
             };
-            let rows = item.first..item.first + rows;
-            product::<V>(&layer.params.weight.values, layer.sizes.outputs, rows, from..to, x, &mut sink);
+            let (weight, stride) = (&layer.params.weight.values, layer.sizes.outputs);
+            product::<V>(weight, stride, rows.clone(), from..to, x, &mut sink);
         }
     }
 }

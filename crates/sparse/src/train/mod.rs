@@ -110,12 +110,6 @@ struct Scratch {
     lists: Lists,
 }
 
-/// Blocks of images that share a sum of gradients: a function of their number only, so that sums keep their order for
-/// any number of threads.
-fn groups(blocks: usize) -> usize {
-    blocks.div_ceil(8)
-}
-
 /// A network in training.
 #[derive(Debug)]
 pub struct Trainer {

@@ -1,8 +1,8 @@
 //! A convolution with its max-pool that holds only its kept weights.
 
-use super::conv::{Piece, pieces, update_from_partials};
+use super::conv::{Group, Piece, groups, pieces, update_from_partials};
 use super::param::Params;
-use super::{Backward, Context, Scratch, groups};
+use super::{Backward, Context, Scratch};
 use crate::kernels::conv::{Codes, Shape};
 use crate::kernels::sparse_conv::{Tap, forward, tap_gradients, unpool};
 use crate::kernels::sparse_linear::{Pattern, Term};
@@ -35,7 +35,7 @@ impl SparseConv {
     pub(super) fn new(shape: Shape, rectified: bool, pattern: Arc<Pattern>, params: Params) -> Self {
         let tap = |term: &Term| Tap { offset: offset(shape, term.column as usize) as u32, place: term.place };
         let taps = pattern.terms.iter().map(tap).collect();
-        let (each, pixels) = (shape.kernel * shape.kernel, shape.height * shape.width);
+        let (each, pixels) = (shape.taps(), shape.pixels());
         let (mut starts, mut links) = (vec![0], vec![]);
         for channel in 0..shape.inputs {
             let first = links.len();
@@ -52,6 +52,11 @@ impl SparseConv {
         Self { shape, rectified, taps, starts, links, params, partial: vec![], pattern }
     }
 
+    /// The kept weights of a filter.
+    fn taps_of(&self, filter: usize) -> &[Tap] {
+        &self.taps[self.pattern.row_range(filter)]
+    }
+
     pub(super) fn forward(&self, context: &Context<'_>, x: &[Lanes], y: &mut [Lanes], codes: &mut [Codes]) {
         struct Forward<'a, 'b>(&'a SparseConv, &'a mut Piece<'b>);
         impl Kernel for Forward<'_, '_> {
@@ -59,16 +64,13 @@ impl SparseConv {
 
             #[inline(always)]
             fn run<V: Vector>(self) {
-                let Self(SparseConv { shape, rectified, pattern, taps, params, .. }, item) = self;
+                let Self(layer, item) = self;
+                let shape = layer.shape;
                 let filters = item.first..item.first + item.output.len() / shape.positions().max(1);
-                let filters: Vec<(&[Tap], f32)> = filters
-                    .map(|own| {
-                        let range = pattern.starts[own] as usize..pattern.starts[own + 1] as usize;
-                        (&taps[range], at(&params.bias.values, own))
-                    })
-                    .collect();
-                let value = |place: u32| at(&params.weight.values, place as usize);
-                forward::<V>(*shape, &filters, &value, *rectified, item.input, item.output, item.codes);
+                let filters: Vec<(&[Tap], f32)> =
+                    filters.map(|own| (layer.taps_of(own), at(&layer.params.bias.values, own))).collect();
+                let value = |place: u32| at(&layer.params.weight.values, place as usize);
+                forward::<V>(shape, &filters, &value, layer.rectified, item.input, item.output, item.codes);
             }
         }
         let filters = self.shape.outputs.div_ceil(2).max(8).min(self.shape.outputs);
@@ -78,25 +80,8 @@ impl SparseConv {
 
     pub(super) fn backward(&mut self, context: &Context<'_>, step: Backward<'_>, codes: &[Codes]) {
         let Backward { x, dy, dx, rule, scratch, .. } = step;
-        let shape = self.shape;
-        let (image, unit) = (shape.inputs * shape.height * shape.width, shape.outputs * shape.positions());
-        let blocks = x.len() / image;
-        let (weights, group) = (self.params.weight.values.len(), groups(blocks));
-        let each = weights + self.params.bias.values.len();
         let mut partials = std::mem::take(&mut self.partial);
-        partials.resize(blocks.div_ceil(group) * each, Lanes::ZERO);
-        let mut dx = dx.map(|dx| dx.chunks_mut(group * image));
-        let mut items: Vec<Group<'_>> = vec![];
-        for (place, partial) in partials.chunks_exact_mut(each).enumerate() {
-            let own = place * group..((place + 1) * group).min(blocks);
-            items.push(Group {
-                x: &x[own.start * image..own.end * image],
-                dy: &dy[own.start * unit..own.end * unit],
-                codes: &codes[own.start * unit..own.end * unit],
-                dx: dx.as_mut().and_then(Iterator::next),
-                partial: partial.split_at_mut(weights),
-            });
-        }
+        let mut items = groups(self.shape, &self.params, &mut partials, (x, dy, codes), dx);
         let layer = &*self;
         context.pool.each_with(scratch, &mut items, |scratch, item| {
             dispatch(context.set, GroupBackward { layer, scratch, item });
@@ -119,18 +104,9 @@ struct Link {
 
 /// Where the input of a column (a channel's tap) stands, relative to the output's position.
 fn offset(shape: Shape, column: usize) -> usize {
-    let taps = shape.kernel * shape.kernel;
+    let taps = shape.taps();
     let (channel, tap) = (column / taps, column % taps);
     (channel * shape.height + tap / shape.kernel) * shape.width + tap % shape.kernel
-}
-
-/// A few blocks of the backward phase, with a sum of their own.
-struct Group<'a> {
-    x: &'a [Lanes],
-    dy: &'a [Lanes],
-    codes: &'a [Codes],
-    dx: Option<&'a mut [Lanes]>,
-    partial: (&'a mut [Lanes], &'a mut [Lanes]),
 }
 
 struct GroupBackward<'a, 'b> {
@@ -147,8 +123,8 @@ impl Kernel for GroupBackward<'_, '_> {
         let Self { layer, scratch, item } = self;
         let (shape, values) = (layer.shape, layer.params.weight.values.as_slice());
         let [height, _] = shape.pooled();
-        let (pixels, positions) = (shape.height * shape.width, shape.positions());
-        let (image, unit) = (shape.inputs * pixels, shape.outputs * positions);
+        let (pixels, positions) = (shape.pixels(), shape.positions());
+        let (image, unit) = (shape.image(), shape.pooled_image());
         let (sums, biases) = (&mut *item.partial.0, &mut *item.partial.1);
         sums.fill(Lanes::ZERO);
         biases.fill(Lanes::ZERO);
@@ -163,7 +139,7 @@ impl Kernel for GroupBackward<'_, '_> {
                 for (own, (dy, codes)) in filters {
                     unpool::<V>(shape, dy, codes, full);
                     biases[own / LANES].0[own % LANES] += sum_all::<V>(full).sum();
-                    for tap in &layer.taps[layer.pattern.starts[own] as usize..layer.pattern.starts[own + 1] as usize] {
+                    for tap in layer.taps_of(own) {
                         let (place, offset) = (tap.place as usize, tap.offset as usize);
                         sums[place / LANES].0[place % LANES] +=
                             tap_gradients::<V>(shape, full, 0..2 * height, 0.0, offset, input, &mut []);

@@ -1,6 +1,6 @@
 //! A fully connected layer that holds only its kept weights.
 
-use super::linear::{Inputs, Outputs, bias_backward};
+use super::linear::{Inputs, Outputs, bias_backward, rows};
 use super::param::{Chunk, Params};
 use super::{Backward, Context, Sizes};
 use crate::kernels::sparse_linear::{Pattern, column_gradients, row};
@@ -53,13 +53,11 @@ impl SparseLinear {
         let x: Vec<&[Lanes]> = x.chunks_exact(inputs).collect();
         let (pattern, values) = (&*self.pattern, self.params.weight.values.as_slice());
         let each = inputs.div_ceil(8 * context.pool.threads()).max(1);
-        let mut dx = match dx {
-            Some(dx) => rows(&mut dx.chunks_exact_mut(inputs), dy.len(), inputs, each),
-            None => (0..inputs).step_by(each).map(|first| (first, vec![])).collect(),
-        };
+        let mut blocks = dx.into_iter().flat_map(|dx| dx.chunks_exact_mut(inputs));
+        let pieces = rows(&mut blocks, dy.len(), inputs, each);
         let mut rest = self.gradients.as_mut_slice();
         let mut items = vec![];
-        for (first, dx) in dx.drain(..) {
+        for (first, dx) in pieces {
             let columns = first..(first + each).min(inputs);
             let values_end = pattern.column_starts[columns.end] as usize;
             let (gradients, others) = rest.split_at_mut(values_end - pattern.column_starts[first] as usize);
@@ -75,22 +73,6 @@ impl SparseLinear {
         context.pool.each(&mut chunks, |chunk| dispatch(context.set, Update { gradients, chunk, rule }));
         bias_backward(context, &mut self.params.bias, &dy, rule);
     }
-}
-
-/// The rows of some blocks `[row]`, cut into pieces of `each` rows: the first row, and these rows of every block.
-fn rows<'a>(
-    blocks: &mut impl Iterator<Item = &'a mut [Lanes]>,
-    count: usize,
-    rows: usize,
-    each: usize,
-) -> Vec<(usize, Vec<&'a mut [Lanes]>)> {
-    let mut found: Vec<_> = (0..rows).step_by(each).map(|first| (first, vec![])).collect();
-    for block in blocks.take(count) {
-        for ((_, piece), rows) in found.iter_mut().zip(block.chunks_mut(each)) {
-            piece.push(rows);
-        }
-    }
-    found
 }
 
 /// A few rows of the output in a few blocks, with the inputs of these blocks.
