@@ -3,26 +3,32 @@
 
 use crate::{Network, Parameters, Survey};
 
-/// Which units of a layer are joined to which of the layer before, by a weight that is not zero: one bit a pair.
+/// Which units of a layer are joined to which of the layer before, by a weight that lives: one bit a pair.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     /// Units of the layer before.
-    from: usize,
+    pub(crate) from: usize,
     /// Units of the layer.
-    to: usize,
+    pub(crate) to: usize,
     /// Weights between one pair of units: a kernel, or the pixels of a channel that was flattened.
-    spread: usize,
+    pub(crate) spread: usize,
     joined: Vec<u64>,
 }
 
 impl Connections {
+    /// None joined yet; each of `to` units has `columns` weights.
+    pub(crate) fn new(from: usize, to: usize, columns: usize) -> Self {
+        let spread = (columns / from.max(1)).max(1);
+        Self { from, to, spread, joined: vec![0; (from * to).div_ceil(64)] }
+    }
+
     /// Joins the units that this weight lies between; `column` is its place in the row of `to`'s weights.
     pub(crate) fn join(&mut self, to: usize, column: usize) {
         let pair = to * self.from + column / self.spread;
         self.joined[pair / 64] |= 1 << (pair % 64);
     }
 
-    fn joined(&self, to: usize, from: usize) -> bool {
+    pub(crate) fn joined(&self, to: usize, from: usize) -> bool {
         let pair = to * self.from + from;
         self.joined[pair / 64] >> (pair % 64) & 1 == 1
     }
@@ -53,8 +59,7 @@ pub(crate) fn connections(network: &Network) -> Vec<Connections> {
     let mut found = Vec::new();
     for Parameters { shape, .. } in network.parameters() {
         let (to, inputs) = (shape[0], shape[1..].iter().product::<usize>());
-        let spread = (inputs / from.max(1)).max(1);
-        found.push(Connections { from, to, spread, joined: vec![0; (from * to).div_ceil(64)] });
+        found.push(Connections::new(from, to, inputs));
         from = to;
     }
     found

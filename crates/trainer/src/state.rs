@@ -83,9 +83,7 @@ impl State {
     pub(crate) fn narrow(&mut self, old: &MaskSet, new: &MaskSet) {
         narrow(&mut self.parameters, old, new);
         for own in &mut self.moments {
-            if let (Some(old), Some(new)) = (old.get(&own.parameter), new.get(&own.parameter)) {
-                own.kept = new.narrow(old, &own.kept);
-            }
+            narrow_one(&own.parameter, &mut own.kept, old, new);
         }
     }
 }
@@ -93,9 +91,13 @@ impl State {
 /// Forgets what the new masks prune.
 pub(crate) fn narrow(parameters: &mut [Weights], old: &MaskSet, new: &MaskSet) {
     for own in parameters {
-        if let (Some(old), Some(new)) = (old.get(&own.name), new.get(&own.name)) {
-            own.kept = new.narrow(old, &own.kept);
-        }
+        narrow_one(&own.name, &mut own.kept, old, new);
+    }
+}
+
+fn narrow_one(parameter: &str, kept: &mut Vec<f32>, old: &MaskSet, new: &MaskSet) {
+    if let (Some(old), Some(new)) = (old.get(parameter), new.get(parameter)) {
+        *kept = new.narrow(old, kept);
     }
 }
 

@@ -16,6 +16,7 @@
 //! So a unit with a kept bias is a constant that can be trained, as long as it is heard.
 
 use super::spec::Spec;
+use crate::dead::Connections;
 
 /// What a layer computes with, in the original layer's places, rising.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Units {
             rows.push((0..next.from).filter(|own| speak[place - 1][*own] && heard(*own)).collect());
         }
         let mut columns: Vec<usize> = (0..joins.first().map_or(0, |layer| layer.from)).collect();
-        let layer = |(layer, mut rows): (&Joins, Vec<usize>)| {
+        let layer = |(layer, mut rows): (&Connections, Vec<usize>)| {
             if rows.is_empty() {
                 rows.push(0);
             }
@@ -71,33 +72,18 @@ impl Units {
     }
 }
 
-/// Which units of a layer a kept weight joins to which of the layer before.
-struct Joins {
-    /// Units of the layer before, or inputs of the network.
-    from: usize,
-    to: usize,
-    /// Weights between one pair of units: a kernel's taps, or the positions of a channel that was flattened.
-    spread: usize,
-    /// `[to][from]`
-    joined: Vec<bool>,
-}
-
-impl Joins {
-    fn joined(&self, to: usize, from: usize) -> bool {
-        self.joined[to * self.from + from]
-    }
-}
-
-fn joins(specs: &[Spec], keeps: impl Fn(usize, usize, usize) -> bool) -> Vec<Joins> {
+/// Which units of each layer a kept weight joins to which of the layer before, or to the inputs of the network.
+fn joins(specs: &[Spec], keeps: impl Fn(usize, usize, usize) -> bool) -> Vec<Connections> {
     let mut units = specs.first().map_or(0, |spec| spec.inputs);
     let layer = |(place, spec): (usize, &Spec)| {
-        let (from, to) = (std::mem::replace(&mut units, spec.outputs), spec.outputs);
-        let spread = spec.columns() / from.max(1);
-        let pair = |pair: usize| {
-            let (row, start) = (pair / from, pair % from * spread);
-            (start..start + spread).any(|column| keeps(place, row, column))
-        };
-        Joins { from, to, spread, joined: (0..to * from).map(pair).collect() }
+        let from = std::mem::replace(&mut units, spec.outputs);
+        let mut own = Connections::new(from, spec.outputs, spec.columns());
+        for row in 0..spec.outputs {
+            for column in (0..spec.columns()).filter(|column| keeps(place, row, *column)) {
+                own.join(row, column);
+            }
+        }
+        own
     };
     specs.iter().enumerate().map(layer).collect()
 }
