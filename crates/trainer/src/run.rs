@@ -55,9 +55,10 @@ pub struct Facts<'a> {
 pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
     let experiment = place.apply(read_experiment(path)?)?;
     let folder = RunFolder::open(path)?;
-    let device = device::open(experiment.config(), folder::read_manifest(path)?.kernels.as_ref())?;
+    let manifest = folder::read_manifest(path)?;
+    let device = device::open(experiment.config(), manifest.kernels.as_ref())?;
     let dataset = experiment.load_data()?;
-    folder::check_data(path, &manifest_files(&dataset))?;
+    folder::check_data(path, &manifest, &manifest_files(&dataset))?;
     let around = Surroundings { experiment: &experiment, dataset: &dataset, device, observer, stop };
     Session::open(folder, around)?.walk()
 }
