@@ -1,6 +1,6 @@
 //! What a network costs: parameters, multiply-accumulates and bytes, dense and with its zeros left out.
 
-use crate::{Network, Parameters};
+use crate::{Affine, Conv2d, Layer, Linear, Network};
 
 /// Parameters and multiply-accumulates (MACs) of an image, dense and remaining.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,14 @@ impl Network {
         let mut costs = Vec::new();
         for (place, layer) in self.layers().iter().enumerate() {
             let [_, rows, columns] = self.shape(place + 1);
-            let Some(Parameters { name, weight, bias, .. }) = layer.parameters() else { continue };
+            // Of a channel's or unit's weights each is used once a position.
+            let (weight, bias) = match layer {
+                Layer::Affine(Affine { scale, shift, .. }) => (scale, shift),
+                Layer::Conv2d(Conv2d { weight, bias, .. }) | Layer::Linear(Linear { weight, bias, .. }) => {
+                    (weight, bias)
+                }
+                _ => continue,
+            };
             let living = nonzero(weight);
             let cost = Cost {
                 parameters: weight.len() + bias.len(),
@@ -60,7 +67,7 @@ impl Network {
                 macs: weight.len() * rows * columns,
                 remaining_macs: living * rows * columns,
             };
-            costs.push(LayerCost { name: name.to_owned(), cost });
+            costs.push(LayerCost { name: layer.name().to_owned(), cost });
         }
         costs
     }
@@ -73,7 +80,6 @@ fn nonzero(values: &[f32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Layer;
     use crate::network::tests::{conv, linear};
 
     #[test]

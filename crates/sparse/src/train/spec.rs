@@ -70,6 +70,9 @@ impl Spec {
                 }
                 Layer::Relu => return Err(refuse("relu", "it follows no convolution and no fully connected layer")),
                 Layer::MaxPool2d { .. } => return Err(refuse("max-pool", "it follows no convolution")),
+                Layer::Affine(own) => return Err(refuse(&own.name, "it belongs to inference")),
+                Layer::AvgPool2d { .. } => return Err(refuse("average pooling", "only max-pool is trained")),
+                Layer::Crop { .. } => return Err(refuse("crop", "it belongs to inference")),
             };
             found.push(Self { name: name.clone(), kind, inputs, outputs, rectified });
             place += 1 + followers;

@@ -77,6 +77,7 @@ fn forward(network: &Network, place: usize, x: &[f64]) -> Vec<f64> {
             }
             y
         }
+        other => panic!("{} is not trained", other.name()),
     }
 }
 
@@ -145,6 +146,7 @@ fn backward(network: &Network, place: usize, x: &[f64], dy: &[f64], sums: &mut (
                 }
             }
         }
+        other => panic!("{} is not trained", other.name()),
     }
     dx
 }

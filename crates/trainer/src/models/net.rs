@@ -65,6 +65,9 @@ impl Net {
                     });
                 }
                 Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => {}
+                Layer::Affine(_) | Layer::AvgPool2d { .. } | Layer::Crop { .. } => {
+                    return Err(Error::ForeignLayer { name: layer.name().to_owned() });
+                }
             }
         }
         Ok(net)
