@@ -4,7 +4,10 @@
 
 pub(crate) mod conv;
 pub(crate) mod conv_backward;
+pub(crate) mod flat;
 pub(crate) mod product;
+pub(crate) mod rows;
 pub(crate) mod sparse_conv;
 pub(crate) mod sparse_linear;
 pub(crate) mod update;
+pub(crate) mod windows;

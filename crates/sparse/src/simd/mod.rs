@@ -93,6 +93,15 @@ pub(crate) trait Vector: Copy {
 
     /// The sum of the lanes, always in the same order for an instruction set.
     fn sum(self) -> f32;
+    /// Reads sixteen floats from anywhere.
+    fn read(from: &[f32; LANES]) -> Self;
+    /// Writes sixteen floats to anywhere.
+    fn write(self, to: &mut [f32; LANES]);
+    /// For each lane the entry of `table` that its index names; of an index only the lowest five bits count.
+    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self;
+    /// The lanes of even places of the 32 in `self` and `next`, and those of odd ones.
+    fn unzip(self, next: Self) -> (Self, Self);
+
     /// Rows and columns exchanged.
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]);
 }
@@ -160,6 +169,14 @@ mod tests {
                 result.store(&mut lanes);
                 found.extend(lanes.0);
             }
+            let table: [f32; 32] = std::array::from_fn(|place| (place * place) as f32);
+            let (even, odd) = V::read(table.first_chunk().expect("32")).unzip(V::read(table.last_chunk().expect("32")));
+            let looked_up = V::lookup(&table, &std::array::from_fn(|lane| (31 * lane + 64) as u8));
+            for result in [even, odd, looked_up] {
+                let mut lanes = [0.0; LANES];
+                result.write(&mut lanes);
+                found.extend(lanes);
+            }
             found.push(a.sum());
             found.push(f32::from(a.greater(b)));
             found
@@ -170,6 +187,11 @@ mod tests {
     fn every_instruction_set_gives_the_same_answers() {
         let wanted = dispatch(InstructionSet::Portable, Everything);
         assert_eq!(wanted[0], -5.0);
+        let square = |place: usize| (place * place) as f32;
+        assert!(
+            (0..16).all(|lane| wanted[144 + lane] == square(2 * lane) && wanted[160 + lane] == square(2 * lane + 1))
+        );
+        assert!((0..16).all(|lane| wanted[176 + lane] == square((31 * lane + 64) % 32)));
         assert_eq!(wanted[wanted.len() - 2], 8.0);
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {

@@ -95,6 +95,27 @@ impl Vector for V {
     }
 
     #[inline(always)]
+    fn read(from: &[f32; LANES]) -> Self {
+        Self(*from)
+    }
+
+    #[inline(always)]
+    fn write(self, to: &mut [f32; LANES]) {
+        *to = self.0;
+    }
+
+    #[inline(always)]
+    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self {
+        Self(std::array::from_fn(|lane| table[usize::from(indices[lane] & 31)]))
+    }
+
+    #[inline(always)]
+    fn unzip(self, next: Self) -> (Self, Self) {
+        let at = |place: usize| if place < LANES { self.0[place] } else { next.0[place - LANES] };
+        (Self(std::array::from_fn(|lane| at(2 * lane))), Self(std::array::from_fn(|lane| at(2 * lane + 1))))
+    }
+
+    #[inline(always)]
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
         for (row, own) in to.iter_mut().enumerate() {
             own.0 = std::array::from_fn(|column| from[column].0[row]);

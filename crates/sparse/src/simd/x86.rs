@@ -105,6 +105,38 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn read(from: &[f32; LANES]) -> Self {
+        // SAFETY: sixteen floats are 64 bytes.
+        Self(unsafe { _mm512_loadu_ps(from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn write(self, to: &mut [f32; LANES]) {
+        // SAFETY: sixteen floats are 64 bytes.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self {
+        // SAFETY: 32 floats and sixteen bytes; the permutation reads the lowest five bits of an index.
+        unsafe {
+            let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(LANES)));
+            let indices = _mm512_cvtepu8_epi32(_mm_loadu_si128(indices.as_ptr().cast()));
+            Self(_mm512_permutex2var_ps(low, indices, high))
+        }
+    }
+
+    #[inline(always)]
+    fn unzip(self, next: Self) -> (Self, Self) {
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            let pick = |indices| Self(_mm512_permutex2var_ps(self.0, indices, next.0));
+            (pick(even), pick(odd))
+        }
+    }
+
+    #[inline(always)]
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
         unsafe {
             let zero = _mm512_setzero_ps();
@@ -226,6 +258,43 @@ impl Vector for Avx2 {
             let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn read(from: &[f32; LANES]) -> Self {
+        // SAFETY: sixteen floats are 64 bytes.
+        unsafe { Self(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))) }
+    }
+
+    #[inline(always)]
+    fn write(self, to: &mut [f32; LANES]) {
+        // SAFETY: sixteen floats are 64 bytes.
+        unsafe {
+            _mm256_storeu_ps(to.as_mut_ptr(), self.0);
+            _mm256_storeu_ps(to.as_mut_ptr().add(8), self.1);
+        }
+    }
+
+    #[inline(always)]
+    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self {
+        // SAFETY: sixteen bytes; an index is cut to five bits, so it lies within the 32 floats.
+        unsafe {
+            let indices = _mm_and_si128(_mm_loadu_si128(indices.as_ptr().cast()), _mm_set1_epi8(31));
+            let half = |own| _mm256_i32gather_ps::<4>(table.as_ptr(), _mm256_cvtepu8_epi32(own));
+            Self(half(indices), half(_mm_srli_si128::<8>(indices)))
+        }
+    }
+
+    #[inline(always)]
+    fn unzip(self, next: Self) -> (Self, Self) {
+        // Of two halves a shuffle gives the pairs' places in the order 0 2 1 3; the quarters then change places.
+        unsafe {
+            let order = |own| _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(own)));
+            let even = |a, b| order(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+            let odd = |a, b| order(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
+            let (a, b, c, d) = (self.0, self.1, next.0, next.1);
+            (Self(even(a, b), even(c, d)), Self(odd(a, b), odd(c, d)))
         }
     }
 

@@ -1,0 +1,215 @@
+//! Fully connected layers over blocks of sixteen images: kept weights row by row, four rows with shared columns, or N
+//! weights of every M inputs.
+
+use super::{Blocks, Compute, finished};
+use crate::infer::matrix::{Matrix, Value};
+use crate::infer::shared::{Rows, Shared};
+use crate::infer::step::Linear;
+use crate::kernels::rows::{row, shared};
+use crate::kernels::windows::SHARED;
+use crate::lanes::Lanes;
+use crate::simd::Vector;
+use std::mem::size_of;
+
+/// `N` neighbouring blocks.
+#[inline(always)]
+fn some<'a, const N: usize>(x: &[&'a [Lanes]], first: usize) -> [&'a [Lanes]; N] {
+    let mut own = [x[first]; N];
+    for n in 0..N {
+        own[n] = x[first + n];
+    }
+    own
+}
+
+/// Kept weights only, one neuron after the other.
+#[derive(Debug)]
+pub(super) struct Sparse<W> {
+    rectified: bool,
+    weight: Rows<W>,
+}
+
+impl<W: Value> Sparse<W> {
+    pub(super) fn new(linear: &Linear) -> Self {
+        Self { rectified: linear.rectified, weight: Rows::new(&linear.weight, &linear.bias, |column| column) }
+    }
+
+    #[inline(always)]
+    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) -> usize {
+        let x = some::<N>(x, first);
+        for unit in 0..self.weight.rows() {
+            let sums = row::<V, N>(self.weight.terms(unit), self.weight.start(unit), x);
+            for n in 0..N {
+                finished(self.weight.end(unit, sums[n]), self.rectified).store(&mut y[first + n][unit]);
+            }
+        }
+        N
+    }
+}
+
+impl<W: Value> Compute for Sparse<W> {
+    fn bytes(&self) -> usize {
+        self.weight.bytes()
+    }
+
+    #[inline(always)]
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+        let mut first = 0;
+        while first < x.len() {
+            let left = if V::REGISTERS >= 8 { x.len() - first } else { 1 };
+            first += match left {
+                8.. if V::REGISTERS >= 32 => self.part::<V, 8>(x, y, first),
+                4.. => self.part::<V, 4>(x, y, first),
+                2.. => self.part::<V, 2>(x, y, first),
+                _ => self.part::<V, 1>(x, y, first),
+            };
+        }
+    }
+}
+
+/// Four neurons with shared columns: for layers that are dense, or pruned in blocks.
+#[derive(Debug)]
+pub(super) struct Grouped<W> {
+    outputs: usize,
+    rectified: bool,
+    weight: Shared<W>,
+}
+
+impl<W: Value> Grouped<W> {
+    pub(super) fn new(linear: &Linear) -> Self {
+        let weight = Shared::new(&linear.weight, &linear.bias, |column| column);
+        Self { outputs: linear.weight.rows(), rectified: linear.rectified, weight }
+    }
+
+    #[inline(always)]
+    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) -> usize {
+        let x = some::<N>(x, first);
+        for group in 0..self.weight.groups() {
+            let sums = shared::<V, SHARED, N>(self.weight.terms(group), self.weight.start(group), x);
+            let mut room = [[Lanes::ZERO; N]; SHARED];
+            for own in 0..SHARED {
+                for n in 0..N {
+                    finished(self.weight.end(group, own, sums[own][n]), self.rectified).store(&mut room[own][n]);
+                }
+            }
+            for (unit, room) in (group * SHARED..self.outputs).zip(&room) {
+                for n in 0..N {
+                    y[first + n][unit] = room[n];
+                }
+            }
+        }
+        N
+    }
+}
+
+impl<W: Value> Compute for Grouped<W> {
+    fn bytes(&self) -> usize {
+        self.weight.bytes()
+    }
+
+    #[inline(always)]
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+        let mut first = 0;
+        while first < x.len() {
+            let left = if V::REGISTERS >= 32 { x.len() - first } else { 1 };
+            first += match left {
+                4.. => self.part::<V, 4>(x, y, first),
+                2.. => self.part::<V, 2>(x, y, first),
+                _ => self.part::<V, 1>(x, y, first),
+            };
+        }
+    }
+}
+
+/// Exactly N values of every M neighbouring inputs: a column is told by its place among the M, one byte each.
+#[derive(Debug)]
+pub(super) struct Patterned<W> {
+    rectified: bool,
+    n: usize,
+    m: usize,
+    places: Vec<u8>,
+    values: Vec<W>,
+    bias: Vec<f32>,
+    scales: Vec<f32>,
+}
+
+impl<W: Value> Patterned<W> {
+    /// `None` when some group of `m` inputs keeps more than `n`. What of the inputs does not fill a group of
+    /// `m` is one, too.
+    pub(super) fn new(linear: &Linear, n: usize, m: usize) -> Option<Self> {
+        let matrix = &linear.weight;
+        if !fits(matrix, n, m) {
+            return None;
+        }
+        let (mut places, mut values, mut scales) = (vec![], vec![], vec![]);
+        for row in 0..matrix.rows() {
+            let (columns, numbers) = matrix.row(row);
+            let (rounded, scale) = W::round(numbers);
+            let mut own = columns.iter().zip(rounded).peekable();
+            for group in 0..matrix.columns.div_ceil(m) {
+                for _ in 0..n {
+                    let next = own.next_if(|(column, _)| **column as usize / m == group);
+                    // A group that keeps fewer is filled up with zeros.
+                    places.push(next.map_or(0, |(column, _)| (*column as usize % m) as u8));
+                    values.push(next.map_or(W::default(), |(_, value)| value));
+                }
+            }
+            if W::SCALED {
+                scales.push(scale);
+            }
+        }
+        Some(Self { rectified: linear.rectified, n, m, places, values, bias: linear.bias.clone(), scales })
+    }
+
+    #[inline(always)]
+    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) -> usize {
+        let x = some::<N>(x, first);
+        let each = x[0].len().div_ceil(self.m) * self.n;
+        for (unit, bias) in self.bias.iter().enumerate() {
+            let range = unit * each..(unit + 1) * each;
+            let (places, values) = (&self.places[range.clone()], &self.values[range]);
+            let (mut base, mut count) = (0, 0);
+            let terms = places.iter().zip(values).map(|(place, value)| {
+                let column = base + usize::from(*place);
+                count += 1;
+                if count == self.n {
+                    (base, count) = (base + self.m, 0);
+                }
+                (column, value.get())
+            });
+            let sums = row::<V, N>(terms, if W::SCALED { 0.0 } else { *bias }, x);
+            for n in 0..N {
+                let sum =
+                    if W::SCALED { sums[n].mul_add(V::splat(self.scales[unit]), V::splat(*bias)) } else { sums[n] };
+                finished(sum, self.rectified).store(&mut y[first + n][unit]);
+            }
+        }
+        N
+    }
+}
+
+impl<W: Value> Compute for Patterned<W> {
+    fn bytes(&self) -> usize {
+        self.places.len() + self.values.len() * size_of::<W>() + 4 * (self.bias.len() + self.scales.len())
+    }
+
+    #[inline(always)]
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+        let mut first = 0;
+        while first < x.len() {
+            let left = if V::REGISTERS >= 8 { x.len() - first } else { 1 };
+            first += match left {
+                4.. => self.part::<V, 4>(x, y, first),
+                2.. => self.part::<V, 2>(x, y, first),
+                _ => self.part::<V, 1>(x, y, first),
+            };
+        }
+    }
+}
+
+/// Whether no group of `m` neighbouring columns holds more than `n` values in any row.
+pub(super) fn fits(matrix: &Matrix, n: usize, m: usize) -> bool {
+    (0..matrix.rows()).all(|row| {
+        let columns = matrix.row(row).0;
+        columns.windows(n + 1).all(|own| own[0] as usize / m != own[n] as usize / m)
+    })
+}

@@ -1,0 +1,162 @@
+//! Sixteen images in the lanes: activations are blocks `[feature][16 images]`, from the first step to the logits.
+//!
+//! A few blocks go through all steps together on one thread, so that what a step leaves is still in the cache when the
+//! next one reads it.
+
+mod conv;
+mod linear;
+
+use super::Values;
+use super::matrix::{Half, Value};
+use super::plan::Form;
+use super::shared::Shared;
+use super::simple::Simple;
+use super::step::{Op, Step};
+use crate::InstructionSet;
+use crate::lanes::{LANES, Lanes};
+use crate::simd::{Kernel, Vector, dispatch};
+use std::fmt::Debug;
+
+/// What a step reads and writes: a slice for each block.
+pub(super) struct Blocks<'a, 'b> {
+    pub x: &'a [&'a [Lanes]],
+    pub y: &'a mut [&'b mut [Lanes]],
+}
+
+/// A step in one of its forms, compiled for every instruction set.
+trait Compute: Debug + Send + Sync {
+    /// Memory that its weights take.
+    fn bytes(&self) -> usize;
+    /// Computes it; implementations are `#[inline(always)]`.
+    fn compute<V: Vector>(&self, blocks: Blocks<'_, '_>);
+}
+
+/// A step in one of its forms.
+pub(super) trait Compiled: Debug + Send + Sync {
+    fn bytes(&self) -> usize;
+    fn run(&self, set: InstructionSet, blocks: Blocks<'_, '_>);
+}
+
+impl<C: Compute> Compiled for C {
+    fn bytes(&self) -> usize {
+        Compute::bytes(self)
+    }
+
+    fn run(&self, set: InstructionSet, blocks: Blocks<'_, '_>) {
+        struct Run<'a, 'b, 'c, C>(&'a C, Blocks<'b, 'c>);
+        impl<C: Compute> Kernel for Run<'_, '_, '_, C> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run<V: Vector>(self) {
+                self.0.compute::<V>(self.1);
+            }
+        }
+        dispatch(set, Run(self, blocks));
+    }
+}
+
+impl Compiled for Simple {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Affine { scale, shift, .. } => 4 * (scale.len() + shift.len()),
+            _ => 0,
+        }
+    }
+
+    fn run(&self, _: InstructionSet, Blocks { x, y }: Blocks<'_, '_>) {
+        for (x, y) in x.iter().zip(y) {
+            Simple::run(self, x, y);
+        }
+    }
+}
+
+#[inline(always)]
+fn finished<V: Vector>(sum: V, rectified: bool) -> V {
+    if rectified { V::splat(0.0).max(sum) } else { sum }
+}
+
+/// N of M that are tried, the ones with the fewest weights first.
+const PATTERNS: [(usize, usize); 3] = [(1, 4), (2, 4), (4, 8)];
+
+/// The forms that are worth trying for a step.
+pub(super) fn forms(step: &Step) -> Vec<Form> {
+    let (matrix, is_linear) = match &step.op {
+        Op::Conv(conv) => (&conv.weight, false),
+        Op::Linear(linear) => (&linear.weight, true),
+        Op::Simple(_) => return vec![Form::Simple],
+    };
+    let mut found = vec![];
+    // Four rows together do up to twice as much in the same time.
+    let fill = Shared::<f32>::fill(matrix);
+    if fill > 1.2 || matrix.values.is_empty() {
+        found.push(Form::Sparse);
+    }
+    if fill < 3.0 {
+        found.push(Form::Grouped);
+    }
+    if is_linear && (0.1..0.7).contains(&matrix.density()) {
+        found.extend(
+            PATTERNS
+                .into_iter()
+                .filter(|(n, m)| linear::fits(matrix, *n, *m))
+                .take(1)
+                .map(|(n, m)| Form::Patterned { n, m }),
+        );
+    }
+    found
+}
+
+/// The step in this form; `None` when it has no such form.
+pub(super) fn compile(step: &Step, form: Form, values: Values) -> Option<Box<dyn Compiled>> {
+    match values {
+        Values::F32 => compiled::<f32>(step, form),
+        Values::F16 => compiled::<Half>(step, form),
+        Values::Int8 => compiled::<i8>(step, form),
+    }
+}
+
+fn compiled<W: Value>(step: &Step, form: Form) -> Option<Box<dyn Compiled>> {
+    Some(match (&step.op, form) {
+        (Op::Conv(own), Form::Sparse) => Box::new(conv::Sparse::<W>::new(own)),
+        (Op::Conv(own), Form::Grouped) => Box::new(conv::Grouped::<W>::new(own)),
+        (Op::Linear(own), Form::Sparse) => Box::new(linear::Sparse::<W>::new(own)),
+        (Op::Linear(own), Form::Grouped) => Box::new(linear::Grouped::<W>::new(own)),
+        (Op::Linear(own), Form::Patterned { n, m }) => Box::new(linear::Patterned::<W>::new(own, n, m)?),
+        (Op::Simple(own), Form::Simple) => Box::new(own.clone()),
+        _ => return None,
+    })
+}
+
+/// Turns images `[pixel]` into a block `[pixel][16 images]`; lanes without an image are zero.
+pub(super) fn read(set: InstructionSet, images: &[f32], pixels: usize, block: &mut [Lanes]) {
+    struct Read<'a>(&'a [f32], usize, &'a mut [Lanes]);
+    impl Kernel for Read<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vector>(self) {
+            let Self(images, pixels, block) = self;
+            let mut from = [Lanes::ZERO; LANES];
+            let mut to = [Lanes::ZERO; LANES];
+            for first in (0..pixels).step_by(LANES) {
+                let width = LANES.min(pixels - first);
+                for (lanes, image) in from.iter_mut().zip(images.chunks_exact(pixels)) {
+                    lanes.0[..width].copy_from_slice(&image[first..first + width]);
+                }
+                V::transpose(&from, &mut to);
+                block[first..first + width].copy_from_slice(&to[..width]);
+            }
+        }
+    }
+    dispatch(set, Read(images, pixels, block));
+}
+
+/// Turns a block `[class][16 images]` into logits `[class]`, for as many images as `logits` has room for.
+pub(super) fn write(block: &[Lanes], classes: usize, logits: &mut [f32]) {
+    for (image, logits) in logits.chunks_exact_mut(classes).enumerate() {
+        for (logit, lanes) in logits.iter_mut().zip(block) {
+            *logit = lanes.0[image];
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Fully connected layers of one image.
+
+use super::{Compute, Image, finished};
+use crate::infer::matrix::{Matrix, Value};
+use crate::infer::step::Linear;
+use crate::kernels::flat::{active, panels};
+use crate::lanes::LANES;
+use crate::simd::Vector;
+use std::mem::size_of;
+
+/// The neurons' biases and, where weights are held as codes, factors: sixteen at a time.
+#[derive(Debug)]
+struct Ends {
+    bias: Vec<[f32; LANES]>,
+    scales: Vec<[f32; LANES]>,
+    rectified: bool,
+}
+
+impl Ends {
+    fn new(linear: &Linear, scales: &[f32]) -> Self {
+        let panels = |from: &[f32]| {
+            let panel = |own: &[f32]| std::array::from_fn(|lane| own.get(lane).copied().unwrap_or(0.0));
+            from.chunks(LANES).map(panel).collect()
+        };
+        Self { bias: panels(&linear.bias), scales: panels(scales), rectified: linear.rectified }
+    }
+
+    fn bytes(&self) -> usize {
+        4 * LANES * (self.bias.len() + self.scales.len())
+    }
+
+    /// The answers of sixteen neurons, from their sums.
+    #[inline(always)]
+    fn write<V: Vector>(&self, panel: usize, sum: V, y: &mut [f32]) {
+        let bias = V::read(&self.bias[panel]);
+        let sum = if self.scales.is_empty() { sum.add(bias) } else { sum.mul_add(V::read(&self.scales[panel]), bias) };
+        let to = y[panel * LANES..].first_chunk_mut().expect("room behind the last neuron");
+        finished(sum, self.rectified).write(to);
+    }
+}
+
+/// Each row's values as they are held, and its factor where there is one.
+fn rounded<W: Value>(matrix: &Matrix) -> (Vec<Vec<W>>, Vec<f32>) {
+    let (rows, scales): (Vec<_>, Vec<_>) = (0..matrix.rows()).map(|row| W::round(matrix.row(row).1)).unzip();
+    (rows, if W::SCALED { scales } else { vec![] })
+}
+
+#[inline(always)]
+fn lanes<V: Vector, W: Value>(own: &[W; LANES]) -> V {
+    let mut numbers = [0.0; LANES];
+    for lane in 0..LANES {
+        numbers[lane] = own[lane].get();
+    }
+    V::read(&numbers)
+}
+
+/// Panels of sixteen neurons that are computed together.
+const TOGETHER: usize = 4;
+
+/// All weights: `[panel of 16 neurons / 4][input][4][16]`.
+#[derive(Debug)]
+pub(super) struct Panels<W> {
+    inputs: usize,
+    weight: Vec<[W; LANES]>,
+    ends: Ends,
+}
+
+impl<W: Value> Panels<W> {
+    pub(super) fn new(linear: &Linear) -> Self {
+        let matrix = &linear.weight;
+        let (rows, scales) = rounded::<W>(matrix);
+        let panels = matrix.rows().div_ceil(LANES);
+        let mut weight = vec![[W::default(); LANES]; panels * matrix.columns];
+        for (row, values) in rows.into_iter().enumerate() {
+            let panel = row / LANES;
+            let tile = panel / TOGETHER;
+            // The last tile may have fewer panels.
+            let width = TOGETHER.min(panels - tile * TOGETHER);
+            for (column, value) in matrix.row(row).0.iter().zip(values) {
+                let place = tile * TOGETHER * matrix.columns + *column as usize * width + panel % TOGETHER;
+                weight[place][row % LANES] = value;
+            }
+        }
+        Self { inputs: matrix.columns, weight, ends: Ends::new(linear, &scales) }
+    }
+}
+
+impl<W: Value> Compute for Panels<W> {
+    fn bytes(&self) -> usize {
+        self.weight.len() * size_of::<[W; LANES]>() + self.ends.bytes()
+    }
+
+    #[inline(always)]
+    fn compute<V: Vector>(&self, Image { x, y, scratch }: Image<'_>) {
+        active(&x[..self.inputs], &mut scratch.active);
+        let count = self.ends.bias.len();
+        for first in (0..count).step_by(TOGETHER) {
+            let weight = &self.weight[first * self.inputs..];
+            macro_rules! some {
+                ($n:literal) => {{
+                    let weight = |input: usize, n: usize| lanes::<V, W>(&weight[input * $n + n]);
+                    let sums = panels::<V, $n>(x, &scratch.active, weight);
+                    for n in 0..$n {
+                        self.ends.write(first + n, sums[n], y);
+                    }
+                }};
+            }
+            match count - first {
+                4.. => some!(4),
+                3 => some!(3),
+                2 => some!(2),
+                _ => some!(1),
+            }
+        }
+    }
+}
+
+/// Inputs that a step of [`Windowed`] chooses from.
+const WINDOW: u32 = 32;
+
+/// Kept weights of sixteen neurons at a time. A step takes at most one weight of each neuron, all of them within 32
+/// neighbouring inputs; a neuron that has none there gets a zero.
+#[derive(Debug)]
+pub(super) struct Windowed<W> {
+    /// The steps of panel `p` are `starts[p]..starts[p + 1]`.
+    starts: Vec<u32>,
+    /// The first input of each step's window.
+    windows: Vec<u32>,
+    /// Which input of the window each neuron takes.
+    places: Vec<[u8; LANES]>,
+    values: Vec<[W; LANES]>,
+    ends: Ends,
+}
+
+impl<W: Value> Windowed<W> {
+    pub(super) fn new(linear: &Linear) -> Self {
+        let matrix = &linear.weight;
+        let (rows, scales) = rounded::<W>(matrix);
+        let ends = Ends::new(linear, &scales);
+        let mut own = Self { starts: vec![0], windows: vec![], places: vec![], values: vec![], ends };
+        for first in (0..matrix.rows()).step_by(LANES) {
+            let mut left: Vec<_> = (first..matrix.rows().min(first + LANES))
+                .map(|row| matrix.row(row).0.iter().zip(&rows[row]).peekable())
+                .collect();
+            while let Some(window) = left.iter_mut().filter_map(|row| row.peek().map(|(column, _)| **column)).min() {
+                let (mut places, mut values) = ([0; LANES], [W::default(); LANES]);
+                for (lane, row) in left.iter_mut().enumerate() {
+                    if let Some((column, value)) = row.next_if(|(column, _)| **column - window < WINDOW) {
+                        (places[lane], values[lane]) = ((column - window) as u8, *value);
+                    }
+                }
+                own.windows.push(window);
+                own.places.push(places);
+                own.values.push(values);
+            }
+            own.starts.push(own.windows.len() as u32);
+        }
+        own
+    }
+}
+
+impl<W: Value> Compute for Windowed<W> {
+    fn bytes(&self) -> usize {
+        4 * (self.starts.len() + self.windows.len())
+            + self.places.len() * LANES
+            + self.values.len() * size_of::<[W; LANES]>()
+            + self.ends.bytes()
+    }
+
+    #[inline(always)]
+    fn compute<V: Vector>(&self, Image { x, y, .. }: Image<'_>) {
+        for panel in 0..self.starts.len() - 1 {
+            let range = self.starts[panel] as usize..self.starts[panel + 1] as usize;
+            let (windows, places) = (&self.windows[range.clone()], &self.places[range.clone()]);
+            let values = &self.values[range];
+            // Four sums, so that one addition does not wait for the one before.
+            let mut sums = [V::splat(0.0); 4];
+            let (windows, windows_left) = windows.as_chunks::<4>();
+            let (places, places_left) = places.as_chunks::<4>();
+            let (values, values_left) = values.as_chunks::<4>();
+            for ((windows, places), values) in windows.iter().zip(places).zip(values) {
+                for own in 0..4 {
+                    let table = x[windows[own] as usize..].first_chunk().expect("room behind the last input");
+                    sums[own] = V::lookup(table, &places[own]).mul_add(lanes::<V, W>(&values[own]), sums[own]);
+                }
+            }
+            for ((window, places), values) in windows_left.iter().zip(places_left).zip(values_left) {
+                let table = x[*window as usize..].first_chunk().expect("room behind the last input");
+                sums[0] = V::lookup(table, places).mul_add(lanes::<V, W>(values), sums[0]);
+            }
+            self.ends.write(panel, sums[0].add(sums[1]).add(sums[2].add(sums[3])), y);
+        }
+    }
+}
+
+/// Kept weights, input after input: those of inputs that are zero are left out.
+#[derive(Debug)]
+pub(super) struct Columns<W> {
+    inputs: usize,
+    outputs: usize,
+    /// The weights of input `c` are `starts[c]..starts[c + 1]`.
+    starts: Vec<u32>,
+    rows: Vec<u32>,
+    values: Vec<W>,
+    ends: Ends,
+}
+
+impl<W: Value> Columns<W> {
+    pub(super) fn new(linear: &Linear) -> Self {
+        let matrix = &linear.weight;
+        let (held, scales) = rounded::<W>(matrix);
+        let mut starts = vec![0u32; matrix.columns + 1];
+        for column in &matrix.places {
+            starts[*column as usize + 1] += 1;
+        }
+        for column in 0..matrix.columns {
+            starts[column + 1] += starts[column];
+        }
+        let mut next = starts.clone();
+        let (mut rows, mut values) = (vec![0; matrix.places.len()], vec![W::default(); matrix.places.len()]);
+        for (row, held) in held.into_iter().enumerate() {
+            for (column, value) in matrix.row(row).0.iter().zip(held) {
+                let place = next[*column as usize] as usize;
+                (rows[place], values[place]) = (row as u32, value);
+                next[*column as usize] += 1;
+            }
+        }
+        let (inputs, outputs) = (matrix.columns, matrix.rows());
+        Self { inputs, outputs, starts, rows, values, ends: Ends::new(linear, &scales) }
+    }
+}
+
+impl<W: Value> Compute for Columns<W> {
+    fn bytes(&self) -> usize {
+        4 * (self.starts.len() + self.rows.len()) + self.values.len() * size_of::<W>() + self.ends.bytes()
+    }
+
+    #[inline(always)]
+    fn compute<V: Vector>(&self, Image { x, y, scratch }: Image<'_>) {
+        active(&x[..self.inputs], &mut scratch.active);
+        let sums = &mut scratch.pixels;
+        sums.clear();
+        sums.resize(self.outputs.next_multiple_of(LANES), 0.0);
+        for input in &scratch.active {
+            let input = *input as usize;
+            let factor = x[input];
+            let range = self.starts[input] as usize..self.starts[input + 1] as usize;
+            for (row, value) in self.rows[range.clone()].iter().zip(&self.values[range]) {
+                sums[*row as usize] += factor * value.get();
+            }
+        }
+        for (panel, sums) in sums.as_chunks::<LANES>().0.iter().enumerate() {
+            self.ends.write(panel, V::read(sums), y);
+        }
+    }
+}

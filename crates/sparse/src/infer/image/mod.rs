@@ -1,0 +1,117 @@
+//! One image at a time: pixels or neurons in the lanes. For calls with few images.
+
+mod conv;
+mod linear;
+
+use super::Values;
+use super::matrix::{Half, Value};
+use super::plan::Form;
+use super::simple::Simple;
+use super::step::{Op, Step};
+use crate::InstructionSet;
+use crate::lanes::LANES;
+use crate::simd::{Kernel, Vector, dispatch};
+use std::fmt::Debug;
+
+/// Numbers that a buffer has room for behind its last one: kernels read and write whole vectors.
+pub(super) const SLACK: usize = 2 * LANES;
+
+/// What a step reads and writes, with [`SLACK`] behind each, and room for what lies in between.
+pub(super) struct Image<'a> {
+    pub x: &'a [f32],
+    pub y: &'a mut [f32],
+    pub scratch: &'a mut Scratch,
+}
+
+/// Room that steps share.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Outputs of a filter before pooling.
+    pub pixels: Vec<f32>,
+    /// Inputs that are not zero.
+    pub active: Vec<u32>,
+}
+
+/// A step in one of its forms, compiled for every instruction set.
+trait Compute: Debug + Send + Sync {
+    /// Memory that its weights take.
+    fn bytes(&self) -> usize;
+    /// Computes it; implementations are `#[inline(always)]`.
+    fn compute<V: Vector>(&self, image: Image<'_>);
+}
+
+/// A step in one of its forms.
+pub(super) trait Compiled: Debug + Send + Sync {
+    fn bytes(&self) -> usize;
+    fn run(&self, set: InstructionSet, image: Image<'_>);
+}
+
+impl<C: Compute> Compiled for C {
+    fn bytes(&self) -> usize {
+        Compute::bytes(self)
+    }
+
+    fn run(&self, set: InstructionSet, image: Image<'_>) {
+        struct Run<'a, 'b, C>(&'a C, Image<'b>);
+        impl<C: Compute> Kernel for Run<'_, '_, C> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run<V: Vector>(self) {
+                self.0.compute::<V>(self.1);
+            }
+        }
+        dispatch(set, Run(self, image));
+    }
+}
+
+impl Compiled for Simple {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Affine { scale, shift, .. } => 4 * (scale.len() + shift.len()),
+            _ => 0,
+        }
+    }
+
+    fn run(&self, _: InstructionSet, image: Image<'_>) {
+        Simple::run(self, image.x, image.y);
+    }
+}
+
+#[inline(always)]
+fn finished<V: Vector>(sum: V, rectified: bool) -> V {
+    if rectified { V::splat(0.0).max(sum) } else { sum }
+}
+
+/// The forms that are worth trying for a step.
+pub(super) fn forms(step: &Step) -> Vec<Form> {
+    match &step.op {
+        Op::Conv(_) => vec![Form::Sparse],
+        Op::Linear(own) => match own.weight.density() {
+            0.5.. => vec![Form::Panels],
+            0.2.. => vec![Form::Panels, Form::Windowed, Form::Columns],
+            _ => vec![Form::Windowed, Form::Columns],
+        },
+        Op::Simple(_) => vec![Form::Simple],
+    }
+}
+
+/// The step in this form; `None` when it has no such form.
+pub(super) fn compile(step: &Step, form: Form, values: Values) -> Option<Box<dyn Compiled>> {
+    match values {
+        Values::F32 => compiled::<f32>(step, form),
+        Values::F16 => compiled::<Half>(step, form),
+        Values::Int8 => compiled::<i8>(step, form),
+    }
+}
+
+fn compiled<W: Value>(step: &Step, form: Form) -> Option<Box<dyn Compiled>> {
+    Some(match (&step.op, form) {
+        (Op::Conv(own), Form::Sparse) => Box::new(conv::Sparse::<W>::new(own)),
+        (Op::Linear(own), Form::Panels) => Box::new(linear::Panels::<W>::new(own)),
+        (Op::Linear(own), Form::Windowed) => Box::new(linear::Windowed::<W>::new(own)),
+        (Op::Linear(own), Form::Columns) => Box::new(linear::Columns::<W>::new(own)),
+        (Op::Simple(own), Form::Simple) => Box::new(own.clone()),
+        _ => return None,
+    })
+}

@@ -1,0 +1,147 @@
+//! A network as steps: what is computed in one pass over the activations, before anybody chooses how.
+//!
+//! Convolutions take relu and a 2x2 max-pool along, fully connected layers relu; a crop before a convolution is only a
+//! narrower view of what is stored; flattening changes nothing in memory.
+
+use super::Forms;
+use super::matrix::Matrix;
+use super::simple::Simple;
+use crate::{Conv2d, Layer, Network};
+
+/// One pass.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// Name of the layer that it begins with.
+    pub name: String,
+    pub op: Op,
+    /// Numbers that come out for an image.
+    pub outputs: usize,
+}
+
+/// What a step computes.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Conv(Conv),
+    Linear(Linear),
+    /// Whatever has no weights, and batch normalisation.
+    Simple(Simple),
+}
+
+/// A convolution without padding over a view of stored channels, with bias and what is fused to it.
+#[derive(Clone, Debug)]
+pub(super) struct Conv {
+    /// A row is a filter, a column `channel * kernel * kernel + ky * kernel + kx`.
+    pub weight: Matrix,
+    pub bias: Vec<f32>,
+    pub kernel: usize,
+    pub stride: usize,
+    /// Height and width of the stored channels.
+    pub height: usize,
+    pub width: usize,
+    /// Rows and columns of a filter's output, after pooling.
+    pub rows: usize,
+    pub columns: usize,
+    /// Whether a 2x2 max-pool is fused; only with stride 1.
+    pub pooled: bool,
+    pub rectified: bool,
+}
+
+/// A fully connected layer with its bias, and relu where it follows.
+#[derive(Clone, Debug)]
+pub(super) struct Linear {
+    pub weight: Matrix,
+    pub bias: Vec<f32>,
+    pub rectified: bool,
+}
+
+impl Conv {
+    /// Where the input of a column stands, relative to the first input of the output's window.
+    pub(super) fn offset(&self, column: u32) -> u32 {
+        let (taps, kernel) = ((self.kernel * self.kernel) as u32, self.kernel as u32);
+        let (channel, tap) = (column / taps, column % taps);
+        (channel * self.height as u32 + tap / kernel) * self.width as u32 + tap % kernel
+    }
+}
+
+/// The steps of a network, in order; with its zeros, when only dense forms are wanted.
+pub(super) fn steps(network: &Network, forms: Forms) -> Vec<Step> {
+    let mut found: Vec<Step> = vec![];
+    let mut place = 0;
+    while place < network.layers().len() {
+        let rest = &network.layers()[place..];
+        let (name, before) = (rest[0].name(), network.shape(place));
+        let taken = match rest {
+            [Layer::Crop { .. }, Layer::Conv2d(conv), ..] if conv.padding == 0 => {
+                place += 1;
+                push_conv(&mut found, network, place, conv, before, forms)
+            }
+            [Layer::Conv2d(conv), ..] => {
+                let mut stored = before;
+                if conv.padding > 0 {
+                    let pad = Simple::Pad { by: conv.padding, shape: before };
+                    stored = pad.output();
+                    push(&mut found, "padding", Op::Simple(pad), stored);
+                }
+                push_conv(&mut found, network, place, conv, stored, forms)
+            }
+            [Layer::Linear(linear), rest @ ..] => {
+                let rectified = matches!(rest, [Layer::Relu, ..]);
+                let weight = Matrix::new(&linear.weight, linear.outputs, linear.inputs, forms == Forms::Dense);
+                let taken = 1 + usize::from(rectified);
+                let op = Op::Linear(Linear { weight, bias: linear.bias.clone(), rectified });
+                push(&mut found, name, op, network.shape(place + taken));
+                taken
+            }
+            [Layer::Flatten, ..] => 1,
+            [other, ..] => {
+                let simple = match other {
+                    Layer::Affine(own) => {
+                        Simple::Affine { scale: own.scale.clone(), shift: own.shift.clone(), shape: before }
+                    }
+                    Layer::MaxPool2d { size } => Simple::MaxPool { size: *size, shape: before },
+                    Layer::AvgPool2d { size } => Simple::AvgPool { size: *size, shape: before },
+                    Layer::Crop { height, width } => Simple::Crop { height: *height, width: *width, shape: before },
+                    _ => Simple::Relu { shape: before },
+                };
+                let after = simple.output();
+                push(&mut found, name, Op::Simple(simple), after);
+                1
+            }
+            [] => unreachable!("the place lies before the end"),
+        };
+        place += taken;
+    }
+    found
+}
+
+fn push(found: &mut Vec<Step>, name: &str, op: Op, after: [usize; 3]) {
+    found.push(Step { name: name.to_owned(), op, outputs: after.iter().product() });
+}
+
+/// A convolution at `place` over what is stored as `stored`, and the layers that it takes along; gives their number.
+fn push_conv(
+    found: &mut Vec<Step>,
+    network: &Network,
+    place: usize,
+    conv: &Conv2d,
+    stored: [usize; 3],
+    forms: Forms,
+) -> usize {
+    let pool = Layer::MaxPool2d { size: 2 };
+    let (rectified, pooled) = match &network.layers()[place + 1..] {
+        [Layer::Relu, next, ..] | [next, Layer::Relu, ..] if *next == pool && conv.stride == 1 => (true, true),
+        [next, ..] if *next == pool && conv.stride == 1 => (false, true),
+        [Layer::Relu, ..] => (true, false),
+        _ => (false, false),
+    };
+    let taken = 1 + usize::from(rectified) + usize::from(pooled);
+    let after = network.shape(place + taken);
+    let [_, height, width] = stored;
+    let [_, rows, columns] = after;
+    let weight =
+        Matrix::new(&conv.weight, conv.outputs, conv.inputs * conv.kernel * conv.kernel, forms == Forms::Dense);
+    let (kernel, stride) = (conv.kernel, conv.stride);
+    let own = Conv { weight, bias: conv.bias.clone(), kernel, stride, height, width, rows, columns, pooled, rectified };
+    push(found, &conv.name, Op::Conv(own), after);
+    taken
+}

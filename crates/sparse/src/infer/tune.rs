@@ -1,0 +1,129 @@
+//! Times the forms of each layer on this machine, and keeps the fastest.
+//!
+//! What a layer is timed on is what it will meet: the activations that the layers before it, as chosen, make of an image.
+
+use super::Options;
+use super::batch::{self, Blocks};
+use super::engine::Engine;
+use super::image::{self, Image, SLACK, Scratch};
+use super::plan::{Form, LanesHold, Plan, StepPlan, Tried};
+use super::step::Step;
+use crate::Network;
+use crate::lanes::{LANES, Lanes};
+use std::time::{Duration, Instant};
+
+/// Time spent on a form, at most, unless a single call takes longer.
+const BUDGET: Duration = Duration::from_millis(12);
+/// Calls that are timed at most.
+const CALLS: usize = 40;
+/// From so many images on, one at a time is no longer tried.
+const FEW: usize = 32;
+
+/// Compiles the network in the fastest way found.
+pub(super) fn tuned(network: &Network, steps: &[Step], options: &Options) -> Engine {
+    let engine = |plan: Plan| Engine::of(network, steps, options, plan).expect("only forms of the network's own steps");
+    let image = sample(network);
+    let mut candidates = vec![];
+    let blocks = options.batch.div_ceil(LANES).div_ceil(options.threads.max(1)).max(1);
+    let by_image = batch_steps(steps, options, &image, blocks.min(4));
+    let mut sizes: Vec<usize> = [1, 2, 4, 8].into_iter().filter(|size| *size < blocks).collect();
+    sizes.push(blocks.min(8));
+    for blocks in sizes {
+        let plan = Plan { batch: options.batch, lanes: LanesHold::Images, blocks, steps: by_image.clone() };
+        candidates.push(engine(plan));
+    }
+    if options.batch < FEW {
+        let steps = image_steps(steps, options, &image);
+        candidates.push(engine(Plan { batch: options.batch, lanes: LanesHold::Places, blocks: 1, steps }));
+    }
+    let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * options.batch.max(1)).collect();
+    let timed = candidates.into_iter().map(|mut engine| {
+        let mut logits = engine.logits(&images);
+        (time(|| engine.logits_into(&images, &mut logits)), engine)
+    });
+    let best = timed.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.expect("there is at least one candidate").1
+}
+
+/// Made-up pixels that look like an image's: mostly background, some ink.
+fn sample(network: &Network) -> Vec<f32> {
+    let pixels = network.input().iter().product();
+    let ink = |place: usize| if place * 7919 % 5 == 0 { (place * 104_729 % 97) as f32 / 97.0 - 0.5 } else { -0.5 };
+    (0..pixels).map(ink).collect()
+}
+
+/// Median seconds of a call, after one that is not timed.
+fn time(mut call: impl FnMut()) -> f64 {
+    let began = Instant::now();
+    call();
+    let mut times = vec![];
+    while times.is_empty() || (began.elapsed() < BUDGET && times.len() < CALLS) {
+        let began = Instant::now();
+        call();
+        times.push(began.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// The fastest of the forms, by the seconds that `seconds` measures for `images` images; one alone is not timed.
+fn fastest(forms: &[Form], images: usize, mut seconds: impl FnMut(Form) -> f64) -> (Form, Vec<Tried>) {
+    if let [only] = forms {
+        return (*only, vec![]);
+    }
+    let tried: Vec<Tried> =
+        forms.iter().map(|form| Tried { form: *form, us: seconds(*form) / images as f64 * 1e6 }).collect();
+    let best = tried.iter().min_by(|a, b| a.us.total_cmp(&b.us)).expect("every step has a form");
+    (best.form, tried)
+}
+
+fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) -> Vec<StepPlan> {
+    let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * LANES).collect();
+    let mut block = vec![Lanes::ZERO; image.len()];
+    batch::read(options.instruction_set, &images, image.len(), &mut block);
+    let mut x = vec![block; blocks];
+    let mut found = vec![];
+    for step in steps {
+        let mut y = vec![vec![Lanes::ZERO; step.outputs]; blocks];
+        let inputs: Vec<&[Lanes]> = x.iter().map(Vec::as_slice).collect();
+        let mut run = |form: Form, times: bool| {
+            let own = batch::compile(step, form, options.values).expect("one of the step's own forms");
+            let mut outputs: Vec<&mut [Lanes]> = y.iter_mut().map(Vec::as_mut_slice).collect();
+            let mut call = || own.run(options.instruction_set, Blocks { x: &inputs, y: &mut outputs });
+            if times {
+                return time(call);
+            }
+            call();
+            0.0
+        };
+        let (form, tried) = fastest(&batch::forms(step), blocks * LANES, |form| run(form, true));
+        run(form, false);
+        found.push(StepPlan { name: step.name.clone(), form, tried });
+        x = y;
+    }
+    found
+}
+
+fn image_steps(steps: &[Step], options: &Options, image: &[f32]) -> Vec<StepPlan> {
+    let mut x = image.to_vec();
+    x.resize(image.len() + SLACK, 0.0);
+    let mut scratch = Scratch::default();
+    let mut found = vec![];
+    for step in steps {
+        let mut y = vec![0.0; step.outputs + SLACK];
+        let mut run = |form: Form, times: bool| {
+            let own = image::compile(step, form, options.values).expect("one of the step's own forms");
+            let mut call = || own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch });
+            if times {
+                return time(call);
+            }
+            call();
+            0.0
+        };
+        let (form, tried) = fastest(&image::forms(step), 1, |form| run(form, true));
+        run(form, false);
+        found.push(StepPlan { name: step.name.clone(), form, tried });
+        x = y;
+    }
+    found
+}

@@ -1,0 +1,79 @@
+//! Tiles for one image: pixels of a channel, or neurons, in the lanes.
+
+use crate::lanes::LANES;
+use crate::simd::Vector;
+
+/// `N` vectors of a filter's sums over neighbouring pixels; `input[first + offset..]` is what a term reads. Rows of the
+/// image follow each other, so that a vector may go over the end of one: what it finds there nobody uses.
+#[inline(always)]
+pub(crate) fn pixels<V: Vector, const N: usize>(
+    terms: impl Iterator<Item = (usize, f32)>,
+    start: f32,
+    input: &[f32],
+    first: usize,
+) -> [V; N] {
+    let mut sums = [V::splat(start); N];
+    for (offset, weight) in terms {
+        let factor = V::splat(weight);
+        let line =
+            input[first + offset..].as_chunks::<LANES>().0.first_chunk::<N>().expect("room behind the last pixel");
+        for n in 0..N {
+            sums[n] = factor.mul_add(V::read(&line[n]), sums[n]);
+        }
+    }
+    sums
+}
+
+/// Largest of each 2x2 window of two rows of 32 pixels.
+#[inline(always)]
+pub(crate) fn pool<V: Vector>(above: &[f32; 2 * LANES], below: &[f32; 2 * LANES]) -> V {
+    let [above, below] = [above, below].map(|row| row.as_chunks::<LANES>().0);
+    let left = V::read(&below[0]).max(V::read(&above[0]));
+    let right = V::read(&below[1]).max(V::read(&above[1]));
+    let (even, odd) = left.unzip(right);
+    odd.max(even)
+}
+
+/// `sum over inputs of x[input] * weight(input, n)` for `N` panels of sixteen neurons.
+#[inline(always)]
+pub(crate) fn panels<V: Vector, const N: usize>(
+    x: &[f32],
+    active: &[u32],
+    weight: impl Fn(usize, usize) -> V,
+) -> [V; N] {
+    // Two sums a panel, so that one addition does not wait for the one before.
+    let mut sums = [[V::splat(0.0); 2]; N];
+    let (pairs, last) = active.as_chunks::<2>();
+    for pair in pairs {
+        for own in 0..2 {
+            let input = pair[own] as usize;
+            let factor = V::splat(x[input]);
+            for n in 0..N {
+                sums[n][own] = factor.mul_add(weight(input, n), sums[n][own]);
+            }
+        }
+    }
+    if let [input] = last {
+        let factor = V::splat(x[*input as usize]);
+        for n in 0..N {
+            sums[n][0] = factor.mul_add(weight(*input as usize, n), sums[n][0]);
+        }
+    }
+    let mut found = [V::splat(0.0); N];
+    for n in 0..N {
+        found[n] = sums[n][0].add(sums[n][1]);
+    }
+    found
+}
+
+/// Places of what is not zero, in order.
+#[inline(always)]
+pub(crate) fn active(x: &[f32], places: &mut Vec<u32>) {
+    places.resize(x.len(), 0);
+    let mut count = 0;
+    for (place, value) in x.iter().enumerate() {
+        places[count] = place as u32;
+        count += usize::from(*value != 0.0);
+    }
+    places.truncate(count);
+}

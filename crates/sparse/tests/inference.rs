@@ -1,0 +1,236 @@
+//! Every form of every layer, on every instruction set and in every precision, against plain loops.
+
+use secateur_sparse::infer::{Engine, Error, Form, Forms, LanesHold, Options, Plan, Values};
+use secateur_sparse::{Affine, Conv2d, InstructionSet, Layer, Linear, Network};
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// Numbers from -1 to 1, of which a share is kept.
+    fn values(&mut self, count: usize, density: f32) -> Vec<f32> {
+        (0..count).map(|_| if self.next() < density { self.next() * 2.0 - 1.0 } else { 0.0 }).collect()
+    }
+
+    fn conv(&mut self, [inputs, outputs, kernel]: [usize; 3], [stride, padding]: [usize; 2], density: f32) -> Layer {
+        let weight = self.values(outputs * inputs * kernel * kernel, density);
+        let (name, bias) = (format!("conv{outputs}"), self.values(outputs, 0.9));
+        Layer::Conv2d(Conv2d { name, inputs, outputs, kernel, stride, padding, weight, bias })
+    }
+
+    fn linear(&mut self, [inputs, outputs]: [usize; 2], density: f32) -> Layer {
+        let weight = self.values(outputs * inputs, density);
+        Layer::Linear(Linear { name: format!("fc{outputs}"), inputs, outputs, weight, bias: self.values(outputs, 0.9) })
+    }
+}
+
+fn pool(size: usize) -> Layer {
+    Layer::MaxPool2d { size }
+}
+
+/// Networks with odd sizes and every kind of layer.
+fn networks(density: f32) -> Vec<Network> {
+    let random = &mut Random(7 + (density * 100.0) as u64);
+    let affine = Affine { name: "bn".into(), scale: random.values(5, 1.0), shift: random.values(5, 1.0) };
+    let shapes = vec![
+        (
+            [1, 28, 28],
+            vec![
+                random.conv([1, 7, 3], [1, 0], density),
+                Layer::Relu,
+                pool(2),
+                random.conv([7, 13, 3], [1, 0], density),
+                pool(2),
+                Layer::Relu,
+                Layer::Flatten,
+                random.linear([13 * 25, 37], density),
+                Layer::Relu,
+                random.linear([37, 10], density),
+            ],
+        ),
+        // Nothing but matrices, one of a single input, one of a single neuron.
+        (
+            [67, 1, 1],
+            vec![
+                random.linear([67, 1], density),
+                random.linear([1, 19], density),
+                Layer::Relu,
+                random.linear([19, 3], density),
+            ],
+        ),
+        // Stride, padding, batch normalisation, every pool, a crop in two places, wide rows.
+        (
+            [2, 13, 45],
+            vec![
+                Layer::Crop { height: 12, width: 43 },
+                random.conv([2, 5, 4], [1, 0], density),
+                Layer::Affine(affine),
+                Layer::Relu,
+                random.conv([5, 6, 3], [2, 1], density),
+                Layer::Crop { height: 4, width: 19 },
+                random.conv([6, 4, 1], [1, 0], density),
+                Layer::AvgPool2d { size: 2 },
+                random.conv([4, 3, 2], [1, 1], density),
+                Layer::Relu,
+                pool(3),
+                Layer::Flatten,
+                random.linear([9, 5], density),
+            ],
+        ),
+        // A convolution right before the end, pooled without relu; a network that only pools.
+        ([3, 9, 10], vec![random.conv([3, 6, 2], [1, 0], density), pool(2)]),
+        ([1, 6, 7], vec![pool(2), Layer::Flatten]),
+    ];
+    shapes.into_iter().map(|(input, layers)| Network::new(input, layers).expect("fits")).collect()
+}
+
+/// The network with its weights as an engine holds them.
+fn rounded(network: &Network, values: Values) -> Network {
+    let fill = |layer: secateur_sparse::ParametersMut<'_>| {
+        let columns = layer.weight.len() / layer.bias.len();
+        for row in layer.weight.chunks_mut(columns) {
+            let scale = row.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0;
+            for value in row {
+                *value = match values {
+                    Values::F32 => *value,
+                    Values::F16 => half::f16::from_f32(*value).to_f32(),
+                    Values::Int8 if scale > 0.0 => (*value / scale).round() * scale,
+                    Values::Int8 => 0.0,
+                };
+            }
+        }
+        Ok::<(), secateur_sparse::Error>(())
+    };
+    network.filled(fill).expect("only values changed")
+}
+
+const FORMS: [Form; 8] = [
+    Form::Sparse,
+    Form::Grouped,
+    Form::Patterned { n: 2, m: 4 },
+    Form::Patterned { n: 4, m: 4 },
+    Form::Panels,
+    Form::Windowed,
+    Form::Columns,
+    Form::Simple,
+];
+
+/// Plans that between them use every form that a step has, for one use of the lanes.
+fn plans(network: &Network, options: &Options, lanes: LanesHold) -> Vec<Plan> {
+    let mut plan = Engine::new(network, options).plan().clone();
+    (plan.lanes, plan.blocks) = (lanes, 2);
+    let compiles = |plan: &Plan| Engine::with_plan(network, options, plan.clone()).is_ok();
+    let mut choices: Vec<Vec<Form>> = vec![];
+    for place in 0..plan.steps.len() {
+        let mut own = vec![];
+        for form in FORMS {
+            // Only this step is asked about: the others keep what the error names, so an error that names this one says no.
+            let mut trial = plan.clone();
+            trial.steps[place].form = form;
+            let name = trial.steps[place].name.clone();
+            trial.steps.iter_mut().skip(place + 1).for_each(|step| step.form = Form::Simple);
+            for (before, choices) in trial.steps.iter_mut().zip(&choices) {
+                before.form = choices[0];
+            }
+            match Engine::with_plan(network, options, trial.clone()) {
+                Err(Error::Form { name: refused, .. }) if refused == name => {}
+                _ => own.push(form),
+            }
+        }
+        assert!(!own.is_empty(), "every step has a form");
+        choices.push(own);
+    }
+    let most = choices.iter().map(Vec::len).max().unwrap_or(1);
+    let plans = (0..most).map(|turn| {
+        let mut own = plan.clone();
+        for (step, choices) in own.steps.iter_mut().zip(&choices) {
+            step.form = choices[turn % choices.len()];
+        }
+        own
+    });
+    plans.filter(compiles).collect()
+}
+
+fn worst(found: &[f32], wanted: &[f32]) -> f32 {
+    assert_eq!(found.len(), wanted.len());
+    let scale = wanted.iter().fold(1.0f32, |most, value| most.max(value.abs()));
+    found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f32::max)
+}
+
+#[test]
+fn every_form_answers_as_plain_loops_do() {
+    let mut seen = std::collections::BTreeSet::new();
+    for density in [0.0, 0.04, 0.3, 1.0] {
+        for network in networks(density) {
+            let images = Random(3).values(37 * network.input().iter().product::<usize>(), 0.6);
+            for values in [Values::F32, Values::F16, Values::Int8] {
+                let twin = rounded(&network, values);
+                let pixels = network.input().iter().product();
+                let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| twin.forward(image)).collect();
+                for instruction_set in InstructionSet::available() {
+                    let options = Options { threads: 2, instruction_set, values, ..Options::new(3) };
+                    for lanes in [LanesHold::Images, LanesHold::Places] {
+                        for plan in plans(&network, &options, lanes) {
+                            seen.extend(plan.steps.iter().map(|own| format!("{lanes:?} {}", own.form)));
+                            let mut engine = Engine::with_plan(&network, &options, plan.clone()).expect("compiles");
+                            // 37 images: a full group, and one with an unfilled block.
+                            let found = engine.logits(&images);
+                            let off = worst(&found, &wanted);
+                            assert!(off < 2e-5, "{off}: {values:?} {} {plan:#?}", instruction_set.name());
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // Sparse, grouped, 2:4, 4:4, simple; sparse, panels, windowed, columns, simple.
+    assert_eq!(seen.len(), 10, "{seen:?}");
+}
+
+#[test]
+fn one_thread_or_many_and_any_number_of_images_are_the_same_to_the_bit() {
+    let network = &networks(0.3)[0];
+    let images = Random(5).values(100 * 784, 0.5);
+    for batch in [1, 128] {
+        let options = Options { threads: 1, ..Options::new(batch) };
+        let mut one = Engine::new(network, &options);
+        let wanted = one.logits(&images);
+        let many = Options { threads: 3, ..options };
+        let mut many = Engine::with_plan(network, &many, one.plan().clone()).expect("its own plan");
+        assert_eq!(many.logits(&images), wanted);
+        for count in [0, 1, 15, 16, 17, 99] {
+            assert_eq!(many.logits(&images[..count * 784]), wanted[..count * 10], "{count} images");
+        }
+    }
+}
+
+#[test]
+fn dense_forms_hold_the_zeros_and_answer_the_same() {
+    let network = &networks(0.04)[0];
+    let images = Random(5).values(20 * 784, 0.5);
+    let engine = |forms| Engine::new(network, &Options { forms, ..Options::new(16) });
+    let (mut any, mut dense) = (engine(Forms::Any), engine(Forms::Dense));
+    assert!(worst(&any.logits(&images), &dense.logits(&images)) < 2e-5);
+    assert!(dense.bytes() > any.bytes());
+}
+
+#[test]
+fn plans_of_other_networks_are_refused_by_name() {
+    let networks = networks(0.3);
+    let options = Options::new(16);
+    let plan = Engine::new(&networks[0], &options).plan().clone();
+    let error = Engine::with_plan(&networks[1], &options, plan.clone()).expect_err("another network's");
+    assert!(error.to_string().contains("conv7, conv13, fc37, fc10"), "{error}");
+    let mut wrong = plan.clone();
+    wrong.steps[0].form = Form::Windowed;
+    let error = Engine::with_plan(&networks[0], &options, wrong).expect_err("no such form");
+    assert_eq!(error.to_string(), "step `conv7` has no form `windowed` when the lanes hold images");
+    let none = Plan { blocks: 0, ..plan };
+    assert_eq!(Engine::with_plan(&networks[0], &options, none).expect_err("no blocks"), Error::NoBlocks);
+}
