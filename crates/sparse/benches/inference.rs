@@ -10,7 +10,11 @@ use std::time::Instant;
 
 fn main() {
     let [k, batch, threads, rounds] = lenet::arguments([5, 128, 2, 60]);
-    for density in [1.0, 0.05, 0.02, 0.01] {
+    for density in if let Some(own) = std::env::args().find_map(|a| a.strip_prefix("d=").and_then(|d| d.parse().ok())) {
+        vec![own]
+    } else {
+        vec![1.0, 0.05, 0.02, 0.01]
+    } {
         let network = lenet::masked(k, density);
         let options = Options { threads, ..Options::new(batch) };
         let report = |what: &str, network: &Network, options: &Options| {

@@ -87,15 +87,14 @@ pub(crate) fn lenet(k: usize) -> Network {
     Network::new([1, 28, 28], layers).expect("a LeNet fits together")
 }
 
-/// LeNet with a width factor, of whose weights a share is kept, uniformly at random.
+/// LeNet with a width factor, of whose weights and biases a share is kept, uniformly at random.
 pub(crate) fn masked(k: usize, density: f64) -> Network {
     let mut random = Random(1);
     let filled = lenet(k).filled(|layer| {
         let bound = (layer.bias.len() as f32 / layer.weight.len() as f32).sqrt();
-        for weight in layer.weight.iter_mut() {
-            *weight = if f64::from(random.next()) < density { (random.next() * 2.0 - 1.0) * bound } else { 0.0 };
+        for value in layer.weight.iter_mut().chain(layer.bias.iter_mut()) {
+            *value = if f64::from(random.next()) < density { (random.next() * 2.0 - 1.0) * bound } else { 0.0 };
         }
-        layer.bias.fill_with(|| (random.next() * 2.0 - 1.0) * bound);
         Ok::<(), secateur_sparse::Error>(())
     });
     filled.expect("only values changed")

@@ -1,5 +1,6 @@
 //! The compiled network: what a caller holds.
 
+use super::aligned::Aligned;
 use super::batch::{self, Blocks};
 use super::image::{self, Image, SLACK, Scratch};
 use super::plan::{LanesHold, Plan};
@@ -239,14 +240,14 @@ impl Images {
 #[derive(Debug)]
 struct Places {
     steps: Vec<(Box<dyn image::Compiled>, usize)>,
-    rooms: Vec<([Vec<f32>; 2], Scratch)>,
+    rooms: Vec<([Aligned<f32>; 2], Scratch)>,
 }
 
 impl Places {
     fn new(network: &Network, steps: &[Step], compiled: Vec<Box<dyn image::Compiled>>, threads: usize) -> Self {
         let pixels = network.input().iter().product::<usize>();
         let widest = steps.iter().map(|step| step.outputs).fold(pixels, usize::max);
-        let room = || ([0, 1].map(|_| vec![0.0; widest + SLACK]), Scratch::default());
+        let room = || ([0, 1].map(|_| Aligned::zeros(widest + SLACK)), Scratch::default());
         Self {
             steps: compiled.into_iter().zip(steps.iter().map(|step| step.outputs)).collect(),
             rooms: (0..threads).map(|_| room()).collect(),
@@ -255,7 +256,7 @@ impl Places {
 
     fn bytes(&self) -> usize {
         let weights = self.steps.iter().map(|(own, _)| own.bytes()).sum::<usize>();
-        let room = |([a, b], scratch): &([Vec<f32>; 2], Scratch)| {
+        let room = |([a, b], scratch): &([Aligned<f32>; 2], Scratch)| {
             4 * (a.len() + b.len() + scratch.pixels.capacity() + scratch.active.capacity())
         };
         weights + self.rooms.iter().map(room).sum::<usize>()

@@ -3,6 +3,7 @@
 //! Two ways to use a vector: sixteen images in its lanes (`batch/`), for batches, or sixteen places of one image
 //! (`image/`), for calls with few images. What was chosen is a [`Plan`].
 
+mod aligned;
 mod batch;
 mod engine;
 mod image;

@@ -47,6 +47,12 @@ impl<W: Value> Rows<W> {
         self.places[range.clone()].iter().zip(&self.values[range]).map(|(place, value)| (*place as usize, value.get()))
     }
 
+    /// The answer of a row that has no values, whatever the inputs are.
+    #[inline(always)]
+    pub(super) fn constant(&self, row: usize) -> Option<f32> {
+        (self.starts[row] == self.starts[row + 1]).then(|| self.bias[row])
+    }
+
     /// What the sum of a row starts with.
     #[inline(always)]
     pub(super) fn start(&self, row: usize) -> f32 {

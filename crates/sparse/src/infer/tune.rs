@@ -3,6 +3,7 @@
 //! What a layer is timed on is what it will meet: the activations that the layers before it, as chosen, make of an image.
 
 use super::Options;
+use super::aligned::Aligned;
 use super::batch::{self, Blocks};
 use super::engine::Engine;
 use super::image::{self, Image, SLACK, Scratch};
@@ -66,10 +67,10 @@ fn time(mut call: impl FnMut()) -> f64 {
     times[times.len() / 2]
 }
 
-/// The fastest of the forms, by the seconds that `seconds` measures for `images` images; one alone is not timed.
+/// The fastest of the forms, by the seconds that `seconds` measures for `images` images.
 fn fastest(forms: &[Form], images: usize, mut seconds: impl FnMut(Form) -> f64) -> (Form, Vec<Tried>) {
-    if let [only] = forms {
-        return (*only, vec![]);
+    if forms == [Form::Simple] {
+        return (Form::Simple, vec![]);
     }
     let tried: Vec<Tried> =
         forms.iter().map(|form| Tried { form: *form, us: seconds(*form) / images as f64 * 1e6 }).collect();
@@ -105,12 +106,12 @@ fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) 
 }
 
 fn image_steps(steps: &[Step], options: &Options, image: &[f32]) -> Vec<StepPlan> {
-    let mut x = image.to_vec();
-    x.resize(image.len() + SLACK, 0.0);
+    let mut x = Aligned::zeros(image.len() + SLACK);
+    x[..image.len()].copy_from_slice(image);
     let mut scratch = Scratch::default();
     let mut found = vec![];
     for step in steps {
-        let mut y = vec![0.0; step.outputs + SLACK];
+        let mut y = Aligned::zeros(step.outputs + SLACK);
         let mut run = |form: Form, times: bool| {
             let own = image::compile(step, form, options.values).expect("one of the step's own forms");
             let mut call = || own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch });

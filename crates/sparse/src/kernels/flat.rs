@@ -24,12 +24,15 @@ pub(crate) fn pixels<V: Vector, const N: usize>(
     sums
 }
 
-/// Largest of each 2x2 window of two rows of 32 pixels.
+/// Largest of each 2x2 window of two rows of 16 pixels, in the first eight lanes; of 32 pixels, when `next` has more.
 #[inline(always)]
-pub(crate) fn pool<V: Vector>(above: &[f32; 2 * LANES], below: &[f32; 2 * LANES]) -> V {
-    let [above, below] = [above, below].map(|row| row.as_chunks::<LANES>().0);
-    let left = V::read(&below[0]).max(V::read(&above[0]));
-    let right = V::read(&below[1]).max(V::read(&above[1]));
+pub(crate) fn pool<V: Vector>(
+    above: &[f32; LANES],
+    below: &[f32; LANES],
+    next: Option<(&[f32; LANES], &[f32; LANES])>,
+) -> V {
+    let left = V::read(below).max(V::read(above));
+    let right = next.map_or(left, |(above, below)| V::read(below).max(V::read(above)));
     let (even, odd) = left.unzip(right);
     odd.max(even)
 }

@@ -6,6 +6,7 @@ use crate::infer::shared::{Rows, Shared};
 use crate::infer::step::Conv;
 use crate::kernels::conv::pool;
 use crate::kernels::windows::{SHARED, plain, pooled, shared};
+use crate::lanes::Lanes;
 use crate::simd::Vector;
 
 /// Sizes of a convolution, as the loops want them.
@@ -46,24 +47,36 @@ fn part(columns: usize, most: usize) -> usize {
 pub(super) struct Sparse<W> {
     shape: Shape,
     weight: Rows<W>,
+    /// The filters that have values at all.
+    varying: Vec<u32>,
 }
 
 impl<W: Value> Sparse<W> {
     pub(super) fn new(conv: &Conv) -> Self {
-        Self { shape: Shape::of(conv), weight: Rows::new(&conv.weight, &conv.bias, |column| conv.offset(column)) }
+        let weight = Rows::new(&conv.weight, &conv.bias, |column| conv.offset(column));
+        let varying = (0..weight.rows()).filter(|filter| weight.constant(*filter).is_none());
+        Self { shape: Shape::of(conv), varying: varying.map(|filter| filter as u32).collect(), weight }
     }
 }
 
 impl<W: Value> Compute for Sparse<W> {
     fn bytes(&self) -> usize {
-        self.weight.bytes()
+        self.weight.bytes() + 4 * self.varying.len()
     }
 
     #[inline(always)]
     fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
         let Shape { stride, width, rows, columns, rectified, .. } = self.shape;
         let positions = self.shape.positions();
+        let varying = &self.varying;
         for (input, output) in x.iter().zip(y) {
+            for filter in 0..self.weight.rows() {
+                if let Some(own) = self.weight.constant(filter) {
+                    let mut room = Lanes::ZERO;
+                    finished(V::splat(own), rectified).store(&mut room);
+                    output[filter * positions..(filter + 1) * positions].fill(room);
+                }
+            }
             for row in 0..rows {
                 let mut x = 0;
                 let most = match (V::REGISTERS >= 32, self.shape.pooled) {
@@ -77,7 +90,8 @@ impl<W: Value> Compute for Sparse<W> {
                     let corner = self.shape.corner(row, x);
                     macro_rules! windows {
                         ($p:literal, $c:literal) => {{
-                            for filter in 0..self.weight.rows() {
+                            for filter in varying {
+                                let filter = *filter as usize;
                                 let (terms, start) = (self.weight.terms(filter), self.weight.start(filter));
                                 let mut sums = pooled::<V, $p, $c>(terms, start, input, width, corner);
                                 for own in 0..$p {
@@ -93,7 +107,8 @@ impl<W: Value> Compute for Sparse<W> {
                     }
                     macro_rules! outputs {
                         ($n:literal) => {{
-                            for filter in 0..self.weight.rows() {
+                            for filter in varying {
+                                let filter = *filter as usize;
                                 let (terms, start) = (self.weight.terms(filter), self.weight.start(filter));
                                 let sums = plain::<V, $n>(terms, start, input, stride, corner);
                                 let place = filter * positions + row * columns + x;

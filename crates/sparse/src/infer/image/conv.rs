@@ -45,59 +45,95 @@ impl<W: Value> Compute for Sparse<W> {
 
     #[inline(always)]
     fn compute<V: Vector>(&self, Image { x, y, scratch }: Image<'_>) {
-        let Self { weight, width, rows, columns, step, .. } = self;
-        let vectors = self.vectors();
         // Pooling reads 32 pixels from wherever a window begins.
-        scratch.pixels.resize((vectors * LANES).next_multiple_of(LANES) + SLACK, 0.0);
-        for filter in 0..weight.rows() {
-            let mut vector = 0;
-            while vector < vectors {
-                macro_rules! some {
-                    ($n:literal) => {{
-                        let first = vector * LANES;
-                        let sums = pixels::<V, $n>(weight.terms(filter), weight.start(filter), x, first);
-                        let room = scratch.pixels[first..].as_chunks_mut::<LANES>().0;
-                        let room = room.first_chunk_mut::<$n>().expect("room for all vectors");
-                        for n in 0..$n {
-                            sums[n].write(&mut room[n]);
-                        }
-                        $n
-                    }};
-                }
-                vector += match if V::REGISTERS >= 32 { vectors - vector } else { (vectors - vector).min(4) } {
-                    16.. => some!(16),
-                    8.. => some!(8),
-                    4.. => some!(4),
-                    2.. => some!(2),
-                    _ => some!(1),
-                };
+        scratch.pixels.resize(self.vectors() * LANES + SLACK, 0.0);
+        for filter in 0..self.weight.rows() {
+            if self.weight.constant(filter).is_none() {
+                self.convolve::<V>(filter, x, &mut scratch.pixels);
             }
-            // A whole vector is written for what may be a part of one: the next row or filter writes over the rest.
-            for row in 0..*rows {
-                let to = (filter * rows + row) * columns;
-                let line = row * step * width;
-                if *step > 1 && !self.pooled {
-                    for column in 0..*columns {
-                        let sum = weight.end(filter, V::splat(scratch.pixels[line + column * step]));
-                        let mut room = [0.0; LANES];
-                        finished(sum, self.rectified).write(&mut room);
-                        y[to + column] = room[0];
+            self.finish::<V>(filter, &scratch.pixels, y);
+        }
+    }
+}
+
+impl<W: Value> Sparse<W> {
+    /// The sums of a filter, as one long row.
+    #[inline(always)]
+    fn convolve<V: Vector>(&self, filter: usize, x: &[f32], room: &mut [f32]) {
+        let (vectors, mut vector) = (self.vectors(), 0);
+        while vector < vectors {
+            macro_rules! some {
+                ($n:literal) => {{
+                    let first = vector * LANES;
+                    let sums = pixels::<V, $n>(self.weight.terms(filter), self.weight.start(filter), x, first);
+                    let room = room[first..].as_chunks_mut::<LANES>().0;
+                    let room = room.first_chunk_mut::<$n>().expect("room for all vectors");
+                    for n in 0..$n {
+                        sums[n].write(&mut room[n]);
                     }
-                    continue;
+                    $n
+                }};
+            }
+            let left = vectors - vector;
+            vector += match if V::REGISTERS >= 32 { left } else { left.min(4) } {
+                16.. => some!(16),
+                8.. => some!(8),
+                4.. => some!(4),
+                2.. => some!(2),
+                _ => some!(1),
+            };
+        }
+    }
+
+    /// What becomes of a filter's sums. A whole vector is written for what may be a part of one: the next row or filter
+    /// writes over the rest.
+    #[inline(always)]
+    fn finish<V: Vector>(&self, filter: usize, pixels: &[f32], y: &mut [f32]) {
+        let (rows, columns, rectified) = (self.rows, self.columns, self.rectified);
+        let y = &mut y[filter * rows * columns..][..rows * columns + LANES];
+        let (weight, width, line) = (&self.weight, self.width, self.step * self.width);
+        if let Some(own) = weight.constant(filter) {
+            let mut room = [0.0; LANES];
+            finished(V::splat(own), rectified).write(&mut room);
+            y[..rows * columns].fill(room[0]);
+        } else if self.pooled && 2 * columns <= LANES {
+            for row in 0..rows {
+                let window = &pixels[row * line..][..width + LANES];
+                let sum = pool::<V>(at(window, 0), at(window, width), None);
+                finished(weight.end(filter, sum), rectified).write(at_mut(y, row * columns));
+            }
+        } else if self.pooled {
+            for row in 0..rows {
+                for first in (0..columns).step_by(LANES) {
+                    let window = &pixels[row * line + 2 * first..][..width + 2 * LANES];
+                    let next = Some((at(window, LANES), at(window, width + LANES)));
+                    let sum = pool::<V>(at(window, 0), at(window, width), next);
+                    finished(weight.end(filter, sum), rectified).write(at_mut(y, row * columns + first));
                 }
-                for first in (0..*columns).step_by(LANES) {
-                    let start = line + first * step;
-                    let sum = if self.pooled {
-                        let pixels =
-                            |start: usize| scratch.pixels[start..].first_chunk().expect("room behind the last");
-                        pool::<V>(pixels(start), pixels(start + width))
-                    } else {
-                        V::read(scratch.pixels[start..].first_chunk().expect("room behind the last"))
-                    };
-                    let to = y[to + first..].first_chunk_mut().expect("room behind the last");
-                    finished(weight.end(filter, sum), self.rectified).write(to);
+            }
+        } else if self.step == 1 {
+            for row in 0..rows {
+                for first in (0..columns).step_by(LANES) {
+                    let sum = weight.end(filter, V::read(at(pixels, row * line + first)));
+                    finished(sum, rectified).write(at_mut(y, row * columns + first));
                 }
+            }
+        } else {
+            for place in 0..rows * columns {
+                let own = pixels[place / columns * line + place % columns * self.step];
+                finished(weight.end(filter, V::splat(own)), rectified).write(at_mut(y, place));
             }
         }
     }
+}
+
+/// Sixteen numbers from `start` on; there is room behind the last one.
+#[inline(always)]
+fn at(from: &[f32], start: usize) -> &[f32; LANES] {
+    from[start..].first_chunk().expect("room behind the last number")
+}
+
+#[inline(always)]
+fn at_mut(from: &mut [f32], start: usize) -> &mut [f32; LANES] {
+    from[start..].first_chunk_mut().expect("room behind the last number")
 }

@@ -1,6 +1,7 @@
 //! Fully connected layers of one image.
 
 use super::{Compute, Image, finished};
+use crate::infer::aligned::Aligned;
 use crate::infer::matrix::{Matrix, Value};
 use crate::infer::step::Linear;
 use crate::kernels::flat::{active, panels};
@@ -61,7 +62,7 @@ const TOGETHER: usize = 4;
 #[derive(Debug)]
 pub(super) struct Panels<W> {
     inputs: usize,
-    weight: Vec<[W; LANES]>,
+    weight: Aligned<W>,
     ends: Ends,
 }
 
@@ -81,13 +82,13 @@ impl<W: Value> Panels<W> {
                 weight[place][row % LANES] = value;
             }
         }
-        Self { inputs: matrix.columns, weight, ends: Ends::new(linear, &scales) }
+        Self { inputs: matrix.columns, weight: Aligned::of(&weight), ends: Ends::new(linear, &scales) }
     }
 }
 
 impl<W: Value> Compute for Panels<W> {
     fn bytes(&self) -> usize {
-        self.weight.len() * size_of::<[W; LANES]>() + self.ends.bytes()
+        self.weight.len() * size_of::<W>() + self.ends.bytes()
     }
 
     #[inline(always)]
@@ -95,7 +96,7 @@ impl<W: Value> Compute for Panels<W> {
         active(&x[..self.inputs], &mut scratch.active);
         let count = self.ends.bias.len();
         for first in (0..count).step_by(TOGETHER) {
-            let weight = &self.weight[first * self.inputs..];
+            let weight = &self.weight.as_chunks::<LANES>().0[first * self.inputs..];
             macro_rules! some {
                 ($n:literal) => {{
                     let weight = |input: usize, n: usize| lanes::<V, W>(&weight[input * $n + n]);
@@ -127,8 +128,8 @@ pub(super) struct Windowed<W> {
     /// The first input of each step's window.
     windows: Vec<u32>,
     /// Which input of the window each neuron takes.
-    places: Vec<[u8; LANES]>,
-    values: Vec<[W; LANES]>,
+    places: Aligned<u8>,
+    values: Aligned<W>,
     ends: Ends,
 }
 
@@ -137,33 +138,35 @@ impl<W: Value> Windowed<W> {
         let matrix = &linear.weight;
         let (rows, scales) = rounded::<W>(matrix);
         let ends = Ends::new(linear, &scales);
-        let mut own = Self { starts: vec![0], windows: vec![], places: vec![], values: vec![], ends };
+        let (mut starts, mut windows, mut all_places, mut all_values) = (vec![0], vec![], vec![], vec![]);
         for first in (0..matrix.rows()).step_by(LANES) {
             let mut left: Vec<_> = (first..matrix.rows().min(first + LANES))
                 .map(|row| matrix.row(row).0.iter().zip(&rows[row]).peekable())
                 .collect();
-            while let Some(window) = left.iter_mut().filter_map(|row| row.peek().map(|(column, _)| **column)).min() {
+            while let Some(next) = left.iter_mut().filter_map(|row| row.peek().map(|(column, _)| **column)).min() {
+                // On the border of a vector, so that reading it touches as few cache lines as can be.
+                let window = next / LANES as u32 * LANES as u32;
                 let (mut places, mut values) = ([0; LANES], [W::default(); LANES]);
                 for (lane, row) in left.iter_mut().enumerate() {
                     if let Some((column, value)) = row.next_if(|(column, _)| **column - window < WINDOW) {
                         (places[lane], values[lane]) = ((column - window) as u8, *value);
                     }
                 }
-                own.windows.push(window);
-                own.places.push(places);
-                own.values.push(values);
+                windows.push(window);
+                all_places.push(places);
+                all_values.push(values);
             }
-            own.starts.push(own.windows.len() as u32);
+            starts.push(windows.len() as u32);
         }
-        own
+        Self { starts, windows, places: Aligned::of(&all_places), values: Aligned::of(&all_values), ends }
     }
 }
 
 impl<W: Value> Compute for Windowed<W> {
     fn bytes(&self) -> usize {
         4 * (self.starts.len() + self.windows.len())
-            + self.places.len() * LANES
-            + self.values.len() * size_of::<[W; LANES]>()
+            + self.places.len()
+            + self.values.len() * size_of::<W>()
             + self.ends.bytes()
     }
 
@@ -171,8 +174,9 @@ impl<W: Value> Compute for Windowed<W> {
     fn compute<V: Vector>(&self, Image { x, y, .. }: Image<'_>) {
         for panel in 0..self.starts.len() - 1 {
             let range = self.starts[panel] as usize..self.starts[panel + 1] as usize;
-            let (windows, places) = (&self.windows[range.clone()], &self.places[range.clone()]);
-            let values = &self.values[range];
+            let windows = &self.windows[range.clone()];
+            let places = &self.places.as_chunks::<LANES>().0[range.clone()];
+            let values = &self.values.as_chunks::<LANES>().0[range];
             // Four sums, so that one addition does not wait for the one before.
             let mut sums = [V::splat(0.0); 4];
             let (windows, windows_left) = windows.as_chunks::<4>();
