@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_report::Timing;
-use secateur_report::event::{Event, Inference, LayerPath, Measured, Score, Stage};
+use secateur_report::event::{Event, Inference, Latency, LayerPath, Measured, Score, Stage};
 use secateur_trainer::plan::Stage as Planned;
 use secateur_trainer::{Observer, StageView, Tick};
 use std::io::IsTerminal;
@@ -189,12 +189,14 @@ fn path(layer: &LayerPath) -> String {
     format!("{name} {path} ({kept} of {total} weights, {units} of {all_units} units)")
 }
 
-/// `cycle 4: f16 file 89600 bytes, batch 1 on 1 threads 6.10x as fast`.
+/// `cycle 4: f16 file 89600 bytes, batch 1, 1 thread: 6.10x`.
 fn cost(measured: &Measured, inference: Option<&Inference>) -> String {
     let files = measured.files.iter().map(|file| format!("{} file {} bytes", file.precision, file.bytes));
     let latencies = inference.into_iter().flat_map(|inference| &inference.latencies);
-    let times = latencies
-        .map(|call| format!("batch {} on {} threads {:.2}x as fast", call.batch, call.threads, call.speedup()));
+    let times = latencies.map(|latency| {
+        let Latency { batch, threads, .. } = latency;
+        format!("batch {batch}, {threads} {}: {:.2}x", if *threads == 1 { "thread" } else { "threads" }, latency.speedup())
+    });
     format!("cycle {}: {}", measured.cycle, files.chain(times).collect::<Vec<_>>().join(", "))
 }
 

@@ -244,6 +244,16 @@ mod tests {
     }
 
     #[test]
+    fn costs_have_few_ticks_over_many_decades_and_half_a_decade_at_least() {
+        let unit = |cost: f64| format!("{}", cost.round());
+        assert_eq!(labels(&Axis::logarithmic(String::new(), 1.0, 2.0, unit)), ["10", "20", "50", "100"]);
+        assert_eq!(labels(&Axis::logarithmic(String::new(), 0.0, 4.0, unit)), ["1", "10", "100", "1000", "10000"]);
+        let alone = Axis::logarithmic(String::new(), 2.0, 2.0, unit);
+        assert!(alone.min < 1.76 && alone.max > 2.24, "{alone:?}");
+        assert_eq!(labels(&alone), ["100"]);
+    }
+
+    #[test]
     fn the_closer_look_holds_the_best_and_stays_within_100() {
         for (best, bottom, top) in [(98.99, 95.0, 100.0), (100.0, 95.0, 100.0), (89.5, 85.0, 90.0), (1.0, 0.0, 5.0)] {
             let panels = panels(Some(best));

@@ -64,7 +64,8 @@ fn inferences(record: &RunRecord) -> impl Iterator<Item = &Inference> {
 /// A table: headings, and a row a cycle that was measured.
 pub(crate) struct CostTable {
     pub(crate) headings: Vec<String>,
-    pub(crate) rows: Vec<Vec<Cell>>,
+    /// The cells, and `collapsed` or nothing.
+    pub(crate) rows: Vec<(Vec<Cell>, &'static str)>,
 }
 
 /// What the columns mean, in lines that fit a terminal.
@@ -91,22 +92,28 @@ pub(crate) fn cost_table(record: &RunRecord) -> Option<CostTable> {
     headings.push(precision.map_or("file".to_owned(), |precision| format!("{precision} file")));
     headings.extend(["speed-up*", "compacted*"].map(str::to_owned));
     headings.extend(calls.iter().flat_map(|call| [format!("batch {}", grouped(call.batch)), "measured".to_owned()]));
-    headings.extend(["memory", "units"].map(str::to_owned));
+    headings.push("memory".to_owned());
     let rows: Vec<_> = points.iter().filter_map(|point| row(record, point, precision, &calls)).collect();
     (!rows.is_empty()).then_some(CostTable { headings, rows })
 }
 
-fn row(record: &RunRecord, point: &Point<'_>, precision: Option<&String>, calls: &[Call]) -> Option<Vec<Cell>> {
+fn row(
+    record: &RunRecord,
+    point: &Point<'_>,
+    precision: Option<&String>,
+    calls: &[Call],
+) -> Option<(Vec<Cell>, &'static str)> {
     let (measurement, size) = (point.measured?, point.size()?);
     let (measured, inference) = (&measurement.measured, measurement.inference.as_ref());
     let compacted = &measured.compacted;
-    let share = |part: u64, whole: u64| with(percent(part, whole), fraction(part, whole));
     let score = point.trained.or(point.just_pruned).map(|test| test.score);
     let file = measured.files.iter().find(|file| Some(&file.precision) == precision);
     let mut cells = vec![
         Cell::plain(point.cycle.to_string()),
-        share(size.pruned, size.prunable),
-        score.map_or_else(Cell::none, |score| share(score.correct, score.total)),
+        Cell::plain(percent(size.pruned, size.prunable)),
+        score.map_or_else(Cell::none, |score| {
+            with(percent(score.correct, score.total), fraction(score.correct, score.total))
+        }),
         file.map_or_else(Cell::none, |file| with(kilobytes(file.bytes), format!("{} bytes", grouped(file.bytes)))),
         Cell::plain(times(size.theoretical_speedup())),
         with(
@@ -125,10 +132,54 @@ fn row(record: &RunRecord, point: &Point<'_>, precision: Option<&String>, calls:
         let dense = format!("dense {}", kilobytes(inference.dense_memory_bytes));
         with(kilobytes(inference.sparse_memory_bytes), dense)
     }));
-    cells.push(with(grouped(compacted.units), fraction(compacted.nonzero, compacted.parameters)));
-    Some(cells)
+    Some((cells, if point.is_collapsed() { "collapsed" } else { "" }))
 }
 
 fn with(value: String, fraction: String) -> Cell {
     Cell { value, fraction: Some(fraction) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, measured::measured};
+
+    fn record(calls: &[(u64, u64)]) -> RunRecord {
+        let mut record = fixture::measured::record(&measured(fixture::l1_events(1), 1));
+        for test in &mut record.tests {
+            let inference = test.measured.as_mut().and_then(|measurement| measurement.inference.as_mut());
+            if let Some(inference) = inference {
+                let latency = |&(batch, threads)| Latency { batch, threads, dense_ms: 1.0, sparse_ms: 0.5 };
+                inference.latencies = calls.iter().map(latency).collect();
+            }
+        }
+        record
+    }
+
+    #[test]
+    fn one_image_and_the_largest_batch_are_shown_where_all_runs_have_them() {
+        let shown = |records: &[RunRecord]| {
+            shown(records).into_iter().map(|call| (call.batch, call.threads)).collect::<Vec<_>>()
+        };
+        let wide = record(&[(128, 1), (1, 2), (1, 1), (128, 2), (256, 2)]);
+        assert_eq!(shown(std::slice::from_ref(&wide)), [(1, 1), (256, 2)]);
+        let narrow = record(&[(128, 1), (1, 1)]);
+        assert_eq!(shown(&[wide.clone(), narrow.clone()]), [(1, 1), (128, 1)]);
+        assert_eq!(shown(&[record(&[(8, 1)]), narrow]), [(1, 1), (128, 1)], "nothing in common");
+        let untimed = fixture::record(&fixture::l1_events(1));
+        assert_eq!(shown(&[untimed.clone(), wide]), [(1, 1), (256, 2)], "a run without times has no say");
+        assert_eq!(shown(&[untimed]), []);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_a_dash() {
+        let mut record = record(&[(1, 1)]);
+        record.tests[0].measured.as_mut().expect("measured").inference = None;
+        let table = cost_table(&record).expect("a table");
+        let values: Vec<_> = table.rows[0].0.iter().map(|cell| cell.value.as_str()).collect();
+        assert_eq!(&values[6..], ["-", "-", "-"]);
+        assert_eq!(table.rows[1].0[7].value, "2.00x");
+        assert_eq!((table.rows[6].1, table.rows[7].1), ("", "collapsed"));
+        assert!(cost_table(&fixture::record(&fixture::l1_events(1))).is_none());
+    }
 }

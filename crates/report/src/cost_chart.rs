@@ -22,7 +22,7 @@ pub(crate) enum Cost {
 
 impl Cost {
     /// What the network of a cycle costs, above 0; `None` where the log does not say.
-    fn of(&self, point: &Point<'_>) -> Option<f64> {
+    pub(crate) fn of(&self, point: &Point<'_>) -> Option<f64> {
         let cost = match self {
             Self::Time(call) => call.find(point.measured?.inference.as_ref()?)?.image_ms(),
             Self::Bytes(precision) => {
@@ -34,14 +34,20 @@ impl Cost {
         Some(cost.max(1e-9))
     }
 
+    /// Its name in a table.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Time(call) => format!("time, batch {}", grouped(call.batch)),
+            Self::Bytes(precision) => format!("{precision} file"),
+            Self::Macs => "MACs".to_owned(),
+        }
+    }
+
     fn title(&self) -> String {
         match self {
-            Self::Time(Call { batch: 1, .. }) => "Top-1 accuracy against time, one image alone".to_owned(),
-            Self::Time(Call { batch, .. }) => {
-                format!("Top-1 accuracy against time, {} images a call", grouped(*batch))
-            }
-            Self::Bytes(_) => "Top-1 accuracy against bytes on disk".to_owned(),
-            Self::Macs => "Top-1 accuracy against MACs".to_owned(),
+            Self::Time(call) => format!("Accuracy against time, batch {}", grouped(call.batch)),
+            Self::Bytes(_) => "Accuracy against bytes on disk".to_owned(),
+            Self::Macs => "Accuracy against MACs".to_owned(),
         }
     }
 
@@ -173,4 +179,56 @@ fn count_tick(count: f64) -> String {
 /// A tick's number: 1, 2 or 5 times a power of ten, which three decimals hold in any unit that is left.
 fn plain(number: f64) -> String {
     format!("{}", (1e3 * number).round() / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, measured::measured};
+
+    fn input(label: &str, lines: &[fixture::measured::Line]) -> ReportInput {
+        ReportInput { label: label.into(), record: fixture::measured::record(lines), reproduce: String::new() }
+    }
+
+    #[test]
+    fn a_run_starts_at_its_own_framed_network_and_dense_ones_are_named_once() {
+        let runs = [
+            input("l1", &measured(fixture::l1_events(1), 5)),
+            input("rnd", &measured(fixture::random_events(1), 5)),
+            input("small", &measured(fixture::dense_events_to(1, 9771), 1)),
+        ];
+        let runs: Vec<_> = runs.iter().collect();
+        let chart = cost_chart("s", &runs, &Cost::Bytes("f16".into())).expect("a chart");
+        let looks: Vec<_> = chart.series.iter().map(|s| (s.label.as_str(), s.marker, s.points.len())).collect();
+        let expected = [
+            ("lenet k=5: l1", Marker::Disc, 8),
+            ("random control: lenet k=5: rnd", Marker::Triangle, 8),
+            ("dense control, nothing pruned", Marker::Square, 1),
+            ("framed: a run's own dense network", Marker::Frame, 2),
+        ];
+        assert_eq!(looks, expected);
+        // 60,074 parameters at 2.3 bytes and 320 more, and 25 times as many.
+        let at = |bytes: f64| (bytes.log10() * 1e9).round();
+        let place = |(x, y): (f64, f64)| ((x * 1e9_f64).round(), y);
+        assert_eq!(place(chart.series[2].points[0]), (at(138_490.0), 97.71));
+        assert_eq!(place(chart.series[0].points[0]), (at(3_454_575.0), 98.9));
+        let names: Vec<_> = chart.labels.iter().map(|label| label.text.as_str()).collect();
+        assert_eq!(names, ["lenet k=1", "lenet k=5"]);
+        let ticks: Vec<_> = chart.x.ticks.iter().map(|tick| tick.label.as_str()).collect();
+        assert_eq!(ticks, ["100 KB", "200 KB", "500 KB", "1 MB", "2 MB"]);
+        assert_eq!(cost_chart("s", &runs, &Cost::Bytes("f64".into())), None, "nobody has such a file");
+    }
+
+    #[test]
+    fn ticks_are_short_in_any_unit() {
+        for (time, text) in [(2e-5, "20 ns"), (0.001, "1 µs"), (0.5, "500 µs"), (1.0, "1 ms"), (2000.0, "2 s")] {
+            assert_eq!(time_tick(time), text);
+        }
+        for (bytes, text) in [(500.0, "500 B"), (1e3, "1 KB"), (5e5, "500 KB"), (1e6, "1 MB"), (2e9, "2 GB")] {
+            assert_eq!(bytes_tick(bytes), text);
+        }
+        for (count, text) in [(2e4, "20,000"), (1e6, "1 M"), (5e9, "5 G")] {
+            assert_eq!(count_tick(count), text);
+        }
+    }
 }

@@ -13,9 +13,6 @@ const COLUMNS: usize = HEADINGS.len() - 1;
 /// Columns that show their fraction beside the value: the accuracies.
 const WITH_FRACTION: [usize; 2] = [7, 8];
 
-/// Columns of the table of costs that are the page's: the last one.
-const COST_LEFT_OUT: usize = 1;
-
 /// The curve of a run as an aligned table, one row a cycle, with what its columns mean below it; then, where the log
 /// says it, what each cycle's network costs to store and to run.
 ///
@@ -60,11 +57,11 @@ pub fn curve_table(record: &RunRecord) -> String {
 /// What each cycle's network costs, where the log says it.
 fn cost(out: &mut String, record: &RunRecord) {
     let Some(CostTable { headings, rows }) = cost_table(record) else { return };
-    let columns = headings.len() - COST_LEFT_OUT;
-    let mut lines = vec![headings[..columns].to_vec()];
-    lines.extend(rows.iter().map(|cells| cells[..columns].iter().map(|cell| cell.value.clone()).collect()));
+    let mut lines = vec![headings];
+    let notes: Vec<_> = std::iter::once("").chain(rows.iter().map(|(_, note)| *note)).collect();
+    lines.extend(rows.into_iter().map(|(cells, _)| cells.into_iter().map(|cell| cell.value).collect()));
     out.push('\n');
-    align(out, &lines, &[]);
+    align(out, &lines, &notes);
     let _ = writeln!(out, "\n{}", MEANING.join("\n"));
     if let Some(how) = how_timed(record) {
         let _ = writeln!(out, "{how}");
