@@ -195,7 +195,11 @@ fn cost(measured: &Measured, inference: Option<&Inference>) -> String {
     let latencies = inference.into_iter().flat_map(|inference| &inference.latencies);
     let times = latencies.map(|latency| {
         let Latency { batch, threads, .. } = latency;
-        format!("batch {batch}, {threads} {}: {:.2}x", if *threads == 1 { "thread" } else { "threads" }, latency.speedup())
+        format!(
+            "batch {batch}, {threads} {}: {:.2}x",
+            if *threads == 1 { "thread" } else { "threads" },
+            latency.speedup()
+        )
     });
     format!("cycle {}: {}", measured.cycle, files.chain(times).collect::<Vec<_>>().join(", "))
 }
