@@ -25,6 +25,17 @@ pub struct Chart {
     /// Places on the horizontal axis that get a thin vertical line; a series with neither line nor marker names them
     /// in the legend.
     pub marks: Vec<f64>,
+    /// Names beside points, each in the first panel that shows its point.
+    pub labels: Vec<Label>,
+}
+
+/// A name for one point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// The point, in the axes' numbers.
+    pub at: (f64, f64),
+    /// What stands beside it.
+    pub text: String,
 }
 
 /// An axis. Scales other than linear are in the numbers already: an axis maps `min..=max` to pixels evenly.
@@ -116,6 +127,8 @@ pub enum Marker {
     Ring,
     /// A hollow triangle.
     HollowTriangle,
+    /// A hollow square around another series' marker.
+    Frame,
 }
 
 impl Axis {
@@ -146,6 +159,20 @@ impl Axis {
         let ticks = (0..=6).map(|n| f64::from(n) * stride);
         let ticks = ticks.map(|at| Tick { at, label: crate::number::grouped(at as u64) });
         Self::around("training steps", max, ticks)
+    }
+
+    /// A cost on a decimal logarithmic scale: the numbers on the axis are its `log10`, from `low` to `high`, and at least
+    /// half a decade. `unit` writes a tick's cost.
+    pub fn logarithmic(label: String, low: f64, high: f64, unit: fn(f64) -> String) -> Self {
+        let wider = (0.5 - (high - low)).max(0.0) / 2.0;
+        let air = 0.04 * (high - low + 2.0 * wider);
+        let (min, max) = (low - wider - air, high + wider + air);
+        // Within few decades there is room for the steps between them.
+        let steps: &[f64] = if max - min < 3.2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let powers = min.floor() as i32..=max.ceil() as i32;
+        let costs = powers.flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
+        let ticks = costs.map(|cost| Tick { at: cost.log10(), label: unit(cost) });
+        Self { label, min, max, ticks: ticks.filter(|tick| (min..=max).contains(&tick.at)).collect() }
     }
 
     /// Percent from `min` to `max`, with a tick every `stride`.
@@ -214,6 +241,16 @@ mod tests {
         assert_eq!(labels(&Axis::steps(13_760.0)), ["0", "5,000", "10,000"]);
         assert_eq!(labels(&Axis::steps(0.0)), ["0", "1"]);
         assert_eq!(labels(&Axis::steps(11.0)), ["0", "2", "4", "6", "8", "10"]);
+    }
+
+    #[test]
+    fn costs_have_few_ticks_over_many_decades_and_half_a_decade_at_least() {
+        let unit = |cost: f64| format!("{}", cost.round());
+        assert_eq!(labels(&Axis::logarithmic(String::new(), 1.0, 2.0, unit)), ["10", "20", "50", "100"]);
+        assert_eq!(labels(&Axis::logarithmic(String::new(), 0.0, 4.0, unit)), ["1", "10", "100", "1000", "10000"]);
+        let alone = Axis::logarithmic(String::new(), 2.0, 2.0, unit);
+        assert!(alone.min < 1.76 && alone.max > 2.24, "{alone:?}");
+        assert_eq!(labels(&alone), ["100"]);
     }
 
     #[test]

@@ -154,6 +154,7 @@ pub fn curve_chart(subject: &str, curves: &[Curve], measure: Measure) -> Option<
         panels: panels(best),
         series: lines,
         marks: Vec::new(),
+        labels: Vec::new(),
     })
 }
 
@@ -211,6 +212,7 @@ pub fn learning_chart(subject: &str, record: &RunRecord) -> Option<Chart> {
         panels: panels(Some(best)),
         series: lines,
         marks: record.prunes.iter().map(|prune| prune.step as f64).collect(),
+        labels: Vec::new(),
     })
 }
 

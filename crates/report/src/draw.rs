@@ -8,6 +8,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use crate::chart::{Chart, Ink, Line, Marker, Panel, Series};
 use crate::clip::{clip, dashes};
 
+mod labels;
 mod pen;
 
 pub(crate) use pen::FONT;
@@ -165,7 +166,7 @@ fn draw_panel<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'_>) -> Resul
     for series in chart.series.iter().rev() {
         draw_series(pen, frame, series)?;
     }
-    Ok(())
+    labels::draw_labels(pen, frame)
 }
 
 fn draw_series<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'_>, series: &Series) -> Result<(), String> {
@@ -211,6 +212,10 @@ fn draw_marker<DB: DrawingBackend>(pen: &Pen<'_, DB>, series: &Series, (x, y): (
         Marker::HollowTriangle => {
             let [a, b, c] = triangle(6.0);
             pen.polygon(&[a, b, c], BACKGROUND).and_then(|()| pen.path(&[a, b, c, a], ink, 0.7, 1.0))
+        }
+        Marker::Frame => {
+            let (left, right, top, bottom) = (x - 8.5, x + 8.5, y - 8.5, y + 8.5);
+            pen.path(&[(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], ink, 1.0, 1.5)
         }
     }
 }

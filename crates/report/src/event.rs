@@ -9,6 +9,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+mod measured;
+
+pub use measured::{Compacted, FileSize, Inference, Latency, Measured};
+
 /// The version of the log's lines that this crate writes, and the newest that it reads.
 pub const LOG_VERSION: u32 = 1;
 
@@ -25,8 +29,8 @@ pub struct Entry {
     pub timing: Option<Timing>,
 }
 
-/// Readings beside an event that another run of the same would not repeat: of the clock, and of the process's memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Readings beside an event that another run of the same would not repeat: of the clock, and of memory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// Time spent in this run so far, all its sessions together, in milliseconds.
     pub elapsed_ms: u64,
@@ -37,6 +41,9 @@ pub struct Timing {
     /// since the process started. In bytes; `None` where the system does not tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// With `measured`: what the inference engine was read at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference: Option<Inference>,
 }
 
 /// A fact of a run.
@@ -56,6 +63,8 @@ pub enum Event {
     LayersCompiled(LayersCompiled),
     /// The test split was read.
     Tested(Tested),
+    /// A cycle's network was stored, compacted and timed.
+    Measured(Measured),
     /// The last line of a finished log.
     RunEnded(RunEnded),
 }

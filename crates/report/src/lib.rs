@@ -9,11 +9,14 @@
 
 mod chart;
 mod clip;
+mod cost;
+mod cost_chart;
 mod csv;
 mod curve;
 mod draw;
 mod error;
 pub mod event;
+mod family;
 mod files;
 mod log;
 mod number;
@@ -25,7 +28,7 @@ mod report;
 mod rows;
 mod table;
 
-pub use chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, Tick};
+pub use chart::{Axis, Chart, Ink, Label, Line, Marker, Panel, Series, Tick};
 pub use csv::curve_csv;
 pub use curve::{Curve, CurvePoint, Measure, curve_chart, learning_chart};
 pub use draw::Layout;
@@ -33,7 +36,7 @@ pub use error::Error;
 pub use event::{Event, Timing};
 pub use log::RunLog;
 pub use read::read_log;
-pub use record::{Control, Point, RunRecord, State, Summary, Test};
+pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
 pub use report::{ReportInput, write_report};
 pub use table::curve_table;

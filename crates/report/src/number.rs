@@ -49,6 +49,23 @@ pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", grouped((bytes as f64 / f64::from(1 << 20)).round() as u64))
 }
 
+/// Bytes in kilobytes of 1,000, as file managers show them: `5,917 KB`, `89.6 KB`.
+pub(crate) fn kilobytes(bytes: u64) -> String {
+    let value = bytes as f64 / 1000.0;
+    // 99.95 would round up to a number with one decimal too many.
+    if value < 99.95 { format!("{value:.1} KB") } else { format!("{} KB", grouped(value.round() as u64)) }
+}
+
+/// A measured time with three digits that say something: `0.0143 ms`, `4.27 ms`, `1,235 ms`.
+pub(crate) fn milliseconds(time: f64) -> String {
+    if time >= 99.95 {
+        return format!("{} ms", grouped(time.round() as u64));
+    }
+    // A time is above 0, and no clock tells less than a millionth of a millisecond.
+    let decimals = (2.0 - time.max(1e-6).log10().floor()).clamp(0.0, 8.0) as usize;
+    format!("{time:.decimals$} ms")
+}
+
 /// Milliseconds as `1 h 02 min`, `3 min 20 s` or `4.2 s`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
@@ -86,6 +103,14 @@ mod tests {
         }
         for (bytes, expected) in [(0, "0 MiB"), (3 << 19, "2 MiB"), (1234 << 20, "1,234 MiB")] {
             assert_eq!(mebibytes(bytes), expected);
+        }
+        for (bytes, expected) in [(940, "0.9 KB"), (89_600, "89.6 KB"), (99_960, "100 KB"), (5_916_840, "5,917 KB")] {
+            assert_eq!(kilobytes(bytes), expected);
+        }
+        for (time, expected) in
+            [(0.014_28, "0.0143 ms"), (0.5, "0.500 ms"), (4.271, "4.27 ms"), (99.96, "100 ms"), (1234.5, "1,235 ms")]
+        {
+            assert_eq!(milliseconds(time), expected);
         }
         for (time, expected) in [(4200, "4.2 s"), (200_000, "3 min 20 s"), (3_720_000, "1 h 02 min")] {
             assert_eq!(duration(time), expected);

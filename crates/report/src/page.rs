@@ -3,12 +3,14 @@
 use crate::curve::learning_chart;
 use crate::draw::Layout;
 use crate::error::Error;
+use crate::family::Family;
 use crate::number::{duration, grouped, percent};
 use crate::record::{Control, RunRecord, State};
 use crate::render::svg;
 use crate::report::{Group, ReportInput};
 use crate::rows::{HEADINGS, rows};
 
+mod cost;
 mod html;
 mod layers;
 
@@ -17,7 +19,7 @@ use html::{Table, escape};
 const STYLE: &str = include_str!("page/style.css");
 
 /// The whole page.
-pub(crate) fn page(groups: &[Group<'_>]) -> Result<String, Error> {
+pub(crate) fn page(groups: &[Group<'_>], families: &[Family<'_>]) -> Result<String, Error> {
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -29,6 +31,9 @@ pub(crate) fn page(groups: &[Group<'_>]) -> Result<String, Error> {
          or an early stop, were made on the validation split, not on test. Each line is one run with one seed. \
          <strong>One seed is an anecdote:</strong> a few tenths of a point between two runs may be luck.</p>\n</header>\n",
     );
+    for family in families {
+        out.push_str(&cost::section(family)?);
+    }
     for group in groups {
         out.push_str(&group_section(group)?);
     }
@@ -41,9 +46,7 @@ fn group_section(group: &Group<'_>) -> Result<String, Error> {
     let mut out = format!("<section>\n<h2>{}</h2>\n", escape(&group.title));
     for (stem, chart) in &group.charts {
         out.push_str(&figure(chart)?);
-        out.push_str(&format!(
-            "<p class=\"files\">This chart as <a href=\"{stem}.svg\">SVG</a> or <a href=\"{stem}.png\">PNG</a>.</p>\n"
-        ));
+        out.push_str(&format!("<p class=\"files\">{}</p>\n", files(stem)));
     }
     out.push_str(&overview(&group.runs));
     for run in &group.runs {
@@ -51,6 +54,11 @@ fn group_section(group: &Group<'_>) -> Result<String, Error> {
     }
     out.push_str("</section>\n");
     Ok(out)
+}
+
+/// Where a chart lies as a file.
+fn files(stem: &str) -> String {
+    format!("This chart as <a href=\"{stem}.svg\">SVG</a> or <a href=\"{stem}.png\">PNG</a>.")
 }
 
 /// A chart twice, for wide and for narrow screens; the style shows one of them.
@@ -64,7 +72,9 @@ fn figure(chart: &crate::chart::Chart) -> Result<String, Error> {
 }
 
 fn overview(runs: &[&ReportInput]) -> String {
-    let mut table = Table::new("names", &["run", "kind", "seed", "state", "sparsity", "last top-1", "best top-1"]);
+    let headings = ["run", "kind", "seed", "state", "sparsity", "last top-1", "best top-1"];
+    let costs = cost::overview_headings(runs);
+    let mut table = Table::new("names", &[&headings[..], costs].concat());
     for run in runs {
         let summary = run.record.summary();
         let score = |score: crate::event::Score| {
@@ -87,7 +97,9 @@ fn overview(runs: &[&ReportInput]) -> String {
                 summary.size.map_or("-".into(), |size| percent(size.pruned, size.prunable)),
                 summary.last.map_or_else(none, score),
                 best.unwrap_or("-".into()),
-            ],
+            ]
+            .into_iter()
+            .chain(cost::overview(&run.record).into_iter().take(costs.len())),
         );
     }
     format!("<h3>Runs</h3>\n{}", table.html())
@@ -119,6 +131,7 @@ fn run_section(run: &ReportInput) -> Result<String, Error> {
     out.push_str(&format!("<p>To repeat it:</p>\n<pre><code>{}</code></pre>\n", escape(&run.reproduce)));
     out.push_str("<h4>Curve</h4>\n");
     out.push_str(&curve(record));
+    out.push_str(&cost::tables(record));
     if let Some(chart) = learning_chart(&run.label, record) {
         out.push_str(&figure(&chart)?);
     }
@@ -214,7 +227,8 @@ mod tests {
     }
 
     fn page_of(run: &ReportInput) -> String {
-        page(&[Group { title: "lenet on mnist".into(), runs: vec![run], charts: Vec::new() }]).expect("a page")
+        let group = Group { title: "lenet on mnist".into(), runs: vec![run], charts: Vec::new() };
+        page(&[group], &[]).expect("a page")
     }
 
     #[test]

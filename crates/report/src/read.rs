@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::event::{Entry, Event, LOG_VERSION, LayerDensity, LayerPath, Score, Size};
+use crate::event::{Compacted, Entry, Event, LOG_VERSION, Latency, LayerDensity, LayerPath, Measured, Score, Size};
 use crate::record::RunRecord;
 
 /// Reads the log at `path`.
@@ -30,7 +30,9 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
             let fault =
                 |found: String, wanted: String| Error::Line { path: path.into(), line: index + 1, found, wanted };
             let entry = parse_line(path, index + 1, text)?;
-            check(&entry.event).map_err(|(found, wanted)| fault(found, wanted))?;
+            check(&entry.event)
+                .and_then(|()| check_readings(&entry))
+                .map_err(|(found, wanted)| fault(found, wanted))?;
             let name = entry.event.name();
             match (&record, &entry.event) {
                 (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started.clone())),
@@ -38,6 +40,11 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
                 (Some(_), Event::RunStarted(_)) => return Err(fault(format!("a second `{name}`"), "it once".into())),
                 (Some(record), _) if record.ended.is_some() => {
                     return Err(fault(format!("`{name}`"), "nothing after `run_ended`".into()));
+                }
+                (Some(record), Event::Measured(Measured { cycle, .. }))
+                    if record.tests.last().is_none_or(|test| test.tested.cycle != *cycle) =>
+                {
+                    return Err(fault(format!("`{name}` of cycle {cycle}"), "it after a test of its cycle".into()));
                 }
                 (Some(_), _) => {}
             }
@@ -111,8 +118,35 @@ fn check(event: &Event) -> Result<(), (String, String)> {
             within("remaining_macs", remaining_macs, "macs", macs)?;
             check_score(&e.score)
         }
+        Event::Measured(e) => {
+            let Compacted { parameters, nonzero, macs, remaining_macs, max_logit_delta, .. } = e.compacted;
+            within("nonzero", nonzero, "parameters", parameters)?;
+            within("remaining_macs", remaining_macs, "macs", macs)?;
+            if max_logit_delta < 0.0 {
+                return Err((format!("`max_logit_delta` {max_logit_delta}"), "a size, at least 0".into()));
+            }
+            Ok(())
+        }
         Event::StoppedEarly(_) | Event::RunEnded(_) => Ok(()),
     }
+}
+
+/// Refuses times that no clock can show: they would be drawn on a logarithmic scale.
+fn check_readings(entry: &Entry) -> Result<(), (String, String)> {
+    let inference = entry.timing.as_ref().and_then(|timing| timing.inference.as_ref());
+    for Latency { batch, threads, dense_ms, sparse_ms } in inference.iter().flat_map(|read| &read.latencies) {
+        for (name, count) in [("batch", batch), ("threads", threads)] {
+            if *count == 0 {
+                return Err((format!("`{name}` 0"), "at least 1".into()));
+            }
+        }
+        for (name, time) in [("dense_ms", dense_ms), ("sparse_ms", sparse_ms)] {
+            if !time.is_finite() || *time <= 0.0 {
+                return Err((format!("`{name}` {time}"), "a time above 0".into()));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_score(score: &Score) -> Result<(), (String, String)> {
@@ -129,10 +163,15 @@ fn within(part: &str, part_value: u64, whole: &str, whole_value: u64) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Timing;
     use crate::fixture;
 
     fn line(event: &Event) -> String {
-        serde_json::to_string(&Entry { v: LOG_VERSION, event: event.clone(), timing: None }).expect("a line") + "\n"
+        line_with(event, None)
+    }
+
+    fn line_with(event: &Event, timing: Option<Timing>) -> String {
+        serde_json::to_string(&Entry { v: LOG_VERSION, event: event.clone(), timing }).expect("a line") + "\n"
     }
 
     fn read(text: &str) -> Result<RunRecord, Error> {
@@ -141,15 +180,20 @@ mod tests {
 
     #[test]
     fn every_event_comes_back_from_its_line() {
-        let events = fixture::l1_events(1);
-        let names: std::collections::BTreeSet<_> = events.iter().map(Event::name).collect();
-        assert_eq!(names.len(), 7, "the fixture has every kind of event: {names:?}");
-        for event in &events {
-            let entry: Entry = serde_json::from_str(&line(event)).expect("an entry");
-            assert_eq!(&entry.event, event);
+        let lines = fixture::measured::measured(fixture::l1_events(1), 5);
+        let names: std::collections::BTreeSet<_> = lines.iter().map(|(event, _)| event.name()).collect();
+        assert_eq!(names.len(), 8, "the fixture has every kind of event: {names:?}");
+        let mut text = String::new();
+        for (event, inference) in &lines {
+            let timing = inference.clone().map(|read| Timing { inference: Some(read), ..Timing::default() });
+            let line = line_with(event, timing.clone());
+            let entry: Entry = serde_json::from_str(&line).expect("an entry");
+            assert_eq!((&entry.event, entry.timing), (event, timing));
+            text.push_str(&line);
         }
-        let record = read(&events.iter().map(line).collect::<String>()).expect("a record");
-        assert_eq!(record, fixture::record(&events));
+        let record = read(&text).expect("a record");
+        assert_eq!(record, fixture::measured::record(&lines));
+        assert_eq!(record.points().iter().filter(|point| point.measured.is_some()).count(), 8);
     }
 
     #[test]
@@ -174,6 +218,39 @@ mod tests {
         r#""size":{"pruned":0,"prunable":4,"nonzero":4,"parameters":4,"remaining_macs":4,"macs":4,"dead_units":0},"#,
         r#""timing":{"elapsed_ms":9,"images_per_s":7.5}}"#
     );
+
+    const MEASURED: &str = concat!(
+        r#"{"v":1,"event":"measured","cycle":0,"step":3,"files":[{"precision":"f16","bytes":96}],"compacted":"#,
+        r#"{"units":3,"parameters":4,"nonzero":4,"macs":6,"remaining_macs":5,"max_logit_delta":null},"#,
+        r#""timing":{"elapsed_ms":9,"inference":{"instruction_set":"avx2","dense_memory_bytes":50,"#,
+        r#""sparse_memory_bytes":40,"latencies":[{"batch":8,"threads":2,"dense_ms":0.5,"sparse_ms":0.125}]}}}"#
+    );
+
+    #[test]
+    fn a_measurement_belongs_to_the_test_before_it() {
+        let started = line(&fixture::l1_events(1)[0]);
+        let record = read(&format!("{started}{TESTED}\n{MEASURED}\n")).expect("a log");
+        let entry = parse_line(Path::new(""), 1, MEASURED.as_bytes()).expect("it");
+        assert_eq!(line_with(&entry.event, entry.timing).trim_end(), MEASURED, "written as it is read");
+        let measurement = record.tests[0].measured.as_ref().expect("it was measured");
+        assert!(measurement.measured.compacted.max_logit_delta.is_nan());
+        let latency = measurement.inference.as_ref().expect("it was timed").latencies[0];
+        assert_eq!((latency.speedup(), latency.image_ms()), (4.0, 0.015_625));
+        let other_cycle = MEASURED.replace(r#""cycle":0"#, r#""cycle":1"#);
+        for (found, wanted) in [
+            (other_cycle.as_str(), "line 3: found `measured` of cycle 1, wanted it after a test of its cycle"),
+            (&MEASURED.replace(r#""nonzero":4"#, r#""nonzero":5"#), "found `nonzero` 5, wanted at most `parameters` 4"),
+            (&MEASURED.replace(r#""macs":6"#, r#""macs":4"#), "found `remaining_macs` 5, wanted at most `macs` 4"),
+            (&MEASURED.replace("null", "-1.5"), "found `max_logit_delta` -1.5, wanted a size, at least 0"),
+            (&MEASURED.replace(r#""batch":8"#, r#""batch":0"#), "found `batch` 0, wanted at least 1"),
+            (&MEASURED.replace("0.125", "0.0"), "found `sparse_ms` 0, wanted a time above 0"),
+            (&MEASURED.replace("0.125", "null"), "line 3: found"),
+        ] {
+            let error = read(&format!("{started}{TESTED}\n{found}\n")).expect_err(found).to_string();
+            assert!(error.contains(wanted), "{error}\nwanted: {wanted}");
+        }
+        assert!(read(&format!("{started}{MEASURED}\n")).is_err(), "no test before it");
+    }
 
     #[test]
     fn a_log_from_before_memory_and_paths_were_told_reads_without_them() {

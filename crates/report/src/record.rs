@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::event::{
-    EpochEnded, Event, LOG_VERSION, LayersCompiled, Pruned, RunEnded, RunStarted, Score, Size, Stage, StoppedEarly,
-    Tested, Timing,
+    EpochEnded, Event, Inference, LOG_VERSION, LayersCompiled, Measured, Pruned, RunEnded, RunStarted, Score, Size,
+    Stage, StoppedEarly, Tested, Timing,
 };
 
 /// Classes that a guess chooses from: the data sets that are supported have ten each.
@@ -40,6 +40,17 @@ pub struct Test {
     pub peak_memory_bytes: Option<u64>,
     /// How the layers were computed; `None` where the log does not say.
     pub compiled: Option<LayersCompiled>,
+    /// What the tested network costs to store and to run; `None` where the log does not say.
+    pub measured: Option<Measurement>,
+}
+
+/// What a cycle's network costs to store and to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// The facts.
+    pub measured: Measured,
+    /// The readings; `None` where the engine was not timed.
+    pub inference: Option<Inference>,
 }
 
 /// One cycle of the curve. Holds at least one test.
@@ -59,6 +70,8 @@ pub struct Point<'a> {
     pub peak_memory_bytes: Option<u64>,
     /// How the layers were computed at the cycle's last test; `None` where the log does not say.
     pub compiled: Option<&'a LayersCompiled>,
+    /// What the cycle's network costs to store and to run; `None` where the log does not say.
+    pub measured: Option<&'a Measurement>,
 }
 
 /// What a run is compared as.
@@ -127,8 +140,16 @@ impl RunRecord {
             Event::Pruned(pruned) => self.prunes.push(pruned),
             Event::LayersCompiled(compiled) => self.compiled = Some(compiled),
             Event::Tested(tested) => {
-                let peak_memory_bytes = timing.and_then(|timing| timing.peak_memory_bytes);
-                self.tests.push(Test { tested, peak_memory_bytes, compiled: self.compiled.clone() });
+                let peak_memory_bytes = timing.as_ref().and_then(|timing| timing.peak_memory_bytes);
+                let compiled = self.compiled.clone();
+                self.tests.push(Test { tested, peak_memory_bytes, compiled, measured: None });
+            }
+            Event::Measured(measured) => {
+                let inference = timing.as_ref().and_then(|timing| timing.inference.clone());
+                // It belongs to the test before it; the reader refuses a log in which that is of another cycle.
+                if let Some(test) = self.tests.last_mut().filter(|test| test.tested.cycle == measured.cycle) {
+                    test.measured = Some(Measurement { measured, inference });
+                }
             }
             Event::RunEnded(ended) => self.ended = Some(ended),
         }
@@ -141,7 +162,7 @@ impl RunRecord {
     /// tested twice at the same stage, the later test counts.
     pub fn points(&self) -> Vec<Point<'_>> {
         let mut points = BTreeMap::new();
-        for Test { tested, peak_memory_bytes, compiled } in &self.tests {
+        for Test { tested, peak_memory_bytes, compiled, measured } in &self.tests {
             let cycle = tested.cycle;
             let point = points.entry(cycle).or_insert_with(|| Point {
                 cycle,
@@ -150,6 +171,7 @@ impl RunRecord {
                 trained: None,
                 peak_memory_bytes: None,
                 compiled: None,
+                measured: None,
             });
             match tested.stage {
                 Stage::Dense | Stage::Retrained => point.trained = Some(tested),
@@ -157,6 +179,7 @@ impl RunRecord {
             }
             point.peak_memory_bytes = point.peak_memory_bytes.max(*peak_memory_bytes);
             point.compiled = compiled.as_ref();
+            point.measured = measured.as_ref().or(point.measured);
         }
         points.into_values().collect()
     }
@@ -240,6 +263,7 @@ impl Event {
             Self::Pruned(_) => "pruned",
             Self::LayersCompiled(_) => "layers_compiled",
             Self::Tested(_) => "tested",
+            Self::Measured(_) => "measured",
             Self::RunEnded(_) => "run_ended",
         }
     }

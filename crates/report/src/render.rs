@@ -89,7 +89,9 @@ fn printable(chart: &Chart) -> Chart {
     let mut chart = chart.clone();
     clean(&mut chart.title);
     clean(&mut chart.subtitle);
+    clean(&mut chart.x.label);
     chart.series.iter_mut().for_each(|series| clean(&mut series.label));
+    chart.labels.iter_mut().for_each(|label| clean(&mut label.text));
     chart
 }
 

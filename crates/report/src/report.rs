@@ -9,6 +9,7 @@ use crate::csv::curve_csv;
 use crate::curve::{Curve, Measure, curve_chart};
 use crate::draw::Layout;
 use crate::error::Error;
+use crate::family::families;
 use crate::files::write_whole;
 use crate::number::grouped;
 use crate::page::page;
@@ -37,8 +38,11 @@ pub(crate) struct Group<'a> {
 /// Writes `index.html`, `accuracy-vs-sparsity.svg` and `.png`, `accuracy-vs-compression.svg` and `.png`, and
 /// `curve.csv` to `out_dir`, which is created where it is missing, and returns the paths, the page first.
 ///
-/// Runs of different models or data sets are never drawn into one chart: where there are several such groups, the
+/// Runs of different models or data sets are never drawn into one of these: where there are several such groups, the
 /// names of their pictures end with the group's. A run without a test is named in the page.
+///
+/// Where a log says what the networks cost, `accuracy-vs-time-batch-N`, `accuracy-vs-bytes` and `accuracy-vs-macs` come
+/// beside them; those show all sizes of a model on one data set together.
 ///
 /// # Errors
 /// When there is no run, a chart cannot be drawn, or the system refuses a file, which is named.
@@ -47,10 +51,12 @@ pub fn write_report(runs: &[ReportInput], out_dir: impl AsRef<Path>) -> Result<V
         return Err(Error::NoRuns);
     }
     let out_dir = out_dir.as_ref();
-    let groups = groups(runs);
+    let (groups, families) = (groups(runs), families(runs));
     // All of it is made before any of it is written: a report that fails leaves the old one as it was.
-    let mut files = vec![("index.html".to_owned(), page(&groups)?.into_bytes())];
-    for (stem, chart) in groups.iter().flat_map(|group| &group.charts) {
+    let mut files = vec![("index.html".to_owned(), page(&groups, &families)?.into_bytes())];
+    let costs = families.iter().flat_map(|family| &family.figures).map(|figure| (&figure.stem, &figure.chart));
+    let curves = groups.iter().flat_map(|group| &group.charts).map(|(stem, chart)| (stem, chart));
+    for (stem, chart) in curves.chain(costs) {
         files.push((format!("{stem}.svg"), svg(chart, Layout::Wide)?.into_bytes()));
         files.push((format!("{stem}.png"), png(chart, Layout::Wide)?));
     }
@@ -100,7 +106,7 @@ fn groups(runs: &[ReportInput]) -> Vec<Group<'_>> {
 }
 
 /// `lenet k=5` as `lenet-k-5`: letters and digits of ASCII, single dashes between them.
-fn slug(text: &str) -> String {
+pub(crate) fn slug(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_lowercase()
 }

@@ -27,10 +27,20 @@ pub(crate) struct Row {
 }
 
 /// A value, and the numerator and denominator that it comes from.
-#[derive(Default)]
 pub(crate) struct Cell {
     pub(crate) value: String,
     pub(crate) fraction: Option<String>,
+}
+
+impl Cell {
+    pub(crate) fn plain(value: String) -> Self {
+        Self { value, fraction: None }
+    }
+
+    /// What the log does not say.
+    pub(crate) fn none() -> Self {
+        Self::plain("-".to_owned())
+    }
 }
 
 /// One row a point of the curve.
@@ -41,7 +51,7 @@ pub(crate) fn rows(record: &RunRecord) -> Vec<Row> {
 fn row(record: &RunRecord, point: &Point<'_>) -> Option<Row> {
     let size = point.size()?;
     let share = |part: u64, whole: u64| Cell { value: percent(part, whole), fraction: Some(fraction(part, whole)) };
-    let plain = |value: String| Cell { value, fraction: None };
+    let plain = Cell::plain;
     let score = |test: Option<&crate::event::Tested>| match test {
         Some(test) => share(test.score.correct, test.score.total),
         None => plain("-".into()),

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::cost::{CostTable, MEANING, cost_table, how_timed};
 use crate::number::grouped;
 use crate::record::{RunRecord, State};
-use crate::rows::{HEADINGS, rows};
+use crate::rows::{Cell, HEADINGS, rows};
 
 /// Columns that a terminal is wide enough for: all but the last, which is the page's.
 const COLUMNS: usize = HEADINGS.len() - 1;
@@ -12,7 +13,8 @@ const COLUMNS: usize = HEADINGS.len() - 1;
 /// Columns that show their fraction beside the value: the accuracies.
 const WITH_FRACTION: [usize; 2] = [7, 8];
 
-/// The curve of a run as an aligned table, one row a cycle, with what its columns mean below it.
+/// The curve of a run as an aligned table, one row a cycle, with what its columns mean below it; then, where the log
+/// says it, what each cycle's network costs to store and to run.
 ///
 /// A row whose retrained accuracy is at most twice chance is marked `collapsed`.
 pub fn curve_table(record: &RunRecord) -> String {
@@ -26,24 +28,20 @@ pub fn curve_table(record: &RunRecord) -> String {
         out.push_str("\nno test yet\n");
         return out;
     }
-    let mut lines: Vec<[String; COLUMNS]> = vec![std::array::from_fn(|column| HEADINGS[column].to_owned())];
+    let mut lines = vec![HEADINGS[..COLUMNS].iter().map(|&heading| heading.to_owned()).collect::<Vec<_>>()];
     lines.extend(rows.iter().map(|row| {
-        std::array::from_fn(|column| match &row.cells[column].fraction {
+        let cells = row.cells[..COLUMNS].iter().enumerate();
+        let cell = |(column, cell): (usize, &Cell)| match &cell.fraction {
             Some(fraction) if WITH_FRACTION.contains(&column) => {
-                format!("{} ({})", row.cells[column].value, fraction.replace([' ', ','], ""))
+                format!("{} ({})", cell.value, fraction.replace([' ', ','], ""))
             }
-            _ => row.cells[column].value.clone(),
-        })
+            _ => cell.value.clone(),
+        };
+        cells.map(cell).collect()
     }));
-    let width: [usize; COLUMNS] =
-        std::array::from_fn(|column| lines.iter().map(|cells| cells[column].len()).max().unwrap_or(0));
-    let notes = std::iter::once("").chain(rows.iter().map(|row| row.note));
+    let notes: Vec<_> = std::iter::once("").chain(rows.iter().map(|row| row.note)).collect();
     out.push_str("\n\n");
-    for (cells, note) in lines.iter().zip(notes) {
-        let padded = cells.iter().zip(width).map(|(cell, width)| format!("{cell:>width$}"));
-        let line = padded.collect::<Vec<_>>().join("  ");
-        let _ = writeln!(out, "{}", format!("{line}  {note}").trim_end());
-    }
+    align(&mut out, &lines, &notes);
     let _ = writeln!(
         out,
         "\nsparsity: zeros among the {} prunable parameters; whole model and compression: over all {} parameters.\n\
@@ -52,7 +50,34 @@ pub fn curve_table(record: &RunRecord) -> String {
         grouped(started.parameters),
         grouped(started.macs),
     );
+    cost(&mut out, record);
     out
+}
+
+/// What each cycle's network costs, where the log says it.
+fn cost(out: &mut String, record: &RunRecord) {
+    let Some(CostTable { headings, rows }) = cost_table(record) else { return };
+    let mut lines = vec![headings];
+    let notes: Vec<_> = std::iter::once("").chain(rows.iter().map(|(_, note)| *note)).collect();
+    lines.extend(rows.into_iter().map(|(cells, _)| cells.into_iter().map(|cell| cell.value).collect()));
+    out.push('\n');
+    align(out, &lines, &notes);
+    let _ = writeln!(out, "\n{}", MEANING.join("\n"));
+    if let Some(how) = how_timed(record) {
+        let _ = writeln!(out, "{how}");
+    }
+}
+
+/// Adds lines of cells, each column as wide as its widest cell, and a note behind each line that has one.
+fn align(out: &mut String, lines: &[Vec<String>], notes: &[&str]) {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| lines.iter().filter_map(|cells| cells.get(column)).map(String::len).max().unwrap_or(0);
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    for (index, cells) in lines.iter().enumerate() {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
+        let line = padded.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(out, "{}", format!("{line}  {}", notes.get(index).unwrap_or(&"")).trim_end());
+    }
 }
 
 #[cfg(test)]

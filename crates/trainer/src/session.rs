@@ -247,14 +247,14 @@ impl<'a> Session<'a> {
 
     /// Appends to the log and tells the observer.
     pub(crate) fn record(&mut self, event: &Event, timing: Option<Timing>) -> Result<(), Error> {
-        self.log.append(event, timing)?;
+        self.log.append(event, timing.clone())?;
         self.observer.event(event, timing);
         Ok(())
     }
 
     /// Clock readings for an event that closes work at this speed.
     pub(crate) fn timing(&self, images_per_s: Option<f64>) -> Timing {
-        Timing { elapsed_ms: self.elapsed().as_millis() as u64, images_per_s, peak_memory_bytes: None }
+        Timing { elapsed_ms: self.elapsed().as_millis() as u64, images_per_s, ..Timing::default() }
     }
 
     /// Whether a signal asked for the end.

@@ -76,7 +76,7 @@ fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// A table that a reader opens.
-fn folded(summary: &str, note: &str, table: Table) -> String {
+pub(super) fn folded(summary: &str, note: &str, table: Table) -> String {
     format!("<details>\n<summary>{summary}</summary>\n<p class=\"note\">{note}</p>\n{}</details>\n", table.html())
 }
 

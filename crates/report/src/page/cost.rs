@@ -1,0 +1,231 @@
+//! What networks cost to store and to run, on the page: charts over all sizes of a model, and a run's tables.
+
+use super::html::{Table, escape, value};
+use super::{figure, files};
+use crate::cost::{calls, cost_table, how_timed, shown};
+use crate::error::Error;
+use crate::event::Latency;
+use crate::family::{Family, Rival};
+use crate::number::{fraction, grouped, kilobytes, milliseconds, percent, times};
+use crate::record::{Measurement, Point, RunRecord};
+use crate::report::ReportInput;
+
+/// The charts of a family, each with a sentence on what it shows.
+pub(super) fn section(family: &Family<'_>) -> Result<String, Error> {
+    let mut out = format!("<section>\n<h2>What accuracy costs: {}</h2>\n", escape(&family.title));
+    out.push_str(
+        "<p>Left is cheaper, up is better. Each line is a run, retrained after every prune; it starts at the run's own \
+         dense network, which is framed. Black squares are dense networks that were trained as they are: pruning pays \
+         where its line passes above or left of them.</p>\n",
+    );
+    let rivals = family.rivals();
+    if rivals.is_empty() {
+        out.push_str(
+            "<p class=\"note\">No small dense network stands beside these runs. Report them together with a run of \
+             another size and <code>prune.enabled = false</code> to see what one of equal cost reaches.</p>\n",
+        );
+    }
+    for drawn in &family.figures {
+        out.push_str(&figure(&drawn.chart)?);
+        out.push_str(&format!("<p class=\"note\">{} {}</p>\n", escape(&drawn.note), files(&drawn.stem)));
+    }
+    out.push_str(&equal_cost(family, &rivals));
+    out.push_str("</section>\n");
+    Ok(out)
+}
+
+/// A row a dense network: the best pruned one that costs no more, by each cost.
+fn equal_cost(family: &Family<'_>, rivals: &[Rival<'_>]) -> String {
+    if rivals.is_empty() {
+        return String::new();
+    }
+    let costs: Vec<_> = family.figures.iter().map(|figure| figure.cost.name()).collect();
+    let mut headings = vec!["dense control", "top-1"];
+    headings.extend(costs.iter().map(String::as_str));
+    let mut table = Table::new("names", &headings);
+    for Rival { run, score, pruned } in rivals {
+        let cells = pruned.iter().map(|best| {
+            best.map_or("-".to_owned(), |(model, best, size)| {
+                let points = format!("{:+.2}", 100.0 * (best.accuracy() - score.accuracy()));
+                let at = format!("{model}, {} sparse", percent(size.pruned, size.prunable));
+                format!("{points}<small>{}</small><small>{}</small>", percent(best.correct, best.total), escape(&at))
+            })
+        });
+        let name = value(&run.record.started.model, Some(&run.label));
+        let top_1 = value(&percent(score.correct, score.total), Some(&fraction(score.correct, score.total)));
+        table.row("", [name, top_1].into_iter().chain(cells));
+    }
+    format!(
+        "<h3>Against a dense network of equal cost</h3>\n{}<p class=\"note\">A column for each cost: the most accurate \
+         pruned network of another size that costs no more than the dense control in the row, and its distance from it in \
+         points of top-1. The best of several points on test flatters a little. A dash: none costs as little.</p>\n",
+        table.html()
+    )
+}
+
+/// Headings of what [`overview`] adds to the table of runs; none where nothing was measured.
+pub(super) fn overview_headings(runs: &[&ReportInput]) -> &'static [&'static str] {
+    if runs.iter().any(|run| last(&run.record).is_some()) { &["file", "measured speed-up"] } else { &[] }
+}
+
+/// A run's file and measured speed-up at the last cycle that was measured and has not collapsed.
+pub(super) fn overview(record: &RunRecord) -> [String; 2] {
+    let none = || "-".to_owned();
+    let Some((point, Measurement { measured, inference })) = last(record) else { return [none(), none()] };
+    let at = point.size().map_or_else(none, |size| percent(size.pruned, size.prunable));
+    let file = measured
+        .files
+        .first()
+        .map(|file| format!("{}<small>at {at} sparsity</small>", value(&kilobytes(file.bytes), Some(&file.precision))));
+    let calls = shown([record]).into_iter().rev();
+    let latencies = calls.filter_map(|call| call.find(inference.as_ref()?));
+    let speedup = |latency: &Latency| (times(latency.speedup()), grouped(latency.batch));
+    let speedups: String = latencies
+        .map(speedup)
+        .enumerate()
+        .map(|(index, (speedup, batch))| match index {
+            0 => format!("{speedup}<small>batch {batch}</small>"),
+            _ => format!("<small>{speedup} at batch {batch}</small>"),
+        })
+        .collect();
+    [file.unwrap_or_else(none), if speedups.is_empty() { none() } else { speedups }]
+}
+
+fn last(record: &RunRecord) -> Option<(Point<'_>, &Measurement)> {
+    record
+        .points()
+        .into_iter()
+        .rev()
+        .find_map(|point| point.measured.filter(|_| !point.is_collapsed()).map(|measured| (point, measured)))
+}
+
+/// The tables of a run; nothing where nothing was measured.
+pub(super) fn tables(record: &RunRecord) -> String {
+    let Some(costs) = cost_table(record) else { return String::new() };
+    let headings: Vec<_> = costs.headings.iter().map(String::as_str).collect();
+    let mut table = Table::new("", &headings);
+    for (cells, note) in costs.rows {
+        table.row(note, cells.iter().map(|cell| value(&cell.value, cell.fraction.as_deref())));
+    }
+    let timed = how_timed(record).map_or(String::new(), |how| format!(" {}", escape(&how)));
+    format!(
+        "<h4>What it costs to store and to run</h4>\n{}<p class=\"note\">File: the sparse model file. *Theoretical: \
+         dense MACs over those left, as trained, and after compaction. Batch: the median time of one call of the \
+         inference engine with so many images, below it the run's dense network in our own dense kernels; measured: how \
+         many times faster that is. Memory: what the engine holds, weights and buffers.{timed}</p>\n{}{}",
+        table.html(),
+        times_table(record),
+        facts_table(record)
+    )
+}
+
+/// Every call that was timed, where the table above does not show them all.
+fn times_table(record: &RunRecord) -> String {
+    let calls = calls(record);
+    if calls.len() <= shown([record]).len() {
+        return String::new();
+    }
+    let headings: Vec<_> = calls.iter().map(ToString::to_string).collect();
+    let mut table =
+        Table::new("", &[&["cycle"], &headings.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+    for point in record.points() {
+        let Some(inference) = point.measured.and_then(|measurement| measurement.inference.as_ref()) else { continue };
+        let cells = calls.iter().map(|call| {
+            call.find(inference).map_or("-".to_owned(), |latency| {
+                let dense = format!("dense {}", milliseconds(latency.dense_ms));
+                let speedup = format!("<small>{}</small>", times(latency.speedup()));
+                format!("{}{speedup}", value(&milliseconds(latency.sparse_ms), Some(&dense)))
+            })
+        });
+        table.row("", std::iter::once(point.cycle.to_string()).chain(cells));
+    }
+    super::layers::folded("Every call that was timed", "Median times of one call, and how many times faster.", table)
+}
+
+/// Every file, and what compaction changes.
+fn facts_table(record: &RunRecord) -> String {
+    let measured = || record.points().into_iter().filter_map(|point| Some((point.cycle, &point.measured?.measured)));
+    let mut precisions: Vec<&str> = Vec::new();
+    for file in measured().flat_map(|(_, measured)| &measured.files) {
+        if !precisions.contains(&file.precision.as_str()) {
+            precisions.push(&file.precision);
+        }
+    }
+    let names: Vec<_> = precisions.iter().map(|precision| format!("{precision} file, bytes")).collect();
+    let mut headings = vec!["cycle"];
+    headings.extend(names.iter().map(String::as_str));
+    headings.extend(["units", "parameters", "nonzero", "MACs", "MACs left", "largest change of a logit"]);
+    let mut table = Table::new("", &headings);
+    for (cycle, measured) in measured() {
+        let files = precisions.iter().map(|precision| {
+            let file = measured.files.iter().find(|file| file.precision == *precision);
+            file.map_or("-".to_owned(), |file| grouped(file.bytes))
+        });
+        let compacted = &measured.compacted;
+        let counts =
+            [compacted.units, compacted.parameters, compacted.nonzero, compacted.macs, compacted.remaining_macs];
+        let delta = if compacted.max_logit_delta.is_nan() {
+            "not a number".to_owned()
+        } else {
+            format!("{:.1e}", compacted.max_logit_delta)
+        };
+        let cells = std::iter::once(cycle.to_string()).chain(files).chain(counts.map(grouped));
+        table.row("", cells.chain([delta]));
+    }
+    super::layers::folded(
+        "The network after compaction",
+        "Without units that are dead, or whose answer is always the same and was folded into biases.",
+        table,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::family::families;
+    use crate::fixture::{self, measured::measured};
+
+    fn runs() -> [ReportInput; 2] {
+        [measured(fixture::l1_events(1), 5), measured(fixture::dense_events_to(1, 9869), 2)].map(|lines| ReportInput {
+            label: "runs/a".into(),
+            record: fixture::measured::record(&lines),
+            reproduce: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_dense_network_meets_the_best_that_costs_no_more() {
+        let runs = runs();
+        let html = section(&families(&runs)[0]).expect("a section");
+        let row = "<th scope=\"row\">lenet k=2<small>runs/a</small></th><td>98.69 %<small>9,869 / 10,000</small></td>";
+        assert!(html.contains(row), "{html}");
+        let macs = "<td>-0.27<small>98.42 %</small><small>lenet k=5, 95.00 % sparse</small></td></tr>";
+        assert!(html.contains(macs), "731,350 MACs of 799,872");
+        assert!(!html.contains("No small dense network"));
+        let alone = section(&families(&runs[..1])[0]).expect("a section");
+        assert!(alone.contains("No small dense network") && !alone.contains("equal cost</h3>"));
+    }
+
+    #[test]
+    fn nothing_measured_passes_as_markup_and_every_element_is_closed() {
+        let mut runs = runs();
+        let evil = "<img src=x>";
+        for run in &mut runs {
+            run.record.started.model = format!("{evil} {}", run.record.started.model);
+            for test in &mut run.record.tests {
+                let Some(measurement) = &mut test.measured else { continue };
+                measurement.measured.files[0].precision = evil.into();
+                measurement.measured.compacted.max_logit_delta = f64::NAN;
+                measurement.inference.as_mut().expect("timed").instruction_set = evil.into();
+            }
+        }
+        let html = section(&families(&runs)[0]).expect("a section") + &tables(&runs[0].record);
+        let html = html + &overview(&runs[0].record).concat();
+        assert!(!html.contains("<img") && html.contains("&lt;img src=x&gt; file"));
+        assert!(html.contains("<td>not a number</td>"));
+        for name in ["section", "table", "tr", "td", "th", "details", "figure", "div", "svg", "p", "small"] {
+            let opened = html.matches(&format!("<{name}>")).count() + html.matches(&format!("<{name} ")).count();
+            assert_eq!(opened, html.matches(&format!("</{name}>")).count(), "{name}");
+        }
+    }
+}
