@@ -3,6 +3,7 @@
 
 mod cost;
 mod dead;
+pub mod file;
 mod kernels;
 mod lanes;
 mod layer;
