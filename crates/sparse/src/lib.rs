@@ -3,6 +3,7 @@
 
 mod cost;
 mod dead;
+pub mod export;
 mod kernels;
 mod lanes;
 mod layer;
