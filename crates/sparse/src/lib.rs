@@ -3,6 +3,7 @@
 
 mod cost;
 mod dead;
+pub mod export;
 pub mod file;
 pub mod infer;
 mod kernels;

@@ -1,0 +1,56 @@
+//! A network as files that other programs load: ONNX for engines, safetensors for PyTorch.
+//!
+//! Masked networks are written with the zeros that they have, compacted ones are small networks like any other.
+
+mod header;
+mod onnx;
+mod proto;
+mod safetensors;
+
+pub use onnx::onnx;
+pub use safetensors::{Form, safetensors};
+
+use crate::{Layer, Network};
+use std::collections::BTreeSet;
+
+/// A network that a format has no room for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// ONNX keeps a model in one protobuf message, which may not reach 2 GiB.
+    #[error("the network has {found} bytes of parameters, an ONNX file holds less than {wanted}")]
+    TooLarge {
+        /// Bytes of parameters.
+        found: usize,
+        /// The limit, in bytes.
+        wanted: usize,
+    },
+}
+
+/// A name for each layer, its own where no layer before it has the same: formats key tensors by them.
+fn names(network: &Network) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let named = |(place, layer): (usize, &Layer)| {
+        // A layer without parameters is called after its kind, which may be two words.
+        let own = match layer {
+            Layer::Conv2d(_) | Layer::Linear(_) | Layer::Affine(_) => layer.name().to_owned(),
+            _ => layer.name().replace([' ', '-'], "_"),
+        };
+        let candidates = std::iter::once(own.clone()).chain((place..).map(|number| format!("{own}_{number}")));
+        let free = candidates.into_iter().find(|name| taken.insert(name.clone()));
+        free.expect("there are more numbers than layers")
+    };
+    network.layers().iter().enumerate().map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layer_has_a_name_of_its_own() {
+        let fc = |name: &str| Layer::linear(name, 1, 1);
+        let layers = vec![fc("fc"), Layer::Relu, fc("fc"), Layer::Relu, fc("relu_3"), Layer::MaxPool2d { size: 1 }];
+        let network = Network::new([1, 1, 1], layers).expect("fits");
+        assert_eq!(names(&network), ["fc", "relu", "fc_2", "relu_3", "relu_3_4", "max_pool"]);
+    }
+}
