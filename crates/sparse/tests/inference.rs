@@ -1,6 +1,7 @@
 //! Every form of every layer, on every instruction set and in every precision, against plain loops.
 
-use secateur_sparse::infer::{Engine, Error, Form, Forms, LanesHold, Options, Plan, Values};
+use secateur_sparse::file::Precision;
+use secateur_sparse::infer::{Engine, Error, Form, Forms, LanesHold, Options, Plan};
 use secateur_sparse::{Affine, Conv2d, InstructionSet, Layer, Linear, Network};
 
 struct Random(u64);
@@ -91,17 +92,17 @@ fn networks(density: f32) -> Vec<Network> {
 }
 
 /// The network with its weights as an engine holds them.
-fn rounded(network: &Network, values: Values) -> Network {
+fn rounded(network: &Network, precision: Precision) -> Network {
     let fill = |layer: secateur_sparse::ParametersMut<'_>| {
         let columns = layer.weight.len() / layer.bias.len();
         for row in layer.weight.chunks_mut(columns) {
             let scale = row.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0;
             for value in row {
-                *value = match values {
-                    Values::F32 => *value,
-                    Values::F16 => half::f16::from_f32(*value).to_f32(),
-                    Values::Int8 if scale > 0.0 => (*value / scale).round() * scale,
-                    Values::Int8 => 0.0,
+                *value = match precision {
+                    Precision::F32 => *value,
+                    Precision::F16 => half::f16::from_f32(*value).to_f32(),
+                    Precision::Int8 if scale > 0.0 => (*value / scale).round() * scale,
+                    Precision::Int8 => 0.0,
                 };
             }
         }
@@ -169,12 +170,12 @@ fn every_form_answers_as_plain_loops_do() {
     for density in [0.0, 0.04, 0.3, 1.0] {
         for network in networks(density) {
             let images = Random(3).values(37 * network.input().iter().product::<usize>(), 0.6);
-            for values in [Values::F32, Values::F16, Values::Int8] {
-                let twin = rounded(&network, values);
+            for precision in [Precision::F32, Precision::F16, Precision::Int8] {
+                let twin = rounded(&network, precision);
                 let pixels = network.input().iter().product();
                 let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| twin.forward(image)).collect();
                 for instruction_set in InstructionSet::available() {
-                    let options = Options { threads: 2, instruction_set, values, ..Options::new(3) };
+                    let options = Options { threads: 2, instruction_set, precision, ..Options::new(3) };
                     for lanes in [LanesHold::Images, LanesHold::Places] {
                         for plan in plans(&network, &options, lanes) {
                             seen.extend(plan.steps.iter().map(|own| format!("{lanes:?} {}", own.form)));
@@ -182,7 +183,7 @@ fn every_form_answers_as_plain_loops_do() {
                             // 37 images: a full group, and one with an unfilled block.
                             let found = engine.logits(&images);
                             let off = worst(&found, &wanted);
-                            assert!(off < 2e-5, "{off}: {values:?} {} {plan:#?}", instruction_set.name());
+                            assert!(off < 2e-5, "{off}: {precision:?} {} {plan:#?}", instruction_set.name());
                         }
                     }
                 }

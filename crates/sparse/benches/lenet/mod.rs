@@ -1,4 +1,5 @@
 //! LeNet k on made-up images with uniformly random masks: what the benchmarks time.
+#![expect(dead_code, reason = "each benchmark uses its part")]
 
 use secateur_sparse::train::{Images, Kept, LayerState, Options, Tensor, Trainer};
 use secateur_sparse::{Layer, Network, Optimizer};

@@ -60,7 +60,7 @@ impl Engine {
         let body = match plan.lanes {
             LanesHold::Images => {
                 let form = |(place, step): (usize, &Step)| {
-                    let own = batch::compile(step, plan.steps[place].form, options.values);
+                    let own = batch::compile(step, plan.steps[place].form, options.precision);
                     own.ok_or_else(|| refuse(place, "images"))
                 };
                 let compiled = steps.iter().enumerate().map(form).collect::<Result<Vec<_>, _>>()?;
@@ -68,7 +68,7 @@ impl Engine {
             }
             LanesHold::Places => {
                 let form = |(place, step): (usize, &Step)| {
-                    let own = image::compile(step, plan.steps[place].form, options.values);
+                    let own = image::compile(step, plan.steps[place].form, options.precision);
                     own.ok_or_else(|| refuse(place, "places"))
                 };
                 let compiled = steps.iter().enumerate().map(form).collect::<Result<Vec<_>, _>>()?;

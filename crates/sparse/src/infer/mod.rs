@@ -18,6 +18,7 @@ pub use engine::Engine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
 
 use crate::InstructionSet;
+use crate::file::Precision;
 
 /// How an [`Engine`] computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,8 +29,9 @@ pub struct Options {
     pub threads: usize,
     /// Instructions.
     pub instruction_set: InstructionSet,
-    /// How weights are held in memory.
-    pub values: Values,
+    /// How weights are held in memory; activations and sums are f32 always. Codes of eight bits get a factor for each row:
+    /// its largest weight over 127, so a network that was rounded to such codes before is held exactly.
+    pub precision: Precision,
     /// Which forms of a layer may be chosen.
     pub forms: Forms,
 }
@@ -38,20 +40,8 @@ impl Options {
     /// All of this machine, f32, any form, for so many images a call.
     pub fn new(batch: usize) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { batch, threads, instruction_set: InstructionSet::best(), values: Values::F32, forms: Forms::Any }
+        Self { batch, threads, instruction_set: InstructionSet::best(), precision: Precision::F32, forms: Forms::Any }
     }
-}
-
-/// How weights are held in memory; activations and sums are f32 always.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Values {
-    /// As they are.
-    F32,
-    /// IEEE binary16.
-    F16,
-    /// Codes from -127 to 127 and a factor for each row: its largest weight over 127. A network that was rounded to such
-    /// codes before is held exactly.
-    Int8,
 }
 
 /// Which forms of a layer may be chosen.

@@ -103,14 +103,14 @@ impl Simple {
         let [channels, height, width] = self.input();
         let [_, rows, columns] = self.output();
         let window = |y: &mut [T], size: usize, join: &dyn Fn(T, T) -> T, last: &dyn Fn(T) -> T| {
-            for place in 0..channels * rows * columns {
+            for (place, y) in y[..channels * rows * columns].iter_mut().enumerate() {
                 let (channel, row, column) = (place / (rows * columns), place / columns % rows, place % columns);
                 let corner = (channel * height + row * size) * width + column * size;
                 let mut sum = x[corner];
                 for own in 1..size * size {
                     sum = join(sum, x[corner + own / size * width + own % size]);
                 }
-                y[place] = last(sum);
+                *y = last(sum);
             }
         };
         match self {

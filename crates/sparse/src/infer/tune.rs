@@ -49,7 +49,8 @@ pub(super) fn tuned(network: &Network, steps: &[Step], options: &Options) -> Eng
 /// Made-up pixels that look like an image's: mostly background, some ink.
 fn sample(network: &Network) -> Vec<f32> {
     let pixels = network.input().iter().product();
-    let ink = |place: usize| if place * 7919 % 5 == 0 { (place * 104_729 % 97) as f32 / 97.0 - 0.5 } else { -0.5 };
+    let ink =
+        |place: usize| if (place * 7919).is_multiple_of(5) { (place * 104_729 % 97) as f32 / 97.0 - 0.5 } else { -0.5 };
     (0..pixels).map(ink).collect()
 }
 
@@ -88,7 +89,7 @@ fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) 
         let mut y = vec![vec![Lanes::ZERO; step.outputs]; blocks];
         let inputs: Vec<&[Lanes]> = x.iter().map(Vec::as_slice).collect();
         let mut run = |form: Form, times: bool| {
-            let own = batch::compile(step, form, options.values).expect("one of the step's own forms");
+            let own = batch::compile(step, form, options.precision).expect("one of the step's own forms");
             let mut outputs: Vec<&mut [Lanes]> = y.iter_mut().map(Vec::as_mut_slice).collect();
             let mut call = || own.run(options.instruction_set, Blocks { x: &inputs, y: &mut outputs });
             if times {
@@ -113,7 +114,7 @@ fn image_steps(steps: &[Step], options: &Options, image: &[f32]) -> Vec<StepPlan
     for step in steps {
         let mut y = Aligned::zeros(step.outputs + SLACK);
         let mut run = |form: Form, times: bool| {
-            let own = image::compile(step, form, options.values).expect("one of the step's own forms");
+            let own = image::compile(step, form, options.precision).expect("one of the step's own forms");
             let mut call = || own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch });
             if times {
                 return time(call);

@@ -14,11 +14,7 @@ use std::mem::size_of;
 /// `N` neighbouring blocks.
 #[inline(always)]
 fn some<'a, const N: usize>(x: &[&'a [Lanes]], first: usize) -> [&'a [Lanes]; N] {
-    let mut own = [x[first]; N];
-    for n in 0..N {
-        own[n] = x[first + n];
-    }
-    own
+    *x[first..].first_chunk().expect("a part lies within its blocks")
 }
 
 /// Kept weights only, one neuron after the other.

@@ -3,12 +3,12 @@
 mod conv;
 mod linear;
 
-use super::Values;
 use super::matrix::{Half, Value};
 use super::plan::Form;
 use super::simple::Simple;
 use super::step::{Op, Step};
 use crate::InstructionSet;
+use crate::file::Precision;
 use crate::lanes::LANES;
 use crate::simd::{Kernel, Vector, dispatch};
 use std::fmt::Debug;
@@ -97,11 +97,11 @@ pub(super) fn forms(step: &Step) -> Vec<Form> {
 }
 
 /// The step in this form; `None` when it has no such form.
-pub(super) fn compile(step: &Step, form: Form, values: Values) -> Option<Box<dyn Compiled>> {
-    match values {
-        Values::F32 => compiled::<f32>(step, form),
-        Values::F16 => compiled::<Half>(step, form),
-        Values::Int8 => compiled::<i8>(step, form),
+pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<Box<dyn Compiled>> {
+    match precision {
+        Precision::F32 => compiled::<f32>(step, form),
+        Precision::F16 => compiled::<Half>(step, form),
+        Precision::Int8 => compiled::<i8>(step, form),
     }
 }
 
