@@ -6,6 +6,9 @@
 
 mod conv;
 mod linear;
+mod walk;
+
+pub(super) use walk::Batches;
 
 use super::matrix::{Half, Value};
 use super::plan::Form;

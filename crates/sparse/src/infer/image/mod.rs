@@ -2,6 +2,9 @@
 
 mod conv;
 mod linear;
+mod walk;
+
+pub(super) use walk::Images;
 
 use super::matrix::{Half, Value};
 use super::plan::Form;

@@ -1,0 +1,59 @@
+//! The way of an image through the network.
+
+use super::{Compiled, Image, SLACK, Scratch};
+use crate::InstructionSet;
+use crate::infer::aligned::Aligned;
+use crate::infer::step::Step;
+use crate::pool::Pool;
+
+/// A compiled network that takes one image at a time.
+#[derive(Debug)]
+pub(in crate::infer) struct Images {
+    steps: Vec<Box<dyn Compiled>>,
+    /// For each thread two rooms that an image goes back and forth between.
+    rooms: Vec<([Aligned<f32>; 2], Scratch)>,
+}
+
+impl Images {
+    pub(in crate::infer) fn new(
+        pixels: usize,
+        steps: &[Step],
+        compiled: Vec<Box<dyn Compiled>>,
+        threads: usize,
+    ) -> Self {
+        let mut sizes = [0; 2];
+        let own = [pixels].into_iter().chain(steps.iter().map(|step| step.outputs));
+        own.enumerate().for_each(|(turn, own)| sizes[turn % 2] = own.max(sizes[turn % 2]));
+        let room = || (sizes.map(|own| Aligned::zeros(own + SLACK)), Scratch::default());
+        Self { steps: compiled, rooms: (0..threads).map(|_| room()).collect() }
+    }
+
+    pub(in crate::infer) fn bytes(&self) -> usize {
+        let weights = self.steps.iter().map(|own| own.bytes()).sum::<usize>();
+        let room = |([a, b], scratch): &([Aligned<f32>; 2], Scratch)| {
+            4 * (a.len() + b.len() + scratch.pixels.capacity() + scratch.active.capacity())
+        };
+        weights + self.rooms.iter().map(room).sum::<usize>()
+    }
+
+    pub(in crate::infer) fn run(
+        &mut self,
+        pool: &Pool,
+        set: InstructionSet,
+        images: &[f32],
+        logits: &mut [f32],
+        [pixels, classes]: [usize; 2],
+    ) {
+        let steps = &self.steps;
+        let mut items: Vec<_> = images.chunks_exact(pixels).zip(logits.chunks_exact_mut(classes)).collect();
+        pool.each_with(&mut self.rooms, &mut items, |([a, b], scratch), (image, logits)| {
+            let (mut from, mut to) = (a, b);
+            from[..pixels].copy_from_slice(image);
+            for step in steps {
+                step.run(set, Image { x: from, y: to, scratch });
+                std::mem::swap(&mut from, &mut to);
+            }
+            logits.copy_from_slice(&from[..classes]);
+        });
+    }
+}
