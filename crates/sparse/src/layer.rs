@@ -176,12 +176,12 @@ impl Layer {
                     (length + 2 * conv.padding).checked_sub(conv.kernel).map(|room| room / conv.stride.max(1) + 1)
                 };
                 match (side(height), side(width)) {
-                    (Some(rows), Some(columns)) if channels == conv.inputs && conv.stride > 0 => {
+                    (Some(rows), Some(columns)) if channels == conv.inputs && conv.stride > 0 && conv.kernel > 0 => {
                         Ok([conv.outputs, rows, columns])
                     }
                     _ => {
                         let wanted = format!(
-                            "{} channels of at least {} pixels a side at stride 1 or more",
+                            "{} channels of at least {} pixels a side at stride 1 or more, under a kernel of 1 or more",
                             conv.inputs,
                             conv.kernel.saturating_sub(2 * conv.padding)
                         );

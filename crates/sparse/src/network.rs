@@ -26,6 +26,14 @@ pub enum Error {
         /// What it gets.
         found: [usize; 3],
     },
+    /// A layer that gives nothing, or an input that is nothing.
+    #[error("{name} has the shape [channels, height, width] = {shape:?}, wanted at least 1 of each")]
+    Empty {
+        /// The layer's place and name, or the input.
+        name: String,
+        /// What it gives.
+        shape: [usize; 3],
+    },
     /// A tensor of the wrong length.
     #[error("`{name}` has {found} values, its shape asks for {wanted}")]
     Values {
@@ -42,11 +50,19 @@ impl Network {
     /// Checks that the layers fit together, from an input of `[channels, height, width]`.
     ///
     /// # Errors
-    /// When a layer cannot take what the one before gives, or has weights of another length than its shape.
+    /// When a layer cannot take what the one before gives, gives nothing, or has weights of another length than its shape.
     pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Self, Error> {
         let mut shapes = vec![input];
         for (place, layer) in layers.iter().enumerate() {
             shapes.push(layer.output(place, shapes[place])?);
+        }
+        if let Some(place) = shapes.iter().position(|shape| shape.contains(&0)) {
+            let name = if place == 0 {
+                "the input".into()
+            } else {
+                format!("layer {} (`{}`)", place - 1, layers[place - 1].name())
+            };
+            return Err(Error::Empty { name, shape: shapes[place] });
         }
         Ok(Self { input, layers, shapes })
     }
@@ -116,6 +132,10 @@ pub(crate) mod tests {
         assert!(error(vec![conv("conv1", [2, 1, 3], vec![0.0; 18])]).contains("(`conv1`) takes 2 channels"));
         assert!(error(vec![conv("conv1", [1, 1, 5], vec![0.0; 25])]).contains("[1, 4, 4]"));
         assert!(error(vec![linear("fc1", [16, 1], vec![0.0; 16])]).contains("16 flat features"));
+        assert!(
+            error(vec![Layer::Flatten, linear("fc1", [16, 0], vec![])]).starts_with("layer 1 (`fc1`) has the shape")
+        );
+        assert!(error(vec![conv("conv1", [1, 1, 0], vec![])]).contains("kernel"));
         assert!(error(vec![Layer::MaxPool2d { size: 0 }]).contains("pooling"));
         let short = error(vec![Layer::Flatten, linear("fc1", [16, 1], vec![0.0; 15])]);
         assert_eq!(short, "`fc1.weight` has 15 values, its shape asks for 16");

@@ -1,5 +1,8 @@
 //! Every form of every layer, on every instruction set and in every precision, against plain loops.
 
+#[expect(dead_code, reason = "the tests of the file need more of it")]
+mod networks;
+
 use secateur_sparse::file::Precision;
 use secateur_sparse::infer::{Engine, Error, Form, Forms, LanesHold, Options, Plan};
 use secateur_sparse::{Affine, Conv2d, InstructionSet, Layer, Linear, Network};
@@ -36,7 +39,7 @@ fn pool(size: usize) -> Layer {
 }
 
 /// Networks with odd sizes and every kind of layer.
-fn networks(density: f32) -> Vec<Network> {
+fn shapes(density: f32) -> Vec<Network> {
     let random = &mut Random(7 + (density * 100.0) as u64);
     let affine = Affine { name: "bn".into(), scale: random.values(5, 1.0), shift: random.values(5, 1.0) };
     let shapes = vec![
@@ -168,7 +171,7 @@ fn worst(found: &[f32], wanted: &[f32]) -> f32 {
 fn every_form_answers_as_plain_loops_do() {
     let mut seen = std::collections::BTreeSet::new();
     for density in [0.0, 0.04, 0.3, 1.0] {
-        for network in networks(density) {
+        for network in shapes(density) {
             let images = Random(3).values(37 * network.input().iter().product::<usize>(), 0.6);
             for precision in [Precision::F32, Precision::F16, Precision::Int8] {
                 let twin = rounded(&network, precision);
@@ -195,8 +198,22 @@ fn every_form_answers_as_plain_loops_do() {
 }
 
 #[test]
+fn networks_of_every_shape_answer_as_plain_loops_do() {
+    for seed in 0..300 {
+        let network = networks::network(&mut networks::Random(seed));
+        let images = Random(seed + 1).values(18 * network.input().iter().product::<usize>(), 0.6);
+        let pixels = network.input().iter().product();
+        let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| network.forward(image)).collect();
+        for batch in [1, 40] {
+            let found = Engine::new(&network, &Options { threads: 1, ..Options::new(batch) }).logits(&images);
+            assert!(worst(&found, &wanted) < 2e-5, "seed {seed}, batch {batch}: {network:?}");
+        }
+    }
+}
+
+#[test]
 fn one_thread_or_many_and_any_number_of_images_are_the_same_to_the_bit() {
-    let network = &networks(0.3)[0];
+    let network = &shapes(0.3)[0];
     let images = Random(5).values(100 * 784, 0.5);
     for batch in [1, 128] {
         let options = Options { threads: 1, ..Options::new(batch) };
@@ -213,7 +230,7 @@ fn one_thread_or_many_and_any_number_of_images_are_the_same_to_the_bit() {
 
 #[test]
 fn dense_forms_hold_the_zeros_and_answer_the_same() {
-    let network = &networks(0.04)[0];
+    let network = &shapes(0.04)[0];
     let images = Random(5).values(20 * 784, 0.5);
     let engine = |forms| Engine::new(network, &Options { forms, ..Options::new(16) });
     let (mut any, mut dense) = (engine(Forms::Any), engine(Forms::Dense));
@@ -223,7 +240,7 @@ fn dense_forms_hold_the_zeros_and_answer_the_same() {
 
 #[test]
 fn plans_of_other_networks_are_refused_by_name() {
-    let networks = networks(0.3);
+    let networks = shapes(0.3);
     let options = Options::new(16);
     let plan = Engine::new(&networks[0], &options).plan().clone();
     let error = Engine::with_plan(&networks[1], &options, plan.clone()).expect_err("another network's");

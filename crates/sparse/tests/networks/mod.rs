@@ -42,7 +42,7 @@ fn values(rows: usize, columns: usize, share: f64, random: &mut Random) -> Vec<f
     places.map(|dead| if !dead && random.share() < share { random.weight() } else { 0.0 }).collect()
 }
 
-/// A network of up to a dozen layers of any kind, some of them empty, full, or without a row.
+/// A network of up to a dozen layers of any kind, some of them full, or without a weight.
 pub(crate) fn network(random: &mut Random) -> Network {
     let mut shape = [random.between(1, 3), random.between(1, 12), random.between(1, 12)];
     let input = shape;
@@ -62,7 +62,7 @@ pub(crate) fn network(random: &mut Random) -> Network {
                 Layer::Conv2d(Conv2d { name, inputs: channels, outputs, kernel, stride, padding, weight, bias })
             }
             2 | 3 if [height, width] == [1, 1] => {
-                let outputs = random.between(0, 40);
+                let outputs = random.between(1, 40);
                 let mut layer = Layer::linear(&name, channels, outputs);
                 if let Layer::Linear(own) = &mut layer {
                     own.weight = values(outputs, channels, share, random);
@@ -83,9 +83,6 @@ pub(crate) fn network(random: &mut Random) -> Network {
         layers.push(layer);
         let network = Network::new(input, layers.clone()).expect("made to fit");
         shape = network.shape(layers.len());
-        if shape[0] == 0 {
-            return network;
-        }
     }
     Network::new(input, layers).expect("made to fit")
 }
