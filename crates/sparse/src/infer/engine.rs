@@ -92,6 +92,14 @@ impl Engine {
         self.classes
     }
 
+    /// Memory that the weights take, with all that says where they stand, in bytes.
+    pub fn weight_bytes(&self) -> usize {
+        match &self.body {
+            Body::Batches(own) => own.weight_bytes(),
+            Body::Images(own) => own.weight_bytes(),
+        }
+    }
+
     /// Memory that the engine holds, weights and room for activations, in bytes.
     pub fn bytes(&self) -> usize {
         match &self.body {

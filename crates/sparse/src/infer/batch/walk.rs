@@ -52,9 +52,12 @@ impl Batches {
         Self { head, tail, blocks, features, sizes, rooms }
     }
 
+    pub(in crate::infer) fn weight_bytes(&self) -> usize {
+        self.head.iter().chain(&self.tail).map(|(own, _)| own.bytes()).sum()
+    }
+
     pub(in crate::infer) fn bytes(&self) -> usize {
-        let weights = self.head.iter().chain(&self.tail).map(|(own, _)| own.bytes()).sum::<usize>();
-        weights + self.rooms.iter().flatten().map(|room| room.len() * size_of::<Lanes>()).sum::<usize>()
+        self.weight_bytes() + self.rooms.iter().flatten().map(|room| room.len() * size_of::<Lanes>()).sum::<usize>()
     }
 
     pub(in crate::infer) fn run(

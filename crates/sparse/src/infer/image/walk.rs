@@ -28,12 +28,15 @@ impl Images {
         Self { steps: compiled, rooms: (0..threads).map(|_| room()).collect() }
     }
 
+    pub(in crate::infer) fn weight_bytes(&self) -> usize {
+        self.steps.iter().map(|own| own.bytes()).sum()
+    }
+
     pub(in crate::infer) fn bytes(&self) -> usize {
-        let weights = self.steps.iter().map(|own| own.bytes()).sum::<usize>();
         let room = |([a, b], scratch): &([Aligned<f32>; 2], Scratch)| {
             4 * (a.len() + b.len() + scratch.pixels.capacity() + scratch.active.capacity())
         };
-        weights + self.rooms.iter().map(room).sum::<usize>()
+        self.weight_bytes() + self.rooms.iter().map(room).sum::<usize>()
     }
 
     pub(in crate::infer) fn run(

@@ -1,0 +1,181 @@
+//! Time and memory of inference against the number of weights that are left: LeNet k with uniformly random masks from
+//! 50 to 99.9 % sparsity, layer by layer, and from which sparsity on each layer is faster without its zeros.
+//!
+//!   cargo bench --bench nonzeros -- [K] [BATCH] [FOLDER]      writes nonzeros.csv, .svg and .png into the folder
+//!
+//! Weights are kept row after row ("sparse"); the dense form of the same layer is its own measure, in the same round.
+
+use secateur_report::{Axis, Chart, Ink, Layout, Line, Marker, Panel, Series, Tick};
+use secateur_sparse::infer::{Engine, Form, Forms, LanesHold, Options, Plan};
+use secateur_sparse::{Layer, Network, ParametersMut};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+const SPARSITIES: [f64; 11] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999];
+const ROUNDS: usize = 15;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let number = |place: usize, default: usize| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(default);
+    let (k, batch) = (number(0, 5), number(1, 128));
+    let folder = PathBuf::from(words.get(2).map_or(".", String::as_str));
+    let mut csv = "layer,sparsity,nonzero,sparse_us,dense_us,weight_bytes,dense_weight_bytes\n".to_owned();
+    let mut curves = vec![];
+    println!("LeNet k={k}, batch {batch}, {} threads, medians of {ROUNDS} rounds", Options::new(batch).threads);
+    for (name, network) in layers(k) {
+        let rows: Vec<Row> = SPARSITIES.iter().map(|sparsity| measure(&network, 1.0 - sparsity, batch)).collect();
+        for (row, sparsity) in rows.iter().zip(SPARSITIES) {
+            let Row { nonzero, sparse, dense, bytes, dense_bytes } = row;
+            let _ = writeln!(csv, "{name},{sparsity},{nonzero},{sparse:.4},{dense:.4},{bytes},{dense_bytes}");
+        }
+        let gain = |row: &Row| row.dense / row.sparse;
+        match rows.iter().position(|row| gain(row) > 1.0) {
+            Some(0) => println!("{name:<8} faster without its zeros from below 50 % sparsity on"),
+            Some(place) => {
+                // Between two measured sparsities the gain is taken to grow evenly.
+                let (below, above) = (gain(&rows[place - 1]), gain(&rows[place]));
+                let share = (1.0 - below) / (above - below);
+                let at = SPARSITIES[place - 1] + share * (SPARSITIES[place] - SPARSITIES[place - 1]);
+                println!("{name:<8} faster without its zeros from {:.0} % sparsity on", 100.0 * at);
+            }
+            None => println!("{name:<8} never faster without its zeros"),
+        }
+        if name == "network" {
+            println!(
+                "\n| sparsity | weights left | us an image | of dense | weights in memory | of dense |\n|---|---|---|---|---|---|"
+            );
+            for (row, sparsity) in rows.iter().zip(SPARSITIES) {
+                println!(
+                    "| {:.1} % | {} | {:.2} | 1/{:.1} | {:.0} KB | 1/{:.1} |",
+                    100.0 * sparsity,
+                    row.nonzero,
+                    row.sparse,
+                    gain(row),
+                    row.bytes as f64 / 1e3,
+                    row.dense_bytes as f64 / row.bytes as f64
+                );
+            }
+        }
+        curves.push((name, rows));
+    }
+    let chart = chart(k, batch, &curves);
+    std::fs::write(folder.join("nonzeros.csv"), csv).expect("the folder can be written");
+    std::fs::write(folder.join("nonzeros.svg"), secateur_report::svg(&chart, Layout::Wide).expect("drawn"))
+        .expect("written");
+    std::fs::write(folder.join("nonzeros.png"), secateur_report::png(&chart, Layout::Wide).expect("drawn"))
+        .expect("written");
+}
+
+struct Row {
+    nonzero: usize,
+    /// Microseconds an image.
+    sparse: f64,
+    dense: f64,
+    bytes: usize,
+    dense_bytes: usize,
+}
+
+/// LeNet's layers, each with what is fused to it, and the whole.
+fn layers(k: usize) -> Vec<(&'static str, Network)> {
+    let pool = || Layer::MaxPool2d { size: 2 };
+    let conv = |name, inputs, outputs| vec![Layer::conv(name, inputs, outputs, 3), Layer::Relu, pool()];
+    let own = [
+        ("conv1", [1, 28, 28], conv("conv1", 1, 6 * k)),
+        ("conv2", [6 * k, 13, 13], conv("conv2", 6 * k, 16 * k)),
+        ("fc1", [400 * k, 1, 1], vec![Layer::linear("fc1", 400 * k, 120 * k), Layer::Relu]),
+        ("fc2", [120 * k, 1, 1], vec![Layer::linear("fc2", 120 * k, 84 * k), Layer::Relu]),
+        ("fc3", [84 * k, 1, 1], vec![Layer::linear("fc3", 84 * k, 10)]),
+    ];
+    let mut all = vec![];
+    for (name, _, layers) in &own {
+        if *name == "fc1" {
+            all.push(Layer::Flatten);
+        }
+        all.extend(layers.iter().cloned());
+    }
+    let fits = |input, layers| Network::new(input, layers).expect("a LeNet fits together");
+    let mut found: Vec<_> = own.into_iter().map(|(name, input, layers)| (name, fits(input, layers))).collect();
+    found.push(("network", fits([1, 28, 28], all)));
+    found
+}
+
+fn measure(network: &Network, density: f64, batch: usize) -> Row {
+    let mut random = 1u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 40) as f64 / (1u64 << 24) as f64
+    };
+    let fill = |layer: ParametersMut<'_>| {
+        let bound = (layer.bias.len() as f64 / layer.weight.len() as f64).sqrt();
+        let mut draw = || if next() < density { ((next() * 2.0 - 1.0) * bound) as f32 } else { 0.0 };
+        layer.weight.iter_mut().for_each(|value| *value = draw());
+        layer.bias.iter_mut().for_each(|value| *value = draw());
+        Ok::<(), secateur_sparse::Error>(())
+    };
+    let network = network.filled(fill).expect("only values changed");
+    let nonzero = network.parameters().map(|own| own.weight.iter().filter(|value| **value != 0.0).count()).sum();
+    let options = Options::new(batch);
+    let mut dense = Engine::new(&network, &Options { forms: Forms::Dense, ..options });
+    let tuned = Engine::new(&network, &options).plan().clone();
+    let mut plan = Plan { lanes: LanesHold::Images, ..tuned };
+    plan.steps.iter_mut().filter(|step| step.form != Form::Simple).for_each(|step| step.form = Form::Sparse);
+    let mut sparse = Engine::with_plan(&network, &options, plan).expect("every layer with weights has this form");
+    let pixels = network.input().iter().product::<usize>();
+    let images: Vec<f32> = (0..batch * pixels).map(|place| (place * 7919 % 256) as f32 / 255.0 - 0.5).collect();
+    let mut times = [vec![], vec![]];
+    for _ in 0..ROUNDS {
+        for (engine, times) in [&mut sparse, &mut dense].into_iter().zip(&mut times) {
+            let mut logits = engine.logits(&images);
+            let began = Instant::now();
+            engine.logits_into(&images, &mut logits);
+            times.push(began.elapsed().as_secs_f64() / batch as f64 * 1e6);
+        }
+    }
+    let [sparse_us, dense_us] = times.map(|mut own| {
+        own.sort_by(f64::total_cmp);
+        own[own.len() / 2]
+    });
+    let (bytes, dense_bytes) = (sparse.weight_bytes(), dense.weight_bytes());
+    Row { nonzero, sparse: sparse_us, dense: dense_us, bytes, dense_bytes }
+}
+
+/// Time and memory against the weights that are left, as shares of the dense layer's; all axes logarithmic.
+fn chart(k: usize, batch: usize, curves: &[(&'static str, Vec<Row>)]) -> Chart {
+    let ticks = |powers: std::ops::RangeInclusive<i32>| {
+        let label = |power: i32| match power {
+            0 => "1".to_owned(),
+            _ => format!("1/{}", 10i64.pow(power.unsigned_abs())),
+        };
+        powers.map(|power| Tick { at: f64::from(power), label: label(power) }).collect()
+    };
+    let densities = SPARSITIES.map(|sparsity| 1.0 - sparsity);
+    let places = |own: &dyn Fn(&Row) -> f64, rows: &[Row]| {
+        densities.iter().zip(rows).map(|(density, row)| (density.log10(), own(row).log10())).collect()
+    };
+    let series = |(place, (name, rows)): (usize, &(&'static str, Vec<Row>))| {
+        let (ink, marker) =
+            if *name == "network" { (Ink::Text, Marker::Disc) } else { (Ink::Colour(place), Marker::None) };
+        let time = |row: &Row| row.sparse / row.dense;
+        Series { label: (*name).into(), ink, line: Line::Solid, marker, faint: false, points: places(&time, rows) }
+    };
+    let mut all: Vec<Series> = curves.iter().enumerate().map(series).collect();
+    if let Some((_, rows)) = curves.last() {
+        let memory = |row: &Row| row.bytes as f64 / row.dense_bytes as f64;
+        let (label, points) = ("network, memory of the weights".into(), places(&memory, rows));
+        all.push(Series { label, ink: Ink::Muted, line: Line::Dashed, marker: Marker::None, faint: false, points });
+    }
+    let axis = |label: &str, min, max, ticks| Axis { label: label.into(), min, max, ticks };
+    Chart {
+        title: "What is left of time and memory".into(),
+        subtitle: format!("LeNet k={k}, batch {batch}, uniformly random masks; shares of the dense network's"),
+        x: axis("share of the weights that is left", -3.05, -0.25, ticks(-3..=-1)),
+        y_label: "share of the dense network's".into(),
+        panels: vec![Panel { title: String::new(), y: axis("", -3.1, 0.6, ticks(-3..=0)), weight: 1.0 }],
+        series: all,
+        marks: vec![],
+        labels: vec![],
+    }
+}
