@@ -1,6 +1,7 @@
 //! The network without burn: plain layers in plain vectors, what they cost, which of their units are dead, and kernels
 //! that train them on the CPU, with all weights or with the kept ones only.
 
+mod compact;
 mod cost;
 mod dead;
 pub mod export;
@@ -17,6 +18,7 @@ mod simd;
 mod survey;
 pub mod train;
 
+pub use compact::{Compacted, Footprint, compact, difference};
 pub use cost::{Cost, LayerCost};
 pub use kernels::update::Optimizer;
 pub use layer::{Affine, Conv2d, Layer, Linear, Parameters, ParametersMut};

@@ -72,6 +72,11 @@ impl Network {
         &self.layers
     }
 
+    /// The layers alone.
+    pub(crate) fn into_layers(self) -> Vec<Layer> {
+        self.layers
+    }
+
     /// The same layers with other values: `fill` is called for each layer that has parameters, input first.
     ///
     /// # Errors
