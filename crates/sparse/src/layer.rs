@@ -2,7 +2,7 @@
 
 use crate::network::Error;
 
-/// One layer of a [`Network`].
+/// One layer of a [`Network`](crate::Network).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layer {
     /// A convolution with its bias.
@@ -144,7 +144,7 @@ impl Layer {
         }
     }
 
-    /// The weights and the bias, to be filled; `None` for a layer that has none. [`Network::new`] checks their lengths.
+    /// The weights and the bias, to be filled; `None` for a layer that has none. [`Network::new`](crate::Network::new) checks their lengths.
     pub fn parameters_mut(&mut self) -> Option<ParametersMut<'_>> {
         let shape = self.weight_shape();
         match self {
