@@ -30,7 +30,8 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  secateur run configs/quickstart.toml\n  secateur run configs/tutorial.toml --set \
                             model.width=30\n  secateur run configs/lenet-cubic-l1.toml --set seed=2 --set \
                             prune.criterion=random\n  secateur run configs/quickstart.toml --set prune.enabled=false   \
-                            # the dense control"
+                            # the dense control\n  secateur run configs/quickstart.toml --set \
+                            start=lenet.pt   # from a PyTorch state dict"
     )]
     Run(RunArgs),
     /// Go on with a run that was stopped or killed, as if it had never stopped.

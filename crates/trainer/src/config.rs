@@ -25,6 +25,13 @@ pub struct ExperimentConfig {
     /// Instructions of the device `cpu`: `avx512`, `avx2` or `portable`; left out, the best that the machine has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction_set: Option<String>,
+    /// A PyTorch state dict of the model to start from instead of random weights: `.safetensors`, `.pt` or `.pth`, with
+    /// plain tensors or the `_orig` and `_mask` of `torch.nn.utils.prune`. Relative to where the program runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<PathBuf>,
+    /// What zeros among the weights of `start` are that no mask of the file prunes.
+    #[serde(default, skip_serializing_if = "Zeros::is_default")]
+    pub start_zeros: Zeros,
     /// What to learn from.
     #[serde(default)]
     pub data: DataConfig,
@@ -44,6 +51,23 @@ pub struct ExperimentConfig {
     /// When the run's state is saved.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
+}
+
+/// What a zero in a file of weights is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Zeros {
+    /// A weight like any other, which training may move.
+    #[default]
+    Values,
+    /// A pruned weight, where the config may prune its parameter.
+    Pruned,
+}
+
+impl Zeros {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where the images come from.

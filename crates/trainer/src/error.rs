@@ -105,7 +105,7 @@ pub enum Error {
         /// The version that is read.
         wanted: u32,
     },
-    /// A folder that is no run, or whose files do not fit together.
+    /// A file or folder that is not what it should be.
     #[error("{}: {why}", path.display())]
     Run {
         /// The file or folder.

@@ -1,6 +1,6 @@
 //! What a configuration means: the words checked against each other, the plan computed, nothing run yet.
 
-use crate::config::{ExperimentConfig, Keep, Length, Retrain, Source};
+use crate::config::{ExperimentConfig, Keep, Length, Retrain, Source, Zeros};
 use crate::optimizer::rate_fault;
 use crate::plan::Plan;
 use crate::{Error, data};
@@ -202,6 +202,9 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     }
     if !crate::device::NAMES.contains(&config.device.as_str()) {
         return Err(Error::UnknownDevice { name: config.device.clone() });
+    }
+    if config.start_zeros == Zeros::Pruned && (config.start.is_none() || config.prune.is_none()) {
+        return refuse("start_zeros", "found `pruned`, wanted a `start` and a [prune] section beside it".into());
     }
     for (key, fault) in [
         ("model", config.model.fault()),

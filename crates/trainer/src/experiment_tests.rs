@@ -23,6 +23,7 @@ fn faults_are_named_with_found_and_wanted() {
         ("name=\".hidden\"", "no dot first"),
         ("device=tpu", "device is `tpu`, wanted one of cpu, flex"),
         ("model.width=0", "`model`: width is 0"),
+        ("start_zeros=pruned", "`start_zeros`: found `pruned`, wanted a `start`"),
         ("train.batch_size=0", "`train.batch_size`: found 0"),
         ("train.optimizer={kind=\"adam\", lr=0.0}", "`train.optimizer`: lr is 0"),
         ("data.validation=60000", "`data.validation`: found 60000, wanted fewer than 60000"),

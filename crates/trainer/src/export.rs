@@ -24,7 +24,7 @@ pub(crate) fn write(parameters: &[Weights], masks: &MaskSet, out: &mut dyn Write
 }
 
 /// A shape of burn's in PyTorch's layout, or the other way round: they differ in matrices, one is the other transposed.
-fn turned(shape: &[usize]) -> Vec<usize> {
+pub(crate) fn turned(shape: &[usize]) -> Vec<usize> {
     match *shape {
         [rows, columns] => vec![columns, rows],
         _ => shape.to_vec(),

@@ -51,8 +51,20 @@ pub(crate) struct Manifest {
     pub dataset: String,
     /// SHA-256 of each raw data file; empty for synthetic data.
     pub files: Vec<ManifestFile>,
+    /// The file that the run started from, when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<ManifestStart>,
     /// The command that started the run.
     pub command: Vec<String>,
+}
+
+/// The file that a run started from, in a [`Manifest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ManifestStart {
+    /// Its path, as the config has it.
+    pub file: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
 }
 
 /// A data file in a [`Manifest`].
@@ -213,6 +225,7 @@ mod tests {
             kernels: None,
             dataset: "mnist".into(),
             files: vec![file("aa")],
+            start: None,
             command: vec![],
         };
         let text = serde_json::to_string(&manifest).expect("plain data");

@@ -24,6 +24,7 @@ mod run;
 pub mod seed;
 mod session;
 mod size;
+mod start;
 mod state;
 mod tensor_file;
 mod training;

@@ -3,11 +3,11 @@
 use crate::checkpoint::{self, Checkpoint};
 use crate::device::Device;
 use crate::evaluate::evaluate;
-use crate::folder::{self, Manifest, ManifestFile, RunFolder, read_experiment};
+use crate::folder::{self, Manifest, ManifestFile, ManifestStart, RunFolder, read_experiment};
 use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::State;
-use crate::{Error, Experiment, data, device, engine, export};
+use crate::{Error, Experiment, data, device, engine, export, start};
 use secateur_report::event::Score;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 /// Starts a run of `experiment` below `out`; `typed` is its config as written, `commit` what the program was built from,
 /// `command` what was typed.
 ///
-/// Data and device are opened before the folder is made, so that a fault there leaves nothing behind.
+/// Data, device and the file to start from are opened before the folder is made, so that a fault there leaves nothing behind.
 ///
 /// # Errors
 /// When the run exists already, its data cannot be loaded, or it fails on the way.
@@ -32,8 +32,11 @@ pub fn run(
     }
     let device = device::open(experiment.config(), None)?;
     let dataset = experiment.load_data()?;
-    let folder = RunFolder::create(out, experiment, facts.typed, &manifest(experiment, &device, &dataset, &facts))?;
-    let around = Surroundings { experiment, dataset: &dataset, device, observer, stop };
+    let start = start::read(experiment, None)?.map(|start| start.sha256);
+    let manifest =
+        Manifest { start: manifest_start(experiment, &start), ..manifest(experiment, &device, &dataset, &facts) };
+    let folder = RunFolder::create(out, experiment, facts.typed, &manifest)?;
+    let around = Surroundings { experiment, dataset: &dataset, device, start: start.as_deref(), observer, stop };
     Ok((path, Session::open(folder, around)?.walk()?))
 }
 
@@ -59,7 +62,8 @@ pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: 
     let device = device::open(experiment.config(), manifest.kernels.as_ref())?;
     let dataset = experiment.load_data()?;
     folder::check_data(path, &manifest, &manifest_files(&dataset))?;
-    let around = Surroundings { experiment: &experiment, dataset: &dataset, device, observer, stop };
+    let start = manifest.start.as_ref().map(|start| start.sha256.as_str());
+    let around = Surroundings { experiment: &experiment, dataset: &dataset, device, start, observer, stop };
     Session::open(folder, around)?.walk()
 }
 
@@ -142,8 +146,14 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
         kernels: device.kernels(),
         dataset: dataset.name.clone(),
         files: manifest_files(dataset),
+        start: None,
         command: facts.command.to_vec(),
     }
+}
+
+fn manifest_start(experiment: &Experiment, sha256: &Option<String>) -> Option<ManifestStart> {
+    let (file, sha256) = (experiment.config().start.as_ref()?, sha256.clone()?);
+    Some(ManifestStart { file: file.display().to_string(), sha256 })
 }
 
 fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {

@@ -13,6 +13,7 @@ use crate::folder::RunFolder;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
 use crate::size::size;
+use crate::start::{self, Start};
 use crate::state::{State, Weights, narrow};
 use crate::{Error, Experiment, engine, export, memory, seed};
 use secateur_pruner::{Mask, MaskSet, Rule, Sparsity, choose};
@@ -64,6 +65,8 @@ pub(crate) struct Surroundings<'a> {
     pub dataset: &'a Dataset,
     /// Where it computes.
     pub device: Device,
+    /// SHA-256 of the file that the run starts from, when it starts from one.
+    pub start: Option<&'a str>,
     /// Who watches.
     pub observer: &'a mut dyn Observer,
     /// Set by a signal: finish the step, save, and return.
@@ -87,7 +90,8 @@ impl<'a> Session<'a> {
         }
         let path = folder.log();
         let log = if path.exists() { RunLog::resume(&path, 0)? } else { RunLog::create(&path)? };
-        let fresh = restore(around.experiment, &around.device, fresh(around.experiment))?;
+        let start = start::read(around.experiment, around.start)?;
+        let fresh = restore(around.experiment, &around.device, fresh(around.experiment, start))?;
         let started = around.experiment.started(&around.dataset.name);
         let mut session = Self::assemble(folder, around, log, fresh);
         session.record(&Event::RunStarted(started), None)?;
@@ -299,7 +303,11 @@ struct Restored {
 }
 
 /// The state of a run that has not begun.
-fn fresh(experiment: &Experiment) -> Checkpoint {
+fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
+    if let Some(Start { parameters, masks, .. }) = start {
+        let state = State { parameters, ..State::default() };
+        return Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None };
+    }
     let network = experiment.config().model.initial(experiment.config().seed);
     let names = experiment.prunable().into_iter().filter(|_| experiment.prunes());
     let own = export::parameters(&network);

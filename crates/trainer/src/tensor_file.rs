@@ -111,7 +111,7 @@ impl TensorReader {
     /// Reads the header of a file that may hold anything.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no safetensors file of f32 and bytes.
+    /// When the file cannot be read, or is no safetensors file.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let refuse = |why: String| Error::Run { path: path.to_owned(), why };
         let io = || Error::io(path, "read");
@@ -138,9 +138,6 @@ impl TensorReader {
         }
         let tensors: BTreeMap<String, TensorInfo> =
             metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
-        if let Some((name, info)) = tensors.iter().find(|(_, info)| !matches!(info.dtype, Dtype::F32 | Dtype::U8)) {
-            return Err(refuse(format!("`{name}` holds {:?}, wanted F32 or U8", info.dtype)));
-        }
         Ok(Self { path: path.to_owned(), file, start: LENGTH + header, tensors })
     }
 
@@ -152,6 +149,11 @@ impl TensorReader {
     /// The names, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
+    }
+
+    /// Type and shape of a tensor of any type.
+    pub(crate) fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.get(name)
     }
 
     /// Shape of a tensor of f32; `None` when there is none of this name and type.
@@ -178,10 +180,19 @@ impl TensorReader {
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Some(info) = self.tensors.get(name).filter(|info| info.dtype == Dtype::U8) else { return Ok(None) };
+        let bytes = self.tensors.get(name).filter(|info| info.dtype == Dtype::U8);
+        bytes.map(|_| self.raw(name)).transpose()
+    }
+
+    /// The bytes of a tensor of any type.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be read.
+    pub(crate) fn raw(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let info = self.tensors.get(name).ok_or_else(|| self.refuse(format!("`{name}`: found no such tensor")))?;
         let mut found = Vec::with_capacity(info.data_offsets.1 - info.data_offsets.0);
         self.read(info, |bytes| found.extend_from_slice(bytes))?;
-        Ok(Some(found))
+        Ok(found)
     }
 
     /// Hands a tensor's bytes to `take`, chunk by chunk; all chunks but the last are of the same length.

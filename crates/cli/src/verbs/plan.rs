@@ -35,6 +35,9 @@ fn table(experiment: &Experiment) -> String {
         ));
         line(format!("prunable   {}", experiment.prunable().join(" ")));
     }
+    if let Some(start) = &config.start {
+        line(format!("start      {}", start.display()));
+    }
     let images = experiment.images();
     line(format!("images     {} train, {} validation, {} test", images.train, images.validation, images.test));
     line(format!("in all     {} steps, {} prunes", plan.steps(), plan.prunes()));

@@ -26,9 +26,10 @@ pub(crate) struct Burn {
 impl Burn {
     pub(super) fn new(experiment: &Experiment, device: &Device, state: State, masks: &MaskSet) -> Result<Self, Error> {
         let mut net = Net::raise(experiment.network(), &device.clone().autodiff())?;
-        if experiment.prunes() {
+        let masked: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
+        if !masked.is_empty() {
             // Masks are attached before anything is stored below them.
-            net = attach_masks(net, &experiment.prunable())?;
+            net = attach_masks(net, &masked)?;
         }
         let optimizer = experiment.config().train.optimizer.init();
         let (device, experiment) = (device.clone(), experiment.clone());

@@ -1,0 +1,71 @@
+//! A run that starts from a file of weights begins with exactly these, and prunes on from the zeros that it is told of.
+
+mod common;
+
+use common::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn run(out: &Path, changes: &[&str]) -> PathBuf {
+    let mut args = vec!["run", "configs/smoke.toml", "--out", text(out)];
+    changes.iter().for_each(|change| args.extend(["--set", change]));
+    succeed(&args);
+    only_run(out).expect("a run")
+}
+
+#[test]
+fn it_begins_with_exactly_the_weights_of_its_file() {
+    let folders = [(); 4].map(|()| tempfile::tempdir().expect("a folder"));
+    let out = |place: usize| folders[place].path();
+    let half = "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }";
+    let first = run(out(0), &[half, "train.length={ steps = 20 }", "prune.every={ steps = 20 }"]);
+    let model = first.join("model.safetensors");
+    let start = format!("start={}", model.display());
+    let none = "train.length={ steps = 0 }";
+
+    // The control without a step leaves the file as it is, on our own kernels and on burn's.
+    for (place, device) in [(1, "device=cpu"), (2, "device=flex")] {
+        let control = ["prune.enabled=false", "prune.every={ steps = 0 }", "start_zeros=pruned", none, device, &start];
+        let same = run(out(place), &control);
+        assert!(fs::read(same.join("model.safetensors")).expect("a model") == fs::read(&model).expect("a model"));
+    }
+
+    // Pruned on, its first test is the last one of the run that it came from, and zeros stay zeros.
+    let ninety = "prune.schedule={ kind = \"one-shot\", sparsity = 0.9 }";
+    let on = run(out(3), &[ninety, none, "prune.every={ steps = 20 }", "start_zeros=pruned", &start]);
+    let (before, after) = (facts_of(&first, "tested"), facts_of(&on, "tested"));
+    let last = before.last().expect("a test");
+    assert_eq!((&after[0]["score"], &after[0]["size"]), (&last["score"], &last["size"]));
+    let zeros = |run: &Path| {
+        let bytes = fs::read(run.join("model.safetensors")).expect("a model");
+        let read = safetensors::SafeTensors::deserialize(&bytes).expect("tensors");
+        let weight = read.tensor("fc1.weight").expect("a weight").data().to_vec();
+        weight.chunks(4).map(|four| four == [0; 4]).collect::<Vec<bool>>()
+    };
+    assert!(zeros(&first).iter().zip(zeros(&on)).all(|(was, is)| !was || is));
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(on.join("manifest.json")).expect("a manifest")).expect("JSON");
+    let ended = facts_of(&first, "run_ended");
+    assert_eq!(manifest["start"]["sha256"], ended[0]["model_sha256"]);
+
+    // From the very start it goes on with that file alone; from a checkpoint it needs none.
+    fs::remove_dir_all(on.join("checkpoints")).expect("removed");
+    fs::create_dir(on.join("checkpoints")).expect("made");
+    let bytes = fs::read(&model).expect("read");
+    fs::write(&model, &bytes[..bytes.len() - 4]).expect("written");
+    assert!(fail(&["resume", text(&on)]).contains("the run was started from another file"));
+    fs::write(&model, bytes).expect("written");
+    succeed(&["resume", text(&on)]);
+    fs::remove_file(&model).expect("removed");
+    succeed(&["resume", text(&on)]);
+}
+
+#[test]
+fn faults_of_the_file_leave_nothing_behind() {
+    let out = tempfile::tempdir().expect("a folder");
+    let smoke = |start: &str| fail(&["run", "configs/smoke.toml", "--out", text(out.path()), "--set", start]);
+    assert!(smoke("start=no/such/file.pt").contains("no/such/file.pt"));
+    assert!(smoke("start=crates/trainer/tests/testdata/plain.pt").contains("found no `conv1.weight`"));
+    assert!(smoke("start=README.md").contains("README.md: wanted a file whose name ends in"));
+    assert_eq!(only_run(out.path()), None);
+}

@@ -1,0 +1,200 @@
+//! The weights and masks that a run starts from, when its config names a file: a PyTorch state dict of its model.
+//!
+//! A parameter is either there as it is, or as `torch.nn.utils.prune` leaves it: `<name>_orig` and `<name>_mask`, of which
+//! the product counts. The masks' zeros are pruned from the first step on, and stay so.
+
+mod state_dict;
+
+use crate::config::Zeros;
+use crate::files::sha256;
+use crate::models::transpose;
+use crate::plan::Stage;
+use crate::state::Weights;
+use crate::{Error, Experiment, export};
+use secateur_pruner::{Mask, MaskSet, Scope};
+use state_dict::StateDict;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What a run starts from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Start {
+    /// Every parameter of the model, in its order.
+    pub parameters: Vec<Weights>,
+    /// A mask for every prunable parameter; empty when nothing is pruned now or later.
+    pub masks: MaskSet,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Names that an error lists before it only counts them.
+const LISTED: usize = 5;
+
+/// Reads the file that the experiment's config names; `None` when it names none. With a `wanted` SHA-256 the file has to
+/// be that one.
+///
+/// # Errors
+/// When it cannot be read, holds another model, or masks that the experiment's prunes do not fit.
+pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Option<Start>, Error> {
+    let Some(path) = &experiment.config().start else { return Ok(None) };
+    let sha256 = sha256(path)?;
+    if wanted.is_some_and(|wanted| wanted != sha256) {
+        let why =
+            format!("the run was started from another file: SHA-256 {}, found {sha256}", wanted.unwrap_or_default());
+        return Err(Error::Run { path: path.clone(), why });
+    }
+    let mut parameters = vec![];
+    let mut found = vec![];
+    for own in own_layout(load(path, &torch_shapes(experiment))?) {
+        let zeros = experiment.config().start_zeros == Zeros::Pruned && experiment.prunable().contains(&&*own.name);
+        let keeps = |index: usize| {
+            own.mask.as_ref().is_none_or(|mask| mask[index] != 0.0) && !(zeros && own.values[index] == 0.0)
+        };
+        found.push((own.name.clone(), Mask::from_fn(&own.shape, keeps)));
+        parameters.push((own.name, own.shape, own.values));
+    }
+    let masks = masks(experiment, path, found)?;
+    check_first_prune(experiment, &masks)?;
+    let weights = |(name, shape, values): (String, Vec<usize>, Vec<f32>)| {
+        let kept = masks.get(&name).map_or_else(|| values.clone(), |mask| mask.gather(&values));
+        Weights { name, shape, kept }
+    };
+    let parameters = parameters.into_iter().map(weights).collect();
+    Ok(Some(Start { parameters, masks, sha256 }))
+}
+
+/// A parameter as a file has it.
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    name: String,
+    shape: Vec<usize>,
+    /// Row-major; zero where the mask is.
+    values: Vec<f32>,
+    /// Zeros and ones, where the file has a mask.
+    mask: Option<Vec<f32>>,
+}
+
+/// Names and shapes of the model's parameters as PyTorch has them.
+fn torch_shapes(experiment: &Experiment) -> Vec<(String, Vec<usize>)> {
+    export::shapes(experiment.network()).into_iter().map(|(name, shape)| (name, export::turned(&shape))).collect()
+}
+
+/// Reads these parameters from a file that has to hold them and nothing else.
+fn load(path: &Path, wanted: &[(String, Vec<usize>)]) -> Result<Vec<Found>, Error> {
+    let file = StateDict::open(path)?;
+    let names: BTreeSet<&str> = file.names().collect();
+    let (mut used, mut missing, mut found) = (BTreeSet::new(), vec![], vec![]);
+    for (name, shape) in wanted {
+        let [original, masked] = ["orig", "mask"].map(|end| format!("{name}_{end}"));
+        let (name, shape) = (name.clone(), shape.clone());
+        if names.contains(&*original) && names.contains(&*masked) {
+            let mut values = file.weights(&original, &shape)?;
+            let mask = file.mask(&masked, &shape)?;
+            values.iter_mut().zip(&mask).filter(|(_, keeps)| **keeps == 0.0).for_each(|(value, _)| *value = 0.0);
+            check_finite(path, &name, &values)?;
+            used.extend([original, masked]);
+            found.push(Found { name, shape, values, mask: Some(mask) });
+        } else if names.contains(&*name) {
+            let values = file.weights(&name, &shape)?;
+            check_finite(path, &name, &values)?;
+            used.insert(name.clone());
+            found.push(Found { name, shape, values, mask: None });
+        } else {
+            missing.push(name);
+        }
+    }
+    let refuse = |why: String| Err(Error::Run { path: path.to_owned(), why });
+    if !missing.is_empty() {
+        let all = listed(names.iter().copied());
+        return refuse(format!("found no {}; the file has {all}", listed(missing.iter().map(String::as_str))));
+    }
+    let extra: Vec<&str> = names.into_iter().filter(|name| !used.contains(*name)).collect();
+    if !extra.is_empty() {
+        return refuse(format!("found {}, wanted the model's parameters and nothing else", listed(extra.into_iter())));
+    }
+    Ok(found)
+}
+
+fn check_finite(path: &Path, name: &str, values: &[f32]) -> Result<(), Error> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(place) => {
+            let why = format!("`{name}`: value {place} is {}, wanted finite numbers of f32", values[place]);
+            Err(Error::Run { path: path.to_owned(), why })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The first names, and how many more there are.
+fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let first: Vec<String> = names.by_ref().take(LISTED).map(|name| format!("`{name}`")).collect();
+    match (first.is_empty(), more) {
+        (true, _) => "no tensors".into(),
+        (false, 0) => first.join(", "),
+        (false, more) => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// From PyTorch's layout to burn's: matrices are turned.
+fn own_layout(found: Vec<Found>) -> impl Iterator<Item = Found> {
+    found.into_iter().map(|own| match own.shape[..] {
+        [rows, columns] => Found {
+            name: own.name,
+            shape: vec![columns, rows],
+            values: transpose(&own.values, rows, columns),
+            mask: own.mask.map(|mask| transpose(&mask, rows, columns)),
+        },
+        _ => own,
+    })
+}
+
+/// The masks of a run that starts with these, one for every parameter.
+fn masks(experiment: &Experiment, path: &Path, found: Vec<(String, Mask)>) -> Result<MaskSet, Error> {
+    let prunable = experiment.prunable();
+    let pruned = |mask: &Mask| mask.total() - mask.kept();
+    let (own, foreign): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, _)| prunable.contains(&&**name));
+    if let Some((name, mask)) = foreign.iter().find(|(_, mask)| pruned(mask) > 0) {
+        let why = format!(
+            "`{name}` has a mask that prunes {} of {} weights, but the config may not prune it; \
+             name it in prune.include, or apply the mask for good with torch.nn.utils.prune.remove",
+            pruned(mask),
+            mask.total()
+        );
+        return Err(Error::Run { path: PathBuf::from(path), why });
+    }
+    // A control that never prunes has no masks, unless it starts with some.
+    let any = experiment.prunes() || own.iter().any(|(_, mask)| pruned(mask) > 0);
+    Ok(MaskSet::new(if any { own } else { vec![] }))
+}
+
+/// Refuses a plan whose first prune would have to bring weights back.
+fn check_first_prune(experiment: &Experiment, masks: &MaskSet) -> Result<(), Error> {
+    let mut targets = experiment.plan().stages.iter().filter_map(|planned| match planned.stage {
+        Stage::Prune(target) => Some(target),
+        _ => None,
+    });
+    let (Some(target), Some(prune)) = (targets.next(), &experiment.config().prune) else { return Ok(()) };
+    let one = |place: String, pruned: usize, total: usize| {
+        let wanted = target.count(total);
+        if pruned <= wanted {
+            return Ok(());
+        }
+        let why = format!(
+            "{place} starts with {pruned} of {total} weights pruned, the first prune's target of {:.2} % leaves only \
+             {wanted} pruned; masks never grow back",
+            100.0 * target.get()
+        );
+        Err(Error::Meaning { key: "prune.schedule", why })
+    };
+    match prune.scope {
+        Scope::Global => one("the model".into(), masks.pruned(), masks.total()),
+        Scope::Layerwise => {
+            masks.iter().try_for_each(|(name, mask)| one(format!("`{name}`"), mask.total() - mask.kept(), mask.total()))
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "start_tests.rs"]
+mod tests;

@@ -1,0 +1,161 @@
+//! Files by PyTorch itself (`scripts/make-torch-fixtures`) are read as they are meant; anything else is an error that
+//! names the tensor, and never a panic.
+
+use super::*;
+use crate::config::ExperimentConfig;
+use crate::seed;
+use std::fs;
+use std::time::{Duration, Instant};
+
+const WEIGHT: [f32; 6] = [0.5, -1.0, 0.0, 3.0, 0.25, -2.0];
+const BIAS: [f32; 2] = [0.125, -0.5];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata").join(name)
+}
+
+fn wanted() -> Vec<(String, Vec<usize>)> {
+    vec![("fc.weight".into(), vec![2, 3]), ("fc.bias".into(), vec![2])]
+}
+
+#[test]
+fn pytorch_files_are_read_as_they_are_meant() {
+    for name in ["plain.pt", "strided.pt", "types.pt", "types.safetensors"] {
+        let found = load(&fixture(name), &wanted()).expect(name);
+        assert_eq!((&found[0].values[..], &found[0].mask), (&WEIGHT[..], &None), "{name}");
+        assert_eq!(found[1].values, BIAS, "{name}");
+    }
+    for name in ["pruned.pt", "legacy.pth", "pruned.safetensors"] {
+        let found = load(&fixture(name), &wanted()).expect(name);
+        assert_eq!(found[0].values, [0.0, -1.0, 0.0, 3.0, 0.0, -2.0], "{name}");
+        assert_eq!(found[0].mask, Some(vec![0.0, 1.0, 0.0, 1.0, 0.0, 1.0]), "{name}");
+        assert_eq!((&found[1].values[..], &found[1].mask), (&BIAS[..], &None), "{name}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let wide = vec![("fc.weight".into(), vec![2, 4]), ("fc.bias".into(), vec![2])];
+    let weight = vec![("fc.weight".into(), vec![2, 3])];
+    let other = vec![("fc2.weight".into(), vec![2, 3]), ("fc.bias".into(), vec![2])];
+    for (name, asked, said) in [
+        ("integers.pt", wanted(), "`fc.weight`: found numbers of type I64, wanted F64, F32, F16 or BF16"),
+        ("infinite.pt", wanted(), "`fc.weight`: value 0 is inf, wanted finite"),
+        ("nested.pt", wanted(), "found no `fc.weight`, `fc.bias`; the file has `state_dict.fc.bias`, `state_dict.fc.w"),
+        ("plain.pt", wide.clone(), "`fc.weight`: found shape [2, 3], wanted shape [2, 4]"),
+        ("pruned.safetensors", wide, "`fc.weight_orig`: found shape [2, 3], wanted shape [2, 4]"),
+        ("plain.pt", weight, "found `fc.bias`, wanted the model's parameters and nothing else"),
+        ("pruned.pt", other, "found no `fc2.weight`; the file has `fc.bias`, `fc.weight_mask`, `fc.weight_orig`"),
+        ("none.pt", wanted(), "none.pt"),
+        ("../../Cargo.toml", wanted(), "ends in .safetensors, .pt or .pth"),
+    ] {
+        let error = load(&fixture(name), &asked).expect_err(name).to_string();
+        assert!(error.contains(said), "{name}: {error}");
+    }
+}
+
+/// A PyTorch file with its bytes changed is another file or an error. `SECATEUR_FUZZ_SECONDS=300` makes it a long search.
+#[test]
+fn hostile_files_never_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = std::env::var("SECATEUR_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    let until = Instant::now() + Duration::from_secs(long.unwrap_or(0));
+    let (mut numbers, mut read, mut tried) = (seed::stream(1, "hostile", 0), 0usize, 0usize);
+    let names = ["plain.pt", "pruned.pt", "legacy.pth", "strided.pt", "pruned.safetensors", "types.safetensors"];
+    let mut attempt = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        tried += 1;
+        read += usize::from(load(&path, &wanted()).is_ok());
+    };
+    for name in names {
+        let whole = fs::read(fixture(name)).expect("a fixture");
+        (0..whole.len()).for_each(|end| attempt(name, &whole[..end]));
+        for place in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[place] ^= 0xff;
+            attempt(name, &flipped);
+        }
+    }
+    for round in 0.. {
+        if round >= 300 && Instant::now() >= until {
+            break;
+        }
+        for name in names {
+            let mut bytes = fs::read(fixture(name)).expect("a fixture");
+            let mut below = |limit: usize| (numbers.next_u64() % limit as u64) as usize;
+            for _ in 0..1 + below(4) {
+                let (place, other, length) = (below(bytes.len()), below(bytes.len()), 1 + below(16));
+                match below(5) {
+                    0 => bytes[place] = below(256) as u8,
+                    1 => bytes[place] ^= 1 << below(8),
+                    2 => drop(bytes.drain(place..(place + length).min(bytes.len().max(2) - 1).max(place))),
+                    3 => {
+                        let copied = bytes[place..(place + length).min(bytes.len())].to_vec();
+                        bytes.splice(other..other, copied);
+                    }
+                    _ => bytes[place..].iter_mut().take(8).for_each(|byte| *byte = 0xff),
+                }
+            }
+            attempt(name, &bytes);
+        }
+    }
+    println!("{tried} files, {read} of them read");
+    assert!(read > 0 && read < tried);
+}
+
+fn experiment(start: &Path, changes: &[&str]) -> Experiment {
+    let text = "name = \"x\"\nmodel = { kind = \"lenet\", width = 1 }\ntrain = { length = { steps = 1 } }\n\
+                [prune]\nschedule = { kind = \"one-shot\", sparsity = 0.5 }\nevery = { steps = 1 }";
+    let mut all = vec![format!("start={:?}", start.display().to_string())];
+    all.extend(changes.iter().map(|change| (*change).to_owned()));
+    Experiment::new(ExperimentConfig::parse("x", text, &all).expect("valid")).expect("meant")
+}
+
+/// Writes LeNet k=1 with weights of seed 7, of which every third is zero, and returns its parameters.
+fn thirds(path: &Path) -> Vec<Weights> {
+    let mut parameters = export::parameters(&experiment(path, &[]).config().model.initial(7));
+    for own in parameters.iter_mut().filter(|own| own.name.ends_with("weight")) {
+        own.kept.iter_mut().step_by(3).for_each(|value| *value = 0.0);
+    }
+    let mut bytes = vec![];
+    export::write(&parameters, &MaskSet::default(), &mut bytes).expect("into memory");
+    fs::write(path, bytes).expect("written");
+    parameters
+}
+
+#[test]
+fn a_run_starts_with_the_weights_of_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    let parameters = thirds(&path);
+    let start = read(&experiment(&path, &[]), None).expect("read").expect("named");
+    assert_eq!((start.parameters, start.masks.pruned()), (parameters.clone(), 0), "zeros are values");
+    let start = read(&experiment(&path, &["start_zeros=pruned"]), None).expect("read").expect("named");
+    for (own, whole) in start.parameters.iter().zip(&parameters) {
+        let mask = start.masks.get(&own.name);
+        assert_eq!(mask.map_or_else(|| own.kept.clone(), |mask| mask.scatter(&own.kept)), whole.kept, "{}", own.name);
+    }
+    assert_eq!(start.masks.pruned(), start.masks.iter().map(|(_, mask)| mask.total().div_ceil(3)).sum::<usize>());
+    assert!(read(&experiment(&path, &[]), Some(&start.sha256)).is_ok());
+    let error = read(&experiment(&path, &[]), Some("00")).expect_err("another file").to_string();
+    assert!(error.contains("started from another file: SHA-256 00, found"), "{error}");
+}
+
+#[test]
+fn masks_that_the_prunes_do_not_fit_are_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    thirds(&path);
+    let low = ["start_zeros=pruned", "prune.schedule={ kind = \"list\", sparsities = [0.2, 0.9] }"];
+    let error = read(&experiment(&path, &low), None).expect_err("would grow").to_string();
+    assert!(error.contains("`conv1.weight` starts with 18 of 54 weights pruned"), "{error}");
+    let global = [low[0], low[1], "prune.scope=global"];
+    let error = read(&experiment(&path, &global), None).expect_err("would grow").to_string();
+    assert!(error.contains("the model starts with"), "{error}");
+
+    let experiment = experiment(&path, &["prune.exclude=[\"fc3.*\"]"]);
+    let found = vec![("fc3.weight".to_owned(), Mask::from_fn(&[84, 10], |index| index > 4))];
+    let error = masks(&experiment, &path, found).expect_err("foreign").to_string();
+    assert!(error.contains("`fc3.weight` has a mask that prunes 5 of 840 weights"), "{error}");
+}
