@@ -5,16 +5,12 @@
 mod lenet;
 
 use secateur_sparse::infer::{Engine, Forms, Options};
-use secateur_sparse::{InstructionSet, Network};
+use secateur_sparse::{InstructionSet, Network, compact};
 use std::time::Instant;
 
 fn main() {
     let [k, batch, threads, rounds] = lenet::arguments([5, 128, 2, 60]);
-    for density in if let Some(own) = std::env::args().find_map(|a| a.strip_prefix("d=").and_then(|d| d.parse().ok())) {
-        vec![own]
-    } else {
-        vec![1.0, 0.05, 0.02, 0.01]
-    } {
+    for density in [1.0, 0.05, 0.02, 0.01] {
         let network = lenet::masked(k, density);
         let options = Options { threads, ..Options::new(batch) };
         let report = |what: &str, network: &Network, options: &Options| {
@@ -47,10 +43,9 @@ fn main() {
                 steps.join("; ")
             );
         };
-        report("sparse", &network, &options);
-        if density == 1.0 {
-            report("dense", &network, &Options { forms: Forms::Dense, ..options });
-        }
+        report("as it is", &network, &options);
+        report("compacted", &compact(&network).network, &options);
+        report("dense", &network, &Options { forms: Forms::Dense, ..options });
         report("avx2", &network, &Options { instruction_set: InstructionSet::Avx2, ..options });
     }
 }

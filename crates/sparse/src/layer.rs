@@ -146,7 +146,6 @@ impl Layer {
 
     /// The weights and the bias, to be filled; `None` for a layer that has none.
     /// [`Network::new`](crate::Network::new) checks their lengths.
-    /// The weights and the bias, to be filled; `None` for a layer that has none. [`Network::new`](crate::Network::new) checks their lengths.
     pub fn parameters_mut(&mut self) -> Option<ParametersMut<'_>> {
         let shape = self.weight_shape();
         match self {
