@@ -4,7 +4,9 @@
 mod networks;
 
 use networks::{Random, lenet, network, pruned};
-use secateur_sparse::file::{Coding, Error, Info, Model, Precision, decode, decode_within, encode, quantized, seal};
+use secateur_sparse::file::{
+    Coding, Error, Info, MAGIC, Model, Precision, VERSION, decode, decode_within, encode, quantized, seal,
+};
 use secateur_sparse::{Affine, Layer, Network};
 use std::path::{Path, PathBuf};
 
@@ -121,8 +123,22 @@ fn a_file_cut_off_or_with_one_bit_changed_is_refused() {
     }
 }
 
-/// A file with a good checksum can still say anything: each of its words becomes what hurts most. What is accepted all
-/// the same is a network, and can be written and read.
+/// Whether a file is read. What is accepted is a network that can be written and read again.
+fn is_accepted(bytes: &[u8]) -> bool {
+    match decode_within(bytes, 1 << 16) {
+        Ok(model) => {
+            let again = encode(&model.network, &model.info, model.precision).expect("as it was read");
+            assert_eq!(decode(&again).expect("just written").network, model.network);
+            true
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            false
+        }
+    }
+}
+
+/// A file with a good checksum can still say anything: each of its words becomes what hurts most.
 #[test]
 fn a_sealed_lie_is_refused_or_is_another_network() {
     let words = [0, 1, 2, 3, 31, 32, 0xffff, 0x7fff_ffff, 0x8000_0000, u32::MAX, u32::MAX - 3, 0x1000_0000];
@@ -134,20 +150,31 @@ fn a_sealed_lie_is_refused_or_is_another_network() {
                 let mut lie = bytes.clone();
                 lie[place..place + 4].copy_from_slice(&u32::to_le_bytes(word));
                 seal(&mut lie);
-                match decode_within(&lie, 1 << 16) {
-                    Ok(model) => {
-                        let again = encode(&model.network, &model.info, model.precision).expect("as it was read");
-                        assert_eq!(decode(&again).expect("just written").network, model.network);
-                    }
-                    Err(error) => {
-                        assert!(!error.to_string().is_empty());
-                        refused += 1;
-                    }
-                }
+                refused += usize::from(!is_accepted(&lie));
             }
         }
     }
     assert!(refused > 10_000, "{refused}");
+}
+
+/// The fuzzer's corpus, with a good head before each, as the fuzzer sees it.
+#[test]
+fn what_the_fuzzer_found_worth_keeping_is_refused_or_is_a_network() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/model_file");
+    let paths = std::fs::read_dir(folder).expect("the corpus is there").map(|entry| entry.expect("readable").path());
+    let mut accepted = [0, 0];
+    for path in paths {
+        let mut bytes = std::fs::read(path).expect("readable");
+        let length = bytes.len() as u32;
+        if let Some(head) = bytes.get_mut(..20) {
+            head[..8].copy_from_slice(&MAGIC);
+            head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+            head[16..].copy_from_slice(&length.to_le_bytes());
+            seal(&mut bytes);
+        }
+        accepted[usize::from(is_accepted(&bytes))] += 1;
+    }
+    assert!(accepted[0] > 0 && accepted[1] > 0, "{accepted:?} refused and accepted");
 }
 
 #[test]
