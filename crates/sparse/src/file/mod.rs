@@ -8,7 +8,6 @@
 mod axis;
 mod bits;
 mod error;
-mod half;
 mod layers;
 mod positions;
 mod tensor;

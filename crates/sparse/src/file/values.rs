@@ -1,9 +1,9 @@
 //! What a matrix holds, as f32, f16 or int8 with a scale a row: rounded before it is known where the zeros are.
 
 use super::bits::{Reader, Writer};
-use super::half::{from_bf16, from_f16, to_bf16, to_f16};
 use super::positions::Positions;
 use super::{Error, Precision};
+use half::{bf16, f16};
 
 /// The values of a whole matrix, as they are stored.
 #[derive(Debug)]
@@ -34,16 +34,17 @@ impl Values {
             // Adding 0 turns a negative zero into a positive one.
             Precision::F32 => Self::F32(values.iter().map(|value| value + 0.0).collect()),
             Precision::F16 => {
-                let large = |value: f32| !from_f16(to_f16(value)).is_finite();
+                let large = |value: f32| !f16::from_f32(value).is_finite();
                 refuse(&large, "f16 holds at most 65504 to either side, so store this network as f32")?;
-                let half = |value: &f32| if from_f16(to_f16(*value)) == 0.0 { 0 } else { to_f16(*value) };
+                let half =
+                    |value: &f32| if f16::from_f32(*value) == f16::ZERO { 0 } else { f16::from_f32(*value).to_bits() };
                 Self::F16(values.iter().map(half).collect())
             }
             Precision::Int8 => {
                 let row = |row: usize| &values[row * columns..][..columns];
                 let scales: Vec<u16> = (0..rows).map(|own| scale(row(own))).collect();
                 let codes = (0..rows).flat_map(|own| {
-                    let scale = from_bf16(scales[own]);
+                    let scale = bf16::from_bits(scales[own]).to_f32();
                     row(own).iter().map(move |value| code(*value, scale) as i8)
                 });
                 Self::Int8 { codes: codes.collect(), scales }
@@ -55,9 +56,10 @@ impl Values {
     pub(super) fn restored(&self, columns: usize) -> Vec<f32> {
         match self {
             Self::F32(values) => values.clone(),
-            Self::F16(values) => values.iter().map(|half| from_f16(*half)).collect(),
+            Self::F16(values) => values.iter().map(|half| f16::from_bits(*half).to_f32()).collect(),
             Self::Int8 { codes, scales } => {
-                let value = |(place, code): (usize, &i8)| f32::from(*code) * from_bf16(scales[place / columns]);
+                let value =
+                    |(place, code): (usize, &i8)| f32::from(*code) * bf16::from_bits(scales[place / columns]).to_f32();
                 codes.iter().enumerate().map(value).collect()
             }
         }
@@ -110,12 +112,12 @@ pub(super) fn read(
         }
         Precision::F16 => {
             let bytes = reader.section(2 * stored, &section)?;
-            (bytes.chunks_exact(2).map(|bytes| from_f16(u16::from_le_bytes([bytes[0], bytes[1]]))).collect(), None)
+            (bytes.chunks_exact(2).map(|bytes| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()).collect(), None)
         }
         Precision::Int8 => {
             let bytes = reader.section(2 * positions.axes[0].live(), &format!("the scales of {what}"))?;
             let scales: Vec<f32> =
-                bytes.chunks_exact(2).map(|bytes| from_bf16(u16::from_le_bytes([bytes[0], bytes[1]]))).collect();
+                bytes.chunks_exact(2).map(|bytes| bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32()).collect();
             let codes = reader.section(stored, &section)?;
             let mut used = vec![false; scales.len()];
             let mut values = Vec::with_capacity(stored);
@@ -154,8 +156,8 @@ fn scale(row: &[f32]) -> u16 {
     let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
     let mut best = (f64::INFINITY, 0);
     for steps in (1..=127u8).rev().chain(128..=160) {
-        let half = to_bf16(largest / f32::from(steps));
-        let scale = from_bf16(half);
+        let half = bf16::from_f32(largest / f32::from(steps)).to_bits();
+        let scale = bf16::from_bits(half).to_f32();
         let error = |value: &f32| {
             let off = f64::from(*value) - f64::from(code(*value, scale) * scale);
             off * off
@@ -171,7 +173,7 @@ fn scale(row: &[f32]) -> u16 {
             break;
         }
     }
-    if values.iter().all(|value| code(*value, from_bf16(best.1)) == 0.0) { 0 } else { best.1 }
+    if values.iter().all(|value| code(*value, bf16::from_bits(best.1).to_f32()) == 0.0) { 0 } else { best.1 }
 }
 
 /// The code of a value, from -127 to 127; 0 when the scale is 0.
@@ -185,7 +187,7 @@ mod tests {
 
     fn int8(values: &[f32]) -> (Vec<i8>, f32) {
         match Values::new([1, values.len()], values, Precision::Int8, "`w`") {
-            Ok(Values::Int8 { codes, scales }) => (codes, from_bf16(scales[0])),
+            Ok(Values::Int8 { codes, scales }) => (codes, bf16::from_bits(scales[0]).to_f32()),
             other => panic!("{other:?}"),
         }
     }
