@@ -1,6 +1,6 @@
 //! What is important: one score a weight, and the weights with the lowest scores go first.
 
-use crate::{Error, Mask};
+use crate::{Error, GroupScore, Mask};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,21 @@ pub enum Criterion {
     L2,
     /// A uniform random number: the baseline that every other criterion has to beat.
     Random,
+    /// A weight's square over the sum of the squares that would be left in its layer, itself and all larger ones: layers
+    /// compete fairly without a share of their own (Lee et al., "Layer-adaptive Sparsity for the Magnitude-based
+    /// Pruning", 2021).
+    Lamp,
+}
+
+impl Criterion {
+    /// How its scores add up to that of a group: a norm for a norm, a sum of parts, one number for a random one.
+    pub fn group_score(self) -> GroupScore {
+        match self {
+            Self::L1 | Self::Lamp => GroupScore::L1,
+            Self::L2 => GroupScore::L2,
+            Self::Random => GroupScore::First,
+        }
+    }
 }
 
 /// Scores the living weights of one layer: `kept` are the values that its mask keeps, in order. All scores are finite and
@@ -46,7 +61,23 @@ pub fn score(
             let living = drawn.filter(|(index, _)| mask.keeps(*index));
             living.map(|(_, number)| number as f32 / (1 << 24) as f32).collect()
         }
+        Criterion::Lamp => lamp(kept),
     })
+}
+
+/// The LAMP score of each value. Of equal magnitudes the one that stands first counts as the larger.
+fn lamp(values: &[f32]) -> Vec<f32> {
+    let mut order: Vec<(u32, u32)> =
+        values.iter().zip(0..).map(|(value, index)| (value.abs().to_bits(), !index)).collect();
+    order.sort_unstable();
+    let mut scores = vec![0.0; values.len()];
+    let mut left = 0.0;
+    for (magnitude, place) in order.iter().rev() {
+        let square = f64::from(f32::from_bits(*magnitude)).powi(2);
+        left += square;
+        scores[!place as usize] = if square == 0.0 { 0.0 } else { (square / left) as f32 };
+    }
+    scores
 }
 
 impl std::fmt::Display for Criterion {
@@ -55,6 +86,7 @@ impl std::fmt::Display for Criterion {
             Self::L1 => "l1",
             Self::L2 => "l2",
             Self::Random => "random",
+            Self::Lamp => "lamp",
         })
     }
 }
@@ -83,6 +115,16 @@ mod tests {
         let half = Mask::from_fn(&[8], |index| index % 2 == 1);
         let of_half = score(Criterion::Random, "w", &[1.0; 4], &half, 0, 1).expect("finite");
         assert_eq!(of_half, half.gather(&draw(0, 1)));
+    }
+
+    #[test]
+    fn lamp_by_hand() {
+        // Squares 1, 4, 9: of the smallest 1/14, then 4/13, then 9/9; zeros have nothing.
+        let scores = lamp(&[2.0, -1.0, 3.0, 0.0]);
+        assert_eq!(scores, [4.0 / 13.0, 1.0 / 14.0, 1.0, 0.0]);
+        // Of equal ones the last goes first.
+        assert_eq!(lamp(&[1.0, 1.0]), [1.0, 0.5]);
+        assert_eq!(lamp(&[]), [0.0f32; 0]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub enum Error {
     },
     /// A target below what is pruned already.
     #[error(
-        "{pruned} of {total} weights of {place} are pruned already, the target leaves only {wanted} pruned; masks never grow back"
+        "{pruned} of {total} {unit} of {place} are pruned already, the target leaves only {wanted} pruned; masks never grow back"
     )]
     Grows {
         /// A layer's name, or `all layers`.
@@ -105,6 +105,45 @@ pub enum Error {
         wanted: usize,
         /// In all.
         total: usize,
+        /// What is counted: `weights` or `MACs`.
+        unit: &'static str,
+    },
+    /// A target that the layers' own terms forbid.
+    #[error(
+        "the target prunes {wanted} of {total} {unit} of {place}, but what each layer keeps at least and at most \
+         (floors, ceilings, sparsities of their own, the last weights of a layer) allows from {least} to {most}"
+    )]
+    Impossible {
+        /// A layer's name, or `all layers`.
+        place: String,
+        /// Pruned by the target.
+        wanted: u64,
+        /// In all.
+        total: u64,
+        /// Pruned at least.
+        least: u64,
+        /// Pruned at most.
+        most: u64,
+        /// What is counted: `weights` or `MACs`.
+        unit: &'static str,
+    },
+    /// A target that this network cannot reach, or none can.
+    #[error("target {target}: {why}")]
+    Target {
+        /// The target in words.
+        target: String,
+        /// What stands in its way, and what was wanted.
+        why: String,
+    },
+    /// A granularity that does not fit a parameter.
+    #[error("`{name}` cannot be pruned by {granularity}: {why}")]
+    Granularity {
+        /// Path of the parameter.
+        name: String,
+        /// The granularity in words.
+        granularity: String,
+        /// What does not fit.
+        why: String,
     },
     /// Parameters or optimizer state that do not fit the module.
     #[error("`{name}`: found {found}, wanted {wanted}")]

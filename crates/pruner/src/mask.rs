@@ -30,6 +30,22 @@ impl Mask {
         Self { shape: shape.to_vec(), words, kept }
     }
 
+    /// The mask of these words, a bit an element, the lowest first; bits past the last element are not looked at.
+    pub(crate) fn from_words(shape: &[usize], mut words: Vec<u64>) -> Self {
+        let total = shape.iter().product::<usize>();
+        assert_eq!(words.len(), total.div_ceil(64), "a mask has a bit for each element");
+        if let Some(last) = words.last_mut().filter(|_| total % 64 != 0) {
+            *last &= (1 << (total % 64)) - 1;
+        }
+        let kept = words.iter().map(|word| word.count_ones() as usize).sum();
+        Self { shape: shape.to_vec(), words, kept }
+    }
+
+    /// A bit an element, the lowest first; 0 past the last element.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// Reads what [`Mask::to_bytes`] wrote.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! One prune of a module: score its masked parameters, select, set the masks.
 
-use crate::{Criterion, Error, Mask, MaskSet, Scope, Scores, Sparsity, masks, parameters, score, select, set_masks};
+use crate::{
+    Amount, Criterion, Error, Granularity, GroupScore, Layout, Mask, MaskSet, Request, Scope, Scores, Sparsity, Terms,
+    masks, parameters, score, select, set_masks,
+};
 use burn::module::Module;
 use std::borrow::Cow;
 
@@ -9,29 +12,70 @@ use std::borrow::Cow;
 pub struct Rule {
     /// What is important.
     pub criterion: Criterion,
+    /// What goes as one.
+    pub granularity: Granularity,
+    /// How the scores of a group become one; `None` for what fits the criterion.
+    pub group_score: Option<GroupScore>,
     /// Who competes.
     pub scope: Scope,
-    /// Share of the masked parameters' elements that is zero afterwards.
-    pub sparsity: Sparsity,
+    /// How much of the competing parameters is pruned afterwards.
+    pub amount: Amount,
+    /// Weights that every layer keeps at least.
+    pub min_kept: usize,
     /// Names the random numbers of a random criterion.
     pub seed: u64,
 }
 
+impl Rule {
+    /// Single weights, this share of zeros among the masked parameters; no layer is emptied.
+    pub fn new(criterion: Criterion, scope: Scope, sparsity: Sparsity) -> Self {
+        let (granularity, amount) = (Granularity::default(), Amount::Share(sparsity));
+        Self { criterion, granularity, group_score: None, scope, amount, min_kept: 1, seed: 1 }
+    }
+
+    /// What is asked of the selection.
+    pub fn request(&self) -> Request {
+        let group_score = self.group_score.unwrap_or(self.criterion.group_score());
+        let Self { granularity, scope, amount, min_kept, .. } = *self;
+        Request { granularity, group_score, scope, amount, min_kept }
+    }
+}
+
 /// The masks that prune by a rule, within the `old` ones; `kept` gives the values that the old mask of a parameter keeps,
-/// in order. Pure: numbers in, bits out.
+/// in order. All parameters compete, in burn's layout and on free terms. Pure: numbers in, bits out.
 ///
 /// # Errors
-/// When a masked weight is not finite, or the sparsity is below what is pruned already.
+/// When a masked weight is not finite, or the target cannot be reached.
 ///
 /// # Panics
 /// When there are not as many values as a mask keeps.
 pub fn choose<'a>(kept: impl Fn(&str, &Mask) -> Cow<'a, [f32]>, old: &MaskSet, rule: Rule) -> Result<MaskSet, Error> {
+    choose_on(kept, old, rule, |_, shape| Some(Terms::new(Layout::of_burn(shape))))
+}
+
+/// [`choose`] on terms: `terms` gives those of a parameter by name and shape, or `None` for one that does not compete and
+/// keeps its mask.
+///
+/// # Errors
+/// When a masked weight is not finite, or the target cannot be reached.
+///
+/// # Panics
+/// When there are not as many values as a mask keeps.
+pub fn choose_on<'a>(
+    kept: impl Fn(&str, &Mask) -> Cow<'a, [f32]>,
+    old: &MaskSet,
+    rule: Rule,
+    terms: impl Fn(&str, &[usize]) -> Option<Terms>,
+) -> Result<MaskSet, Error> {
     let mut layers = Vec::new();
     for (place, (name, within)) in old.iter().enumerate() {
+        let Some(terms) = terms(name, within.shape()) else { continue };
         let scores = score(rule.criterion, name, &kept(name, within), within, place, rule.seed)?;
-        layers.push(Scores { name, shape: within.shape(), scores, within });
+        layers.push(Scores { name, shape: within.shape(), scores, within, terms });
     }
-    select(&layers, rule.scope, rule.sparsity)
+    let chosen = select(&layers, &rule.request())?;
+    let all = old.iter().map(|(name, mask)| (name.to_owned(), chosen.get(name).unwrap_or(mask).clone()));
+    Ok(MaskSet::new(all.collect()))
 }
 
 /// Prunes the masked parameters of a module; call [`crate::attach_masks`] once before, and
@@ -40,7 +84,7 @@ pub fn choose<'a>(kept: impl Fn(&str, &Mask) -> Cow<'a, [f32]>, old: &MaskSet, r
 /// Returns the module and its new masks, which lie within the old ones.
 ///
 /// # Errors
-/// When a masked weight is not finite, or the sparsity is below what is pruned already.
+/// When a masked weight is not finite, or the target cannot be reached.
 pub fn prune<M: Module>(module: M, rule: Rule) -> Result<(M, MaskSet), Error> {
     let values = parameters(&module);
     let kept = |name: &str, mask: &Mask| {

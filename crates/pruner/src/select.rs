@@ -1,20 +1,16 @@
 //! Chooses which weights stay. Pure: numbers in, bits out; no tensors, no clock, no files.
 //!
-//! Exactly `round(sparsity * n)` weights go, those with the lowest scores; ties keep the lower (layer, flat index).
-//! A weight that is pruned already goes before every living one, so a new mask lies within the old one.
+//! Of single weights exactly the asked number goes, those with the lowest scores; ties keep the lower (layer, flat index).
+//! Groups go whole: in the order of their scores, as long as the count comes nearer. What is pruned already stays so, and
+//! a new mask lies within the old one.
 
-use crate::{Error, Mask, MaskSet, Sparsity};
-use serde::{Deserialize, Serialize};
+mod elements;
+mod groups;
+mod n_of_m;
 
-/// Who competes with whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// Every layer gives the same share of its own weights.
-    Layerwise,
-    /// All layers compete together.
-    Global,
-}
+use crate::scope::{Bounds, Stake, allot, erk_factor};
+use crate::target::Amount;
+use crate::{Error, Granularity, GroupScore, Mask, MaskSet, Scope, Sparsity, Terms};
 
 /// The scores of one layer.
 #[derive(Clone, Debug)]
@@ -27,100 +23,222 @@ pub struct Scores<'a> {
     pub scores: Vec<f32>,
     /// The mask that the new one has to lie within.
     pub within: &'a Mask,
+    /// On which terms it competes.
+    pub terms: Terms,
 }
 
-/// The masks that leave `sparsity` of the weights pruned, one for each of `layers`, in their order.
+/// What is asked of a selection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Request {
+    /// What goes as one.
+    pub granularity: Granularity,
+    /// How the scores of a group become one.
+    pub group_score: GroupScore,
+    /// Who competes with whom.
+    pub scope: Scope,
+    /// How much is pruned afterwards.
+    pub amount: Amount,
+    /// Weights that every layer keeps at least.
+    pub min_kept: usize,
+}
+
+impl Request {
+    /// Single weights; no layer is emptied.
+    pub fn new(scope: Scope, amount: Amount) -> Self {
+        let granularity = Granularity::Element {};
+        Self { granularity, group_score: GroupScore::L1, scope, amount, min_kept: 1 }
+    }
+}
+
+/// A layer of a competition.
+struct Entrant<'a, 's> {
+    layer: &'a Scores<'s>,
+    /// Its scores are multiplied by this.
+    scale: f64,
+    /// What one of its weights costs of the amount.
+    cost: u64,
+    /// Weights that count as pruned already.
+    pruned: usize,
+    bounds: Bounds,
+}
+
+/// The masks that leave the asked amount pruned, one for each of `layers`, in their order.
 ///
 /// # Errors
-/// When fewer weights would be pruned than are pruned already: masks never grow back.
-pub fn select(layers: &[Scores<'_>], scope: Scope, sparsity: Sparsity) -> Result<MaskSet, Error> {
-    let groups: Vec<&[Scores<'_>]> = match scope {
-        Scope::Layerwise => layers.chunks(1).collect(),
-        Scope::Global => vec![layers],
-    };
-    let mut masks = Vec::with_capacity(layers.len());
-    for group in groups {
-        masks.extend(prune_group(group, sparsity)?);
-    }
-    Ok(MaskSet::new(masks))
-}
-
-/// Prunes the layers of one competition.
-fn prune_group(group: &[Scores<'_>], sparsity: Sparsity) -> Result<Vec<(String, Mask)>, Error> {
-    for layer in group {
+/// When less would be pruned than is pruned already: masks never grow back. When the layers' terms forbid the amount, or
+/// the granularity does not fit a layer.
+///
+/// # Panics
+/// When a layer has not one score for each weight that it keeps.
+pub fn select(layers: &[Scores<'_>], request: &Request) -> Result<MaskSet, Error> {
+    for layer in layers {
         let (scores, kept) = (layer.scores.len(), layer.within.kept());
         assert!(scores == kept, "`{}` has {scores} scores for {kept} weights", layer.name);
+        assert!(layer.shape == layer.within.shape(), "`{}` has a mask of another shape", layer.name);
     }
-    let total = group.iter().map(|layer| layer.within.total()).sum();
-    let living: usize = group.iter().map(|layer| layer.within.kept()).sum();
-    let (pruned, wanted) = (total - living, sparsity.count(total));
-    if wanted < pruned {
-        let place = if group.len() == 1 { format!("`{}`", group[0].name) } else { "all layers".into() };
-        return Err(Error::Grows { place, pruned, wanted, total });
+    if let Granularity::NOfM { n, m } = request.granularity {
+        return n_of_m::select(layers, request, [n, m]);
     }
-    let cut = Cut::find(|| group.iter().flat_map(living_keys), wanted - pruned);
-    let mut ties_kept = cut.ties_kept;
-    let mut cut_layer = |layer: &Scores<'_>| {
-        let mut keys = living_keys(layer);
-        Mask::from_fn(layer.shape, |index| {
-            if !layer.within.keeps(index) {
-                return false;
-            }
-            let key = keys.next().expect("there is a score for each living weight");
-            let kept_tie = key == cut.threshold && ties_kept > 0;
-            ties_kept -= usize::from(kept_tie);
-            key > cut.threshold || kept_tie
-        })
+    let entrants = layers.iter().map(|layer| enter(layer, request)).collect::<Result<Vec<_>, _>>()?;
+    let together = matches!(request.scope, Scope::Global | Scope::GlobalNormalised | Scope::MacAware);
+    let masks = if together {
+        let wanted = match request.amount {
+            Amount::Share(share) => share.count(entrants.iter().map(|own| own.bounds.size).sum()) as u64,
+            Amount::Weights(count) => count as u64,
+            Amount::Macs(macs) => macs,
+        };
+        compete(&entrants, wanted, request)?
+    } else {
+        let mut masks = Vec::with_capacity(layers.len());
+        for (entrant, wanted) in entrants.iter().zip(shares(&entrants, request)?) {
+            let alone = Request { amount: Amount::Weights(wanted), ..*request };
+            masks.extend(compete(std::slice::from_ref(&Entrant { cost: 1, ..*entrant }), wanted as u64, &alone)?);
+        }
+        masks
     };
-    Ok(group.iter().map(|layer| (layer.name.to_owned(), cut_layer(layer))).collect())
+    Ok(MaskSet::new(layers.iter().map(|layer| layer.name.to_owned()).zip(masks).collect()))
 }
 
-/// Scores of the living weights as integers: bits of non-negative floats are ordered like the floats.
-fn living_keys<'a>(layer: &'a Scores<'_>) -> impl Iterator<Item = u32> + 'a {
-    layer.scores.iter().map(|score| score.to_bits())
-}
-
-/// Where the order is cut: all keys above `threshold` stay, and the first `ties_kept` of those equal to it.
-struct Cut {
-    threshold: u32,
-    ties_kept: usize,
-}
-
-impl Cut {
-    /// The cut that removes `count` of the keys, found by two histograms of 16 bits each: linear time, no copy.
-    fn find<I: Iterator<Item = u32>>(keys: impl Fn() -> I, count: usize) -> Self {
-        if count == 0 {
-            return Self { threshold: 0, ties_kept: usize::MAX };
+fn enter<'a, 's>(layer: &'a Scores<'s>, request: &Request) -> Result<Entrant<'a, 's>, Error> {
+    let tiling = request.granularity.tiling(layer.name, layer.shape, layer.terms.layout)?;
+    let pruned = groups::pruned(layer.within, &tiling);
+    let mut bounds = Bounds::new(&layer.terms, layer.within.total(), pruned, request.min_kept, tiling.largest());
+    let in_macs = matches!(request.amount, Amount::Macs(_));
+    let cost = if in_macs { layer.terms.positions } else { 1 };
+    let mut scale = 1.0;
+    if request.scope == Scope::MacAware {
+        match layer.terms.positions {
+            // What takes no MACs has nothing to give.
+            0 => (bounds.least, bounds.most) = (pruned, pruned),
+            positions => scale = 1.0 / (positions as f64).sqrt(),
         }
-        let (high, rank, _) = bucket(keys().map(|key| key >> 16), count);
-        let (low, rank, equal) = bucket(keys().filter(|key| key >> 16 == high).map(|key| key & 0xffff), rank);
-        Self { threshold: high << 16 | low, ties_kept: equal - rank }
+    }
+    if request.scope == Scope::GlobalNormalised && request.granularity == (Granularity::Element {}) {
+        scale = over_mean(layer.scores.iter().map(|score| f64::from(*score)));
+    }
+    Ok(Entrant { layer, scale, cost, pruned, bounds })
+}
+
+/// One over the mean; 1 where there is none.
+fn over_mean(scores: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = scores.fold((0.0, 0usize), |(sum, count), score| (sum + score, count + 1));
+    if sum > 0.0 { count as f64 / sum } else { 1.0 }
+}
+
+/// How many weights each layer has pruned, where layers do not compete with each other.
+fn shares(entrants: &[Entrant<'_, '_>], request: &Request) -> Result<Vec<usize>, Error> {
+    if let (Scope::Layerwise, Amount::Share(share)) = (request.scope, request.amount) {
+        let own = |entrant: &Entrant<'_, '_>| layerwise(share, &entrant.layer.terms, entrant.pruned, entrant.bounds);
+        return Ok(entrants.iter().map(own).collect());
+    }
+    let whole: u64 = entrants.iter().map(|own| own.cost * own.bounds.size as u64).sum();
+    let wanted = match request.amount {
+        Amount::Share(share) => share.count(whole as usize) as u64,
+        Amount::Weights(count) => count as u64,
+        Amount::Macs(macs) => macs,
+    };
+    let single = request.granularity == (Granularity::Element {});
+    // Whole groups have rounded what is pruned already; each layer is held to its own count below.
+    let mut entrants: Vec<Entrant<'_, '_>> = entrants.iter().map(|own| Entrant { ..*own }).collect();
+    for own in entrants.iter_mut().filter(|_| !single) {
+        let largest = groups::largest(own, request) as usize;
+        own.bounds = Bounds::new(&own.layer.terms, own.bounds.size, 0, request.min_kept, largest);
+        own.pruned = 0;
+    }
+    let wanted = check(&entrants, wanted, request)?;
+    let stake = |own: &Entrant<'_, '_>| {
+        let factor = if request.scope == Scope::Erk { erk_factor(own.layer.shape) } else { 1.0 };
+        Stake { bounds: own.bounds, factor, cost: own.cost }
+    };
+    Ok(allot(&entrants.iter().map(stake).collect::<Vec<_>>(), whole.saturating_sub(wanted)))
+}
+
+/// How many weights a layer has pruned that gives its own share, within its bounds but for what is pruned already.
+fn layerwise(share: Sparsity, terms: &Terms, pruned: usize, bounds: Bounds) -> usize {
+    let wanted = terms.own.unwrap_or(share).count(bounds.size);
+    // Below what is pruned already it is the caller's fault, and said there.
+    if wanted < pruned { wanted } else { wanted.clamp(bounds.least, bounds.most) }
+}
+
+/// Prunes the layers of one competition until `wanted` of their cost is pruned.
+fn compete(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Result<Vec<Mask>, Error> {
+    let wanted = check(entrants, wanted, request)?;
+    match request.granularity {
+        Granularity::Element {} => Ok(elements::prune(entrants, wanted)),
+        _ => groups::prune(entrants, wanted, request),
     }
 }
 
-/// The 16-bit value in which the `count`-th smallest lies, its rank (from 1) among the equal ones, and their number.
-fn bucket(values: impl Iterator<Item = u32>, count: usize) -> (u32, usize, usize) {
-    let mut histogram = vec![0usize; 1 << 16];
-    for value in values {
-        histogram[value as usize] += 1;
-    }
-    let mut left = count;
-    for (value, &size) in histogram.iter().enumerate() {
-        if left <= size {
-            return (value as u32, left, size);
+/// Refuses an amount that cannot be reached. What is pruned already may exceed it by what one whole group brings.
+fn check(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Result<u64, Error> {
+    let sum =
+        |of: &dyn Fn(&Entrant<'_, '_>) -> usize| entrants.iter().map(|own| own.cost * of(own) as u64).sum::<u64>();
+    let (total, pruned) = (sum(&|own| own.bounds.size), sum(&|own| own.pruned));
+    let place = match entrants {
+        [one] => format!("`{}`", one.layer.name),
+        _ => "all layers".into(),
+    };
+    let unit = unit(request);
+    let largest = entrants.iter().map(|own| own.cost * groups::largest(own, request)).max().unwrap_or(0);
+    if wanted < pruned {
+        let excess = pruned - wanted;
+        let borne = if unit == "MACs" { excess < largest } else { excess * 2 <= largest && largest > 1 };
+        if !borne {
+            let [pruned, wanted, total] = [pruned, wanted, total].map(|count| count as usize);
+            return Err(Error::Grows { place, pruned, wanted, total, unit });
         }
-        left -= size;
+        return Ok(pruned);
     }
-    unreachable!("more weights are to be pruned than are alive; the caller compares the counts");
+    let (least, most) = (sum(&|own| own.bounds.least), sum(&|own| own.bounds.most));
+    if unit == "weights" && wanted > most && (wanted - most) * 2 <= largest && largest > 1 {
+        return Ok(most);
+    }
+    if wanted > most || (wanted < least && unit == "weights") {
+        return Err(Error::Impossible { place, wanted, total, least, most, unit });
+    }
+    Ok(wanted)
 }
 
-impl std::fmt::Display for Scope {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self {
-            Self::Layerwise => "layerwise",
-            Self::Global => "global",
-        })
+fn unit(request: &Request) -> &'static str {
+    if matches!(request.amount, Amount::Macs(_)) { "MACs" } else { "weights" }
+}
+
+/// What a selection from full masks will do, as far as it is known without scores: the weights that the competing
+/// parameters, given by name, shape and terms, keep. That is so for N of M, and for single weights counted in weights.
+///
+/// # Errors
+/// When no selection can serve the request.
+pub fn planned(layers: &[(&str, &[usize], Terms)], request: &Request) -> Result<Option<usize>, Error> {
+    if let Granularity::NOfM { n, m } = request.granularity {
+        return n_of_m::planned(layers, request, [n, m]).map(Some);
     }
+    let mut bounds = Vec::with_capacity(layers.len());
+    for (name, shape, terms) in layers {
+        let tiling = request.granularity.tiling(name, shape, terms.layout)?;
+        bounds.push(Bounds::new(terms, shape.iter().product(), 0, request.min_kept, tiling.largest()));
+    }
+    let single = request.granularity == (Granularity::Element {});
+    if let (Scope::Layerwise, Amount::Share(share)) = (request.scope, request.amount) {
+        let kept =
+            |((_, _, terms), own): (&(&str, &[usize], Terms), &Bounds)| own.size - layerwise(share, terms, 0, *own);
+        return Ok(single.then(|| layers.iter().zip(&bounds).map(kept).sum()));
+    }
+    let unit = unit(request);
+    let sum = |of: &dyn Fn(&Bounds) -> usize| {
+        let cost = |terms: &Terms| if unit == "MACs" { terms.positions } else { 1 };
+        layers.iter().zip(&bounds).map(|((_, _, terms), own)| cost(terms) * of(own) as u64).sum::<u64>()
+    };
+    let (total, least, most) = (sum(&|own| own.size), sum(&|own| own.least), sum(&|own| own.most));
+    let wanted = match request.amount {
+        Amount::Share(share) => share.count(total as usize) as u64,
+        Amount::Weights(count) => count as u64,
+        Amount::Macs(macs) => macs,
+    };
+    let near = !single && unit == "weights";
+    if (wanted > most || (wanted < least && unit == "weights")) && !near {
+        return Err(Error::Impossible { place: "all layers".into(), wanted, total, least, most, unit });
+    }
+    Ok((single && unit == "weights").then_some((total - wanted) as usize))
 }
 
 #[cfg(test)]

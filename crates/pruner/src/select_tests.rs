@@ -1,10 +1,20 @@
 //! Laws 1 and 3: exact counts, fixed ties, monotone masks; and a sort as the slow twin of the histogram.
 
 use super::*;
+use crate::Layout;
 use crate::criterion::{Criterion, score};
 
 fn s(share: f64) -> Sparsity {
     Sparsity::new(share).expect("in range")
+}
+
+fn row<'a>(shape: &'a [usize], scores: Vec<f32>, within: &'a Mask) -> Scores<'a> {
+    Scores { name: "w", shape, scores, within, terms: Terms::new(Layout::BIAS) }
+}
+
+/// A layer may be emptied here.
+fn request(scope: Scope, sparsity: f64) -> Request {
+    Request { min_kept: 0, ..Request::new(scope, Amount::Share(s(sparsity))) }
 }
 
 /// Selects on layers given as plain score lists, from full masks, and shows the kept bits.
@@ -14,9 +24,9 @@ fn check(layers: &[&[f32]], scope: Scope, sparsity: f64, expected: &[&[u8]]) {
     let rows: Vec<Scores<'_>> = layers
         .iter()
         .zip(full.iter().zip(&shapes))
-        .map(|(scores, (within, shape))| Scores { name: "w", shape, scores: scores.to_vec(), within })
+        .map(|(scores, (within, shape))| row(shape, scores.to_vec(), within))
         .collect();
-    let found = select(&rows, scope, s(sparsity)).expect("a mask");
+    let found = select(&rows, &request(scope, sparsity)).expect("a mask");
     let bits: Vec<Vec<u8>> =
         found.iter().map(|(_, mask)| (0..mask.total()).map(|index| u8::from(mask.keeps(index))).collect()).collect();
     assert_eq!(bits, expected, "{layers:?} {scope} {sparsity}");
@@ -42,13 +52,13 @@ fn small_cases_by_hand() {
 #[test]
 fn pruned_weights_go_first_and_never_come_back() {
     let within = Mask::from_fn(&[4], |index| index != 3);
-    let row = Scores { name: "w", shape: &[4], scores: vec![1.0, 2.0, 3.0], within: &within };
-    let found = select(std::slice::from_ref(&row), Scope::Global, s(0.5)).expect("a mask");
+    let layer = row(&[4], vec![1.0, 2.0, 3.0], &within);
+    let found = select(std::slice::from_ref(&layer), &request(Scope::Global, 0.5)).expect("a mask");
     let mask = found.get("w").expect("named");
     assert!(mask.is_within(&within));
     assert_eq!([0, 1, 2, 3].map(|index| mask.keeps(index)), [false, true, true, false]);
 
-    let error = select(&[row], Scope::Layerwise, s(0.0)).expect_err("would grow");
+    let error = select(&[layer], &request(Scope::Layerwise, 0.0)).expect_err("would grow");
     assert!(error.to_string().contains("1 of 4 weights of `w` are pruned already"), "{error}");
 }
 
@@ -56,12 +66,12 @@ fn pruned_weights_go_first_and_never_come_back() {
 fn the_same_target_again_changes_nothing() {
     let full = Mask::full(&[100]);
     let scores = score(Criterion::Random, "w", &[0.0; 100], &full, 0, 3).expect("finite");
-    let first = Scores { name: "w", shape: &[100], scores, within: &full };
-    let once = select(&[first], Scope::Global, s(0.37)).expect("a mask");
+    let first = row(&[100], scores, &full);
+    let once = select(&[first], &request(Scope::Global, 0.37)).expect("a mask");
     let within = once.get("w").expect("named");
     let fresh = score(Criterion::Random, "w", &[0.0; 63], within, 0, 4).expect("finite");
-    let again = Scores { name: "w", shape: &[100], scores: fresh, within };
-    assert_eq!(select(&[again], Scope::Global, s(0.37)).expect("a mask"), once);
+    let again = row(&[100], fresh, within);
+    assert_eq!(select(&[again], &request(Scope::Global, 0.37)).expect("a mask"), once);
 }
 
 /// The slow twin: sort (pruned first, then by score, of ties the last first) and cut.
@@ -99,10 +109,10 @@ fn histogram_and_sort_agree_and_counts_are_exact() {
             let shapes: Vec<[usize; 1]> = sizes.iter().map(|&size| [size]).collect();
             let rows: Vec<Scores<'_>> = (0..sizes.len())
                 .map(|i| (&shapes[i], within[i].gather(&values[i]), &within[i]))
-                .map(|(shape, scores, within)| Scores { name: "w", shape, scores, within })
+                .map(|(shape, scores, within)| row(shape, scores, within))
                 .collect();
             let expected = by_sorting(&rows, s(target));
-            let found = select(&rows, Scope::Global, s(target)).expect("a mask");
+            let found = select(&rows, &request(Scope::Global, target)).expect("a mask");
             assert_eq!(found.pruned(), s(target).count(sizes.iter().sum()));
             for ((_, mask), expected) in found.iter().zip(&expected) {
                 assert_eq!((0..mask.total()).map(|i| mask.keeps(i)).collect::<Vec<_>>(), *expected);

@@ -50,7 +50,7 @@ fn step(net: Net, optimizer: &mut ModuleOptimizer, device: &Device, step: usize)
 }
 
 fn rule(sparsity: f64) -> Rule {
-    Rule { criterion: Criterion::L1, scope: Scope::Global, sparsity: Sparsity::new(sparsity).unwrap(), seed: 1 }
+    Rule::new(Criterion::L1, Scope::Global, Sparsity::new(sparsity).unwrap())
 }
 
 const WEIGHTS: [&str; 2] = ["conv.weight", "fc.weight"];

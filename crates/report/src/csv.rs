@@ -5,7 +5,7 @@ use crate::event::{Compacted, Method, Stage};
 use crate::record::{Measurement, State, Test};
 use crate::report::ReportInput;
 
-const COLUMNS: &str = "run,name,dataset,model,seed,criterion,scope,schedule,retrain,state,cycle,stage,step,target,\
+const COLUMNS: &str = "run,name,dataset,model,seed,criterion,granularity,scope,schedule,retrain,state,cycle,stage,step,target,\
 pruned,prunable,sparsity,nonzero,parameters,compression_ratio,remaining_macs,macs,theoretical_speedup,dead_units,\
 correct,total,accuracy,loss,peak_memory_bytes,file_precision,file_bytes,compacted_units,compacted_parameters,\
 compacted_nonzero,compacted_macs,compacted_remaining_macs,max_logit_delta,instruction_set,dense_memory_bytes,\
@@ -19,7 +19,13 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
     let mut out = format!("{COLUMNS}\n");
     for run in runs {
         let started = &run.record.started;
-        let none = Method { criterion: "".into(), scope: "".into(), schedule: "".into(), retrain: "".into() };
+        let none = Method {
+            criterion: "".into(),
+            granularity: "".into(),
+            scope: "".into(),
+            schedule: "".into(),
+            retrain: "".into(),
+        };
         let method = started.method.as_ref().unwrap_or(&none);
         let calls = shown([&run.record]);
         for Test { tested, peak_memory_bytes, measured, .. } in &run.record.tests {
@@ -32,6 +38,7 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
                 text(&started.model),
                 started.seed.to_string(),
                 text(&method.criterion),
+                text(&method.granularity),
                 text(&method.scope),
                 text(&method.schedule),
                 text(&method.retrain),

@@ -118,14 +118,21 @@ pub struct Images {
 /// How a run prunes, in the words of its config.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Method {
-    /// Criterion: `l1`, `l2` or `random`.
+    /// Criterion: `l1`, `l2`, `random` or `lamp`.
     pub criterion: String,
-    /// Scope: `layerwise` or `global`.
+    /// What goes as one, such as `element`, `2:4` or `filter`. Logs of earlier builds, which pruned elements only, lack it.
+    #[serde(default = "element")]
+    pub granularity: String,
+    /// Scope, such as `layerwise` or `global`.
     pub scope: String,
     /// Schedule with its options, such as `cubic to 0.99`.
     pub schedule: String,
     /// What follows a prune: `fine-tune`, `rewind-weights` or `rewind-lr`.
     pub retrain: String,
+}
+
+fn element() -> String {
+    "element".into()
 }
 
 /// Size of one layer of the dense model.

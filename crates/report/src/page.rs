@@ -145,7 +145,8 @@ fn facts(record: &RunRecord) -> String {
     let started = &record.started;
     let images = &started.images;
     let method = started.method.as_ref().map_or("none: a dense control".to_owned(), |method| {
-        format!("{}, {}; {}; then {}", method.criterion, method.scope, method.schedule, method.retrain)
+        let kind = if method.granularity == "element" { String::new() } else { format!(" by {}", method.granularity) };
+        format!("{}{kind}, {}; {}; then {}", method.criterion, method.scope, method.schedule, method.retrain)
     });
     let early: u64 = record.stops.iter().map(|stop| stop.steps_saved).fold(0, u64::saturating_add);
     let steps = format!("{} trained of {} planned", grouped(record.step()), grouped(started.planned_steps));

@@ -2,8 +2,11 @@
 //!
 //! What the words mean together is checked in [`crate::Experiment`]; here stands only what can be typed.
 
+mod prune;
+
+pub use prune::{Override, PruneConfig};
+
 use crate::{Error, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
-use secateur_pruner::{Criterion, Schedule, Scope, Selection};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -185,38 +188,6 @@ pub struct EarlyStop {
     pub patience: u64,
 }
 
-/// What is pruned, how, and how often.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PruneConfig {
-    /// `false` makes the dense control: the same training, nothing pruned.
-    #[serde(default = "yes")]
-    pub enabled: bool,
-    /// What is important: `l1`, `l2` or `random`.
-    #[serde(default = "l1")]
-    pub criterion: Criterion,
-    /// Who competes: `layerwise` or `global`.
-    #[serde(default = "layerwise")]
-    pub scope: Scope,
-    /// Globs on parameter names that may be pruned.
-    #[serde(default = "weights")]
-    pub include: Vec<String>,
-    /// Globs on parameter names that may not.
-    #[serde(default)]
-    pub exclude: Vec<String>,
-    /// The target of every prune.
-    pub schedule: Schedule,
-    /// Training between two prunes.
-    pub every: Length,
-}
-
-impl PruneConfig {
-    /// The name patterns as the pruner takes them.
-    pub fn selection(&self) -> Selection {
-        Selection { include: self.include.clone(), exclude: self.exclude.clone() }
-    }
-}
-
 /// What follows a prune.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -341,25 +312,10 @@ fn batch_size() -> usize {
     128
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn l1() -> Criterion {
-    Criterion::L1
-}
-
-fn layerwise() -> Scope {
-    Scope::Layerwise
-}
-
-fn weights() -> Vec<String> {
-    Selection::default().include
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secateur_pruner::Criterion;
 
     const SMALL: &str = r#"
         name = "small"

@@ -3,10 +3,11 @@
 use crate::config::{ExperimentConfig, Keep, Length, Retrain, Source, Zeros};
 use crate::optimizer::rate_fault;
 use crate::plan::Plan;
+use crate::pruning::Pruning;
 use crate::{Error, data};
-use secateur_pruner::{Scope, Sparsity};
+use secateur_pruner::Sparsity;
 use secateur_report::event;
-use secateur_sparse::{Network, Parameters};
+use secateur_sparse::Network;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub struct Experiment {
     plan: Plan,
     /// Shared: its zeros take as much memory as the model's weights.
     network: Arc<Network>,
-    prunable: Vec<String>,
+    pruning: Option<Pruning>,
 }
 
 impl Experiment {
@@ -35,14 +36,10 @@ impl Experiment {
     pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
         check(&config)?;
         let network = Arc::new(config.model.network());
-        let sizes = parameter_sizes(&network);
-        let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
-        let prunable = match &config.prune {
-            Some(prune) => prune.selection().choose(&names)?.into_iter().map(str::to_owned).collect(),
-            None => vec![],
-        };
-        let plan = Plan::new(&config, images(&config).train as usize)?;
-        Ok(Self { config, plan, network, prunable })
+        let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &network)).transpose()?;
+        let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
+        let plan = Plan::new(&config, images(&config).train as usize, targets)?;
+        Ok(Self { config, plan, network, pruning })
     }
 
     /// The configuration, as typed.
@@ -60,9 +57,19 @@ impl Experiment {
         &self.network
     }
 
-    /// Names of the parameters that may be pruned, in the model's order; empty when nothing is pruned.
+    /// What the `[prune]` section means; `None` when there is none.
+    pub fn pruning(&self) -> Option<&Pruning> {
+        self.pruning.as_ref()
+    }
+
+    /// Names of the parameters that have masks, because they are pruned or go along with what is, in the model's order;
+    /// empty when nothing is pruned.
     pub fn prunable(&self) -> Vec<&str> {
-        self.prunable.iter().map(String::as_str).collect()
+        self.masked().iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn masked(&self) -> &[(String, usize)] {
+        self.pruning.as_ref().map_or(&[], Pruning::masked)
     }
 
     /// Whether any weight is ever pruned.
@@ -116,6 +123,7 @@ impl Experiment {
         let cost = self.network.cost();
         let method = self.config.prune.as_ref().filter(|prune| prune.enabled).map(|prune| event::Method {
             criterion: prune.criterion.to_string(),
+            granularity: prune.granularity.to_string(),
             scope: prune.scope.to_string(),
             schedule: prune.schedule.to_string(),
             retrain: match self.config.retrain.kind {
@@ -148,22 +156,14 @@ impl Experiment {
         }
     }
 
-    /// Elements of the prunable parameters that a prune to this sparsity leaves, rounded as the prune will.
-    pub fn kept(&self, sparsity: Sparsity) -> usize {
-        let layerwise = self.config.prune.as_ref().is_some_and(|prune| prune.scope == Scope::Layerwise);
-        let total = self.prunable_elements();
-        if !layerwise {
-            return total - sparsity.count(total);
-        }
-        let sizes = parameter_sizes(&self.network);
-        let own = sizes.iter().filter(|(name, _)| self.prunable.contains(name));
-        own.map(|(_, size)| size - sparsity.count(*size)).sum()
+    /// Weights of the prunable parameters that a prune to this target leaves; `None` where the scores decide it.
+    pub fn kept(&self, target: Sparsity) -> Option<usize> {
+        self.pruning.as_ref().and_then(|pruning| pruning.kept(target).ok()?)
     }
 
     /// Elements of the prunable parameters.
     pub fn prunable_elements(&self) -> usize {
-        let sizes = parameter_sizes(&self.network);
-        sizes.iter().filter(|(name, _)| self.prunable.contains(name)).map(|(_, size)| size).sum()
+        self.masked().iter().map(|(_, size)| size).sum()
     }
 }
 
@@ -174,14 +174,6 @@ fn images(config: &ExperimentConfig) -> event::Images {
         Source::Synthetic => (data.synthetic_train, data.synthetic_test),
     };
     event::Images { train: train as u64, validation: data.validation as u64, test: test as u64 }
-}
-
-/// Paths and sizes of all parameters, in the model's order.
-fn parameter_sizes(network: &Network) -> Vec<(String, usize)> {
-    let both = |own: Parameters<'_>| {
-        [(format!("{}.weight", own.name), own.weight.len()), (format!("{}.bias", own.name), own.bias.len())]
-    };
-    network.parameters().flat_map(both).collect()
 }
 
 /// The first thing that makes no sense.

@@ -62,15 +62,15 @@ pub struct Training {
 const MOST_STEPS: u64 = 1 << 40;
 
 impl Plan {
-    /// Computes the plan. `train_images` is the size of the training split.
+    /// Computes the plan. `train_images` is the size of the training split, `targets` what the config's schedule says.
     ///
     /// # Errors
-    /// When the schedule of sparsities cannot be computed.
-    pub fn new(config: &ExperimentConfig, train_images: usize) -> Result<Self, Error> {
+    /// When there are more steps than a run can walk.
+    pub fn new(config: &ExperimentConfig, train_images: usize, targets: &[Sparsity]) -> Result<Self, Error> {
         let epoch_steps = (train_images.div_ceil(config.train.batch_size.max(1))).max(1) as u64;
-        let builder =
-            Builder { config, epoch_steps, stages: vec![], walked: 0, run_steps: run_steps(config, epoch_steps)? };
-        Ok(Self { stages: builder.build()?, epoch_steps })
+        let run_steps = run_steps(config, epoch_steps, targets.len() as u64)?;
+        let builder = Builder { config, targets, epoch_steps, stages: vec![], walked: 0, run_steps };
+        Ok(Self { stages: builder.build(), epoch_steps })
     }
 
     /// Training steps of all stages together.
@@ -92,12 +92,13 @@ impl Plan {
 }
 
 /// Training steps of all cycles together, the dense one included.
-fn run_steps(config: &ExperimentConfig, epoch: u64) -> Result<u64, Error> {
+fn run_steps(config: &ExperimentConfig, epoch: u64, cycles: u64) -> Result<u64, Error> {
     let mut total = config.train.length.steps(epoch);
     if let Some(prune) = &config.prune {
-        let cycles = prune.schedule.targets()?.len() as u64;
         let last = config.retrain.last.unwrap_or(prune.every).steps(epoch);
-        total = total.saturating_add(prune.every.steps(epoch).saturating_mul(cycles - 1)).saturating_add(last);
+        total = total
+            .saturating_add(prune.every.steps(epoch).saturating_mul(cycles.saturating_sub(1)))
+            .saturating_add(last);
     }
     if total > MOST_STEPS {
         return Err(Error::Schedule(format!("the run has {total} steps, wanted at most {MOST_STEPS}")));
@@ -107,6 +108,7 @@ fn run_steps(config: &ExperimentConfig, epoch: u64) -> Result<u64, Error> {
 
 struct Builder<'a> {
     config: &'a ExperimentConfig,
+    targets: &'a [Sparsity],
     epoch_steps: u64,
     stages: Vec<Planned>,
     /// Training steps planned so far.
@@ -115,12 +117,11 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn build(mut self) -> Result<Vec<Planned>, Error> {
+    fn build(mut self) -> Vec<Planned> {
         self.dense();
         if let Some(prune) = &self.config.prune {
-            let targets = prune.schedule.targets()?;
-            let cycles = targets.len() as u64;
-            for (cycle, target) in (1..).zip(targets) {
+            let cycles = self.targets.len() as u64;
+            for (cycle, &target) in (1..).zip(self.targets) {
                 let every = match self.config.retrain.last {
                     Some(last) if cycle == cycles => last,
                     _ => prune.every,
@@ -141,7 +142,7 @@ impl Builder<'_> {
                 }
             }
         }
-        Ok(self.stages)
+        self.stages
     }
 
     /// The dense training, split where its weights are remembered.
@@ -210,7 +211,8 @@ mod tests {
         "#;
         let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
         let config = ExperimentConfig::parse("p", text, &changes).expect("valid");
-        Plan::new(&config, 95).expect("a plan")
+        let targets = [0.5, 0.9].map(|share| Sparsity::new(share).expect("in range"));
+        Plan::new(&config, 95, &targets).expect("a plan")
     }
 
     /// Each stage as a word: `0:train 20@0/20`.

@@ -16,7 +16,7 @@ use crate::size::size;
 use crate::start::{self, Start};
 use crate::state::{State, Weights, narrow};
 use crate::{Error, Experiment, engine, export, memory, seed};
-use secateur_pruner::{Mask, MaskSet, Rule, Sparsity, choose};
+use secateur_pruner::{Mask, MaskSet, Sparsity};
 use secateur_report::RunLog;
 use secateur_report::event::{self, Event, Timing};
 use std::borrow::Cow;
@@ -150,15 +150,14 @@ impl<'a> Session<'a> {
     }
 
     fn prune(&mut self, cycle: u64, target: Sparsity) -> Result<(), Error> {
-        let config = self.experiment.config().prune.as_ref().expect("a plan prunes only when its config does");
+        let pruning = self.experiment.pruning().expect("a plan prunes only when its config does");
         let seed = seed::stream(self.experiment.config().seed, "prune", cycle).next_u64();
-        let rule = Rule { criterion: config.criterion, scope: config.scope, sparsity: target, seed };
         let mut state = self.engine.state()?;
         let kept = |name: &str, _: &Mask| {
             let own = state.parameters.iter().find(|own| own.name == name);
             Cow::Borrowed(own.expect("a mask belongs to a parameter").kept.as_slice())
         };
-        let masks = choose(kept, &self.masks, rule)?;
+        let masks = pruning.choose(kept, &self.masks, target, seed)?;
         state.narrow(&self.masks, &masks);
         // Of what is remembered nothing else will be asked for again: masks never grow back.
         narrow(self.remembered.as_deref_mut().unwrap_or_default(), &self.masks, &masks);

@@ -174,7 +174,11 @@ fn check_first_prune(experiment: &Experiment, masks: &MaskSet) -> Result<(), Err
         Stage::Prune(target) => Some(target),
         _ => None,
     });
-    let (Some(target), Some(prune)) = (targets.next(), &experiment.config().prune) else { return Ok(()) };
+    let (Some(target), Some(pruning)) = (targets.next(), experiment.pruning()) else { return Ok(()) };
+    if !pruning.is_plain() {
+        // Groups and MACs are counted by the prune itself.
+        return Ok(());
+    }
     let one = |place: String, pruned: usize, total: usize| {
         let wanted = target.count(total);
         if pruned <= wanted {
@@ -187,11 +191,11 @@ fn check_first_prune(experiment: &Experiment, masks: &MaskSet) -> Result<(), Err
         );
         Err(Error::Meaning { key: "prune.schedule", why })
     };
-    match prune.scope {
-        Scope::Global => one("the model".into(), masks.pruned(), masks.total()),
+    match pruning.scope() {
         Scope::Layerwise => {
             masks.iter().try_for_each(|(name, mask)| one(format!("`{name}`"), mask.total() - mask.kept(), mask.total()))
         }
+        _ => one("the model".into(), masks.pruned(), masks.total()),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Done, experiment, print};
 use crate::args::PlanArgs;
 use anyhow::Result;
-use secateur_trainer::Experiment;
 use secateur_trainer::plan::{Stage, Training};
+use secateur_trainer::{Experiment, Measure};
 use std::fmt::Write;
 
 /// Prints the plan.
@@ -26,8 +26,12 @@ fn table(experiment: &Experiment) -> String {
         config.train.optimizer, config.train.batch_size, plan.epoch_steps
     ));
     if let Some(prune) = config.prune.as_ref().filter(|prune| prune.enabled) {
+        let kind = match prune.granularity.to_string() {
+            single if single == "element" => String::new(),
+            other => format!(" by {other}"),
+        };
         line(format!(
-            "pruning    {} {}, {}, of {} weights",
+            "pruning    {} {}{kind}, {}, of {} weights",
             prune.scope,
             prune.criterion,
             prune.schedule,
@@ -42,10 +46,9 @@ fn table(experiment: &Experiment) -> String {
     line(format!("images     {} train, {} validation, {} test", images.train, images.validation, images.test));
     line(format!("in all     {} steps, {} prunes", plan.steps(), plan.prunes()));
     line(String::new());
-    line(format!(
-        "{:>5}  {:<10} {:>9}  {:>9}  {:>10}  {:>11}",
-        "cycle", "stage", "steps", "until", "sparsity", "weights"
-    ));
+    let in_macs = experiment.pruning().is_some_and(|pruning| pruning.targets().measure == Measure::Macs);
+    let share = if in_macs { "MACs gone" } else { "sparsity" };
+    line(format!("{:>5}  {:<10} {:>9}  {:>9}  {:>10}  {:>11}", "cycle", "stage", "steps", "until", share, "weights"));
     let (mut until, mut sparsity, mut left) = (0, 0.0, "all".to_owned());
     for planned in &plan.stages {
         let mut steps = String::new();
@@ -57,7 +60,7 @@ fn table(experiment: &Experiment) -> String {
             }
             Stage::Prune(target) => {
                 sparsity = target.get();
-                left = experiment.kept(*target).to_string();
+                left = experiment.kept(*target).map_or_else(|| "by scores".into(), |kept| kept.to_string());
                 "prune"
             }
             Stage::Test(_) => "test",

@@ -1,0 +1,215 @@
+//! What a config's `[prune]` section means for a network: who competes on which terms, what goes along, which targets.
+
+use crate::Error;
+use crate::config::{Override, PruneConfig};
+use crate::export;
+use secateur_pruner::{
+    Coupling, Granularity, Layout, Mask, MaskSet, Measure, Rule, Scope, Selection, Sizes, Sparsity, Targets, Terms,
+    choose_on, couple, planned,
+};
+use secateur_sparse::{Layer, Network};
+use std::borrow::Cow;
+
+/// A `[prune]` section that makes sense for its network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pruning {
+    rule: Rule,
+    competitors: Vec<Competitor>,
+    couplings: Vec<Coupling>,
+    masked: Vec<(String, usize)>,
+    sizes: Sizes,
+    targets: Targets,
+}
+
+/// A parameter that competes, by its final terms.
+#[derive(Clone, Debug, PartialEq)]
+struct Competitor {
+    name: String,
+    shape: Vec<usize>,
+    terms: Terms,
+}
+
+impl Pruning {
+    /// Reads the section for a network.
+    ///
+    /// # Errors
+    /// When a pattern, the granularity, the schedule or a target makes no sense for it.
+    pub(crate) fn new(config: &PruneConfig, network: &Network) -> Result<Self, Error> {
+        if let Some((key, why)) = config.fault() {
+            return Err(Error::Meaning { key, why });
+        }
+        let shapes = export::shapes(network);
+        let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
+        let chosen = config.selection().choose(&names)?;
+        let overrides = overrides(&config.layers, &names)?;
+        let mut competitors = vec![];
+        for (name, shape) in shapes.iter().filter(|(name, _)| chosen.contains(&&**name)) {
+            let mut terms = Terms { positions: positions(network, name), ..Terms::new(Layout::of_burn(shape)) };
+            if let Some((_, own)) = overrides.iter().find(|(fits, _)| fits.contains(&&**name)) {
+                (terms.floor, terms.ceiling) = (own.floor.unwrap_or(0.0), own.ceiling.unwrap_or(1.0));
+                terms.own = own.sparsity;
+            }
+            competitors.push(Competitor { name: name.clone(), shape: shape.clone(), terms });
+        }
+        let couplings = match config.granularity {
+            Granularity::Filter {} => couplings(network, &competitors)?,
+            _ => vec![],
+        };
+        let masked = |name: &str| chosen.contains(&name) || couplings.iter().any(|own| own.to == name);
+        let masked = shapes.iter().filter(|(name, _)| masked(name));
+        let cost = network.cost();
+        let sizes = Sizes {
+            prunable: competitors.iter().map(Competitor::size).sum(),
+            parameters: cost.parameters,
+            prunable_macs: competitors.iter().map(|own| own.size() as u64 * own.terms.positions).sum(),
+            macs: cost.macs as u64,
+        };
+        let targets = config.schedule.targets(sizes)?;
+        let own = Self {
+            rule: Rule {
+                granularity: config.granularity,
+                group_score: config.group_score,
+                min_kept: config.min_kept,
+                ..Rule::new(config.criterion, config.scope, Sparsity::DENSE)
+            },
+            masked: masked.map(|(name, shape)| (name.clone(), shape.iter().product())).collect(),
+            competitors,
+            couplings,
+            sizes,
+            targets,
+        };
+        own.targets.shares.iter().try_for_each(|target| own.kept(*target).map(|_| ()))?;
+        own.check_pattern()?;
+        Ok(own)
+    }
+
+    /// The share that is gone after each prune, and what it is a share of.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// Names and sizes of the parameters that have masks: those that compete, and those that go along.
+    pub(crate) fn masked(&self) -> &[(String, usize)] {
+        &self.masked
+    }
+
+    /// Whether it is single weights, counted in weights.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.rule.granularity == (Granularity::Element {}) && self.targets.measure == Measure::Weights
+    }
+
+    /// Who competes.
+    pub(crate) fn scope(&self) -> Scope {
+        self.rule.scope
+    }
+
+    /// Weights of the competing parameters that a prune to this target leaves, where the scores have no say in it.
+    ///
+    /// # Errors
+    /// When the target is impossible.
+    pub(crate) fn kept(&self, target: Sparsity) -> Result<Option<usize>, Error> {
+        let terms = |own| -> (&str, &[usize], Terms) { named(own, self.at(own, target)) };
+        let layers: Vec<(&str, &[usize], Terms)> = self.competitors.iter().map(terms).collect();
+        Ok(planned(&layers, &self.rule(target, 0).request())?)
+    }
+
+    /// The masks of a prune within `old`; `kept` gives the values that a mask keeps.
+    ///
+    /// # Errors
+    /// When a weight is not finite, or the target cannot be reached.
+    pub(crate) fn choose<'a>(
+        &self,
+        kept: impl Fn(&str, &Mask) -> Cow<'a, [f32]>,
+        old: &MaskSet,
+        target: Sparsity,
+        seed: u64,
+    ) -> Result<MaskSet, Error> {
+        let terms = |name: &str, _: &[usize]| {
+            self.competitors.iter().find(|own| own.name == name).map(|own| self.at(own, target))
+        };
+        Ok(couple(&choose_on(kept, old, self.rule(target, seed), terms)?, &self.couplings)?)
+    }
+
+    fn rule(&self, target: Sparsity, seed: u64) -> Rule {
+        Rule { amount: self.targets.measure.amount(target, self.sizes), seed, ..self.rule }
+    }
+
+    /// Terms on the way to the last target: what is asked of a layer of its own grows with the common one.
+    fn at(&self, own: &Competitor, target: Sparsity) -> Terms {
+        let last = self.targets.shares.last().map_or(0.0, |last| last.get());
+        let done = if target.get() < last { target.get() / last } else { 1.0 };
+        let share = |share: Sparsity| Sparsity::new(share.get() * done).unwrap_or(share);
+        Terms { ceiling: 1.0 - (1.0 - own.terms.ceiling) * done, own: own.terms.own.map(share), ..own.terms }
+    }
+
+    /// N of M has to be what the last prune leaves.
+    fn check_pattern(&self) -> Result<(), Error> {
+        let (Granularity::NOfM { n, m }, Some(last)) = (self.rule.granularity, self.targets.shares.last()) else {
+            return Ok(());
+        };
+        if ((1.0 - last.get()) * m as f64).round() as usize == n {
+            return Ok(());
+        }
+        let (found, wanted) = (last.get(), 1.0 - n as f64 / m as f64);
+        let why = format!("the last target is {found}, wanted {wanted}, which is what {n}:{m} leaves pruned");
+        Err(Error::Meaning { key: "prune.schedule", why })
+    }
+}
+
+impl Competitor {
+    fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+fn named(own: &Competitor, terms: Terms) -> (&str, &[usize], Terms) {
+    (&own.name, &own.shape, terms)
+}
+
+/// Each override with the names that its pattern fits.
+fn overrides<'a>(layers: &'a [Override], names: &[&'a str]) -> Result<Vec<(Vec<&'a str>, &'a Override)>, Error> {
+    let fits = |own: &'a Override| {
+        let pattern = Selection { include: vec![own.pattern.clone()], exclude: vec![] };
+        Ok((pattern.choose(names)?, own))
+    };
+    layers.iter().map(fits).collect()
+}
+
+/// MACs an image of each weight of a parameter.
+fn positions(network: &Network, name: &str) -> u64 {
+    let Some(layer) = name.strip_suffix(".weight") else { return 0 };
+    let weights = network.parameters().find(|own| own.name == layer).map_or(1, |own| own.weight.len().max(1));
+    network.layer_costs().iter().find(|own| own.name == layer).map_or(0, |own| (own.cost.macs / weights) as u64)
+}
+
+/// What goes along with the filters and neurons of the competing layers: biases, and what reads them.
+fn couplings(network: &Network, competitors: &[Competitor]) -> Result<Vec<Coupling>, Error> {
+    let mut found = vec![];
+    let mut before: Option<(&str, usize, usize)> = None;
+    for (place, layer) in network.layers().iter().enumerate() {
+        let Some(own) = layer.parameters() else { continue };
+        let weight = format!("{}.weight", own.name);
+        let linear = matches!(layer, Layer::Linear(_));
+        if let Some((from, output, units)) = before {
+            // Through a flatten a channel is as many features as it has pixels.
+            let [channels, height, width] = network.shape(place);
+            let spread = if linear { channels * height * width / units.max(1) } else { 1 };
+            let input = usize::from(!linear);
+            found.push(Coupling { from: format!("{from}.weight"), output, to: weight.clone(), input, spread });
+        }
+        let output = usize::from(linear);
+        found.push(Coupling { from: weight, output, to: format!("{}.bias", own.name), input: 0, spread: 1 });
+        before = Some((own.name, output, own.bias.len()));
+    }
+    let competes = |name: &str| competitors.iter().any(|own| own.name == name);
+    if let Some((last, ..)) = before.filter(|(last, ..)| competes(&format!("{last}.weight"))) {
+        let why = format!("the neurons of `{last}` are the answers, wanted \"{last}.*\" excluded");
+        return Err(Error::Meaning { key: "prune.exclude", why });
+    }
+    found.retain(|own| competes(&own.from));
+    Ok(found)
+}
+
+#[cfg(test)]
+#[path = "pruning_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! What a `[prune]` section means, on the reference models.
+
+use super::*;
+use crate::config::ExperimentConfig;
+use crate::models::ModelConfig;
+
+fn pruning(lines: &str) -> Result<Pruning, Error> {
+    let text = format!(
+        "name = \"p\"\nmodel = {{ kind = \"lenet\", width = 1 }}\ntrain = {{ length = {{ steps = 1 }} }}\n\
+         [prune]\nevery = {{ steps = 1 }}\n{lines}"
+    );
+    let config = ExperimentConfig::parse("p", &text, &[])?;
+    Pruning::new(&config.prune.expect("given"), &ModelConfig::Lenet { width: 1 }.network())
+}
+
+/// Masks of a prune of the model's first weights, from full ones.
+fn prune(own: &Pruning, target: f64) -> MaskSet {
+    let values = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
+    let find = |name: &str| values.iter().find(|own| own.name == name).expect("a parameter of the model");
+    let full = own.masked().iter().map(|(name, _)| (name.clone(), Mask::full(&find(name).shape)));
+    let kept = |name: &str, mask: &Mask| Cow::Owned(mask.gather(&find(name).kept));
+    let target = Sparsity::new(target).expect("in range");
+    own.choose(kept, &MaskSet::new(full.collect()), target, 1).expect("masks")
+}
+
+const ONE_SHOT: &str = "schedule = { kind = \"one-shot\", sparsity = 0.5 }\n";
+
+#[test]
+fn a_filter_takes_its_bias_and_what_reads_it_along() {
+    let own =
+        pruning(&format!("{ONE_SHOT}granularity = {{ kind = \"filter\" }}\nexclude = [\"fc3.*\"]")).expect("valid");
+    let names: Vec<&str> = own.masked().iter().map(|(name, _)| name.as_str()).collect();
+    let wanted = [
+        "conv1.weight",
+        "conv1.bias",
+        "conv2.weight",
+        "conv2.bias",
+        "fc1.weight",
+        "fc1.bias",
+        "fc2.weight",
+        "fc2.bias",
+        "fc3.weight",
+    ];
+    assert_eq!(names, wanted, "fc3's bias stays whole");
+    let masks = prune(&own, 0.5);
+    let kept = |name: &str| masks.get(name).expect("masked").kept();
+    // Half of the 6, 16, 120 and 84 units; fc1 reads 25 pixels of a channel.
+    assert_eq!([kept("conv1.weight"), kept("conv1.bias")], [3 * 9, 3]);
+    assert_eq!([kept("conv2.weight"), kept("conv2.bias")], [8 * 3 * 9, 8]);
+    assert_eq!([kept("fc1.weight"), kept("fc1.bias")], [60 * 8 * 25, 60]);
+    assert_eq!([kept("fc2.weight"), kept("fc2.bias")], [42 * 60, 42]);
+    assert_eq!(kept("fc3.weight"), 10 * 42);
+}
+
+#[test]
+fn targets_of_every_measure_are_met() {
+    let left = |schedule: &str, scope: &str| {
+        let own = pruning(&format!("schedule = {schedule}\nscope = \"{scope}\"")).expect("valid");
+        let target = *own.targets().shares.last().expect("a prune");
+        let masks = prune(&own, target.get());
+        if let Some(kept) = own.kept(target).expect("possible") {
+            assert_eq!(masks.kept(), kept, "{schedule} {scope}");
+        }
+        masks
+    };
+    for scope in ["global", "global-normalised", "erk", "mac-aware"] {
+        // 236 biases are always left.
+        let kept = left("{ kind = \"one-shot\", sparsity = { kept = 3000 } }", scope).kept();
+        assert_eq!(kept, 3_000 - 236, "{scope}");
+        let macs = left("{ kind = \"cubic\", final = { macs = 0.1 }, prunes = 3 }", scope);
+        let network = ModelConfig::Lenet { width: 1 }.network();
+        let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&network, name);
+        let spent: u64 = macs.iter().map(cost).sum();
+        let budget = network.cost().macs as u64 / 10;
+        assert!(spent <= budget && spent + 676 > budget, "{scope}: {spent} of {budget}");
+    }
+    let layerwise = left("{ kind = \"one-shot\", sparsity = { compression = 20.0 } }", "layerwise").kept();
+    assert!(layerwise.abs_diff(60_074 / 20 - 236) <= 3, "{layerwise}");
+}
+
+#[test]
+fn layers_may_have_terms_of_their_own() {
+    let terms = "layers = [{ pattern = \"conv1.*\", floor = 0.5 }, { pattern = \"fc3.weight\", sparsity = 0.1 }]";
+    let own = pruning(&format!("scope = \"global\"\nschedule = {{ kind = \"one-shot\", sparsity = 0.98 }}\n{terms}"));
+    let masks = prune(&own.expect("valid"), 0.98);
+    assert_eq!(masks.pruned(), Sparsity::new(0.98).expect("in range").count(59_838));
+    assert!(masks.get("conv1.weight").expect("masked").kept() >= 27);
+    assert_eq!(masks.get("fc3.weight").expect("masked").kept(), 840 - 84);
+}
+
+#[test]
+fn what_makes_no_sense_is_named() {
+    let one_shot = |more: &str| format!("{ONE_SHOT}{more}");
+    for (lines, wanted) in [
+        (one_shot("granularity = { kind = \"filter\" }"), "the neurons of `fc3` are the answers"),
+        (one_shot("granularity = { kind = \"n-of-m\", n = 5, m = 4 }"), "`prune.granularity`: n is 5"),
+        (one_shot("granularity = { kind = \"n-of-m\", n = 1, m = 4 }"), "wanted 0.75, which is what 1:4 leaves"),
+        (one_shot("granularity = { kind = \"n-of-m\", n = 3, m = 4 }"), "wanted a sparsity of at most 0.25"),
+        (one_shot("granularity = { kind = \"channel\" }\ninclude = [\"*\"]"), "`conv1.bias` cannot be pruned"),
+        (one_shot("group_score = \"mean\""), "`prune.group_score`: element has no groups"),
+        (one_shot("layers = [{ pattern = \"conv9.*\" }]"), "`conv9.*` matches no parameter"),
+        (one_shot("layers = [{ pattern = \"*\", floor = 1.5 }]"), "wanted 0 <= floor"),
+        (one_shot("layers = [{ pattern = \"*\", floor = 0.1, sparsity = 0.5 }]"), "one or the other"),
+        (one_shot("scope = \"erk\"\nlayers = [{ pattern = \"*\", floor = 0.6 }]"), "from 0 to"),
+        ("schedule = { kind = \"one-shot\", sparsity = { kept = 200 } }".into(), "236 of 60074 parameters may not"),
+        ("schedule = { kind = \"one-shot\", sparsity = { macs = 0.0 } }".into(), "wanted a share above 0"),
+        ("schedule = { kind = \"one-shot\", sparsity = { weight = 1 } }".into(), "{ compression = 20.0 }"),
+        ("schedule = { kind = \"dense-sparse-dense\", sparsity = 0.3 }".into(), "masks grow back"),
+    ] {
+        let found = pruning(&lines).expect_err(&lines).to_string();
+        assert!(found.contains(wanted), "{lines}: {found}");
+    }
+}
