@@ -60,12 +60,16 @@ fn main() {
         let network = lenet(k);
         let total: usize = network.iter().map(|(_, _, values)| values.len()).sum();
         println!("k={k}, {total} weights; median of {} times", if k == 5 { 9 } else { 3 });
-        println!("{:<11} {:<17} {:<7} {:>9}  {:>9}  {:>10}", "what goes", "scope", "score", "from", "scores ms", "select ms");
+        println!(
+            "{:<11} {:<17} {:<7} {:>9}  {:>9}  {:>10}",
+            "what goes", "scope", "score", "from", "scores ms", "select ms"
+        );
         for (name, granularity, scope, criterion, cases) in rows {
             for &(share, again) in cases {
                 let dense: Vec<Mask> = network.iter().map(|(shape, _, _)| Mask::full(shape)).collect();
                 // A second prune begins with a tenth of the weights.
-                let first = if again { decide(&network, &dense, granularity, scope, criterion, share).2 } else { dense };
+                let first =
+                    if again { decide(&network, &dense, granularity, scope, criterion, share).2 } else { dense };
                 let share = if again { 0.95 } else { share };
                 let mut times: Vec<(f64, f64)> = (0..if k == 5 { 9 } else { 3 })
                     .map(|_| decide(&network, &first, granularity, scope, criterion, share))
@@ -74,7 +78,11 @@ fn main() {
                 times.sort_by(|a, b| (a.0 + a.1).total_cmp(&(b.0 + b.1)));
                 let (scores, select) = times[times.len() / 2];
                 let from = if again { "90 %" } else { "dense" };
-                println!("{name:<11} {:<17} {:<7} {from:>9}  {scores:>9.2}  {select:>10.2}", scope.to_string(), criterion.to_string());
+                println!(
+                    "{name:<11} {:<17} {:<7} {from:>9}  {scores:>9.2}  {select:>10.2}",
+                    scope.to_string(),
+                    criterion.to_string()
+                );
             }
         }
         // Writing 5 resets the peak.

@@ -154,12 +154,18 @@ pub struct Tiling {
     shape: Vec<usize>,
     steps: Vec<usize>,
     tiles: Vec<usize>,
+    /// Elements of the first group, which no other exceeds.
+    largest: usize,
+    /// Whether all groups are as large.
+    even: bool,
 }
 
 impl Tiling {
     fn new(shape: &[usize], steps: Vec<usize>) -> Self {
         let tiles = shape.iter().zip(&steps).map(|(size, step)| size.div_ceil(*step)).collect();
-        Self { shape: shape.to_vec(), steps, tiles }
+        let largest = shape.iter().zip(&steps).map(|(size, step)| size.min(step)).product();
+        let even = shape.iter().zip(&steps).all(|(size, step)| size.is_multiple_of(*step) || size < step);
+        Self { shape: shape.to_vec(), steps, tiles, largest, even }
     }
 
     /// Number of groups.
@@ -169,6 +175,9 @@ impl Tiling {
 
     /// Elements of a group.
     pub fn size(&self, group: usize) -> usize {
+        if self.even {
+            return self.largest;
+        }
         let (mut rest, mut size) = (group, 1);
         for axis in (0..self.shape.len()).rev() {
             let place = rest % self.tiles[axis];
@@ -180,7 +189,7 @@ impl Tiling {
 
     /// Elements of the largest group.
     pub fn largest(&self) -> usize {
-        if self.groups() == 0 { 0 } else { self.size(0) }
+        if self.groups() == 0 { 0 } else { self.largest }
     }
 
     /// Calls `visit` with each element's group, in the order of flat indices.

@@ -11,7 +11,7 @@ use crate::{Error, Granularity, GroupScore, Mask, Scope};
 
 /// Elements of groups of which none is left.
 pub(crate) fn pruned(mask: &Mask, tiling: &Tiling) -> usize {
-    if tiling.groups() == mask.total() {
+    if tiling.groups() == mask.total() || mask.kept() == mask.total() {
         return mask.total() - mask.kept();
     }
     let mut alive = vec![false; tiling.groups()];
@@ -46,19 +46,22 @@ pub(super) fn prune(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request
         let name = entrants[0].layer.name.into();
         return Err(Error::Granularity { name, granularity: request.granularity.to_string(), why });
     }
-    let mut order = Vec::with_capacity(total);
+    // One buffer: the scores add up where their places in the order will stand.
+    let mut order = vec![GONE; total];
     let mut alive: Vec<Vec<bool>> = Vec::with_capacity(entrants.len());
     let mut first = 0;
     for (own, tiling) in entrants.iter().zip(&tilings) {
-        let scores = scores(own, tiling, request);
-        for (group, score) in scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
+        let sums = &mut order[first..first + tiling.groups()];
+        scores(own, tiling, request, sums);
+        alive.push(sums.iter().map(|sum| *sum != GONE).collect());
+        for (group, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| **sum != GONE) {
             // Of equal scores the higher group comes first.
-            order.push(u64::from((*score as f32).to_bits()) << 32 | u64::from(!((first + group) as u32)));
+            let score = f64::from_bits(*sum) as f32;
+            *sum = u64::from(score.to_bits()) << 32 | u64::from(!((first + group) as u32));
         }
-        alive.push(scores.iter().map(|score| !score.is_nan()).collect());
         first += tiling.groups();
     }
-    order.sort_unstable();
+    order.retain(|entry| *entry != GONE);
     let firsts: Vec<usize> =
         tilings.iter().scan(0, |next, own| Some(std::mem::replace(next, *next + own.groups()))).collect();
     let find = |entry: u64| {
@@ -71,27 +74,64 @@ pub(super) fn prune(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request
     let spent =
         |counts: &[usize]| entrants.iter().zip(counts).map(|(own, count)| own.cost * *count as u64).sum::<u64>();
     // First what each layer has to give, then the rest in order.
-    for forced in [true, false] {
-        if forced && entrants.iter().zip(&counts).all(|(own, count)| own.bounds.least <= *count) {
-            continue;
-        }
-        let mut gone = spent(&counts);
-        if !forced && near(gone, wanted, entrants, request) {
-            break;
-        }
+    if entrants.iter().zip(&counts).any(|(own, count)| own.bounds.least > *count) {
+        order.sort_unstable();
         for &entry in &order {
             let (place, group) = find(entry);
             let (own, size) = (&entrants[place], tilings[place].size(group));
+            if counts[place] + size / 2 < own.bounds.least && counts[place] + size <= own.bounds.most {
+                (alive[place][group], counts[place]) = (false, counts[place] + size);
+            }
+        }
+        order.retain(|entry| {
+            let (place, group) = find(*entry);
+            alive[place][group]
+        });
+    }
+    let mut gone = spent(&counts);
+    if !near(gone, wanted, entrants, request) {
+        let mut rest = &mut order[..];
+        // Halves that go as a whole need no order within; what is left in the end is short.
+        while rest.len() > SHORT {
+            let half = rest.len() / 2;
+            rest.select_nth_unstable(half);
+            let mut brought = vec![0; entrants.len()];
+            for &entry in &rest[..half] {
+                let (place, group) = find(entry);
+                brought[place] += tilings[place].size(group);
+            }
+            let all = entrants.iter().zip(counts.iter().zip(&brought));
+            if entrants.iter().any(|own| own.cost == 0)
+                || all.clone().any(|(own, (count, more))| count + more > own.bounds.most)
+            {
+                break;
+            }
+            let cost: u64 = entrants.iter().zip(&brought).map(|(own, more)| own.cost * *more as u64).sum();
+            if gone + cost > wanted {
+                rest = &mut rest[..half];
+                continue;
+            }
+            for &entry in &rest[..half] {
+                let (place, group) = find(entry);
+                alive[place][group] = false;
+            }
+            counts.iter_mut().zip(&brought).for_each(|(count, more)| *count += more);
+            gone += cost;
+            rest = &mut rest[half..];
+        }
+        rest.sort_unstable();
+        for &entry in rest.iter() {
+            let (place, group) = find(entry);
+            let (own, size) = (&entrants[place], tilings[place].size(group));
             let cost = own.cost * size as u64;
-            let stays = if forced { counts[place] + size / 2 >= own.bounds.least } else { own.cost == 0 };
-            if !alive[place][group] || counts[place] + size > own.bounds.most || stays {
+            if counts[place] + size > own.bounds.most || own.cost == 0 {
                 continue;
             }
             let enough = match request.amount {
                 Amount::Macs(_) => gone >= wanted,
                 _ => gone + cost > wanted && gone + cost - wanted > wanted.saturating_sub(gone),
             };
-            if !forced && enough {
+            if enough {
                 break;
             }
             (alive[place][group], counts[place], gone) = (false, counts[place] + size, gone + cost);
@@ -111,43 +151,52 @@ fn near(gone: u64, wanted: u64, entrants: &[Entrant<'_, '_>], request: &Request)
     }
 }
 
-/// A score for each group; NaN where none of its weights is left.
-fn scores(own: &Entrant<'_, '_>, tiling: &Tiling, request: &Request) -> Vec<f64> {
+/// Below this many groups they are simply sorted.
+const SHORT: usize = 32;
+
+/// In place of a score: none of the group's weights is left. No score is this NaN.
+const GONE: u64 = u64::MAX;
+
+/// Writes a score for each group, as bits.
+fn scores(own: &Entrant<'_, '_>, tiling: &Tiling, request: &Request, sums: &mut [u64]) {
     let within = own.layer.within;
     let full = within.kept() == within.total();
-    let mut sums = vec![f64::NAN; tiling.groups()];
     let mut living = own.layer.scores.iter();
     let mut index = 0;
     tiling.walk(|group| {
         if full || within.keeps(index) {
             let score = f64::from(*living.next().expect("there is a score for each living weight"));
-            let sum = &mut sums[group];
-            let before = if sum.is_nan() { None } else { Some(*sum) };
-            *sum = match request.group_score {
+            let before = if sums[group] == GONE { None } else { Some(f64::from_bits(sums[group])) };
+            let sum = match request.group_score {
                 GroupScore::L2 => before.unwrap_or(0.0) + score * score,
                 GroupScore::L1 | GroupScore::Mean => before.unwrap_or(0.0) + score,
                 GroupScore::First => before.unwrap_or(score),
             };
+            sums[group] = sum.to_bits();
         }
         index += 1;
     });
     let aware = request.scope == Scope::MacAware;
-    for (group, sum) in sums.iter_mut().enumerate() {
-        let size = tiling.size(group) as f64;
-        *sum = match request.group_score {
-            GroupScore::L2 if aware => (*sum / size).sqrt(),
-            GroupScore::L2 => sum.sqrt(),
-            GroupScore::L1 if aware => *sum / size,
-            GroupScore::Mean => *sum / size,
-            GroupScore::L1 | GroupScore::First => *sum,
-        };
+    let change = |sums: &mut [u64], change: &dyn Fn(usize, f64) -> f64| {
+        for (group, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| **sum != GONE) {
+            *sum = change(group, f64::from_bits(*sum)).to_bits();
+        }
+    };
+    let size = |group| tiling.size(group) as f64;
+    match request.group_score {
+        GroupScore::L2 if aware => change(sums, &|group, sum| (sum / size(group)).sqrt()),
+        GroupScore::L2 => change(sums, &|_, sum| sum.sqrt()),
+        GroupScore::L1 if aware => change(sums, &|group, sum| sum / size(group)),
+        GroupScore::Mean => change(sums, &|group, sum| sum / size(group)),
+        GroupScore::L1 | GroupScore::First => {}
     }
     let scale = match request.scope {
-        Scope::GlobalNormalised => over_mean(sums.iter().copied().filter(|sum| !sum.is_nan())),
+        Scope::GlobalNormalised => over_mean(sums.iter().filter(|sum| **sum != GONE).map(|sum| f64::from_bits(*sum))),
         _ => own.scale,
     };
-    sums.iter_mut().for_each(|sum| *sum *= scale);
-    sums
+    if scale != 1.0 {
+        change(sums, &|_, sum| sum * scale);
+    }
 }
 
 /// What `within` keeps of the groups that are alive.

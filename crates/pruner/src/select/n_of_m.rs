@@ -54,20 +54,24 @@ fn mask(layer: &Scores<'_>, kept: usize, m: usize) -> Mask {
     let axis = layer.terms.layout.input.expect("a layer without an input axis was refused");
     let (inputs, stride) = (layer.shape[axis], layer.shape[axis + 1..].iter().product::<usize>());
     let mut words = within.words().to_vec();
-    let mut living: Vec<(u32, usize)> = Vec::with_capacity(m.min(inputs));
+    let full = within.kept() == within.total();
+    // A score and the member's number in the group, the highest first among equal scores.
+    let mut living: Vec<u64> = Vec::with_capacity(m.min(inputs));
     for first in (0..within.total()).step_by((inputs * stride).max(1)) {
         for block in (0..inputs).step_by(m) {
+            let members = m.min(inputs - block);
             for index in first + block * stride..first + (block + 1) * stride {
-                let members = (0..m.min(inputs - block)).map(|member| index + member * stride);
                 living.clear();
-                living.extend(members.filter_map(|own| Some((layer.scores[ranks.of(own)?].to_bits(), own))));
-                if living.len() <= kept {
-                    continue;
+                for member in 0..members {
+                    let own = index + member * stride;
+                    let Some(rank) = (if full { Some(own) } else { ranks.of(own) }) else { continue };
+                    living.push(u64::from(layer.scores[rank].to_bits()) << 32 | u64::from(!(member as u32)));
                 }
-                // The lowest scores first, of equal ones the highest index.
-                living.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-                for (_, gone) in &living[..living.len() - kept] {
-                    words[gone / 64] &= !(1 << (gone % 64));
+                let Some(gone) = living.len().checked_sub(kept).filter(|gone| *gone > 0) else { continue };
+                living.sort_unstable();
+                for entry in &living[..gone] {
+                    let own = index + !(*entry as u32) as usize * stride;
+                    words[own / 64] &= !(1 << (own % 64));
                 }
             }
         }
@@ -78,7 +82,7 @@ fn mask(layer: &Scores<'_>, kept: usize, m: usize) -> Mask {
 /// The place of a kept element among the kept ones.
 struct Ranks<'a> {
     mask: &'a Mask,
-    /// Elements kept before each word; empty when all are kept.
+    /// Elements kept before each word; empty when all are kept, and nobody asks.
     before: Vec<usize>,
 }
 
@@ -91,9 +95,6 @@ impl<'a> Ranks<'a> {
     }
 
     fn of(&self, index: usize) -> Option<usize> {
-        if self.before.is_empty() {
-            return Some(index);
-        }
         let word = self.mask.words()[index / 64];
         let bit = 1u64 << (index % 64);
         (word & bit != 0).then(|| self.before[index / 64] + (word & (bit - 1)).count_ones() as usize)
