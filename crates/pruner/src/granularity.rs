@@ -107,8 +107,8 @@ impl Granularity {
         if let Some(why) = self.fault() {
             return Err(refuse(why));
         }
-        let axes = [Some(layout.output), layout.input].into_iter().flatten();
-        if axes.clone().any(|axis| axis >= shape.len()) || layout.input == Some(layout.output) {
+        let mut axes = [Some(layout.output), layout.input].into_iter().flatten();
+        if axes.any(|axis| axis >= shape.len()) || layout.input == Some(layout.output) {
             let why = format!("its layout is {layout:?}, wanted two axes of its shape {shape:?}");
             return Err(refuse(why));
         }

@@ -129,7 +129,11 @@ mod tests {
         let csv = curve_csv(std::slice::from_ref(&run));
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 1 + 7 * 2);
-        assert!(lines[1].starts_with(r#""runs/a, ""b""",l1-global,mnist,lenet k=1,3,l1,global,"50, "#), "{}", lines[1]);
+        assert!(
+            lines[1].starts_with(r#""runs/a, ""b""",l1-global,mnist,lenet k=1,3,l1,element,global,"50, "#),
+            "{}",
+            lines[1]
+        );
         assert!(
             lines[1].contains(",finished,0,dense,1720,,0,58944,0,60074,60074,1,199968,199968,1,0,9890,10000,0.989,")
         );
@@ -158,6 +162,6 @@ mod tests {
     fn a_dense_control_has_no_method() {
         let record = fixture::record(&fixture::dense_events(1));
         let csv = curve_csv(&[ReportInput { label: "d".into(), record, reproduce: String::new() }]);
-        assert!(csv.contains("\nd,dense,mnist,lenet k=1,1,,,,,finished,0,dense,13760,,"), "{csv}");
+        assert!(csv.contains("\nd,dense,mnist,lenet k=1,1,,,,,,finished,0,dense,13760,,"), "{csv}");
     }
 }
