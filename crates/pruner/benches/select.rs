@@ -29,6 +29,9 @@ fn lenet(k: usize) -> Vec<(Vec<usize>, u64, Vec<f32>)> {
     shapes.map(fill).into()
 }
 
+/// What is timed: by which granularity, scope and criterion, at which sparsities, from full masks or again.
+type Row<'a> = (&'a str, Granularity, Scope, Criterion, &'a [(f64, bool)]);
+
 /// The peak of the process's resident memory in bytes since it was last reset, where Linux tells it.
 fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -41,7 +44,7 @@ fn main() {
     let [layerwise, global] = [Scope::Layerwise, Scope::Global];
     let half = [(0.5, false)];
     let twice = [(0.9, false), (0.9, true)];
-    let rows: [(&str, Granularity, Scope, Criterion, &[(f64, bool)]); 13] = [
+    let rows: [Row; 13] = [
         ("element", element, layerwise, Criterion::L1, &twice),
         ("element", element, global, Criterion::L1, &twice),
         ("element", element, Scope::GlobalNormalised, Criterion::L1, &twice),
