@@ -8,6 +8,9 @@ use secateur_sparse::Network;
 use secateur_sparse::file::{Info, Precision, decode};
 use std::path::Path;
 
+/// Most numbers of an image between two layers: an engine makes room for many images.
+const WIDEST: usize = 1 << 22;
+
 /// A trained network, with what is known about it.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -47,6 +50,10 @@ impl Model {
             }
             Some("secateur") => {
                 let model = decode(&bytes(path)?).map_err(|error| refuse(&error.to_string()))?;
+                let sizes = (0..=model.network.layers().len()).map(|place| model.network.shape(place));
+                if let Some(size) = sizes.map(|shape| shape.iter().product::<usize>()).find(|size| *size > WIDEST) {
+                    return Err(refuse(&format!("a layer gives {size} numbers for an image, wanted at most {WIDEST}")));
+                }
                 let precision = Some(model.precision);
                 Ok(Self { network: model.network, info: model.info, precision, experiment: None })
             }

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// The forms of a model that are timed, in the order of their columns.
 const FORMS: [&str; 3] = ["dense", "sparse", "compacted"];
 
+/// Most pixels in a call.
+const LARGEST_CALL: usize = 1 << 28;
+
 /// One model at one batch size.
 #[derive(Serialize)]
 struct Row {
@@ -82,6 +85,12 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
         let model = Model::open(path, None)?;
         let images = Images::of(&model, args.data.as_deref())?;
         subjects.push(Subject::new(path.display().to_string(), model, images, args.values.precision())?);
+    }
+    let pixels = |subject: &Subject| subject.networks[0].input().iter().product::<usize>();
+    for (subject, batch) in subjects.iter().flat_map(|own| args.batch.iter().map(move |batch| (own, *batch as usize))) {
+        if pixels(subject) * batch > LARGEST_CALL {
+            bail!("--batch {batch}: {} images of {} have more than {LARGEST_CALL} pixels", batch, subject.name);
+        }
     }
     let options = Options { precision: args.values.precision(), ..Options::new(1) };
     let threads = if args.threads == 0 { options.threads } else { usize::from(args.threads) };
