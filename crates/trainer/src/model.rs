@@ -70,13 +70,17 @@ impl Model {
 }
 
 /// What the models of this crate take for a pixel's byte: [`crate::data::GREY`].
-fn info(name: &str) -> Info {
+pub(crate) fn info(name: &str) -> Info {
     Info { name: name.to_owned(), divisor: 255.0, shift: -0.5 }
 }
 
 /// The reference model that these tensors are, by their shapes.
 fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
-    let width = file.shape("conv1.weight").and_then(|shape| shape.first()).map_or(0, |filters| filters / 6);
+    // The largest tensor tells the width: the file has as many bytes, so no small file asks for a large network.
+    let width = match file.shape("fc1.weight") {
+        Some(&[neurons, inputs]) if neurons / 120 == inputs / 400 => neurons / 120,
+        _ => 0,
+    };
     let mut known = vec![ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
     known.extend(Some(ModelConfig::Lenet { width }).filter(|model| model.fault().is_none()));
     let shapes = |network: &Network| -> Vec<(String, Vec<usize>)> {

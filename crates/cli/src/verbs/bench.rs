@@ -19,6 +19,8 @@ const FORMS: [&str; 3] = ["dense", "sparse", "compacted"];
 
 /// Most pixels in a call.
 const LARGEST_CALL: usize = 1 << 28;
+/// Most blocks of a plan that is read; timing never chooses more than 8.
+const MOST_BLOCKS: usize = 64;
 
 /// One model at one batch size.
 #[derive(Serialize)]
@@ -80,6 +82,10 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
         serde_json::from_str::<Plan>(&text).with_context(|| format!("{}: no plan", path.display()))
     });
     let plan = plan.transpose()?;
+    // Room is made for every block before anything is computed.
+    if let Some(Plan { blocks, .. }) = plan.as_ref().filter(|plan| plan.blocks > MOST_BLOCKS) {
+        bail!("--plan: `blocks` is {blocks}, wanted at most {MOST_BLOCKS}");
+    }
     let mut subjects = vec![];
     for path in &args.models {
         let model = Model::open(path, None)?;

@@ -128,6 +128,11 @@ fn destination(args: &ExportArgs) -> Result<PathBuf> {
         false => args.model.with_extension(end),
     };
     let out = args.out.clone().unwrap_or_else(beside);
+    let own = if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
+    // Both have to be there to be the same.
+    if own.canonicalize().is_ok_and(|own| out.canonicalize().is_ok_and(|out| own == out)) {
+        bail!("{} is the model itself: choose another file with --out", out.display());
+    }
     if out.exists() && !args.force {
         bail!("{} exists already; write over it with --force, or choose another with --out", out.display());
     }
