@@ -17,6 +17,7 @@ mod folder;
 pub mod inference;
 pub mod learning_rate;
 mod lower;
+mod measure;
 mod memory;
 mod model;
 mod models;
