@@ -8,21 +8,24 @@
 use secateur_report::{Axis, Chart, Ink, Layout, Line, Marker, Panel, Series, Tick};
 use secateur_sparse::infer::{Engine, Form, Forms, LanesHold, Options, Plan};
 use secateur_sparse::{Layer, Network, ParametersMut};
+use secateur_trainer::inference::interleaved;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::Duration;
 
 const SPARSITIES: [f64; 11] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999];
-const ROUNDS: usize = 15;
+/// Time for each form.
+const TIME: Duration = Duration::from_millis(150);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let number = |place: usize, default: usize| words.get(place).and_then(|word| word.parse().ok()).unwrap_or(default);
     let (k, batch) = (number(0, 5), number(1, 128));
-    let folder = PathBuf::from(words.get(2).map_or(".", String::as_str));
+    // A relative folder is one of the repository's.
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(words.get(2).map_or(".", String::as_str));
     let mut csv = "layer,sparsity,nonzero,sparse_us,dense_us,weight_bytes,dense_weight_bytes\n".to_owned();
     let mut curves = vec![];
-    println!("LeNet k={k}, batch {batch}, {} threads, medians of {ROUNDS} rounds", Options::new(batch).threads);
+    println!("LeNet k={k}, batch {batch}, {} threads, medians of calls that took turns", Options::new(batch).threads);
     for (name, network) in layers(k) {
         let rows: Vec<Row> = SPARSITIES.iter().map(|sparsity| measure(&network, 1.0 - sparsity, batch)).collect();
         for (row, sparsity) in rows.iter().zip(SPARSITIES) {
@@ -125,19 +128,8 @@ fn measure(network: &Network, density: f64, batch: usize) -> Row {
     let mut sparse = Engine::with_plan(&network, &options, plan).expect("every layer with weights has this form");
     let pixels = network.input().iter().product::<usize>();
     let images: Vec<f32> = (0..batch * pixels).map(|place| (place * 7919 % 256) as f32 / 255.0 - 0.5).collect();
-    let mut times = [vec![], vec![]];
-    for _ in 0..ROUNDS {
-        for (engine, times) in [&mut sparse, &mut dense].into_iter().zip(&mut times) {
-            let mut logits = engine.logits(&images);
-            let began = Instant::now();
-            engine.logits_into(&images, &mut logits);
-            times.push(began.elapsed().as_secs_f64() / batch as f64 * 1e6);
-        }
-    }
-    let [sparse_us, dense_us] = times.map(|mut own| {
-        own.sort_by(f64::total_cmp);
-        own[own.len() / 2]
-    });
+    let times = interleaved(&mut [&mut sparse, &mut dense], &images, TIME);
+    let [sparse_us, dense_us] = [0, 1].map(|place: usize| times[place] / batch as f64 * 1e6);
     let (bytes, dense_bytes) = (sparse.weight_bytes(), dense.weight_bytes());
     Row { nonzero, sparse: sparse_us, dense: dense_us, bytes, dense_bytes }
 }

@@ -47,6 +47,17 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  secateur test runs/quickstart-1a2b3c4d-s1\n  secateur test \
                             runs/quickstart-1a2b3c4d-s1 --checkpoint stage-000004-step-0000000860")]
     Test(TestArgs),
+    /// Write a trained model for other programs: Secateur's sparse file, safetensors, or ONNX.
+    #[command(after_help = EXPORT_HELP)]
+    Export(ExportArgs),
+    /// Time models on this machine: with their zeros, without them, and compacted; latency, memory, agreement of answers.
+    #[command(after_help = BENCH_HELP)]
+    Bench(BenchArgs),
+    /// Ask a model what is on an image.
+    #[command(after_help = "Examples:\n  secateur predict runs/quickstart-1a2b3c4d-s1 seven.png\n  secateur predict \
+                            model.secateur datasets/mnist/t10k-images-idx3-ubyte.gz --index 3\n\nAn image has the model's size \
+                            (28x28), white ink on black; --invert takes black on white.")]
+    Predict(PredictArgs),
     /// List the runs of a folder with their state, sparsity and accuracy.
     List(ListArgs),
     /// Print a completion script for a shell.
@@ -138,6 +149,127 @@ pub(crate) struct TestArgs {
     /// Where.
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, or the .safetensors of a reference model.\n\n\
+    Formats: secateur, a sparse file with where the weights stand in as few bits as can be; safetensors, as PyTorch's \
+    load_state_dict takes it, or with --csr as rows for torch.sparse_csr_tensor; onnx, for ONNX Runtime and others.\n\n\
+    --compact leaves out what the answers do not depend on: units that nothing hears or that never vary, and rows and \
+    columns that pooling does not read. The largest difference of a logit is printed; above 1/1000 of the largest logit \
+    nothing is written.\n\nExamples:\n  secateur export runs/quickstart-1a2b3c4d-s1 --values f16 --compact\n  secateur export \
+    model.secateur --format onnx --batch 128 --out model-b128.onnx";
+
+const BENCH_HELP: &str = "MODEL is a run's folder, a .secateur file, or the .safetensors of a reference model.\n\n\
+    Every model is compiled three times for each batch size: dense, which computes its zeros too; sparse, as it is; and \
+    compacted. Each layer takes the form that is measured fastest here. The calls take turns, and medians are compared.\n\n\
+    Examples:\n  secateur bench runs/quickstart-1a2b3c4d-s1\n  secateur bench small.secateur large.secateur --batch 1,128 \
+    --threads 1 --json";
+
+/// What a model's values are stored or held as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Values {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// Codes of 8 bits with a factor for each row.
+    Int8,
+}
+
+/// A file that other programs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Secateur's sparse file.
+    Secateur,
+    /// safetensors.
+    Safetensors,
+    /// ONNX.
+    Onnx,
+}
+
+/// `secateur export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The model.
+    pub(crate) model: PathBuf,
+    /// Name of a folder below the run's checkpoints, instead of the final model.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) checkpoint: Option<String>,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = Format::Secateur)]
+    pub(crate) format: Format,
+    /// How weights are stored; the other formats hold f32, rounded the same way.
+    #[arg(long, value_enum, default_value_t = Values::F32)]
+    pub(crate) values: Values,
+    /// Leave out what the answers do not depend on.
+    #[arg(long)]
+    pub(crate) compact: bool,
+    /// With safetensors: compressed sparse rows instead of dense tensors.
+    #[arg(long)]
+    pub(crate) csr: bool,
+    /// With ONNX: a fixed number of images a call, instead of any.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch: Option<u32>,
+    /// The file; otherwise `model` with the format's ending, in the run's folder or beside the model.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Folder of the data files that answers are compared on, instead of the run's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `secateur bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The models.
+    #[arg(required = true)]
+    pub(crate) models: Vec<PathBuf>,
+    /// Images a call.
+    #[arg(long, value_delimiter = ',', default_value = "1,32,128", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) batch: Vec<u32>,
+    /// Threads; 0 for every core.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    pub(crate) threads: u16,
+    /// How the engine holds weights in memory.
+    #[arg(long, value_enum, default_value_t = Values::F32)]
+    pub(crate) values: Values,
+    /// Seconds that each engine is timed.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) seconds: f64,
+    /// Folder of the data files that answers are compared on, instead of a run's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Write what was chosen for each layer of the compacted network into this file. One model, one batch size.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan_out: Option<PathBuf>,
+    /// Take what was chosen from such a file, instead of timing the forms of the layers.
+    #[arg(long, value_name = "FILE", conflicts_with = "plan_out")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `secateur predict`.
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// The model.
+    pub(crate) model: PathBuf,
+    /// PNG files, or files of images in MNIST's IDX format, raw or gzipped.
+    #[arg(required = true)]
+    pub(crate) images: Vec<PathBuf>,
+    /// Of an IDX file only this image, from 0.
+    #[arg(long, value_name = "N")]
+    pub(crate) index: Option<usize>,
+    /// The images are black on white.
+    #[arg(long)]
+    pub(crate) invert: bool,
+    /// One JSON object an image.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `secateur list`.

@@ -109,6 +109,12 @@ impl Observer for Progress {
         }
     }
 
+    fn measuring(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}, file, compaction and times", self.place));
+        }
+    }
+
     fn event(&mut self, event: &Event, timing: Option<Timing>) {
         let speed = timing
             .as_ref()

@@ -72,6 +72,17 @@ impl Network {
         &self.layers
     }
 
+    /// The network with one more layer.
+    ///
+    /// # Errors
+    /// When the layer cannot take what the last one gives, or has weights of another length than its shape.
+    pub fn then(mut self, layer: Layer) -> Result<Self, Error> {
+        let place = self.layers.len();
+        self.shapes.push(layer.output(place, self.shapes[place])?);
+        self.layers.push(layer);
+        Ok(self)
+    }
+
     /// The layers alone.
     pub(crate) fn into_layers(self) -> Vec<Layer> {
         self.layers
@@ -129,6 +140,16 @@ pub(crate) mod tests {
         assert_eq!(shape(Layer::Conv2d(Conv2d { padding: 1, stride: 2, ..plain }), [1, 28, 28]), [2, 14, 14]);
         assert_eq!(shape(Layer::MaxPool2d { size: 2 }, [3, 11, 11]), [3, 5, 5]);
         assert_eq!(shape(Layer::Flatten, [3, 5, 5]), [75, 1, 1]);
+    }
+
+    #[test]
+    fn a_network_grows_layer_by_layer() {
+        let layers = [conv("c", [1, 2, 3], vec![1.0; 18]), Layer::Flatten, linear("f", [8, 3], vec![1.0; 24])];
+        let empty = Network::new([1, 4, 4], vec![]).expect("nothing is at odds");
+        let grown = layers.iter().cloned().try_fold(empty, Network::then).expect("fits");
+        assert_eq!(grown, Network::new([1, 4, 4], layers.to_vec()).expect("fits"));
+        let refused = grown.then(linear("g", [4, 1], vec![1.0; 4])).expect_err("does not fit").to_string();
+        assert!(refused.starts_with("layer 3 (`g`) takes 4 flat features"), "{refused}");
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub struct ExperimentConfig {
     /// When the run's state is saved.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
+    /// What each cycle's network costs whoever stores and runs it.
+    #[serde(default, skip_serializing_if = "MeasureConfig::is_default")]
+    pub measure: MeasureConfig,
 }
 
 /// What a zero in a file of weights is.
@@ -246,6 +249,28 @@ pub struct CheckpointConfig {
 impl Default for CheckpointConfig {
     fn default() -> Self {
         Self { every_steps: 500, keep: 3 }
+    }
+}
+
+/// What each cycle's network costs whoever stores and runs it. It changes nothing that is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeasureConfig {
+    /// Whether the network is stored, compacted and timed in the inference engine after each test of a whole cycle. Takes a
+    /// fraction of a second a cycle, some seconds for the widest networks, and while it lasts the memory of two dense
+    /// networks more.
+    pub enabled: bool,
+}
+
+impl Default for MeasureConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl MeasureConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

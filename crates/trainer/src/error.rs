@@ -52,6 +52,16 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A burn layer that a plain network cannot say.
+    #[error("layer `{name}` has {found}, wanted {wanted}")]
+    Unsayable {
+        /// Its name or kind.
+        name: String,
+        /// What a plain network cannot say.
+        found: String,
+        /// What it can.
+        wanted: &'static str,
+    },
     /// A network that Secateur's own kernels cannot compute.
     #[error("{0}; use device `flex`, which runs burn's operations")]
     Unsupported(#[from] secateur_sparse::train::Unsupported),

@@ -113,6 +113,7 @@ impl Experiment {
         facts.data.dir = facts.data.dir.file_name().unwrap_or_default().into();
         facts.seed = 0;
         facts.threads = 0;
+        facts.measure = Default::default();
         let digest = Sha256::digest(facts.to_toml());
         let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         format!("{}-{hash}-s{}", self.config.name, self.config.seed)

@@ -82,6 +82,22 @@ pub(crate) fn shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
     network.parameters().flat_map(both).collect()
 }
 
+/// The experiment's network with these parameters, pruned weights as zeros.
+///
+/// # Errors
+/// When a parameter is missing.
+pub(crate) fn network(network: &Network, parameters: &[Weights], masks: &MaskSet) -> Result<Network, Error> {
+    network.filled(|layer| {
+        for (field, room) in [("weight", layer.weight), ("bias", layer.bias)] {
+            let name = format!("{}.{field}", layer.name);
+            let own = parameters.iter().find(|own| own.name == name);
+            let own = own.ok_or_else(|| Error::Foreign { name: name.clone(), wanted: room.len() })?;
+            *room = whole(own, masks.get(&name));
+        }
+        Ok(())
+    })
+}
+
 /// The network's parameters in burn's layout, in the model's order, all of their values.
 pub(crate) fn parameters(network: &Network) -> Vec<Weights> {
     let mut found = Vec::new();

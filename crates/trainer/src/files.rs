@@ -36,6 +36,14 @@ pub(crate) fn write_atomically(
     Ok(written)
 }
 
+/// Writes a whole file: afterwards it holds either these bytes or what it held before.
+///
+/// # Errors
+/// When the system says so.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_atomically(path, |out| out.write_all(bytes)).map(|_| ())
+}
+
 /// Writes a file and waits until it is on the disk.
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<Written, Error> {
     stream_synced(path, |out| out.write_all(bytes))

@@ -9,11 +9,17 @@ pub(crate) fn take_peak() -> Option<u64> {
     if !cfg!(target_os = "linux") {
         return None;
     }
-    let peak = high_water_mark(&fs::read_to_string("/proc/self/status").ok()?)?;
+    let peak = peak_memory()?;
     // 5 sets the mark to what is resident now, see proc_pid_clear_refs(5). Where that is refused, the next reading would
     // be of this stretch, too: better none at all.
     fs::write("/proc/self/clear_refs", "5").ok()?;
     Some(peak)
+}
+
+/// The peak of the resident memory since the process started, in bytes. `None` where the system is not Linux, or does not
+/// tell it.
+pub fn peak_memory() -> Option<u64> {
+    high_water_mark(&fs::read_to_string("/proc/self/status").ok()?)
 }
 
 /// `VmHWM` of a process's status, which is in KiB, in bytes.

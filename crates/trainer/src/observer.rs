@@ -11,6 +11,8 @@ pub trait Observer {
     fn step(&mut self, _: &Tick) {}
     /// `seen` of `total` images of this split are scored.
     fn evaluating(&mut self, _split: &str, _seen: usize, _total: usize) {}
+    /// The network of a cycle is stored, compacted and timed.
+    fn measuring(&mut self) {}
     /// A fact was written to the log.
     fn event(&mut self, _: &Event, _: Option<Timing>) {}
 }

@@ -6,8 +6,9 @@ use crate::evaluate::evaluate;
 use crate::folder::{self, Manifest, ManifestFile, ManifestStart, RunFolder, read_experiment};
 use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
-use crate::state::State;
+use crate::state::{State, Weights};
 use crate::{Error, Experiment, data, device, engine, export, start};
+use secateur_pruner::MaskSet;
 use secateur_report::event::Score;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -106,32 +107,40 @@ pub fn test(
 ) -> Result<Score, Error> {
     let experiment = place.apply(read_experiment(run)?)?;
     let device = device::open(experiment.config(), None)?;
-    let (state, masks) = match checkpoint {
-        Some(name) => {
-            let path = folder::checkpoints(run).join(name);
-            let known = checkpoint::list(&folder::checkpoints(run))?;
-            if !known.iter().any(|own| own == name) {
-                let why = format!("no checkpoint of this name; there are {}", known.join(", "));
-                return Err(Error::Run { path, why });
-            }
-            let found = Checkpoint::load(&path, &export::shapes(experiment.network()))?;
-            (State { parameters: found.state.parameters, ..State::default() }, found.masks)
-        }
-        None => {
-            let path = folder::model(run);
-            if !path.exists() {
-                let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
-                return Err(Error::Run { path, why });
-            }
-            let (parameters, masks) = export::read(&path, &experiment)?;
-            (State { parameters, ..State::default() }, masks)
-        }
-    };
+    let (parameters, masks) = trained(run, &experiment, checkpoint)?;
+    let state = State { parameters, ..State::default() };
     let mut engine = engine::open(&experiment, &device, state, &masks)?;
     let dataset = experiment.load_data()?;
     let split = dataset.test_split();
     let seen = |seen| observer.evaluating("test", seen, split.len());
     Ok(evaluate(engine.as_mut(), split, experiment.config().train.batch_size, seen))
+}
+
+/// The parameters and masks of a run's final model, or of the checkpoint of this name.
+///
+/// # Errors
+/// When the run has no final model yet, or no such checkpoint.
+pub(crate) fn trained(
+    run: &Path,
+    experiment: &Experiment,
+    checkpoint: Option<&str>,
+) -> Result<(Vec<Weights>, MaskSet), Error> {
+    let Some(name) = checkpoint else {
+        let path = folder::model(run);
+        if !path.exists() {
+            let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
+            return Err(Error::Run { path, why });
+        }
+        return export::read(&path, experiment);
+    };
+    let path = folder::checkpoints(run).join(name);
+    let known = checkpoint::list(&folder::checkpoints(run))?;
+    if !known.iter().any(|own| own == name) {
+        let why = format!("no checkpoint of this name; there are {}", known.join(", "));
+        return Err(Error::Run { path, why });
+    }
+    let found = Checkpoint::load(&path, &export::shapes(experiment.network()))?;
+    Ok((found.state.parameters, found.masks))
 }
 
 fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {

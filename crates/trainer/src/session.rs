@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::evaluate::evaluate;
 use crate::files::write_atomically;
 use crate::folder::RunFolder;
+use crate::measure::Meter;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
 use crate::size::size;
@@ -52,7 +53,8 @@ pub(crate) struct Session<'a> {
     /// The best epoch's parameters of the training stage that is going on.
     pub(crate) best: Option<Vec<Weights>>,
     pub(crate) cursor: Cursor,
-    masks: MaskSet,
+    pub(crate) masks: MaskSet,
+    pub(crate) meter: Meter,
     began: Instant,
     before: Duration,
 }
@@ -116,6 +118,7 @@ impl<'a> Session<'a> {
             best,
             cursor,
             masks,
+            meter: Meter::default(),
             began,
             before,
         }
@@ -202,7 +205,11 @@ impl<'a> Session<'a> {
         let speed = score.total as f64 / began.elapsed().as_secs_f64();
         let tested = event::Tested { cycle, step: self.cursor.step, stage, score, size: self.size() };
         let timing = Timing { peak_memory_bytes: memory::take_peak(), ..self.timing(Some(speed)) };
-        self.record(&Event::Tested(tested), Some(timing))
+        self.record(&Event::Tested(tested), Some(timing))?;
+        if stage == event::Stage::JustPruned || !self.experiment.config().measure.enabled {
+            return Ok(());
+        }
+        self.measure(cycle)
     }
 
     fn rewind(&mut self) -> Result<(), Error> {

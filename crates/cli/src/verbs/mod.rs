@@ -1,8 +1,12 @@
 //! One file a verb.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod export;
 pub(crate) mod list;
+mod models;
 pub(crate) mod plan;
+pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run;

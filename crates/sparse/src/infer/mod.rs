@@ -6,6 +6,7 @@
 mod aligned;
 mod batch;
 mod engine;
+mod form;
 mod image;
 mod matrix;
 mod plan;

@@ -90,8 +90,10 @@ fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) 
         let inputs: Vec<&[Lanes]> = x.iter().map(Vec::as_slice).collect();
         let mut run = |form: Form, times: bool| {
             let own = batch::compile(step, form, options.precision).expect("one of the step's own forms");
-            let mut outputs: Vec<&mut [Lanes]> = y.iter_mut().map(Vec::as_mut_slice).collect();
-            let mut call = || own.run(options.instruction_set, Blocks { x: &inputs, y: &mut outputs });
+            let mut call = || {
+                let mut outputs: Vec<&mut [Lanes]> = y.iter_mut().map(Vec::as_mut_slice).collect();
+                own.run(options.instruction_set, Blocks { x: &inputs, y: &mut outputs });
+            };
             if times {
                 return time(call);
             }

@@ -1,6 +1,7 @@
 //! Convolution (with bias, relu and 2x2 max-pool) over the kept weights only, with sixteen images in the lanes.
 
 use super::conv::{Codes, Shape, pool};
+use super::windows::pooled;
 use crate::lanes::Lanes;
 use crate::simd::Vector;
 use std::ops::Range;
@@ -33,7 +34,8 @@ pub(crate) fn forward<V: Vector>(
                 ($p:literal, $c:literal) => {{
                     for (filter, (taps, bias)) in filters.iter().enumerate() {
                         let corner = 2 * y * shape.width + 2 * x;
-                        let sums = tile::<V, $p, $c>(taps, weight, *bias, input, shape.width, corner);
+                        let terms = taps.iter().map(|tap| (tap.offset as usize, weight(tap.place)));
+                        let sums = pooled::<V, $p, $c>(terms, *bias, input, shape.width, corner);
                         for (own, sums) in sums.into_iter().enumerate() {
                             let place = filter * positions + y * width + x + own;
                             pool(sums, rectified, &mut output[place], codes.get_mut(place));
@@ -51,33 +53,6 @@ pub(crate) fn forward<V: Vector>(
             };
         }
     }
-}
-
-/// `P` windows side by side, `C = 2 P` columns.
-#[inline(always)]
-fn tile<V: Vector, const P: usize, const C: usize>(
-    taps: &[Tap],
-    weight: &impl Fn(u32) -> f32,
-    bias: f32,
-    input: &[Lanes],
-    width: usize,
-    corner: usize,
-) -> [[V; 4]; P] {
-    let mut sums = [[V::splat(bias); 4]; P];
-    for tap in taps {
-        let factor = V::splat(weight(tap.place));
-        let start = corner + tap.offset as usize;
-        let above = input[start..].first_chunk::<C>().expect("a window lies within the image");
-        let below = input[start + width..].first_chunk::<C>().expect("a window lies within the image");
-        for own in 0..P {
-            let sums = &mut sums[own];
-            sums[0] = factor.mul_add(V::load(&above[2 * own]), sums[0]);
-            sums[1] = factor.mul_add(V::load(&above[2 * own + 1]), sums[1]);
-            sums[2] = factor.mul_add(V::load(&below[2 * own]), sums[2]);
-            sums[3] = factor.mul_add(V::load(&below[2 * own + 1]), sums[3]);
-        }
-    }
-    sums
 }
 
 /// A filter's gradient before pooling: `[2 height][2 width]` of what pooling read, zero where nothing goes back.

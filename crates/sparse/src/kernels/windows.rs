@@ -1,5 +1,5 @@
-//! Convolution tiles for inference, sixteen images in the lanes: the terms of a filter, or of four that share them, over
-//! a few positions.
+//! Convolution tiles over the terms of a filter, sixteen images in the lanes: of one filter, or of four that share their
+//! terms, over a few positions.
 //!
 //! A term is where an input stands relative to the first one of the output's window, and a weight.
 

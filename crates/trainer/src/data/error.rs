@@ -7,6 +7,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A file that holds no images.
+    #[error("{}: {why}", path.display())]
+    NoImages {
+        /// The file.
+        path: PathBuf,
+        /// Found and wanted.
+        why: String,
+    },
     /// The folder is not there.
     #[error("data folder `{dir}` does not exist; name the folder of the four IDX files with --data DIR")]
     MissingFolder {

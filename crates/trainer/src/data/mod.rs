@@ -7,6 +7,7 @@ mod decode;
 mod error;
 mod files;
 mod idx;
+mod images;
 mod published;
 mod split;
 mod synthetic;
@@ -14,6 +15,7 @@ mod synthetic;
 use std::path::Path;
 
 pub use error::Error;
+pub use images::{Images, read_images};
 pub use split::{Batch, GREY, Split};
 pub use synthetic::{Synthetic, synthetic};
 

@@ -90,7 +90,7 @@ impl Split {
     }
 
     /// The bytes of image `index`, `[28, 28]` row-major.
-    pub(super) fn image(&self, index: usize) -> &[u8] {
+    pub(crate) fn image(&self, index: usize) -> &[u8] {
         &self.pixels[index * PIXELS..][..PIXELS]
     }
 }

@@ -3,8 +3,9 @@
 //! All three are one shape, convolution blocks and then fully connected ones, so one module serves them; its fields are
 //! the layers' names, since burn makes parameter paths such as `conv1.weight` of them.
 
-use super::compute::{conv_block, linear_block};
-use crate::Error;
+use super::compute::{conv_block, linear_block, pool};
+use crate::data::SIDE;
+use crate::{Error, Lowering};
 use burn::module::{Module, Param, ParamId};
 use burn::nn::{Linear, PaddingConfig2d, conv::Conv2d};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -71,6 +72,27 @@ impl Net {
             }
         }
         Ok(net)
+    }
+
+    /// The network with the module's effective weights, masks folded in: the inverse of [`raise`](Self::raise).
+    ///
+    /// # Errors
+    /// When a layer was changed to one that no plain network has.
+    pub fn lower(&self) -> Result<Network, Error> {
+        let mut own = Lowering::new([1, SIDE, SIDE]);
+        for (name, layer) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
+            let Some(layer) = layer else { continue };
+            own = own.conv2d(name, layer)?;
+            own = if self.rectified { own.relu() } else { own }.max_pool2d(&pool())?;
+        }
+        own = own.flatten();
+        let layers = [("fc1", &self.fc1), ("fc2", &self.fc2), ("fc3", &self.fc3)];
+        let mut layers = layers.into_iter().filter_map(|(name, layer)| Some((name, layer.as_ref()?))).peekable();
+        while let Some((name, layer)) = layers.next() {
+            own = own.linear(name, layer)?;
+            own = if layers.peek().is_some() { own.relu() } else { own };
+        }
+        Ok(own.finish())
     }
 
     /// Logits `[batch, 10]` of images `[batch, 1, 28, 28]`.

@@ -1,6 +1,7 @@
 //! Convolutions over blocks of sixteen images: kept weights filter by filter, or four filters with shared terms.
 
-use super::{Blocks, Compute, finished};
+use super::{Batch, Blocks};
+use crate::infer::form::{Compute, finished};
 use crate::infer::matrix::Value;
 use crate::infer::shared::{Rows, Shared};
 use crate::infer::step::Conv;
@@ -59,13 +60,13 @@ impl<W: Value> Sparse<W> {
     }
 }
 
-impl<W: Value> Compute for Sparse<W> {
+impl<W: Value> Compute<Batch> for Sparse<W> {
     fn bytes(&self) -> usize {
         self.weight.bytes() + 4 * self.varying.len()
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
         let Shape { stride, width, rows, columns, rectified, .. } = self.shape;
         let positions = self.shape.positions();
         let varying = &self.varying;
@@ -157,13 +158,13 @@ impl<W: Value> Grouped<W> {
     }
 }
 
-impl<W: Value> Compute for Grouped<W> {
+impl<W: Value> Compute<Batch> for Grouped<W> {
     fn bytes(&self) -> usize {
         self.weight.bytes()
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
         let Shape { stride, width, rows, columns, rectified, .. } = self.shape;
         let positions = self.shape.positions();
         for (input, output) in x.iter().zip(y) {

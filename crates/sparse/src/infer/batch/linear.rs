@@ -1,7 +1,8 @@
 //! Fully connected layers over blocks of sixteen images: kept weights row by row, four rows with shared columns, or N
 //! weights of every M inputs.
 
-use super::{Blocks, Compute, finished};
+use super::{Batch, Blocks};
+use crate::infer::form::{Compute, finished};
 use crate::infer::matrix::{Matrix, Value};
 use crate::infer::shared::{Rows, Shared};
 use crate::infer::step::Linear;
@@ -42,13 +43,13 @@ impl<W: Value> Sparse<W> {
     }
 }
 
-impl<W: Value> Compute for Sparse<W> {
+impl<W: Value> Compute<Batch> for Sparse<W> {
     fn bytes(&self) -> usize {
         self.weight.bytes()
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
         let mut first = 0;
         while first < x.len() {
             let left = if V::REGISTERS >= 8 { x.len() - first } else { 1 };
@@ -97,13 +98,13 @@ impl<W: Value> Grouped<W> {
     }
 }
 
-impl<W: Value> Compute for Grouped<W> {
+impl<W: Value> Compute<Batch> for Grouped<W> {
     fn bytes(&self) -> usize {
         self.weight.bytes()
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
         let mut first = 0;
         while first < x.len() {
             let left = if V::REGISTERS >= 32 { x.len() - first } else { 1 };
@@ -183,13 +184,13 @@ impl<W: Value> Patterned<W> {
     }
 }
 
-impl<W: Value> Compute for Patterned<W> {
+impl<W: Value> Compute<Batch> for Patterned<W> {
     fn bytes(&self) -> usize {
         self.places.len() + self.values.len() * size_of::<W>() + 4 * (self.bias.len() + self.scales.len())
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_, '_>) {
+    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
         let mut first = 0;
         while first < x.len() {
             let left = if V::REGISTERS >= 8 { x.len() - first } else { 1 };

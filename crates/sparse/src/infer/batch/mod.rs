@@ -10,6 +10,7 @@ mod walk;
 
 pub(super) use walk::Batches;
 
+use super::form::{Compiled, Mode, Vectorised};
 use super::matrix::{Half, Value};
 use super::plan::Form;
 use super::shared::Shared;
@@ -19,48 +20,22 @@ use crate::InstructionSet;
 use crate::file::Precision;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
-use std::fmt::Debug;
+
+/// Sixteen images in the lanes.
+#[derive(Debug)]
+pub(super) struct Batch;
 
 /// What a step reads and writes: a slice for each block.
-pub(super) struct Blocks<'a, 'b> {
+pub(super) struct Blocks<'a> {
     pub x: &'a [&'a [Lanes]],
-    pub y: &'a mut [&'b mut [Lanes]],
+    pub y: &'a mut [&'a mut [Lanes]],
 }
 
-/// A step in one of its forms, compiled for every instruction set.
-trait Compute: Debug + Send + Sync {
-    /// Memory that its weights take.
-    fn bytes(&self) -> usize;
-    /// Computes it; implementations are `#[inline(always)]`.
-    fn compute<V: Vector>(&self, blocks: Blocks<'_, '_>);
+impl Mode for Batch {
+    type Io<'a> = Blocks<'a>;
 }
 
-/// A step in one of its forms.
-pub(super) trait Compiled: Debug + Send + Sync {
-    fn bytes(&self) -> usize;
-    fn run(&self, set: InstructionSet, blocks: Blocks<'_, '_>);
-}
-
-impl<C: Compute> Compiled for C {
-    fn bytes(&self) -> usize {
-        Compute::bytes(self)
-    }
-
-    fn run(&self, set: InstructionSet, blocks: Blocks<'_, '_>) {
-        struct Run<'a, 'b, 'c, C>(&'a C, Blocks<'b, 'c>);
-        impl<C: Compute> Kernel for Run<'_, '_, '_, C> {
-            type Output = ();
-
-            #[inline(always)]
-            fn run<V: Vector>(self) {
-                self.0.compute::<V>(self.1);
-            }
-        }
-        dispatch(set, Run(self, blocks));
-    }
-}
-
-impl Compiled for Simple {
+impl Compiled<Batch> for Simple {
     fn bytes(&self) -> usize {
         match self {
             Self::Affine { scale, shift, .. } => 4 * (scale.len() + shift.len()),
@@ -68,16 +43,11 @@ impl Compiled for Simple {
         }
     }
 
-    fn run(&self, _: InstructionSet, Blocks { x, y }: Blocks<'_, '_>) {
+    fn run(&self, _: InstructionSet, Blocks { x, y }: Blocks<'_>) {
         for (x, y) in x.iter().zip(y) {
             Simple::run(self, x, y);
         }
     }
-}
-
-#[inline(always)]
-fn finished<V: Vector>(sum: V, rectified: bool) -> V {
-    if rectified { V::splat(0.0).max(sum) } else { sum }
 }
 
 /// N of M that are tried, the ones with the fewest weights first.
@@ -112,7 +82,7 @@ pub(super) fn forms(step: &Step) -> Vec<Form> {
 }
 
 /// The step in this form; `None` when it has no such form.
-pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<Box<dyn Compiled>> {
+pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<Box<dyn Compiled<Batch>>> {
     match precision {
         Precision::F32 => compiled::<f32>(step, form),
         Precision::F16 => compiled::<Half>(step, form),
@@ -120,13 +90,13 @@ pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<B
     }
 }
 
-fn compiled<W: Value>(step: &Step, form: Form) -> Option<Box<dyn Compiled>> {
+fn compiled<W: Value>(step: &Step, form: Form) -> Option<Box<dyn Compiled<Batch>>> {
     Some(match (&step.op, form) {
-        (Op::Conv(own), Form::Sparse) => Box::new(conv::Sparse::<W>::new(own)),
-        (Op::Conv(own), Form::Grouped) => Box::new(conv::Grouped::<W>::new(own)),
-        (Op::Linear(own), Form::Sparse) => Box::new(linear::Sparse::<W>::new(own)),
-        (Op::Linear(own), Form::Grouped) => Box::new(linear::Grouped::<W>::new(own)),
-        (Op::Linear(own), Form::Patterned { n, m }) => Box::new(linear::Patterned::<W>::new(own, n, m)?),
+        (Op::Conv(own), Form::Sparse) => Box::new(Vectorised(conv::Sparse::<W>::new(own))),
+        (Op::Conv(own), Form::Grouped) => Box::new(Vectorised(conv::Grouped::<W>::new(own))),
+        (Op::Linear(own), Form::Sparse) => Box::new(Vectorised(linear::Sparse::<W>::new(own))),
+        (Op::Linear(own), Form::Grouped) => Box::new(Vectorised(linear::Grouped::<W>::new(own))),
+        (Op::Linear(own), Form::Patterned { n, m }) => Box::new(Vectorised(linear::Patterned::<W>::new(own, n, m)?)),
         (Op::Simple(own), Form::Simple) => Box::new(own.clone()),
         _ => return None,
     })

@@ -1,15 +1,16 @@
 //! The way of a batch through the network: first block by block, from the first fully connected layer on a few blocks at a
 //! time.
 
-use super::{Blocks, Compiled, read, write};
+use super::{Batch, Blocks, read, write};
 use crate::InstructionSet;
+use crate::infer::form::Compiled;
 use crate::infer::step::{Op, Step};
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
 use std::mem::size_of;
 
 /// A compiled step, and the numbers that it gives for an image.
-type Link = (Box<dyn Compiled>, usize);
+type Link = (Box<dyn Compiled<Batch>>, usize);
 
 /// A compiled network with sixteen images in the lanes.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Batches {
     pub(in crate::infer) fn new(
         pixels: usize,
         steps: &[Step],
-        compiled: Vec<Box<dyn Compiled>>,
+        compiled: Vec<Box<dyn Compiled<Batch>>>,
         blocks: usize,
         threads: usize,
     ) -> Self {

@@ -1,6 +1,7 @@
 //! Convolutions of one image, over the kept weights of one filter after the other.
 
-use super::{Compute, Image, SLACK, finished};
+use super::{Image, SLACK, Single};
+use crate::infer::form::{Compute, finished};
 use crate::infer::matrix::Value;
 use crate::infer::shared::Rows;
 use crate::infer::step::Conv;
@@ -38,7 +39,7 @@ impl<W: Value> Sparse<W> {
     }
 }
 
-impl<W: Value> Compute for Sparse<W> {
+impl<W: Value> Compute<Single> for Sparse<W> {
     fn bytes(&self) -> usize {
         self.weight.bytes()
     }

@@ -1,7 +1,8 @@
 //! Fully connected layers of one image.
 
-use super::{Compute, Image, finished};
+use super::{Image, Single};
 use crate::infer::aligned::Aligned;
+use crate::infer::form::{Compute, finished};
 use crate::infer::matrix::{Matrix, Value};
 use crate::infer::step::Linear;
 use crate::kernels::flat::{active, panels};
@@ -86,7 +87,7 @@ impl<W: Value> Panels<W> {
     }
 }
 
-impl<W: Value> Compute for Panels<W> {
+impl<W: Value> Compute<Single> for Panels<W> {
     fn bytes(&self) -> usize {
         self.weight.len() * size_of::<W>() + self.ends.bytes()
     }
@@ -162,7 +163,7 @@ impl<W: Value> Windowed<W> {
     }
 }
 
-impl<W: Value> Compute for Windowed<W> {
+impl<W: Value> Compute<Single> for Windowed<W> {
     fn bytes(&self) -> usize {
         4 * (self.starts.len() + self.windows.len())
             + self.places.len()
@@ -234,7 +235,7 @@ impl<W: Value> Columns<W> {
     }
 }
 
-impl<W: Value> Compute for Columns<W> {
+impl<W: Value> Compute<Single> for Columns<W> {
     fn bytes(&self) -> usize {
         4 * (self.starts.len() + self.rows.len()) + self.values.len() * size_of::<W>() + self.ends.bytes()
     }

@@ -6,6 +6,7 @@ mod walk;
 
 pub(super) use walk::Images;
 
+use super::form::{Compiled, Mode, Vectorised};
 use super::matrix::{Half, Value};
 use super::plan::Form;
 use super::simple::Simple;
@@ -13,8 +14,6 @@ use super::step::{Op, Step};
 use crate::InstructionSet;
 use crate::file::Precision;
 use crate::lanes::LANES;
-use crate::simd::{Kernel, Vector, dispatch};
-use std::fmt::Debug;
 
 /// Numbers that a buffer has room for behind its last one: kernels read and write whole vectors.
 pub(super) const SLACK: usize = 2 * LANES;
@@ -35,40 +34,15 @@ pub(super) struct Scratch {
     pub active: Vec<u32>,
 }
 
-/// A step in one of its forms, compiled for every instruction set.
-trait Compute: Debug + Send + Sync {
-    /// Memory that its weights take.
-    fn bytes(&self) -> usize;
-    /// Computes it; implementations are `#[inline(always)]`.
-    fn compute<V: Vector>(&self, image: Image<'_>);
+/// Pixels or neurons of one image in the lanes.
+#[derive(Debug)]
+pub(super) struct Single;
+
+impl Mode for Single {
+    type Io<'a> = Image<'a>;
 }
 
-/// A step in one of its forms.
-pub(super) trait Compiled: Debug + Send + Sync {
-    fn bytes(&self) -> usize;
-    fn run(&self, set: InstructionSet, image: Image<'_>);
-}
-
-impl<C: Compute> Compiled for C {
-    fn bytes(&self) -> usize {
-        Compute::bytes(self)
-    }
-
-    fn run(&self, set: InstructionSet, image: Image<'_>) {
-        struct Run<'a, 'b, C>(&'a C, Image<'b>);
-        impl<C: Compute> Kernel for Run<'_, '_, C> {
-            type Output = ();
-
-            #[inline(always)]
-            fn run<V: Vector>(self) {
-                self.0.compute::<V>(self.1);
-            }
-        }
-        dispatch(set, Run(self, image));
-    }
-}
-
-impl Compiled for Simple {
+impl Compiled<Single> for Simple {
     fn bytes(&self) -> usize {
         match self {
             Self::Affine { scale, shift, .. } => 4 * (scale.len() + shift.len()),
@@ -79,11 +53,6 @@ impl Compiled for Simple {
     fn run(&self, _: InstructionSet, image: Image<'_>) {
         Simple::run(self, image.x, image.y);
     }
-}
-
-#[inline(always)]
-fn finished<V: Vector>(sum: V, rectified: bool) -> V {
-    if rectified { V::splat(0.0).max(sum) } else { sum }
 }
 
 /// The forms that are worth trying for a step.
@@ -100,7 +69,7 @@ pub(super) fn forms(step: &Step) -> Vec<Form> {
 }
 
 /// The step in this form; `None` when it has no such form.
-pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<Box<dyn Compiled>> {
+pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<Box<dyn Compiled<Single>>> {
     match precision {
         Precision::F32 => compiled::<f32>(step, form),
         Precision::F16 => compiled::<Half>(step, form),
@@ -108,12 +77,12 @@ pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<B
     }
 }
 
-fn compiled<W: Value>(step: &Step, form: Form) -> Option<Box<dyn Compiled>> {
+fn compiled<W: Value>(step: &Step, form: Form) -> Option<Box<dyn Compiled<Single>>> {
     Some(match (&step.op, form) {
-        (Op::Conv(own), Form::Sparse) => Box::new(conv::Sparse::<W>::new(own)),
-        (Op::Linear(own), Form::Panels) => Box::new(linear::Panels::<W>::new(own)),
-        (Op::Linear(own), Form::Windowed) => Box::new(linear::Windowed::<W>::new(own)),
-        (Op::Linear(own), Form::Columns) => Box::new(linear::Columns::<W>::new(own)),
+        (Op::Conv(own), Form::Sparse) => Box::new(Vectorised(conv::Sparse::<W>::new(own))),
+        (Op::Linear(own), Form::Panels) => Box::new(Vectorised(linear::Panels::<W>::new(own))),
+        (Op::Linear(own), Form::Windowed) => Box::new(Vectorised(linear::Windowed::<W>::new(own))),
+        (Op::Linear(own), Form::Columns) => Box::new(Vectorised(linear::Columns::<W>::new(own))),
         (Op::Simple(own), Form::Simple) => Box::new(own.clone()),
         _ => return None,
     })

@@ -1,15 +1,16 @@
 //! The way of an image through the network.
 
-use super::{Compiled, Image, SLACK, Scratch};
+use super::{Image, SLACK, Scratch, Single};
 use crate::InstructionSet;
 use crate::infer::aligned::Aligned;
+use crate::infer::form::Compiled;
 use crate::infer::step::Step;
 use crate::pool::Pool;
 
 /// A compiled network that takes one image at a time.
 #[derive(Debug)]
 pub(in crate::infer) struct Images {
-    steps: Vec<Box<dyn Compiled>>,
+    steps: Vec<Box<dyn Compiled<Single>>>,
     /// For each thread two rooms that an image goes back and forth between.
     rooms: Vec<([Aligned<f32>; 2], Scratch)>,
 }
@@ -18,7 +19,7 @@ impl Images {
     pub(in crate::infer) fn new(
         pixels: usize,
         steps: &[Step],
-        compiled: Vec<Box<dyn Compiled>>,
+        compiled: Vec<Box<dyn Compiled<Single>>>,
         threads: usize,
     ) -> Self {
         let mut sizes = [0; 2];

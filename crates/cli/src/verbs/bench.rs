@@ -1,0 +1,259 @@
+//! `secateur bench`: what models cost on this machine, with their zeros, without them, and compacted.
+
+use super::models::{Images, precision_word};
+use super::{Done, print};
+use crate::args::BenchArgs;
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use secateur_sparse::file::{Precision, encode, quantized};
+use secateur_sparse::infer::{Engine, Forms, LanesHold, Options, Plan};
+use secateur_sparse::{Network, compact};
+use secateur_trainer::inference::{Agreement, interleaved, made_up};
+use secateur_trainer::{Model, peak_memory, write_file};
+use serde::Serialize;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The forms of a model that are timed, in the order of their columns.
+const FORMS: [&str; 3] = ["dense", "sparse", "compacted"];
+
+/// Most pixels in a call.
+const LARGEST_CALL: usize = 1 << 28;
+/// Most blocks of a plan that is read; timing never chooses more than 8.
+const MOST_BLOCKS: usize = 64;
+
+/// One model at one batch size.
+#[derive(Serialize)]
+struct Row {
+    model: String,
+    batch: u32,
+    threads: usize,
+    /// Bytes of the sparse file at the precision that is timed.
+    file_bytes: usize,
+    /// The images that answers were compared on.
+    images: String,
+    dense: Timed,
+    sparse: Timed,
+    compacted: Timed,
+}
+
+/// One form of a model.
+#[derive(Serialize)]
+struct Timed {
+    /// Median time of a call, in milliseconds.
+    call_ms: f64,
+    images_per_s: f64,
+    /// Over the dense form.
+    speedup: f64,
+    /// Multiply-accumulates an image that it computes.
+    macs: usize,
+    /// Memory of its weights, and of the whole engine.
+    weight_bytes: usize,
+    engine_bytes: usize,
+    /// Share of the images whose answer is that of the dense form in f32, and the largest difference of a logit.
+    same_answers: f64,
+    max_logit_delta: f32,
+    /// Top-1, where the classes are known.
+    accuracy: Option<f64>,
+    plan: Plan,
+}
+
+/// Everything, for `--json`.
+#[derive(Serialize)]
+struct Answer {
+    secateur: &'static str,
+    instruction_set: &'static str,
+    cores: usize,
+    values: &'static str,
+    peak_memory_bytes: Option<u64>,
+    results: Vec<Row>,
+}
+
+/// Times every model at every batch size.
+pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
+    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
+        bail!("--seconds is {}, wanted more than 0 and at most 3600", args.seconds);
+    }
+    if (args.plan.is_some() || args.plan_out.is_some()) && (args.models.len() > 1 || args.batch.len() > 1) {
+        bail!("a plan belongs to one model and one batch size: name one of each");
+    }
+    let plan = args.plan.as_ref().map(|path| {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        serde_json::from_str::<Plan>(&text).with_context(|| format!("{}: no plan", path.display()))
+    });
+    let plan = plan.transpose()?;
+    // Room is made for every block before anything is computed.
+    if let Some(Plan { blocks, .. }) = plan.as_ref().filter(|plan| plan.blocks > MOST_BLOCKS) {
+        bail!("--plan: `blocks` is {blocks}, wanted at most {MOST_BLOCKS}");
+    }
+    let mut subjects = vec![];
+    for path in &args.models {
+        let model = Model::open(path, None)?;
+        let images = Images::of(&model, args.data.as_deref())?;
+        subjects.push(Subject::new(path.display().to_string(), model, images, args.values.precision())?);
+    }
+    let pixels = |subject: &Subject| subject.networks[0].input().iter().product::<usize>();
+    for (subject, batch) in subjects.iter().flat_map(|own| args.batch.iter().map(move |batch| (own, *batch as usize))) {
+        if pixels(subject) * batch > LARGEST_CALL {
+            bail!("--batch {batch}: {} images of {} have more than {LARGEST_CALL} pixels", batch, subject.name);
+        }
+    }
+    let options = Options { precision: args.values.precision(), ..Options::new(1) };
+    let threads = if args.threads == 0 { options.threads } else { usize::from(args.threads) };
+    let style = ProgressStyle::with_template("{spinner} {pos} of {len}: {msg}").expect("a template that is tested");
+    let bar = ProgressBar::new(args.batch.len() as u64).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let mut rows = vec![];
+    for batch in &args.batch {
+        bar.set_message(format!("batch {batch}, {} model(s)", subjects.len()));
+        let options = Options { batch: *batch as usize, threads, ..options };
+        rows.extend(measure(&mut subjects, options, plan.as_ref(), args)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if let (Some(path), Some(row)) = (&args.plan_out, rows.first()) {
+        write_file(path, format!("{:#}\n", serde_json::to_value(&row.compacted.plan)?).as_bytes())?;
+    }
+    let answer = Answer {
+        secateur: env!("CARGO_PKG_VERSION"),
+        instruction_set: options.instruction_set.name(),
+        cores: Options::new(1).threads,
+        values: precision_word(options.precision),
+        peak_memory_bytes: peak_memory(),
+        results: rows,
+    };
+    print(&if args.json { serde_json::to_string_pretty(&answer)? } else { text(&answer) })?;
+    Ok(Done::Whole)
+}
+
+/// A model, its networks, and what its answers should be.
+struct Subject {
+    name: String,
+    images: Images,
+    networks: [Network; 3],
+    file_bytes: usize,
+    classes: usize,
+    /// Logits of the network as it is, in f32.
+    wanted: Vec<f32>,
+}
+
+impl Subject {
+    fn new(name: String, model: Model, images: Images, precision: Precision) -> Result<Self> {
+        let wanted = Engine::new(&model.network, &Options::new(128)).logits(&images.pixels);
+        let network = quantized(&model.network, precision).with_context(|| name.clone())?;
+        let smaller = compact(&model.network).network;
+        let file_bytes = encode(&smaller, &model.info, precision).with_context(|| name.clone())?.len();
+        let classes = network.shape(network.layers().len()).iter().product();
+        // Compaction comes first: what it folds into biases is not rounded twice.
+        let networks = [network.clone(), network, quantized(&smaller, precision)?];
+        Ok(Self { name, images, networks, file_bytes, classes, wanted })
+    }
+}
+
+/// All models at one batch size: calls of all their forms take turns.
+fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args: &BenchArgs) -> Result<Vec<Row>> {
+    let mut engines = vec![];
+    for subject in subjects.iter() {
+        for (form, network) in FORMS.into_iter().zip(&subject.networks) {
+            let options = Options { forms: if form == "dense" { Forms::Dense } else { Forms::Any }, ..options };
+            let engine = match plan.filter(|_| form == "compacted") {
+                Some(plan) => Engine::with_plan(network, &options, plan.clone()).context("--plan")?,
+                None => Engine::new(network, &options),
+            };
+            engines.push(engine);
+        }
+    }
+    let time = Duration::from_secs_f64(args.seconds);
+    let mut calls = vec![];
+    for (subject, engines) in subjects.iter().zip(engines.chunks_mut(FORMS.len())) {
+        let images = made_up(&subject.networks[0], options.batch);
+        let mut own: Vec<&mut Engine> = engines.iter_mut().collect();
+        calls.push(interleaved(&mut own, &images, time));
+    }
+    let mut rows = vec![];
+    for ((subject, engines), calls) in subjects.iter().zip(engines.chunks_mut(FORMS.len())).zip(calls) {
+        let mut timed = engines.iter_mut().zip(&subject.networks).enumerate().map(|(place, (engine, network))| {
+            let logits = engine.logits(&subject.images.pixels);
+            let agreement = Agreement::of(&subject.wanted, &logits, subject.classes);
+            let cost = network.cost();
+            Timed {
+                call_ms: calls[place] * 1e3,
+                images_per_s: f64::from(options.batch as u32) / calls[place],
+                speedup: calls[0] / calls[place],
+                macs: if place == 0 { cost.macs } else { cost.remaining_macs },
+                weight_bytes: engine.weight_bytes(),
+                engine_bytes: engine.bytes(),
+                same_answers: agreement.same as f64 / agreement.images.max(1) as f64,
+                max_logit_delta: agreement.max_delta,
+                accuracy: subject.images.accuracy(&logits, subject.classes),
+                plan: engine.plan().clone(),
+            }
+        });
+        let mut next = || timed.next().expect("one for each form");
+        let (dense, sparse, compacted) = (next(), next(), next());
+        rows.push(Row {
+            model: subject.name.clone(),
+            batch: options.batch as u32,
+            threads: options.threads,
+            file_bytes: subject.file_bytes,
+            images: subject.images.name.clone(),
+            dense,
+            sparse,
+            compacted,
+        });
+    }
+    Ok(rows)
+}
+
+fn text(answer: &Answer) -> String {
+    let mut text = String::new();
+    let Answer { instruction_set, cores, values, .. } = answer;
+    let _ =
+        writeln!(text, "{instruction_set}, {cores} cores, weights held as {values}; medians of calls that took turns");
+    let (mut model, mut images) = ("", "");
+    for row in &answer.results {
+        if row.model != model || row.images != images {
+            (model, images) = (&row.model, &row.images);
+            let _ = writeln!(
+                text,
+                "\n{model}: {} bytes as a compacted .secateur file; answers on {images}",
+                row.file_bytes
+            );
+            let _ = writeln!(
+                text,
+                "  batch  form       call ms   images/s   gain        MACs     weights      engine   same answers   delta   accuracy"
+            );
+        }
+        for (form, own) in FORMS.into_iter().zip([&row.dense, &row.sparse, &row.compacted]) {
+            let accuracy = own.accuracy.map_or("-".into(), |share| format!("{:.2} %", 100.0 * share));
+            let _ = writeln!(
+                text,
+                "  {:>5}  {form:<9} {:>8.4} {:>10.0} {:>5.1}x {:>11} {:>8.1} KB {:>8.1} KB {:>12.2} % {:>7.0e} {accuracy:>10}",
+                row.batch,
+                own.call_ms,
+                own.images_per_s,
+                own.speedup,
+                own.macs,
+                own.weight_bytes as f64 / 1e3,
+                own.engine_bytes as f64 / 1e3,
+                100.0 * own.same_answers,
+                own.max_logit_delta,
+            );
+        }
+        let _ = writeln!(text, "         compacted: {}", plan_text(&row.compacted.plan));
+    }
+    if let Some(peak) = answer.peak_memory_bytes {
+        let _ = writeln!(text, "\npeak memory of this process {:.1} MB", peak as f64 / 1e6);
+    }
+    text
+}
+
+/// What was chosen, in one line.
+fn plan_text(plan: &Plan) -> String {
+    let steps: Vec<String> = plan.steps.iter().map(|step| format!("{} {}", step.name, step.form)).collect();
+    let lanes = match plan.lanes {
+        LanesHold::Images => format!("16 images in the lanes, {} x 16 together", plan.blocks),
+        LanesHold::Places => "one image at a time".into(),
+    };
+    format!("{lanes}; {}", steps.join(", "))
+}

@@ -1,0 +1,148 @@
+//! `secateur export`: a trained model for other programs.
+
+use super::models::{Images, precision_word};
+use super::{Done, print};
+use crate::args::{ExportArgs, Format, Values};
+use anyhow::{Context, Result, bail};
+use secateur_sparse::export::{Form, onnx, safetensors};
+use secateur_sparse::file::{decode, encode, quantized};
+use secateur_sparse::infer::{Engine, Options};
+use secateur_sparse::{Compacted, Network, compact};
+use secateur_trainer::inference::Agreement;
+use secateur_trainer::{Model, write_file};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Largest difference of a logit that compaction may make, as a share of the largest logit: what is beyond rounding.
+const TOLERANCE: f32 = 1e-3;
+/// Images that go through an engine in a call.
+const BATCH: usize = 128;
+
+/// Writes the file, and says what it holds and how its answers compare.
+pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
+    let out = destination(args)?;
+    let model = Model::open(&args.model, args.checkpoint.as_deref())?;
+    let images = Images::of(&model, args.data.as_deref())?;
+    let mut text = String::new();
+    let mut network = model.network.clone();
+    let wanted = answers(&model.network, &images);
+    if args.compact {
+        let Compacted { network: smaller, before, after } = compact(&network);
+        let agreement = Agreement::of(&wanted, &answers(&smaller, &images), classes(&network));
+        let _ = writeln!(text, "compacted        before      after");
+        for (name, before, after) in [
+            ("units", before.units, after.units),
+            ("weights", before.weights, after.weights),
+            ("nonzero", before.nonzero, after.nonzero),
+            ("MACs", before.macs, after.macs),
+            ("MACs left", before.remaining_macs, after.remaining_macs),
+        ] {
+            let _ = writeln!(text, "  {name:<10} {before:>10} {after:>10}");
+        }
+        let Agreement { max_delta, scale, .. } = agreement;
+        let _ = writeln!(
+            text,
+            "  largest difference of a logit {max_delta:.1e}, of the largest logit {scale:.1} ({})",
+            images.name
+        );
+        // A difference that is no number is not below anything either.
+        if max_delta.is_nan() || max_delta > TOLERANCE * scale.max(1.0) {
+            bail!(
+                "compaction changes a logit by {max_delta}, wanted at most {TOLERANCE} of {scale}: nothing is written"
+            );
+        }
+        network = smaller;
+    }
+    let precision = args.values.precision();
+    let stored = quantized(&network, precision).with_context(|| args.model.display().to_string())?;
+    let bytes = match args.format {
+        Format::Secateur => encode(&network, &model.info, precision)?,
+        Format::Safetensors => safetensors(&stored, if args.csr { Form::Csr } else { Form::Dense }),
+        Format::Onnx => onnx(&stored, &model.info.name, args.batch.map(|batch| batch as usize))?,
+    };
+    if args.format == Format::Secateur {
+        let _ = writeln!(text, "layer            weights   positions as      positions     values      bytes");
+        for own in decode(&bytes).context("the file just made cannot be read back")?.sizes {
+            let (name, coding) = (&own.name, own.coding.to_string());
+            let (places, values) = (own.position_bytes, own.value_bytes);
+            let _ = writeln!(
+                text,
+                "  {name:<12} {:>9}   {coding:<12} {places:>12} {values:>10} {:>10}",
+                own.stored, own.bytes
+            );
+        }
+    }
+    write_file(&out, &bytes)?;
+    let found = answers(&stored, &images);
+    if args.values != Values::F32 || model.precision.is_some() {
+        let agreement = Agreement::of(&wanted, &found, classes(&network));
+        let share = 100.0 * agreement.same as f64 / agreement.images.max(1) as f64;
+        let _ = writeln!(
+            text,
+            "as {}: {share:.2} % of the answers are the same ({})",
+            precision_word(precision),
+            images.name
+        );
+    }
+    if let (Some(before), Some(after)) =
+        (images.accuracy(&wanted, classes(&network)), images.accuracy(&found, classes(&network)))
+    {
+        let _ = writeln!(
+            text,
+            "accuracy {:.2} % before, {:.2} % in the file ({})",
+            100.0 * before,
+            100.0 * after,
+            images.name
+        );
+    }
+    let dense = 4 * model.network.cost().parameters;
+    let share = dense as f64 / bytes.len() as f64;
+    let _ = writeln!(
+        text,
+        "{}: {} bytes, 1/{share:.1} of the {dense} bytes of all parameters as f32",
+        out.display(),
+        bytes.len()
+    );
+    print(&text)?;
+    Ok(Done::Whole)
+}
+
+/// Where to write; a file that is there is only written over when that is asked for.
+fn destination(args: &ExportArgs) -> Result<PathBuf> {
+    for (flag, given, wanted) in
+        [("--csr", args.csr, Format::Safetensors), ("--batch", args.batch.is_some(), Format::Onnx)]
+    {
+        if given && args.format != wanted {
+            bail!("{flag} belongs to --format {}", format!("{wanted:?}").to_lowercase());
+        }
+    }
+    let end = match args.format {
+        Format::Secateur => "secateur",
+        Format::Safetensors if args.csr => "csr.safetensors",
+        // A run's folder has a model.safetensors already.
+        Format::Safetensors => "dense.safetensors",
+        Format::Onnx => "onnx",
+    };
+    let beside = || match args.model.is_dir() {
+        true => args.model.join("model").with_extension(end),
+        false => args.model.with_extension(end),
+    };
+    let out = args.out.clone().unwrap_or_else(beside);
+    let own = if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
+    // Both have to be there to be the same.
+    if own.canonicalize().is_ok_and(|own| out.canonicalize().is_ok_and(|out| own == out)) {
+        bail!("{} is the model itself: choose another file with --out", out.display());
+    }
+    if out.exists() && !args.force {
+        bail!("{} exists already; write over it with --force, or choose another with --out", out.display());
+    }
+    Ok(out)
+}
+
+fn classes(network: &Network) -> usize {
+    network.shape(network.layers().len()).iter().product()
+}
+
+fn answers(network: &Network, images: &Images) -> Vec<f32> {
+    Engine::new(network, &Options::new(BATCH)).logits(&images.pixels)
+}

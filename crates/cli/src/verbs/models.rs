@@ -1,0 +1,78 @@
+//! What the verbs on models share: the words typed for them, the images that answers are compared on.
+
+use crate::args::Values;
+use anyhow::{Context, Result};
+use secateur_sparse::file::Precision;
+use secateur_trainer::data::{Dataset, load};
+use secateur_trainer::{Model, inference};
+use std::path::Path;
+
+/// Images made up where no data is at hand.
+const MADE_UP: usize = 256;
+
+impl Values {
+    pub(super) fn precision(self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::F16 => Precision::F16,
+            Self::Int8 => Precision::Int8,
+        }
+    }
+}
+
+/// The precision in the words of the command line.
+pub(super) fn precision_word(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+        Precision::Int8 => "int8",
+    }
+}
+
+/// Images that answers are compared on.
+pub(super) struct Images {
+    /// What they are, for people.
+    pub(super) name: String,
+    /// `[image][pixel]`, as the network takes them.
+    pub(super) pixels: Vec<f32>,
+    /// The classes, where they are known.
+    pub(super) labels: Vec<u8>,
+}
+
+impl Images {
+    /// The test split of the folder that is named, or else of the model's own experiment; made-up images where there is
+    /// neither, or the network takes no images of its size.
+    pub(super) fn of(model: &Model, data: Option<&Path>) -> Result<Self> {
+        let dataset = match (data, &model.experiment) {
+            (Some(dir), _) => Some(load(dir, 0, 0).with_context(|| format!("--data {}", dir.display()))?),
+            (None, Some(experiment)) => match experiment.load_data() {
+                Ok(dataset) => Some(dataset),
+                Err(error) => {
+                    tracing::warn!("the run's data is not at hand, so images are made up: {error}");
+                    None
+                }
+            },
+            (None, None) => None,
+        };
+        let pixels: usize = model.network.input().iter().product();
+        if let Some(dataset) = dataset.filter(|_| pixels == secateur_trainer::data::PIXELS) {
+            return Ok(Self::test(model, &dataset));
+        }
+        let pixels = inference::made_up(&model.network, MADE_UP);
+        Ok(Self { name: format!("{MADE_UP} made-up images"), pixels, labels: vec![] })
+    }
+
+    fn test(model: &Model, dataset: &Dataset) -> Self {
+        let split = dataset.test_split();
+        let labels = (0..split.len()).map(|image| split.label(image)).collect();
+        let name = format!("{} test images of {}", split.len(), dataset.name);
+        Self { name, pixels: model.images(split, 0..split.len()), labels }
+    }
+
+    /// Share of the answers that are right, where that is known.
+    pub(super) fn accuracy(&self, logits: &[f32], classes: usize) -> Option<f64> {
+        let answers = logits.chunks_exact(classes).map(inference::answer);
+        let right = answers.zip(&self.labels).filter(|(answer, label)| *answer == usize::from(**label)).count();
+        (!self.labels.is_empty()).then(|| right as f64 / self.labels.len() as f64)
+    }
+}

@@ -1,0 +1,122 @@
+//! `secateur bench`: what it says fits together. Times are read here, never judged.
+
+use super::*;
+use secateur_sparse::file::{Precision, encode};
+use secateur_sparse::infer::Plan;
+use secateur_sparse::{InstructionSet, compact};
+use serde_json::Value;
+
+fn bench(args: &[&str]) -> Value {
+    let said = succeed(&[&["bench", "--seconds", "0.01", "--json"], args].concat());
+    serde_json::from_str(&said).expect("JSON")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("found {value}, wanted a number"))
+}
+
+#[test]
+fn every_model_and_batch_size_has_its_numbers() {
+    let folder = folder();
+    let small = exported(folder.path());
+    let answer = bench(&[text(run()), text(&small), "--batch", "1,16", "--threads", "1"]);
+    assert_eq!(answer["instruction_set"], InstructionSet::best().name());
+    assert!(number(&answer["cores"]) >= 1.0);
+    let rows = answer["results"].as_array().expect("a list");
+    let mut places: Vec<_> = rows.iter().map(|row| (row["model"].as_str(), row["batch"].as_u64())).collect();
+    places.sort();
+    let mut wanted: Vec<_> = [1, 16]
+        .iter()
+        .flat_map(|batch| [(Some(text(run())), Some(*batch)), (Some(text(&small)), Some(*batch))])
+        .collect();
+    wanted.sort();
+    assert_eq!(places, wanted);
+    let (network, info) = (model().network, model().info);
+    let smaller = compact(&network).network;
+    for row in rows {
+        assert_eq!(row["threads"], 1);
+        let file = encode(&smaller, &info, Precision::F32).expect("small weights").len();
+        assert_eq!(row["file_bytes"].as_u64(), Some(file as u64), "the name is the same, so the bytes are");
+        let [dense, sparse, compacted] = ["dense", "sparse", "compacted"].map(|form| &row[form]);
+        for own in [dense, sparse, compacted] {
+            let (ms, batch) = (number(&own["call_ms"]), number(&row["batch"]));
+            assert!(ms > 0.0);
+            assert!((number(&own["images_per_s"]) * ms / 1e3 / batch - 1.0).abs() < 1e-6);
+            assert!((number(&own["speedup"]) * ms / number(&dense["call_ms"]) - 1.0).abs() < 1e-6);
+            assert!(number(&own["engine_bytes"]) >= number(&own["weight_bytes"]));
+            assert!(number(&own["same_answers"]) >= 0.99 && number(&own["max_logit_delta"]) < 1e-3, "{own}");
+            let plan: Plan = serde_json::from_value(own["plan"].clone()).expect("a plan");
+            assert_eq!(Some(plan.batch as u64), row["batch"].as_u64());
+        }
+        assert_eq!(number(&dense["macs"]), network.cost().macs as f64);
+        assert_eq!(number(&sparse["macs"]), network.cost().remaining_macs as f64);
+        assert_eq!(number(&compacted["macs"]), smaller.cost().remaining_macs as f64);
+        assert!(number(&sparse["weight_bytes"]) < number(&dense["weight_bytes"]), "zeros take no memory");
+        // The run's own test images tell the accuracy; a file alone has none.
+        let is_run = row["model"] == text(run());
+        assert_eq!(dense["accuracy"].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), is_run, "{row}");
+        assert_eq!(row["images"].as_str().expect("words").contains("made-up"), !is_run);
+    }
+}
+
+#[test]
+fn the_table_names_what_was_chosen_for_each_layer() {
+    let said = succeed(&["bench", text(run()), "--batch", "16", "--seconds", "0.01", "--values", "int8"]);
+    for word in ["dense", "sparse", "compacted", "conv1", "fc3", "int8", "images/s", "test images of synthetic"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
+#[test]
+fn a_plan_is_kept_and_taken_again() {
+    let folder = folder();
+    let path = folder.path().join("plan.json");
+    let own = ["--batch", "16", text(run())];
+    bench(&[&own[..], &["--plan-out", text(&path)]].concat());
+    let plan: Plan = serde_json::from_slice(&fs::read(&path).expect("a plan")).expect("a plan");
+    let again = bench(&[&own[..], &["--plan", text(&path)]].concat());
+    let taken: Plan = serde_json::from_value(again["results"][0]["compacted"]["plan"].clone()).expect("a plan");
+    assert_eq!(taken, plan);
+}
+
+#[test]
+fn what_cannot_be_timed_is_named() {
+    let folder = folder();
+    let here = text(run());
+    for (path, wanted) in no_models(folder.path()) {
+        let said = fail(&["bench", text(&path), "--seconds", "0.01"]);
+        assert!(said.contains(wanted), "{}: {said}", path.display());
+    }
+    let steps = r#"[{"name":"conv1","form":"sparse"},{"name":"conv2","form":"sparse"},{"name":"fc1","form":"sparse"},
+                    {"name":"fc2","form":"sparse"},{"name":"fc3","form":"sparse"}]"#;
+    let plan = |name: &str, blocks: &str, steps: &str| {
+        let text = format!(r#"{{"batch":16,"lanes":"images","blocks":{blocks},"steps":{steps}}}"#);
+        written(folder.path(), name, text.as_bytes())
+    };
+    let place = "\"name\":\"conv1\",\"form\":\"sparse\"";
+    let other = |form: &str| steps.replacen(place, &format!("\"name\":\"conv1\",\"form\":{form}"), 1);
+    for (path, wanted) in [
+        (folder.path().join("none.json"), "none.json"),
+        (written(folder.path(), "no.json", b"[1, 2]"), "no plan"),
+        (plan("few.json", "1", "[]"), "this network's are"),
+        (plan("zero.json", "0", steps), "`blocks` is 0"),
+        (plan("more.json", "18446744073709551615", steps), "`blocks` is 18446744073709551615"),
+        (plan("minus.json", "-1", steps), "no plan"),
+        (plan("form.json", "1", &other("\"columns\"")), "has no form `columns`"),
+        (plan("pattern.json", "1", &other(r#"{"patterned":{"n":0,"m":0}}"#)), "has no form"),
+    ] {
+        let said = fail(&["bench", here, "--batch", "16", "--seconds", "0.01", "--plan", text(&path)]);
+        assert!(said.contains(wanted), "{}: {said}", path.display());
+    }
+    for (args, wanted) in [
+        (&["--seconds", "0"][..], "--seconds is 0"),
+        (&["--seconds", "NaN"], "--seconds is NaN"),
+        (&["--plan-out", "x.json"], "one model and one batch size"),
+        (&["--data", "no/such/folder"], "no/such/folder"),
+    ] {
+        assert!(fail(&[&["bench", here], args].concat()).contains(wanted), "{args:?}");
+    }
+    for args in [&[][..], &[here, "--batch", "0"], &[here, "--batch", "1,x"], &[here, "--threads", "-1"]] {
+        assert_eq!(output(&[&["bench"], args].concat()).status.code(), Some(2), "{args:?}");
+    }
+}

@@ -1,0 +1,156 @@
+//! `secateur predict`: the same answer however an image is stored, and an error for whatever is no image.
+
+use super::*;
+use png::{BitDepth, ColorType};
+use secateur_trainer::data::{GREY, Synthetic, synthetic};
+use secateur_trainer::inference::answer;
+use serde_json::Value;
+
+const SIDE: u32 = 28;
+
+/// Three synthetic images as bytes.
+fn images() -> Vec<Vec<u8>> {
+    let drawn = synthetic(&Synthetic { train: 3, validation: 0, test: 0 }, 9).train;
+    drawn.pick(&[0, 1, 2]).0.into_iter().map(<[u8]>::to_vec).collect()
+}
+
+fn png(sides: [u32; 2], color: ColorType, depth: BitDepth, samples: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, sides[0], sides[1]);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    let mut writer = encoder.write_header().expect("into memory");
+    writer.write_image_data(samples).expect("as many as were told");
+    writer.finish().expect("into memory");
+    bytes
+}
+
+fn idx(images: &[Vec<u8>]) -> Vec<u8> {
+    let head = [0x803, images.len() as u32, SIDE, SIDE].map(u32::to_be_bytes).concat();
+    [&head[..], &images.concat()].concat()
+}
+
+fn predict(args: &[&str]) -> Vec<Value> {
+    let said = succeed(&[&["predict", text(run()), "--json"], args].concat());
+    said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Logits as the slow reference gives them.
+fn wanted(image: &[u8]) -> Vec<f32> {
+    model().network.forward(&image.iter().map(|byte| GREY[usize::from(*byte)]).collect::<Vec<_>>())
+}
+
+fn check(found: &Value, image: &[u8]) {
+    let wanted = wanted(image);
+    let logits = found["logits"].as_array().expect("a list").iter().map(|own| own.as_f64().expect("a number"));
+    let delta = logits.zip(&wanted).map(|(own, wanted)| (own - f64::from(*wanted)).abs()).fold(0.0, f64::max);
+    assert!(delta < 1e-3, "{found}");
+    assert_eq!(found["answer"].as_u64(), Some(answer(&wanted) as u64));
+    let shares = found["probabilities"].as_array().expect("a list").iter().map(|own| own.as_f64().expect("a number"));
+    assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_picture_is_answered_alike_however_it_is_stored() {
+    let (folder, image) = (folder(), images().remove(1));
+    let every = |samples: &dyn Fn(u8) -> Vec<u8>| image.iter().flat_map(|byte| samples(*byte)).collect::<Vec<u8>>();
+    let (eight, sixteen) = (BitDepth::Eight, BitDepth::Sixteen);
+    let paths = [
+        ("grey", ColorType::Grayscale, eight, image.clone()),
+        ("grey16", ColorType::Grayscale, sixteen, every(&|own| vec![own, own])),
+        ("grey-alpha", ColorType::GrayscaleAlpha, eight, every(&|own| vec![own, 255])),
+        ("rgb", ColorType::Rgb, eight, every(&|own| vec![own; 3])),
+        ("rgb16", ColorType::Rgb, sixteen, every(&|own| vec![own; 6])),
+        ("rgba", ColorType::Rgba, eight, every(&|own| vec![own, own, own, 255])),
+        ("ink-alpha", ColorType::Rgba, eight, every(&|own| vec![255, 255, 255, own])),
+    ]
+    .map(|(name, color, depth, samples)| {
+        written(folder.path(), &format!("{name}.png"), &png([SIDE; 2], color, depth, &samples))
+    });
+    let found = predict(&paths.each_ref().map(|path| text(path)));
+    assert_eq!(found.len(), paths.len());
+    for (found, path) in found.iter().zip(&paths) {
+        assert_eq!(found["image"], text(path));
+        check(found, &image);
+    }
+    let turned = every(&|own| vec![255 - own]);
+    let path = written(folder.path(), "ink.png", &png([SIDE; 2], ColorType::Grayscale, eight, &turned));
+    check(&predict(&[text(&path), "--invert"])[0], &image);
+}
+
+#[test]
+fn an_idx_file_is_answered_image_by_image_or_at_one_place() {
+    let (folder, images) = (folder(), images());
+    let path = written(folder.path(), "three-idx3-ubyte", &idx(&images));
+    let found = predict(&[text(&path)]);
+    assert_eq!(found.len(), 3);
+    for (place, (found, image)) in found.iter().zip(&images).enumerate() {
+        assert_eq!(found["image"], format!("{}[{place}]", path.display()));
+        check(found, image);
+    }
+    let one = predict(&[text(&path), "--index", "2"]);
+    assert_eq!((one.len(), &one[0]), (1, &found[2]));
+    let mnist = root().join("datasets/mnist/t10k-images-idx3-ubyte.gz");
+    assert_eq!(predict(&[text(&mnist), "--index", "9999"]).len(), 1, "packed files are read, too");
+}
+
+#[test]
+fn words_name_the_image_the_digit_and_the_runners_up() {
+    let (folder, image) = (folder(), images().remove(0));
+    let path = written(folder.path(), "bar.png", &png([SIDE; 2], ColorType::Grayscale, BitDepth::Eight, &image));
+    let said = succeed(&["predict", text(run()), text(&path)]);
+    let digit = answer(&wanted(&image));
+    assert!(said.starts_with(&format!("{}: {digit} (", path.display())) && said.contains("%), then "), "{said}");
+    assert_eq!(said.lines().count(), 1);
+}
+
+#[test]
+fn what_is_no_image_of_the_models_size_is_named() {
+    let folder = folder();
+    let write = |name: &str, bytes: &[u8]| written(folder.path(), name, bytes);
+    let grey =
+        |sides: [u32; 2]| png(sides, ColorType::Grayscale, BitDepth::Eight, &vec![7; (sides[0] * sides[1]) as usize]);
+    let good = grey([SIDE; 2]);
+    let three = idx(&images());
+    let mut labels = three.clone();
+    labels[3] = 1;
+    let mut boastful = three.clone();
+    boastful[4..16].fill(0xff);
+    let mut faults = vec![
+        (folder.path().join("none.png"), "none.png"),
+        (folder.path().to_owned(), text(folder.path())),
+        (write("wide.png", &grey([29, 28])), "found an image of 29x28 pixels, wanted 28x28"),
+        (write("empty", b""), "wanted a header of 16"),
+        (write("words", b"a picture of a seven, in words"), "wanted 0x00000803 of IDX images, or a PNG"),
+        (write("labels", &labels), "0x00000801"),
+        (write("cut-idx", &three[..three.len() - 1]), "cut short"),
+        (write("long-idx", &[&three[..], &[0]].concat()), "more bytes"),
+        (write("boastful", &boastful), "wanted at most"),
+        (write("no.gz", &three), "no.gz"),
+    ];
+    // A header that asks for 14 GB, and nothing behind it.
+    let mut header = vec![];
+    let mut encoder = png::Encoder::new(&mut header, 60_000, 60_000);
+    encoder.set_color(ColorType::Rgba);
+    drop(encoder.write_header().expect("into memory"));
+    faults.push((write("huge.png", &header), "huge.png"));
+    for end in [8, 20, 33, 40, good.len() / 2, good.len() - 13] {
+        faults.push((write(&format!("cut{end}.png"), &good[..end]), "no PNG that can be read"));
+    }
+    for place in [12, 18, 24, 25, 30] {
+        let mut bytes = good.clone();
+        bytes[place] ^= 0x55;
+        faults.push((write(&format!("bit{place}.png"), &bytes), ".png"));
+    }
+    for (path, wanted) in faults {
+        let said = fail(&["predict", text(run()), text(&path)]);
+        assert!(said.contains(wanted), "{}: {said}", path.display());
+    }
+    let path = write("three", &three);
+    assert!(fail(&["predict", text(run()), text(&path), "--index", "3"]).contains("found 3 images"));
+    for (path, wanted) in no_models(folder.path()) {
+        let said = fail(&["predict", text(&path), text(&folder.path().join("wide.png"))]);
+        assert!(said.contains(wanted), "{}: {said}", path.display());
+    }
+    assert_eq!(output(&["predict", text(run())]).status.code(), Some(2), "an image is asked for");
+}

@@ -1,0 +1,149 @@
+//! What a cycle's network costs whoever stores and runs it: bytes of its file, what compaction leaves, times in the
+//! inference engine beside the dense network's. Bytes and sizes are facts; times are readings.
+
+use crate::data::Split;
+use crate::inference::interleaved;
+use crate::model::info;
+use crate::session::Session;
+use crate::{Error, device, export, memory};
+use secateur_report::Timing;
+use secateur_report::event::{Compacted, Event, FileSize, Inference, Latency, Measured};
+use secateur_sparse::file::{Info, Precision, encode};
+use secateur_sparse::infer::{Engine, Form, Forms, LanesHold, Options, Plan, StepPlan};
+use secateur_sparse::{InstructionSet, Layer, Network, compact, difference};
+use std::time::Duration;
+
+/// Precisions of the file, first the one that charts show.
+const PRECISIONS: [(&str, Precision); 3] =
+    [("f16", Precision::F16), ("int8", Precision::Int8), ("f32", Precision::F32)];
+/// Images that compaction is checked on, at most, and the multiply-accumulates that these are worth: the check is made
+/// with slow loops, whose sums do not depend on what was timed.
+const IMAGES: usize = 16;
+const MACS: usize = 1 << 25;
+/// Images a call.
+const BATCHES: [usize; 2] = [1, 128];
+/// Multiply-accumulates from which on a network is large.
+const LARGE: usize = 20_000_000;
+/// Time for each engine and batch size, at least three calls.
+const TIME: Duration = Duration::from_millis(15);
+
+/// What is kept from one measurement to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// How the dense network is computed at each batch size. Its speed does not depend on its weights, so the forms of its
+    /// layers are tried once.
+    dense: [Option<Plan>; 2],
+}
+
+impl Session<'_> {
+    /// Records what the network of this cycle costs.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub(crate) fn measure(&mut self, cycle: u64) -> Result<(), Error> {
+        self.observer.measuring();
+        let network = export::network(self.experiment.network(), &self.engine.parameters(), &self.masks)?;
+        let config = self.experiment.config();
+        let (train, validation) = (&self.dataset.train, &self.dataset.validation);
+        let images = if validation.is_empty() { train } else { validation };
+        let own = self.engine.paths().map(|(name, _)| name);
+        let instruction_set = InstructionSet::available().into_iter().find(|set| Some(set.name()) == own.as_deref());
+        let options = Options {
+            threads: if config.threads == 0 { device::cores() } else { config.threads },
+            instruction_set: instruction_set.unwrap_or(InstructionSet::best()),
+            ..Options::new(1)
+        };
+        let (files, compacted, smaller) = facts(&network, &info(&config.name), images);
+        let inference = self.meter.read(&network, &smaller, images, options);
+        drop((network, smaller));
+        // What was taken to measure is not what training takes: the next reading begins here.
+        let _ = memory::take_peak();
+        let measured = Measured { cycle, step: self.cursor.step, files, compacted };
+        let timing = Timing { inference: Some(inference), ..self.timing(None) };
+        self.record(&Event::Measured(measured), Some(timing))
+    }
+}
+
+/// Sizes of the files, what compaction leaves, and the compacted network: the same wherever the network is the same.
+fn facts(network: &Network, info: &Info, images: &Split) -> (Vec<FileSize>, Compacted, Network) {
+    let secateur_sparse::Compacted { network: smaller, before, after } = compact(network);
+    let size = |(word, precision): (&str, Precision)| {
+        // A weight that f16 has no room for leaves this precision out.
+        let bytes = encode(&smaller, info, precision).ok()?.len() as u64;
+        Some(FileSize { precision: word.to_owned(), bytes })
+    };
+    let files = PRECISIONS.into_iter().filter_map(size).collect();
+    let count = (MACS / before.macs.max(1)).clamp(1, IMAGES);
+    let pixels = pixels(images, count);
+    let delta = difference(network, &smaller, pixels.chunks_exact(pixels.len() / count));
+    let cost = smaller.cost();
+    let compacted = Compacted {
+        units: after.units as u64,
+        parameters: cost.parameters as u64,
+        nonzero: cost.nonzero as u64,
+        macs: cost.macs as u64,
+        remaining_macs: cost.remaining_macs as u64,
+        max_logit_delta: f64::from(delta),
+    };
+    (files, compacted, smaller)
+}
+
+/// The first images of a split as the network takes them; from the start again where it has fewer.
+fn pixels(split: &Split, count: usize) -> Vec<f32> {
+    let indices: Vec<u32> = (0..split.len() as u32).cycle().take(count).collect();
+    split.gather(&indices).pixels
+}
+
+/// Compiles by a plan that is known, if one is, and by timing the forms of the layers otherwise.
+fn compiled(network: &Network, options: &Options, plan: Option<Plan>) -> Engine {
+    let known = plan.and_then(|plan| Engine::with_plan(network, options, plan).ok());
+    known.unwrap_or_else(|| Engine::new(network, options))
+}
+
+/// How a large network with most of its weights is computed: a dense layer has one form, and only trying it would take
+/// seconds. `None` for a small network, and for one with few weights, whose layers have several forms.
+fn plain(network: &Network, batch: usize) -> Option<Plan> {
+    let cost = network.cost();
+    if cost.macs < LARGE || cost.remaining_macs * 2 < cost.macs {
+        return None;
+    }
+    let step = |layer: &Layer| {
+        let form = match layer {
+            _ if batch > 1 => Form::Grouped,
+            Layer::Conv2d(_) => Form::Sparse,
+            _ => Form::Panels,
+        };
+        StepPlan { name: layer.name().to_owned(), form, tried: vec![] }
+    };
+    let steps = network.layers().iter().filter(|layer| layer.parameters().is_some()).map(step).collect();
+    let (lanes, blocks) = if batch > 1 { (LanesHold::Images, 4) } else { (LanesHold::Places, 1) };
+    Some(Plan { batch, lanes, blocks, steps })
+}
+
+impl Meter {
+    /// Times the network with its zeros in dense forms and the compacted one in any, one image on one thread and many on
+    /// all.
+    fn read(&mut self, network: &Network, smaller: &Network, images: &Split, options: Options) -> Inference {
+        let (mut latencies, mut memory) = (vec![], [0; 2]);
+        for (batch, dense_plan) in BATCHES.into_iter().zip(&mut self.dense) {
+            let threads = if batch == 1 { 1 } else { options.threads };
+            let any = Options { batch, threads, ..options };
+            let all = Options { forms: Forms::Dense, ..any };
+            let mut dense = compiled(network, &all, dense_plan.take().or_else(|| plain(network, batch)));
+            *dense_plan = Some(dense.plan().clone());
+            let mut sparse = compiled(smaller, &any, plain(smaller, batch));
+            let pixels = pixels(images, batch);
+            let times = interleaved(&mut [&mut dense, &mut sparse], &pixels, TIME);
+            // Of the two the larger one: whoever asks for many images needs it.
+            memory = [memory[0].max(dense.bytes()), memory[1].max(sparse.bytes())];
+            let [dense_ms, sparse_ms] = [0, 1].map(|place: usize| (times[place] * 1e3).max(f64::MIN_POSITIVE));
+            latencies.push(Latency { batch: batch as u64, threads: threads as u64, dense_ms, sparse_ms });
+        }
+        Inference {
+            instruction_set: options.instruction_set.name().to_owned(),
+            dense_memory_bytes: memory[0] as u64,
+            sparse_memory_bytes: memory[1] as u64,
+            latencies,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Opens whatever holds a trained network: a run, a model file, or the safetensors of a reference model.
+
+use crate::data::Split;
+use crate::run::trained;
+use crate::tensor_file::TensorReader;
+use crate::{Error, Experiment, ModelConfig, export, folder};
+use secateur_sparse::Network;
+use secateur_sparse::file::{Info, Precision, decode};
+use std::path::Path;
+
+/// Most numbers of an image between two layers: an engine makes room for many images.
+const WIDEST: usize = 1 << 22;
+
+/// A trained network, with what is known about it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The network, pruned weights as zeros.
+    pub network: Network,
+    /// Its name, and what the byte of a pixel means.
+    pub info: Info,
+    /// How the file holds its values; `None` where that is f32 without further ado.
+    pub precision: Option<Precision>,
+    /// The experiment that it comes from, when it was opened as a run.
+    pub experiment: Option<Experiment>,
+}
+
+impl Model {
+    /// Opens a run's folder (its final model, or a checkpoint by name), a `.secateur` file, or a safetensors file of a
+    /// reference model as [`crate::run()`] leaves it and PyTorch writes it.
+    ///
+    /// # Errors
+    /// When there is no such thing, it is damaged, or it holds another network than a reference model.
+    pub fn open(path: &Path, checkpoint: Option<&str>) -> Result<Self, Error> {
+        let refuse = |why: &str| Error::Run { path: path.to_owned(), why: why.into() };
+        if path.is_dir() {
+            let experiment = folder::read_experiment(path)?;
+            let (parameters, masks) = trained(path, &experiment, checkpoint)?;
+            let network = export::network(experiment.network(), &parameters, &masks)?;
+            let info = info(&experiment.config().name);
+            return Ok(Self { network, info, precision: None, experiment: Some(experiment) });
+        }
+        if checkpoint.is_some() {
+            return Err(refuse("found a file, wanted a run's folder, since a checkpoint is asked for"));
+        }
+        let bytes = |path: &Path| std::fs::read(path).map_err(Error::io(path, "read"));
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("safetensors") => {
+                let (name, network) = reference(&TensorReader::open(path)?)?;
+                Ok(Self { network, info: info(&name), precision: None, experiment: None })
+            }
+            Some("secateur") => {
+                let model = decode(&bytes(path)?).map_err(|error| refuse(&error.to_string()))?;
+                let sizes = (0..=model.network.layers().len()).map(|place| model.network.shape(place));
+                if let Some(size) = sizes.map(|shape| shape.iter().product::<usize>()).find(|size| *size > WIDEST) {
+                    return Err(refuse(&format!("a layer gives {size} numbers for an image, wanted at most {WIDEST}")));
+                }
+                let precision = Some(model.precision);
+                Ok(Self { network: model.network, info: model.info, precision, experiment: None })
+            }
+            _ if !path.exists() => Err(refuse("no such file or folder")),
+            _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file of a reference model")),
+        }
+    }
+
+    /// The images of a split as the network takes them, `[image][pixel]`, `range` of them.
+    pub fn images(&self, split: &Split, range: std::ops::Range<usize>) -> Vec<f32> {
+        let pixels = range.flat_map(|image| split.image(image));
+        pixels.map(|byte| self.info.input(*byte)).collect()
+    }
+}
+
+/// What the models of this crate take for a pixel's byte: [`crate::data::GREY`].
+pub(crate) fn info(name: &str) -> Info {
+    Info { name: name.to_owned(), divisor: 255.0, shift: -0.5 }
+}
+
+/// The reference model that these tensors are, by their shapes.
+fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
+    // The largest tensor tells the width: the file has as many bytes, so no small file asks for a large network.
+    let width = match file.shape("fc1.weight") {
+        Some(&[neurons, inputs]) if neurons / 120 == inputs / 400 => neurons / 120,
+        _ => 0,
+    };
+    let mut known = vec![ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
+    known.extend(Some(ModelConfig::Lenet { width }).filter(|model| model.fault().is_none()));
+    let shapes = |network: &Network| -> Vec<(String, Vec<usize>)> {
+        let both = network.parameters().flat_map(|own| {
+            [(format!("{}.weight", own.name), own.shape), (format!("{}.bias", own.name), vec![own.bias.len()])]
+        });
+        both.collect()
+    };
+    let mut found: Vec<(String, Vec<usize>)> = vec![];
+    for name in file.names() {
+        let shape = file.shape(name).ok_or_else(|| file.refuse(format!("`{name}`: wanted a tensor of f32")))?;
+        found.push((name.to_owned(), shape.to_vec()));
+    }
+    let is = |model: &ModelConfig| {
+        let mut wanted = shapes(&model.network());
+        wanted.sort();
+        wanted == found
+    };
+    let model = known.into_iter().find(is).ok_or_else(|| {
+        let listed: Vec<String> = found.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
+        file.refuse(format!(
+            "no reference model (lenet, lenet-300-100, lenet-5) has these tensors: {}",
+            listed.join(", ")
+        ))
+    })?;
+    let network = model.network().filled(|layer| {
+        let (name, bias) = (layer.name, vec![layer.bias.len()]);
+        for (field, shape, room) in [("weight", &layer.shape, layer.weight), ("bias", &bias, layer.bias)] {
+            let name = format!("{name}.{field}");
+            let values =
+                file.f32(&name, shape)?.ok_or_else(|| file.refuse(format!("`{name}`: found no such tensor")))?;
+            if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+                return Err(file.refuse(format!("`{name}`: value {place} is {}, wanted a number", values[place])));
+            }
+            *room = values;
+        }
+        Ok::<(), Error>(())
+    })?;
+    Ok((model.to_string(), network))
+}
