@@ -114,6 +114,9 @@ pub enum Error {
         /// Of which parameters there is one.
         known: Vec<String>,
     },
+    /// A file of scores that cannot be read.
+    #[error("scores: {0}")]
+    ScoreFile(String),
     /// A loss without gradients.
     #[error(
         "no parameter that trains has a gradient; compute the loss from the module that the closure is given, on an \

@@ -22,6 +22,7 @@ mod pattern;
 mod prune;
 mod saliency;
 mod schedule;
+mod score_file;
 mod select;
 mod sparsity;
 

@@ -2,7 +2,7 @@
 //! them. Pure: numbers in, numbers out; where the numbers come from is the business of [`Gradients`], `Activations` and
 //! their like.
 
-use crate::{Error, Gradients, Mask, MaskSet, Parameter};
+use crate::{Error, Gradients, Mask, MaskSet, Parameter, Selection};
 
 /// Scores by parameter, shaped like it; the higher, the longer the weight lives. All are finite, they may be negative.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,22 @@ impl Saliency {
     /// When the two are not of the same parameters, or a sum is not finite.
     pub fn add(&mut self, other: &Self) -> Result<(), Error> {
         crate::gradients::add(&mut self.0, &other.0, "score")
+    }
+
+    /// The same with the scores of `other` for the parameters that the selection chooses: a criterion of their own. Layers
+    /// whose scores mean different things should not compete with each other.
+    ///
+    /// # Errors
+    /// When a pattern chooses nothing, or `other` has no score of a chosen parameter.
+    pub fn replaced_by(mut self, other: &Self, selection: &Selection) -> Result<Self, Error> {
+        let names: Vec<String> = self.0.iter().map(|own| own.name.clone()).collect();
+        for name in selection.choose(&names.iter().map(String::as_str).collect::<Vec<_>>())? {
+            let known = || other.0.iter().map(|own| own.name.clone()).collect();
+            let own =
+                other.get(name).ok_or_else(|| Error::Missing { what: "score", name: name.into(), known: known() })?;
+            self.0.iter_mut().filter(|old| old.name == name).for_each(|old| *old = own.clone());
+        }
+        Ok(self)
     }
 
     /// The same without signs, such as for groups, whose scores are added.

@@ -77,3 +77,14 @@ fn a_closure_scores_what_it_likes() {
     assert_eq!(squares.expect("finite").get("a").expect("a").values, [1.0, 4.0]);
     assert!(matches!(Saliency::of(&weights, |_| vec![1.0]), Err(Error::State { .. })));
 }
+
+#[test]
+fn some_layers_can_have_another_criterion() {
+    let scores = |a, b| Saliency::new(vec![layer("a.weight", &[a]), layer("b.weight", &[b])]).expect("finite");
+    let chosen = |glob: &str| Selection { include: vec![glob.into()], exclude: vec![] };
+    let mixed = scores(1.0, 2.0).replaced_by(&scores(3.0, 4.0), &chosen("b.*")).expect("both there");
+    assert_eq!(mixed, scores(1.0, 4.0));
+    let few = Saliency::new(vec![layer("a.weight", &[5.0])]).expect("finite");
+    assert!(matches!(scores(1.0, 2.0).replaced_by(&few, &chosen("b.*")), Err(Error::Missing { .. })));
+    assert!(matches!(scores(1.0, 2.0).replaced_by(&few, &chosen("c.*")), Err(Error::NoMatch { .. })));
+}
