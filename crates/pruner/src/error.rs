@@ -92,6 +92,37 @@ pub enum Error {
         /// What stands there.
         value: f32,
     },
+    /// A gradient or a score that has no place in an order.
+    #[error("{what} of `{name}` at flat index {index} is {value}; only finite numbers can be ranked")]
+    NotFiniteScore {
+        /// What it is.
+        what: &'static str,
+        /// Path of the parameter.
+        name: String,
+        /// Its flat index.
+        index: usize,
+        /// What stands there.
+        value: f32,
+    },
+    /// Something that a criterion needs of a parameter.
+    #[error("there is no {what} of `{name}`; there is one of {}", List(known))]
+    Missing {
+        /// What it needs.
+        what: &'static str,
+        /// Path of the parameter.
+        name: String,
+        /// Of which parameters there is one.
+        known: Vec<String>,
+    },
+    /// A file of scores that cannot be read.
+    #[error("scores: {0}")]
+    ScoreFile(String),
+    /// A loss without gradients.
+    #[error(
+        "no parameter that trains has a gradient; compute the loss from the module that the closure is given, on an \
+         autodiff device"
+    )]
+    NoGradients,
     /// A target below what is pruned already.
     #[error(
         "{pruned} of {total} {unit} of {place} are pruned already, the target leaves only {wanted} pruned; masks never grow back"

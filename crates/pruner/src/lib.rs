@@ -1,32 +1,50 @@
 //! Decides which weights live (score -> select -> mask) and makes any burn module mask-aware.
 //!
 //! The deciding half is pure and works on slices: [`score`], [`select`], [`couple`], [`Schedule`]. The other half meets burn:
-//! [`attach_masks`], [`set_masks`], [`forget_pruned`]; [`prune`] joins the two, [`choose`] does so without a module.
+//! [`mask_selected`], [`set_masks`], [`forget_pruned`], [`fold_masks`]; [`prune`] joins the two, [`choose`] does so without
+//! a module.
+//!
+//! What a criterion needs is in its type: [`Criterion`] needs weights; [`Saliency`] is made from [`Gradients`], from
+//! [`Activations`], from a [`Movement`], or by a module that [`synflow`] and [`grasp`] may compute with, and [`prune_by`]
+//! takes it.
 
+mod activations;
+mod attach;
 mod coupling;
 mod criterion;
 mod error;
+mod flow;
+mod gradients;
 mod granularity;
 mod mask;
 mod masked;
+mod movement;
 mod optimizer_state;
 mod pattern;
 mod prune;
+mod saliency;
 mod schedule;
 mod scope;
+mod score_file;
 mod select;
 mod sparsity;
 mod target;
 
+pub use activations::Activations;
+pub use attach::{fold_masks, mask_selected};
 pub use coupling::{Coupling, couple};
 pub use criterion::{Criterion, score};
 pub use error::Error;
+pub use flow::{grasp, prune_by, prune_in_rounds, synflow};
+pub use gradients::Gradients;
 pub use granularity::{Granularity, GroupScore, Layout, Tiling};
 pub use mask::{Mask, MaskSet};
 pub use masked::{Masked, Parameter, attach_masks, masks, parameters, set_masks, set_parameters};
+pub use movement::Movement;
 pub use optimizer_state::{OptimizerState, StateTensor, forget_pruned};
 pub use pattern::Selection;
 pub use prune::{Rule, choose, choose_on, prune};
+pub use saliency::{Saliency, lamp, ordered};
 pub use schedule::{Schedule, Targets};
 pub use scope::{Scope, Terms};
 pub use select::{Request, Scores, planned, select};

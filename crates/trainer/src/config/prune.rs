@@ -24,8 +24,8 @@ pub struct PruneConfig {
     /// Who competes: `layerwise`, `global`, `global-normalised`, `erk` or `mac-aware`.
     #[serde(default = "layerwise")]
     pub scope: Scope,
-    /// Weights that every layer keeps at least.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    /// Weights that every layer keeps at least; by default a layer may be emptied.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub min_kept: usize,
     /// Globs on parameter names that may be pruned.
     #[serde(default = "weights")]
@@ -74,7 +74,7 @@ impl PruneConfig {
         {
             return Some(("prune.group_score", format!("{} has no groups that are scored", self.granularity)));
         }
-        if matches!(self.granularity, Granularity::NOfM { .. }) && !(self.layers.is_empty() && self.min_kept == 1) {
+        if matches!(self.granularity, Granularity::NOfM { .. }) && !(self.layers.is_empty() && self.min_kept == 0) {
             let why = format!("{} fixes what stays in every layer, wanted no other terms", self.granularity);
             return Some(("prune.layers", why));
         }
@@ -103,14 +103,6 @@ impl Override {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-fn is_one(value: &usize) -> bool {
-    *value == 1
-}
-
-fn one() -> usize {
-    1
 }
 
 fn yes() -> bool {

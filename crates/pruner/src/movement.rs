@@ -1,0 +1,60 @@
+//! Movement: a weight that training pushes away from zero lives, one that it pushes towards zero goes.
+//!
+//! It needs the gradients of many steps, so it is an accumulator that a training loop feeds.
+
+use crate::{Error, Gradients, Parameter, Saliency, parameters};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use std::collections::BTreeSet;
+
+/// The sum of `-w g` over the steps of training (Sanh et al., "Movement pruning: adaptive sparsity by fine-tuning", 2020).
+///
+/// Gradients are those of the masked network: a pruned weight does not move and stays at 0. Every step copies the weights
+/// and the gradients to the host.
+#[derive(Clone, Debug)]
+pub struct Movement {
+    names: BTreeSet<String>,
+    sum: Option<Saliency>,
+}
+
+impl Movement {
+    /// Watches the parameters at these paths.
+    pub fn new(names: &[&str]) -> Self {
+        Self { names: names.iter().map(|name| (*name).to_owned()).collect(), sum: None }
+    }
+
+    /// Adds one step: call it with the module and its gradients before the optimizer moves the weights.
+    ///
+    /// # Errors
+    /// When a watched parameter has no gradient, or a product is not finite.
+    pub fn step<M: Module>(&mut self, module: &M, gradients: &GradientsParams) -> Result<(), Error> {
+        let mut weights = parameters(module);
+        weights.retain(|own| self.names.contains(&own.name));
+        let gradients = Gradients::read(module, gradients, Some(&self.names))?;
+        if let Some(name) = self.names.iter().find(|name| gradients.get(name).is_none()) {
+            let known = gradients.iter().map(|own| own.name.clone()).collect();
+            return Err(Error::Missing { what: "gradient", name: name.clone(), known });
+        }
+        self.add(&weights, &gradients)
+    }
+
+    /// The same from numbers; weights that have no gradient are left out.
+    ///
+    /// # Errors
+    /// When the parameters are not those of the step before, or a product is not finite.
+    pub fn add(&mut self, weights: &[Parameter], gradients: &Gradients) -> Result<(), Error> {
+        let step = Saliency::products(weights, gradients, |product| -product)?;
+        match &mut self.sum {
+            Some(sum) => sum.add(&step),
+            None => {
+                self.sum = Some(step);
+                Ok(())
+            }
+        }
+    }
+
+    /// The scores so far, negative where a weight moved towards zero; `None` before the first step.
+    pub fn saliency(&self) -> Option<&Saliency> {
+        self.sum.as_ref()
+    }
+}
