@@ -111,3 +111,13 @@ fn what_makes_no_sense_is_named() {
         assert!(found.contains(wanted), "{lines}: {found}");
     }
 }
+
+#[test]
+fn a_layer_is_emptied_unless_the_config_keeps_some_of_it() {
+    let least = |lines: &str| {
+        let schedule = "schedule = { kind = \"one-shot\", sparsity = 0.9999 }\nscope = \"global\"\n";
+        let masks = prune(&pruning(&format!("{schedule}{lines}")).expect("valid"), 0.9999);
+        masks.iter().map(|(_, mask)| mask.kept()).min()
+    };
+    assert_eq!([least(""), least("min_kept = 0"), least("min_kept = 1")], [Some(0), Some(0), Some(1)]);
+}
