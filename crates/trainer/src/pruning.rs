@@ -69,7 +69,7 @@ impl Pruning {
             rule: Rule {
                 granularity: config.granularity,
                 group_score: config.group_score,
-                min_kept: config.min_kept,
+                min_kept: config.least(),
                 ..Rule::new(config.criterion, config.scope, Sparsity::DENSE)
             },
             masked: masked.map(|(name, shape)| (name.clone(), shape.iter().product())).collect(),

@@ -120,4 +120,10 @@ fn a_layer_is_emptied_unless_the_config_keeps_some_of_it() {
         masks.iter().map(|(_, mask)| mask.kept()).min()
     };
     assert_eq!([least(""), least("min_kept = 0"), least("min_kept = 1")], [Some(0), Some(0), Some(1)]);
+    let prune_config = |kind: &str| {
+        let lines = format!("schedule = {{ kind = \"one-shot\", sparsity = 0.9 }}\n{kind}");
+        pruning(&lines).expect("valid").rule.min_kept
+    };
+    let blocks = "granularity = { kind = \"block\", outputs = 4, inputs = 4 }\n";
+    assert_eq!([prune_config(""), prune_config(blocks), prune_config(&format!("{blocks}min_kept = 0"))], [0, 1, 0]);
 }

@@ -24,9 +24,9 @@ pub struct PruneConfig {
     /// Who competes: `layerwise`, `global`, `global-normalised`, `erk` or `mac-aware`.
     #[serde(default = "layerwise")]
     pub scope: Scope,
-    /// Weights that every layer keeps at least; by default a layer may be emptied.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub min_kept: usize,
+    /// Weights that every layer keeps at least; left out, see [`Self::least`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_kept: Option<usize>,
     /// Globs on parameter names that may be pruned.
     #[serde(default = "weights")]
     pub include: Vec<String>,
@@ -60,6 +60,13 @@ pub struct Override {
 }
 
 impl PruneConfig {
+    /// Weights that every layer keeps at least. If not said otherwise, single weights may empty a layer, and whole blocks,
+    /// filters and channels may not: an emptied layer would take what reads it along.
+    pub fn least(&self) -> usize {
+        let whole = !matches!(self.granularity, Granularity::Element {} | Granularity::NOfM { .. });
+        self.min_kept.unwrap_or(usize::from(whole))
+    }
+
     /// The name patterns as the pruner takes them.
     pub fn selection(&self) -> Selection {
         Selection { include: self.include.clone(), exclude: self.exclude.clone() }
@@ -74,7 +81,7 @@ impl PruneConfig {
         {
             return Some(("prune.group_score", format!("{} has no groups that are scored", self.granularity)));
         }
-        if matches!(self.granularity, Granularity::NOfM { .. }) && !(self.layers.is_empty() && self.min_kept == 0) {
+        if matches!(self.granularity, Granularity::NOfM { .. }) && !(self.layers.is_empty() && self.least() == 0) {
             let why = format!("{} fixes what stays in every layer, wanted no other terms", self.granularity);
             return Some(("prune.layers", why));
         }
