@@ -2,7 +2,7 @@
 
 use super::batch::{self, Batches};
 use super::image::{self, Images};
-use super::plan::{LanesHold, Plan};
+use super::plan::{Form, LanesHold, Plan, StepPlan};
 use super::step::{Step, steps};
 use super::{Error, Options, tune};
 use crate::pool::Pool;
@@ -49,32 +49,29 @@ impl Engine {
         if plan.blocks == 0 {
             return Err(Error::NoBlocks);
         }
-        let refuse = |place: usize, lanes: &'static str| {
-            let own = &plan.steps[place];
-            Error::Form { name: own.name.clone(), form: own.form.to_string(), lanes }
-        };
         let pool = Pool::new(options.threads);
         let sizes = [0, network.layers().len()].map(|place| network.shape(place).iter().product());
+        let (threads, precision) = (pool.threads(), options.precision);
         let body = match plan.lanes {
             LanesHold::Images => {
-                let form = |(place, step): (usize, &Step)| {
-                    let own = batch::compile(step, plan.steps[place].form, options.precision);
-                    own.ok_or_else(|| refuse(place, "images"))
-                };
-                let compiled = steps.iter().enumerate().map(form).collect::<Result<Vec<_>, _>>()?;
-                Body::Batches(Batches::new(sizes[0], steps, compiled, plan.blocks, pool.threads()))
+                let compiled = compiled(steps, &plan, "images", |step, form| batch::compile(step, form, precision))?;
+                Body::Batches(Batches::new(sizes[0], steps, compiled, plan.blocks, threads))
             }
             LanesHold::Places => {
-                let form = |(place, step): (usize, &Step)| {
-                    let own = image::compile(step, plan.steps[place].form, options.precision);
-                    own.ok_or_else(|| refuse(place, "places"))
-                };
-                let compiled = steps.iter().enumerate().map(form).collect::<Result<Vec<_>, _>>()?;
-                Body::Images(Images::new(sizes[0], steps, compiled, pool.threads()))
+                let compiled = compiled(steps, &plan, "places", |step, form| image::compile(step, form, precision))?;
+                Body::Images(Images::new(sizes[0], steps, compiled, threads))
             }
         };
         let [pixels, classes] = sizes;
         Ok(Self { pool, set: options.instruction_set, pixels, classes, plan, body })
+    }
+
+    /// Lets another number of blocks go through the network together.
+    pub(super) fn regroup(&mut self, blocks: usize) {
+        self.plan.blocks = blocks;
+        if let Body::Batches(own) = &mut self.body {
+            own.regroup(blocks);
+        }
     }
 
     /// What was chosen for each layer.
@@ -131,4 +128,18 @@ impl Engine {
             Body::Images(own) => own.run(&self.pool, self.set, images, logits, [self.pixels, self.classes]),
         }
     }
+}
+
+/// Every step in the form that the plan names.
+fn compiled<C>(
+    steps: &[Step],
+    plan: &Plan,
+    lanes: &'static str,
+    compile: impl Fn(&Step, Form) -> Option<C>,
+) -> Result<Vec<C>, Error> {
+    let form = |(step, own): (&Step, &StepPlan)| {
+        let refuse = || Error::Form { name: own.name.clone(), form: own.form.to_string(), lanes };
+        compile(step, own.form).ok_or_else(refuse)
+    };
+    steps.iter().zip(&plan.steps).map(form).collect()
 }

@@ -36,6 +36,12 @@ impl Matrix {
         (&self.places[range.clone()], &self.values[range])
     }
 
+    /// Each row's values as they are held, and its factor where rows have one.
+    pub(super) fn rounded<W: Value>(&self) -> (Vec<Vec<W>>, Vec<f32>) {
+        let (rows, scales): (Vec<_>, Vec<_>) = (0..self.rows()).map(|row| W::round(self.row(row).1)).unzip();
+        (rows, if W::SCALED { scales } else { vec![] })
+    }
+
     /// Share of the places that hold a value.
     pub(super) fn density(&self) -> f64 {
         self.values.len() as f64 / (self.rows() * self.columns).max(1) as f64

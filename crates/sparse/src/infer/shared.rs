@@ -19,16 +19,9 @@ pub(super) struct Rows<W> {
 impl<W: Value> Rows<W> {
     /// The values of a matrix; `place` says where the input of a column stands.
     pub(super) fn new(matrix: &Matrix, bias: &[f32], place: impl Fn(u32) -> u32) -> Self {
-        let (mut values, mut scales) = (Vec::with_capacity(matrix.values.len()), vec![]);
-        for row in 0..matrix.rows() {
-            let (own, scale) = W::round(matrix.row(row).1);
-            values.extend(own);
-            if W::SCALED {
-                scales.push(scale);
-            }
-        }
+        let (rows, scales) = matrix.rounded();
         let places = matrix.places.iter().map(|column| place(*column)).collect();
-        Self { starts: matrix.starts.clone(), places, values, bias: bias.to_vec(), scales }
+        Self { starts: matrix.starts.clone(), places, values: rows.concat(), bias: bias.to_vec(), scales }
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -22,28 +22,33 @@ const FEW: usize = 32;
 
 /// Compiles the network in the fastest way found.
 pub(super) fn tuned(network: &Network, steps: &[Step], options: &Options) -> Engine {
-    let engine = |plan: Plan| Engine::of(network, steps, options, plan).expect("only forms of the network's own steps");
     let image = sample(network);
-    let mut candidates = vec![];
+    let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * options.batch.max(1)).collect();
+    let engine = |lanes: LanesHold, blocks: usize, steps_plan: Vec<StepPlan>| {
+        let plan = Plan { batch: options.batch, lanes, blocks, steps: steps_plan };
+        Engine::of(network, steps, options, plan).expect("only forms of the network's own steps")
+    };
+    let timed = |engine: &mut Engine| {
+        let mut logits = engine.logits(&images);
+        time(|| engine.logits_into(&images, &mut logits))
+    };
     let blocks = options.batch.div_ceil(LANES).div_ceil(options.threads.max(1)).max(1);
-    let by_image = batch_steps(steps, options, &image, blocks.min(4));
+    let mut batches = engine(LanesHold::Images, 1, batch_steps(steps, options, &image, blocks.min(4)));
     let mut sizes: Vec<usize> = [1, 2, 4, 8].into_iter().filter(|size| *size < blocks).collect();
     sizes.push(blocks.min(8));
-    for blocks in sizes {
-        let plan = Plan { batch: options.batch, lanes: LanesHold::Images, blocks, steps: by_image.clone() };
-        candidates.push(engine(plan));
-    }
-    if options.batch < FEW {
-        let steps = image_steps(steps, options, &image);
-        candidates.push(engine(Plan { batch: options.batch, lanes: LanesHold::Places, blocks: 1, steps }));
-    }
-    let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * options.batch.max(1)).collect();
-    let timed = candidates.into_iter().map(|mut engine| {
-        let mut logits = engine.logits(&images);
-        (time(|| engine.logits_into(&images, &mut logits)), engine)
+    let seconds = sizes.iter().map(|size| {
+        batches.regroup(*size);
+        (timed(&mut batches), *size)
     });
-    let best = timed.min_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.expect("there is at least one candidate").1
+    let (fastest, size) = seconds.min_by(|(a, _), (b, _)| a.total_cmp(b)).expect("there is one size at least");
+    batches.regroup(size);
+    if options.batch < FEW {
+        let mut images = engine(LanesHold::Places, 1, image_steps(steps, options, &image));
+        if timed(&mut images) < fastest {
+            return images;
+        }
+    }
+    batches
 }
 
 /// Made-up pixels that look like an image's: mostly background, some ink.
@@ -68,15 +73,15 @@ fn time(mut call: impl FnMut()) -> f64 {
     times[times.len() / 2]
 }
 
-/// The fastest of the forms, by the seconds that `seconds` measures for `images` images.
-fn fastest(forms: &[Form], images: usize, mut seconds: impl FnMut(Form) -> f64) -> (Form, Vec<Tried>) {
-    if forms == [Form::Simple] {
-        return (Form::Simple, vec![]);
-    }
-    let tried: Vec<Tried> =
-        forms.iter().map(|form| Tried { form: *form, us: seconds(*form) / images as f64 * 1e6 }).collect();
-    let best = tried.iter().min_by(|a, b| a.us.total_cmp(&b.us)).expect("every step has a form");
-    (best.form, tried)
+/// The fastest of the forms, by the seconds that `seconds` measures for `images` images. Every form is called, so what the
+/// last one leaves are the step's outputs.
+fn fastest(step: &Step, forms: &[Form], images: usize, seconds: impl FnMut(Form) -> f64) -> StepPlan {
+    let times = forms.iter().copied().map(seconds).map(|seconds| seconds / images as f64 * 1e6);
+    let mut tried: Vec<Tried> = forms.iter().zip(times).map(|(form, us)| Tried { form: *form, us }).collect();
+    let form = tried.iter().min_by(|a, b| a.us.total_cmp(&b.us)).expect("every step has a form").form;
+    // There is no other way to do without weights.
+    tried.retain(|own| own.form != Form::Simple);
+    StepPlan { name: step.name.clone(), form, tried }
 }
 
 fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) -> Vec<StepPlan> {
@@ -88,21 +93,13 @@ fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) 
     for step in steps {
         let mut y = vec![vec![Lanes::ZERO; step.outputs]; blocks];
         let inputs: Vec<&[Lanes]> = x.iter().map(Vec::as_slice).collect();
-        let mut run = |form: Form, times: bool| {
+        found.push(fastest(step, &batch::forms(step), blocks * LANES, |form| {
             let own = batch::compile(step, form, options.precision).expect("one of the step's own forms");
-            let mut call = || {
+            time(|| {
                 let mut outputs: Vec<&mut [Lanes]> = y.iter_mut().map(Vec::as_mut_slice).collect();
                 own.run(options.instruction_set, Blocks { x: &inputs, y: &mut outputs });
-            };
-            if times {
-                return time(call);
-            }
-            call();
-            0.0
-        };
-        let (form, tried) = fastest(&batch::forms(step), blocks * LANES, |form| run(form, true));
-        run(form, false);
-        found.push(StepPlan { name: step.name.clone(), form, tried });
+            })
+        }));
         x = y;
     }
     found
@@ -115,18 +112,10 @@ fn image_steps(steps: &[Step], options: &Options, image: &[f32]) -> Vec<StepPlan
     let mut found = vec![];
     for step in steps {
         let mut y = Aligned::zeros(step.outputs + SLACK);
-        let mut run = |form: Form, times: bool| {
+        found.push(fastest(step, &image::forms(step), 1, |form| {
             let own = image::compile(step, form, options.precision).expect("one of the step's own forms");
-            let mut call = || own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch });
-            if times {
-                return time(call);
-            }
-            call();
-            0.0
-        };
-        let (form, tried) = fastest(&image::forms(step), 1, |form| run(form, true));
-        run(form, false);
-        found.push(StepPlan { name: step.name.clone(), form, tried });
+            time(|| own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch }))
+        }));
         x = y;
     }
     found

@@ -18,6 +18,32 @@ fn some<'a, const N: usize>(x: &[&'a [Lanes]], first: usize) -> [&'a [Lanes]; N]
     *x[first..].first_chunk().expect("a part lies within its blocks")
 }
 
+/// A layer that computes a few blocks at a time.
+trait Part {
+    /// Computes the `N` blocks from `first` on; implementations are `#[inline(always)]`.
+    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize);
+}
+
+/// Computes all blocks, as many at a time as can be, but no more than `most`.
+#[inline(always)]
+fn in_parts<V: Vector>(layer: &impl Part, Blocks { x, y }: Blocks<'_>, most: usize) {
+    let mut first = 0;
+    while first < x.len() {
+        macro_rules! part {
+            ($n:literal) => {{
+                layer.part::<V, $n>(x, y, first);
+                $n
+            }};
+        }
+        first += match most.min(x.len() - first) {
+            8.. => part!(8),
+            4.. => part!(4),
+            2.. => part!(2),
+            _ => part!(1),
+        };
+    }
+}
+
 /// Kept weights only, one neuron after the other.
 #[derive(Debug)]
 pub(super) struct Sparse<W> {
@@ -29,9 +55,11 @@ impl<W: Value> Sparse<W> {
     pub(super) fn new(linear: &Linear) -> Self {
         Self { rectified: linear.rectified, weight: Rows::new(&linear.weight, &linear.bias, |column| column) }
     }
+}
 
+impl<W: Value> Part for Sparse<W> {
     #[inline(always)]
-    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) -> usize {
+    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) {
         let x = some::<N>(x, first);
         for unit in 0..self.weight.rows() {
             let sums = row::<V, N>(self.weight.terms(unit), self.weight.start(unit), x);
@@ -39,7 +67,6 @@ impl<W: Value> Sparse<W> {
                 finished(self.weight.end(unit, sums[n]), self.rectified).store(&mut y[first + n][unit]);
             }
         }
-        N
     }
 }
 
@@ -49,17 +76,18 @@ impl<W: Value> Compute<Batch> for Sparse<W> {
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
-        let mut first = 0;
-        while first < x.len() {
-            let left = if V::REGISTERS >= 8 { x.len() - first } else { 1 };
-            first += match left {
-                8.. if V::REGISTERS >= 32 => self.part::<V, 8>(x, y, first),
-                4.. => self.part::<V, 4>(x, y, first),
-                2.. => self.part::<V, 2>(x, y, first),
-                _ => self.part::<V, 1>(x, y, first),
-            };
-        }
+    fn compute<V: Vector>(&self, blocks: Blocks<'_>) {
+        in_parts::<V>(
+            self,
+            blocks,
+            if V::REGISTERS >= 32 {
+                8
+            } else if V::REGISTERS >= 8 {
+                4
+            } else {
+                1
+            },
+        );
     }
 }
 
@@ -76,9 +104,11 @@ impl<W: Value> Grouped<W> {
         let weight = Shared::new(&linear.weight, &linear.bias, |column| column);
         Self { outputs: linear.weight.rows(), rectified: linear.rectified, weight }
     }
+}
 
+impl<W: Value> Part for Grouped<W> {
     #[inline(always)]
-    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) -> usize {
+    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) {
         let x = some::<N>(x, first);
         for group in 0..self.weight.groups() {
             let sums = shared::<V, SHARED, N>(self.weight.terms(group), self.weight.start(group), x);
@@ -94,7 +124,6 @@ impl<W: Value> Grouped<W> {
                 }
             }
         }
-        N
     }
 }
 
@@ -104,16 +133,8 @@ impl<W: Value> Compute<Batch> for Grouped<W> {
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
-        let mut first = 0;
-        while first < x.len() {
-            let left = if V::REGISTERS >= 32 { x.len() - first } else { 1 };
-            first += match left {
-                4.. => self.part::<V, 4>(x, y, first),
-                2.. => self.part::<V, 2>(x, y, first),
-                _ => self.part::<V, 1>(x, y, first),
-            };
-        }
+    fn compute<V: Vector>(&self, blocks: Blocks<'_>) {
+        in_parts::<V>(self, blocks, if V::REGISTERS >= 32 { 4 } else { 1 });
     }
 }
 
@@ -137,11 +158,10 @@ impl<W: Value> Patterned<W> {
         if !fits(matrix, n, m) {
             return None;
         }
-        let (mut places, mut values, mut scales) = (vec![], vec![], vec![]);
-        for row in 0..matrix.rows() {
-            let (columns, numbers) = matrix.row(row);
-            let (rounded, scale) = W::round(numbers);
-            let mut own = columns.iter().zip(rounded).peekable();
+        let (rows, scales) = matrix.rounded::<W>();
+        let (mut places, mut values) = (vec![], vec![]);
+        for (row, held) in rows.into_iter().enumerate() {
+            let mut own = matrix.row(row).0.iter().zip(held).peekable();
             for group in 0..matrix.columns.div_ceil(m) {
                 for _ in 0..n {
                     let next = own.next_if(|(column, _)| **column as usize / m == group);
@@ -150,15 +170,14 @@ impl<W: Value> Patterned<W> {
                     values.push(next.map_or(W::default(), |(_, value)| value));
                 }
             }
-            if W::SCALED {
-                scales.push(scale);
-            }
         }
         Some(Self { rectified: linear.rectified, n, m, places, values, bias: linear.bias.clone(), scales })
     }
+}
 
+impl<W: Value> Part for Patterned<W> {
     #[inline(always)]
-    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) -> usize {
+    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) {
         let x = some::<N>(x, first);
         let each = x[0].len().div_ceil(self.m) * self.n;
         for (unit, bias) in self.bias.iter().enumerate() {
@@ -180,7 +199,6 @@ impl<W: Value> Patterned<W> {
                 finished(sum, self.rectified).store(&mut y[first + n][unit]);
             }
         }
-        N
     }
 }
 
@@ -190,16 +208,8 @@ impl<W: Value> Compute<Batch> for Patterned<W> {
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
-        let mut first = 0;
-        while first < x.len() {
-            let left = if V::REGISTERS >= 8 { x.len() - first } else { 1 };
-            first += match left {
-                4.. => self.part::<V, 4>(x, y, first),
-                2.. => self.part::<V, 2>(x, y, first),
-                _ => self.part::<V, 1>(x, y, first),
-            };
-        }
+    fn compute<V: Vector>(&self, blocks: Blocks<'_>) {
+        in_parts::<V>(self, blocks, if V::REGISTERS >= 8 { 4 } else { 1 });
     }
 }
 

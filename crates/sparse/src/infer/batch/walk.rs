@@ -48,9 +48,17 @@ impl Batches {
         own.enumerate().for_each(|(turn, own)| sizes[turn % 2] = own.max(sizes[turn % 2]));
         let own = [features].into_iter().chain(tail.iter().map(|(_, outputs)| *outputs));
         own.enumerate().for_each(|(turn, own)| sizes[2 + turn % 2] = own.max(sizes[2 + turn % 2]));
-        let room = |place: usize| vec![Lanes::ZERO; sizes[place] * if place < 2 { 1 } else { blocks }];
-        let rooms = (0..threads).map(|_| [room(0), room(1), room(2), room(3)]).collect();
-        Self { head, tail, blocks, features, sizes, rooms }
+        let rooms = (0..threads).map(|_| Default::default()).collect();
+        let mut own = Self { head, tail, blocks, features, sizes, rooms };
+        own.regroup(blocks);
+        own
+    }
+
+    /// Lets so many blocks go through the tail together, and makes room for them.
+    pub(in crate::infer) fn regroup(&mut self, blocks: usize) {
+        self.blocks = blocks;
+        let room = |place: usize| vec![Lanes::ZERO; self.sizes[place] * if place < 2 { 1 } else { blocks }];
+        self.rooms.fill_with(|| [room(0), room(1), room(2), room(3)]);
     }
 
     pub(in crate::infer) fn weight_bytes(&self) -> usize {

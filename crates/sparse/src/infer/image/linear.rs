@@ -3,7 +3,7 @@
 use super::{Image, Single};
 use crate::infer::aligned::Aligned;
 use crate::infer::form::{Compute, finished};
-use crate::infer::matrix::{Matrix, Value};
+use crate::infer::matrix::Value;
 use crate::infer::step::Linear;
 use crate::kernels::flat::{active, panels};
 use crate::lanes::LANES;
@@ -41,12 +41,6 @@ impl Ends {
     }
 }
 
-/// Each row's values as they are held, and its factor where there is one.
-fn rounded<W: Value>(matrix: &Matrix) -> (Vec<Vec<W>>, Vec<f32>) {
-    let (rows, scales): (Vec<_>, Vec<_>) = (0..matrix.rows()).map(|row| W::round(matrix.row(row).1)).unzip();
-    (rows, if W::SCALED { scales } else { vec![] })
-}
-
 #[inline(always)]
 fn lanes<V: Vector, W: Value>(own: &[W; LANES]) -> V {
     let mut numbers = [0.0; LANES];
@@ -70,7 +64,7 @@ pub(super) struct Panels<W> {
 impl<W: Value> Panels<W> {
     pub(super) fn new(linear: &Linear) -> Self {
         let matrix = &linear.weight;
-        let (rows, scales) = rounded::<W>(matrix);
+        let (rows, scales) = matrix.rounded::<W>();
         let panels = matrix.rows().div_ceil(LANES);
         let mut weight = vec![[W::default(); LANES]; panels * matrix.columns];
         for (row, values) in rows.into_iter().enumerate() {
@@ -137,7 +131,7 @@ pub(super) struct Windowed<W> {
 impl<W: Value> Windowed<W> {
     pub(super) fn new(linear: &Linear) -> Self {
         let matrix = &linear.weight;
-        let (rows, scales) = rounded::<W>(matrix);
+        let (rows, scales) = matrix.rounded::<W>();
         let ends = Ends::new(linear, &scales);
         let (mut starts, mut windows, mut all_places, mut all_values) = (vec![0], vec![], vec![], vec![]);
         for first in (0..matrix.rows()).step_by(LANES) {
@@ -213,7 +207,7 @@ pub(super) struct Columns<W> {
 impl<W: Value> Columns<W> {
     pub(super) fn new(linear: &Linear) -> Self {
         let matrix = &linear.weight;
-        let (held, scales) = rounded::<W>(matrix);
+        let (held, scales) = matrix.rounded::<W>();
         let mut starts = vec![0u32; matrix.columns + 1];
         for column in &matrix.places {
             starts[*column as usize + 1] += 1;
