@@ -3,23 +3,16 @@
 #[expect(dead_code, reason = "the tests of the file need more of it")]
 mod networks;
 
+use networks::Random;
 use secateur_sparse::file::Precision;
 use secateur_sparse::infer::{Engine, Error, Form, Forms, LanesHold, Options, Plan};
 use secateur_sparse::{Affine, Conv2d, InstructionSet, Layer, Linear, Network};
 
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> f32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 40) as f32 / (1u64 << 24) as f32
-    }
-
     /// Numbers from -1 to 1, of which a share is kept.
     fn values(&mut self, count: usize, density: f32) -> Vec<f32> {
-        (0..count).map(|_| if self.next() < density { self.next() * 2.0 - 1.0 } else { 0.0 }).collect()
+        let mut next = || self.share() as f32;
+        (0..count).map(|_| if next() < density { next() * 2.0 - 1.0 } else { 0.0 }).collect()
     }
 
     fn conv(&mut self, [inputs, outputs, kernel]: [usize; 3], [stride, padding]: [usize; 2], density: f32) -> Layer {
@@ -200,7 +193,7 @@ fn every_form_answers_as_plain_loops_do() {
 #[test]
 fn networks_of_every_shape_answer_as_plain_loops_do() {
     for seed in 0..300 {
-        let network = networks::network(&mut networks::Random(seed));
+        let network = networks::network(&mut Random(seed));
         let images = Random(seed + 1).values(18 * network.input().iter().product::<usize>(), 0.6);
         let pixels = network.input().iter().product();
         let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| network.forward(image)).collect();
