@@ -2,6 +2,7 @@
 
 use crate::data::{CLASSES, Split};
 use crate::engine::Engine;
+use crate::inference::answer;
 use secateur_report::event::Score;
 
 /// A running score over images.
@@ -18,8 +19,7 @@ impl Tally {
         let mut loss = 0.0;
         for (logits, label) in logits.chunks_exact(CLASSES).zip(labels) {
             let label = usize::from(*label);
-            // The first of equal logits is the answer, as in PyTorch.
-            let answer = (1..CLASSES).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
+            let answer = answer(logits);
             self.correct += u64::from(answer == label);
             let top = f64::from(logits[answer]);
             let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - top).exp()).sum();

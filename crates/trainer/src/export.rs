@@ -24,7 +24,7 @@ pub(crate) fn write(parameters: &[Weights], masks: &MaskSet, out: &mut dyn Write
 }
 
 /// A shape of burn's in PyTorch's layout, or the other way round: they differ in matrices, one is the other transposed.
-pub(crate) fn turned(shape: &[usize]) -> Vec<usize> {
+fn turned(shape: &[usize]) -> Vec<usize> {
     match *shape {
         [rows, columns] => vec![columns, rows],
         _ => shape.to_vec(),
@@ -72,6 +72,11 @@ pub(crate) fn read(path: &Path, experiment: &Experiment) -> Result<(Vec<Weights>
         parameters.push(Weights { name, shape, kept });
     }
     Ok((parameters, MaskSet::new(masks)))
+}
+
+/// Names and shapes of the network's parameters in PyTorch's layout, in the model's order.
+pub(crate) fn torch_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
+    shapes(network).into_iter().map(|(name, shape)| (name, turned(&shape))).collect()
 }
 
 /// Names and shapes of the network's parameters in burn's layout, in the model's order.

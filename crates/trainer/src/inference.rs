@@ -64,7 +64,7 @@ impl Agreement {
     }
 }
 
-/// The class of the largest logit; of equal ones the first.
+/// The class of the largest logit; of equal ones the first, as in PyTorch.
 pub fn answer(logits: &[f32]) -> usize {
     (1..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best })
 }

@@ -83,19 +83,13 @@ fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
     };
     let mut known = vec![ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
     known.extend(Some(ModelConfig::Lenet { width }).filter(|model| model.fault().is_none()));
-    let shapes = |network: &Network| -> Vec<(String, Vec<usize>)> {
-        let both = network.parameters().flat_map(|own| {
-            [(format!("{}.weight", own.name), own.shape), (format!("{}.bias", own.name), vec![own.bias.len()])]
-        });
-        both.collect()
-    };
     let mut found: Vec<(String, Vec<usize>)> = vec![];
     for name in file.names() {
         let shape = file.shape(name).ok_or_else(|| file.refuse(format!("`{name}`: wanted a tensor of f32")))?;
         found.push((name.to_owned(), shape.to_vec()));
     }
     let is = |model: &ModelConfig| {
-        let mut wanted = shapes(&model.network());
+        let mut wanted = export::torch_shapes(&model.network());
         wanted.sort();
         wanted == found
     };

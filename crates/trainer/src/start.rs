@@ -45,7 +45,7 @@ pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Opti
     }
     let mut parameters = vec![];
     let mut found = vec![];
-    for own in own_layout(load(path, &torch_shapes(experiment))?) {
+    for own in own_layout(load(path, &export::torch_shapes(experiment.network()))?) {
         let zeros = experiment.config().start_zeros == Zeros::Pruned && experiment.prunable().contains(&&*own.name);
         let keeps = |index: usize| {
             own.mask.as_ref().is_none_or(|mask| mask[index] != 0.0) && !(zeros && own.values[index] == 0.0)
@@ -72,11 +72,6 @@ struct Found {
     values: Vec<f32>,
     /// Zeros and ones, where the file has a mask.
     mask: Option<Vec<f32>>,
-}
-
-/// Names and shapes of the model's parameters as PyTorch has them.
-fn torch_shapes(experiment: &Experiment) -> Vec<(String, Vec<usize>)> {
-    export::shapes(experiment.network()).into_iter().map(|(name, shape)| (name, export::turned(&shape))).collect()
 }
 
 /// Reads these parameters from a file that has to hold them and nothing else.
