@@ -22,6 +22,7 @@ mod movement;
 mod optimizer_state;
 mod pattern;
 mod prune;
+mod regrow;
 mod saliency;
 mod schedule;
 mod scope;
@@ -43,7 +44,8 @@ pub use masked::{Masked, Parameter, attach_masks, masks, parameters, set_masks, 
 pub use movement::Movement;
 pub use optimizer_state::{OptimizerState, StateTensor, forget_pruned};
 pub use pattern::Selection;
-pub use prune::{Rule, choose, choose_on, prune};
+pub use prune::{Rule, choose, choose_by, choose_on, prune};
+pub use regrow::{Exchange, exchange, growth, shuffle};
 pub use saliency::{Saliency, lamp, ordered};
 pub use schedule::{Schedule, Targets};
 pub use scope::{Scope, Terms};

@@ -142,6 +142,14 @@ impl Mask {
         narrowed
     }
 
+    /// Of the values that `old` keeps those that this mask keeps, too, and `+0.0` for what only this mask keeps.
+    ///
+    /// # Panics
+    /// When there are not as many values as `old` keeps, or the masks have other shapes.
+    pub fn carry(&self, old: &Mask, kept: &[f32]) -> Vec<f32> {
+        if self.is_within(old) { self.narrow(old, kept) } else { self.gather(&old.scatter(kept)) }
+    }
+
     /// Whether every element that this mask keeps is kept by `other`, too.
     pub fn is_within(&self, other: &Mask) -> bool {
         self.shape == other.shape && self.words.iter().zip(&other.words).all(|(new, old)| new & !old == 0)

@@ -6,6 +6,7 @@ use crate::{
 };
 use burn::module::Module;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// How to choose what goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,13 +68,34 @@ pub fn choose_on<'a>(
     rule: Rule,
     terms: impl Fn(&str, &[usize]) -> Option<Terms>,
 ) -> Result<MaskSet, Error> {
+    let places: BTreeMap<&str, usize> = old.iter().map(|(name, _)| name).zip(0..).collect();
+    let scores = |name: &str, within: &Mask| {
+        let place = places.get(name).copied().unwrap_or_default();
+        score(rule.criterion, name, &kept(name, within), within, place, rule.seed)
+    };
+    choose_by(scores, old, &rule.request(), terms)
+}
+
+/// [`choose_on`] by any scores: `scores` gives one for each weight that the old mask of a parameter keeps, in order, finite
+/// and not negative.
+///
+/// # Errors
+/// What `scores` refuses, or when the request cannot be met.
+///
+/// # Panics
+/// When there are not as many scores as a mask keeps.
+pub fn choose_by(
+    mut scores: impl FnMut(&str, &Mask) -> Result<Vec<f32>, Error>,
+    old: &MaskSet,
+    request: &Request,
+    terms: impl Fn(&str, &[usize]) -> Option<Terms>,
+) -> Result<MaskSet, Error> {
     let mut layers = Vec::new();
-    for (place, (name, within)) in old.iter().enumerate() {
+    for (name, within) in old.iter() {
         let Some(terms) = terms(name, within.shape()) else { continue };
-        let scores = score(rule.criterion, name, &kept(name, within), within, place, rule.seed)?;
-        layers.push(Scores { name, shape: within.shape(), scores, within, terms });
+        layers.push(Scores { name, shape: within.shape(), scores: scores(name, within)?, within, terms });
     }
-    let chosen = select(&layers, &rule.request())?;
+    let chosen = select(&layers, request)?;
     let all = old.iter().map(|(name, mask)| (name.to_owned(), chosen.get(name).unwrap_or(mask).clone()));
     Ok(MaskSet::new(all.collect()))
 }
