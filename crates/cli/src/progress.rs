@@ -67,6 +67,11 @@ impl Observer for Progress {
             Planned::Test(_) => "test",
             Planned::Remember => "remember",
             Planned::Rewind => "rewind",
+            Planned::Reinitialise => "draw weights anew",
+            Planned::Exchange(_) | Planned::Choose(_) => "move masks",
+            Planned::Judge => "judge",
+            Planned::Refine => "refine",
+            Planned::Settle => "settle",
         };
         self.place = format!("cycle {}/{} {what}, sparsity {:.1} %", at.planned.cycle, at.cycles, 100.0 * at.sparsity);
         if let Some(bar) = &self.bar {
@@ -154,6 +159,18 @@ impl Observer for Progress {
                 pruned.prunable,
                 100.0 * pruned.pruned as f64 / pruned.prunable.max(1) as f64,
                 pruned.dead_units
+            )),
+            Event::MasksMoved(moved) => self.beside_the_bar(|| {
+                let living = moved.prunable - moved.pruned;
+                tracing::info!("cycle {}: {} of {living} living weights are new", moved.cycle, moved.regrown);
+            }),
+            Event::Judged(judged) => self.say(&format!(
+                "cycle {}: target {:.2} %, validation {}, wanted {:.2} %: {}",
+                judged.cycle,
+                100.0 * judged.target,
+                percent(judged.validation),
+                100.0 * judged.wanted,
+                if judged.holds { "holds" } else { "does not hold, back to the last that did" }
             )),
             Event::LayersCompiled(compiled) => self.beside_the_bar(|| {
                 let layers: Vec<_> = compiled.layers.iter().map(path).collect();

@@ -137,15 +137,18 @@ pub fn prune_in_rounds<M: Module>(
     saliency: impl Fn(&M) -> Result<Saliency, Error>,
 ) -> Result<(M, MaskSet), Error> {
     let mut set = masks(&module);
-    for target in targets(set.kept() as f64 / set.total() as f64, sparsity, rounds)? {
+    for target in in_rounds(set.kept() as f64 / set.total() as f64, sparsity, rounds)? {
         let scores = saliency(&module)?;
         (module, set) = prune_by(module, &scores, scope, target)?;
     }
     Ok((module, set))
 }
 
-/// The sparsities of the rounds: from density `start` down in equal factors.
-fn targets(start: f64, last: Sparsity, rounds: u32) -> Result<Vec<Sparsity>, Error> {
+/// The sparsities of the rounds of a prune: from density `start` down in equal factors.
+///
+/// # Errors
+/// When there is no round.
+pub fn in_rounds(start: f64, last: Sparsity, rounds: u32) -> Result<Vec<Sparsity>, Error> {
     if rounds == 0 {
         return Err(Error::Schedule("there are 0 rounds, wanted at least 1".into()));
     }
@@ -165,12 +168,12 @@ mod tests {
     fn rounds_remove_the_same_share_of_what_remains() {
         let last = Sparsity::new(0.875).expect("in range");
         let shares = |start, rounds| {
-            let targets = targets(start, last, rounds).expect("targets");
+            let targets = in_rounds(start, last, rounds).expect("targets");
             targets.into_iter().map(|target| (target.get() * 1e9).round() / 1e9).collect::<Vec<_>>()
         };
         assert_eq!(shares(1.0, 3), [0.5, 0.75, 0.875]);
         assert_eq!(shares(0.5, 2), [0.75, 0.875]);
         assert_eq!(shares(1.0, 1), [0.875]);
-        assert!(targets(1.0, last, 0).is_err());
+        assert!(in_rounds(1.0, last, 0).is_err());
     }
 }

@@ -14,6 +14,7 @@ mod coupling;
 mod criterion;
 mod error;
 mod flow;
+mod focus;
 mod gradients;
 mod granularity;
 mod mask;
@@ -36,11 +37,15 @@ pub use attach::{fold_masks, mask_selected};
 pub use coupling::{Coupling, couple};
 pub use criterion::{Criterion, score};
 pub use error::Error;
-pub use flow::{grasp, prune_by, prune_in_rounds, synflow};
+pub use flow::{grasp, in_rounds, prune_by, prune_in_rounds, synflow};
+pub use focus::focus;
 pub use gradients::Gradients;
 pub use granularity::{Granularity, GroupScore, Layout, Tiling};
 pub use mask::{Mask, MaskSet};
-pub use masked::{Masked, Parameter, attach_masks, masks, parameters, set_masks, set_parameters};
+pub use masked::{
+    Masked, Parameter, attach_masks, attach_straight_through, masks, move_masks, parameters, set_masks, set_parameters,
+    stored,
+};
 pub use movement::Movement;
 pub use optimizer_state::{OptimizerState, StateTensor, forget_pruned};
 pub use pattern::Selection;

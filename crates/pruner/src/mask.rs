@@ -42,7 +42,7 @@ impl Mask {
     }
 
     /// A bit an element, the lowest first; 0 past the last element.
-    pub(crate) fn words(&self) -> &[u64] {
+    pub fn words(&self) -> &[u64] {
         &self.words
     }
 

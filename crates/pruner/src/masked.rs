@@ -3,6 +3,9 @@
 //!
 //! What a visitor or the optimizer sees is the *base*, the stored tensor; the base of a pruned weight could drift under
 //! momentum, so [`set_masks`] zeroes it, and [`crate::forget_pruned`] zeroes its optimizer state.
+//!
+//! Behind a straight-through mask a pruned weight has a *shadow* instead: it counts as zero and its base goes on receiving
+//! the gradient that it would have, so that a later choice of masks can bring it back ([`attach_straight_through`]).
 
 use crate::{Error, Mask, MaskSet};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, Reparameterization, Reparameterizer};
@@ -13,6 +16,9 @@ use std::collections::BTreeSet;
 #[derive(Module, Debug)]
 pub struct Masked {
     pruned: Param<Tensor<1, Bool>>,
+    /// Whether gradients pass as if nothing were pruned.
+    #[module(skip)]
+    straight_through: bool,
 }
 
 /// Path of the mask's bits below the path of its parameter.
@@ -24,6 +30,11 @@ impl Reparameterization for Masked {
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         // Filling, not multiplying: a pruned weight is +0.0 whatever stands below, infinities and NaN included.
         let pruned = self.pruned.val().reshape(base.shape());
+        if self.straight_through {
+            // The sum is exactly the masked weight, and its gradient is the base's.
+            let away = base.clone().detach().mask_fill(pruned.bool_not(), 0.0);
+            return base - away;
+        }
         base.mask_fill(pruned, 0.0)
     }
 }
@@ -33,6 +44,20 @@ impl Reparameterization for Masked {
 /// # Errors
 /// When a parameter has a mask already, or a name is not a float parameter of the module.
 pub fn attach_masks<M: Module>(module: M, names: &[&str]) -> Result<M, Error> {
+    attach(module, names, false)
+}
+
+/// [`attach_masks`] with masks that gradients pass straight through: a pruned weight counts as zero and is trained on as if
+/// it did not (Guo et al., "Dynamic network surgery for efficient DNNs", 2016). Move such masks with [`move_masks`], which
+/// leaves what is stored alone; [`stored`] reads it.
+///
+/// # Errors
+/// When a parameter has a mask already, or a name is not a float parameter of the module.
+pub fn attach_straight_through<M: Module>(module: M, names: &[&str]) -> Result<M, Error> {
+    attach(module, names, true)
+}
+
+fn attach<M: Module>(module: M, names: &[&str], straight_through: bool) -> Result<M, Error> {
     if let Some((name, _)) = masks(&module).iter().next() {
         return Err(Error::AlreadyMasked { name: name.into() });
     }
@@ -40,11 +65,12 @@ pub fn attach_masks<M: Module>(module: M, names: &[&str]) -> Result<M, Error> {
     if let Some(name) = names.iter().find(|name| !known.iter().any(|own| own == *name)) {
         return Err(Error::NoMatch { pattern: (*name).into(), known });
     }
-    Ok(module.apply_reparameterization(Attach { names: names.iter().copied().collect() }))
+    Ok(module.apply_reparameterization(Attach { names: names.iter().copied().collect(), straight_through }))
 }
 
 struct Attach<'a> {
     names: BTreeSet<&'a str>,
+    straight_through: bool,
 }
 
 impl Reparameterizer for Attach<'_> {
@@ -58,7 +84,8 @@ impl Reparameterizer for Attach<'_> {
         let masked = self.names.contains(path).then(|| {
             let none =
                 TensorData::new(vec![false; param.lazy_shape().num_elements()], [param.lazy_shape().num_elements()]);
-            Masked { pruned: Param::initialized(Default::default(), Tensor::from_data(none, &param.lazy_device())) }
+            let pruned = Param::initialized(Default::default(), Tensor::from_data(none, &param.lazy_device()));
+            Masked { pruned, straight_through: self.straight_through }
         });
         (param, masked)
     }
@@ -70,7 +97,22 @@ impl Reparameterizer for Attach<'_> {
 /// When the set and the module's masked parameters differ in names or shapes; the module is lost then, the error says
 /// what to mend.
 pub fn set_masks<M: Module>(module: M, set: &MaskSet) -> Result<M, Error> {
-    let attached = masks(&module);
+    check_set(&module, set)?;
+    Ok(module.map(&mut SetBits { set, zeroes: true, path: Path::default() }))
+}
+
+/// Sets the bits of all attached masks and leaves what is stored as it is.
+///
+/// # Errors
+/// When the set and the module's masked parameters differ in names or shapes.
+pub fn move_masks<M: Module>(module: M, set: &MaskSet) -> Result<M, Error> {
+    check_set(&module, set)?;
+    Ok(module.map(&mut SetBits { set, zeroes: false, path: Path::default() }))
+}
+
+/// Refuses a set that is not of the module's masks.
+fn check_set<M: Module>(module: &M, set: &MaskSet) -> Result<(), Error> {
+    let attached = masks(module);
     for (name, mask) in set.iter() {
         let own = attached.get(name).ok_or_else(|| Error::UnknownMask {
             name: name.into(),
@@ -84,11 +126,13 @@ pub fn set_masks<M: Module>(module: M, set: &MaskSet) -> Result<M, Error> {
     if let Some((name, _)) = attached.iter().find(|(name, _)| set.get(name).is_none()) {
         return Err(Error::MissingMask { name: name.into() });
     }
-    Ok(module.map(&mut SetBits { set, path: Path::default() }))
+    Ok(())
 }
 
 struct SetBits<'a> {
     set: &'a MaskSet,
+    /// Whether what is stored of a pruned weight becomes zero.
+    zeroes: bool,
     path: Path,
 }
 
@@ -102,7 +146,7 @@ impl ModuleMapper for SetBits<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(mask) = self.set.get(&self.path.name()) else { return param };
+        let Some(mask) = self.set.get(&self.path.name()).filter(|_| self.zeroes) else { return param };
         replace(param, |value| {
             let pruned = Tensor::<1, Bool>::from_data(pruned_data(mask), &value.device()).reshape(value.shape());
             value.mask_fill(pruned, 0.0)
@@ -182,13 +226,25 @@ pub struct Parameter {
 
 /// Every float parameter of the module with its mask applied, in the module's order.
 pub fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
-    let mut reader = ReadParameters { found: vec![], path: Path::default() };
+    read(module, true)
+}
+
+/// Every float parameter of the module as it is stored, in the module's order: those behind straight-through masks with
+/// their shadows.
+pub fn stored<M: Module>(module: &M) -> Vec<Parameter> {
+    read(module, false)
+}
+
+fn read<M: Module>(module: &M, masked: bool) -> Vec<Parameter> {
+    let mut reader = ReadParameters { found: vec![], masked, path: Path::default() };
     module.visit(&mut reader);
     reader.found
 }
 
 struct ReadParameters {
     found: Vec<Parameter>,
+    /// Whether masks are applied.
+    masked: bool,
     path: Path,
 }
 
@@ -211,6 +267,9 @@ impl ModuleVisitor for ReadParameters {
         // A visitor sees the base of a masked parameter first, its mask just after.
         let path = self.path.name();
         let (Some(name), Some(last)) = (path.strip_suffix(BITS), self.found.last_mut()) else { return };
+        if !self.masked {
+            return;
+        }
         assert_eq!(name, last.name, "a mask is visited right after its parameter");
         for (value, pruned) in last.values.iter_mut().zip(param.val().into_data().iter::<bool>()) {
             if pruned {

@@ -53,6 +53,15 @@ impl Movement {
         }
     }
 
+    /// Goes on from sums that were recorded before; from none it starts afresh.
+    ///
+    /// # Errors
+    /// When a number is not finite.
+    pub fn set(&mut self, sum: Vec<Parameter>) -> Result<(), Error> {
+        self.sum = if sum.is_empty() { None } else { Some(Saliency::new(sum)?) };
+        Ok(())
+    }
+
     /// The scores so far, negative where a weight moved towards zero; `None` before the first step.
     pub fn saliency(&self) -> Option<&Saliency> {
         self.sum.as_ref()

@@ -117,6 +117,11 @@ impl Saliency {
         Self::new(scores.collect::<Result<_, Error>>()?)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
+        self.0.iter()
+    }
+
     /// The scores of the parameter at this path.
     pub fn get(&self, name: &str) -> Option<&Parameter> {
         self.0.iter().find(|own| own.name == name)

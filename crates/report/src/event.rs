@@ -59,6 +59,10 @@ pub enum Event {
     StoppedEarly(StoppedEarly),
     /// Weights were pruned.
     Pruned(Pruned),
+    /// Masks moved while the network trained: as many weights came as went.
+    MasksMoved(MasksMoved),
+    /// Validation was asked whether an accuracy budget bears a cycle's network.
+    Judged(Judged),
     /// The kernels that compute the layers were built: at the start, after a prune, and where a layer takes another path.
     LayersCompiled(LayersCompiled),
     /// The test split was read.
@@ -217,6 +221,38 @@ pub struct Pruned {
     pub dead_units: u64,
     /// What is left of each prunable parameter, in the model's order.
     pub layers: Vec<LayerDensity>,
+}
+
+/// A change of the masks between two prunes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasksMoved {
+    /// The cycle that is trained.
+    pub cycle: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// Weights that came, having been pruned before.
+    pub regrown: u64,
+    /// Prunable parameters that are now zero.
+    pub pruned: u64,
+    /// Prunable parameters in all.
+    pub prunable: u64,
+}
+
+/// What validation said to a cycle's network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The cycle; 0 is the dense network, which always holds.
+    pub cycle: u64,
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// Sparsity of the prunable parameters that was tried, in `[0, 1)`.
+    pub target: f64,
+    /// The score on the validation split.
+    pub validation: Score,
+    /// Share of right answers that was wanted.
+    pub wanted: f64,
+    /// Whether the run goes on from this network; if not, it goes back to the last one that held.
+    pub holds: bool,
 }
 
 /// What a mask keeps of one parameter tensor.

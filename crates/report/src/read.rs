@@ -105,6 +105,11 @@ fn check(event: &Event) -> Result<(), (String, String)> {
             within("pruned", e.pruned, "prunable", e.prunable)?;
             e.layers.iter().try_for_each(|LayerDensity { kept, total, .. }| within("kept", *kept, "total", *total))
         }
+        Event::MasksMoved(e) => {
+            within("regrown", e.regrown, "prunable", e.prunable)?;
+            within("pruned", e.pruned, "prunable", e.prunable)
+        }
+        Event::Judged(e) => check_score(&e.validation),
         Event::LayersCompiled(e) => {
             e.layers.iter().try_for_each(|LayerPath { kept, total, units, all_units, .. }| {
                 within("kept", *kept, "total", *total)?;

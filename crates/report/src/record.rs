@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::event::{
-    EpochEnded, Event, Inference, LOG_VERSION, LayersCompiled, Measured, Pruned, RunEnded, RunStarted, Score, Size,
-    Stage, StoppedEarly, Tested, Timing,
+    EpochEnded, Event, Inference, Judged, LOG_VERSION, LayersCompiled, MasksMoved, Measured, Pruned, RunEnded,
+    RunStarted, Score, Size, Stage, StoppedEarly, Tested, Timing,
 };
 
 /// Classes that a guess chooses from: the data sets that are supported have ten each.
@@ -21,6 +21,10 @@ pub struct RunRecord {
     pub stops: Vec<StoppedEarly>,
     /// The prunes so far.
     pub prunes: Vec<Pruned>,
+    /// The changes of the masks between prunes so far.
+    pub moves: Vec<MasksMoved>,
+    /// What validation said to the cycles of an accuracy budget so far.
+    pub judged: Vec<Judged>,
     /// How the layers are computed as of the last line; `None` where the log does not say.
     pub compiled: Option<LayersCompiled>,
     /// The tests so far.
@@ -124,6 +128,8 @@ impl RunRecord {
             epochs: Vec::new(),
             stops: Vec::new(),
             prunes: Vec::new(),
+            moves: Vec::new(),
+            judged: Vec::new(),
             compiled: None,
             tests: Vec::new(),
             ended: None,
@@ -138,6 +144,8 @@ impl RunRecord {
             Event::EpochEnded(epoch) => self.epochs.push(epoch),
             Event::StoppedEarly(stop) => self.stops.push(stop),
             Event::Pruned(pruned) => self.prunes.push(pruned),
+            Event::MasksMoved(moved) => self.moves.push(moved),
+            Event::Judged(judged) => self.judged.push(judged),
             Event::LayersCompiled(compiled) => self.compiled = Some(compiled),
             Event::Tested(tested) => {
                 let peak_memory_bytes = timing.as_ref().and_then(|timing| timing.peak_memory_bytes);
@@ -208,6 +216,8 @@ impl RunRecord {
         let last = [
             self.epochs.last().map(|e| e.step),
             self.prunes.last().map(|e| e.step),
+            self.moves.last().map(|e| e.step),
+            self.judged.last().map(|e| e.step),
             self.compiled.as_ref().map(|e| e.step),
             self.tests.last().map(|e| e.tested.step),
             self.ended.as_ref().map(|e| e.step),
@@ -261,6 +271,8 @@ impl Event {
             Self::EpochEnded(_) => "epoch_ended",
             Self::StoppedEarly(_) => "stopped_early",
             Self::Pruned(_) => "pruned",
+            Self::MasksMoved(_) => "masks_moved",
+            Self::Judged(_) => "judged",
             Self::LayersCompiled(_) => "layers_compiled",
             Self::Tested(_) => "tested",
             Self::Measured(_) => "measured",

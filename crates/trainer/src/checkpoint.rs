@@ -11,9 +11,11 @@
 //! in order, and its shape is their number.
 
 use crate::Error;
+use crate::budget::Search;
 use crate::evaluate::Tally;
 use crate::files::{sha256, stream_synced, sync_folder, write_synced};
-use crate::state::{Moment, State, Weights};
+use crate::scoring::full;
+use crate::state::{Moment, State, Weights, carry};
 use crate::tensor_file::{TensorFile, TensorReader};
 use secateur_pruner::{Mask, MaskSet};
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,12 @@ pub(crate) struct Cursor {
     pub elapsed_ms: u64,
     /// Counters of the optimizer, as (parameter, field, value).
     pub counters: Vec<(String, String, u64)>,
+    /// Whether pruned weights have shadows: then parameters and moments are whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadows: bool,
+    /// What the search of an accuracy budget knows so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
 }
 
 /// A score to beat.
@@ -139,7 +147,8 @@ impl Snapshot<'_> {
         let mut file = TensorFile::default();
         let mut shapes = BTreeMap::new();
         for own in &self.state.parameters {
-            shapes.insert(own.name.as_str(), stored_shape(&own.shape, self.masks.get(&own.name)));
+            let mask = self.masks.get(&own.name).filter(|_| !self.state.shadows);
+            shapes.insert(own.name.as_str(), stored_shape(&own.shape, mask));
         }
         let groups = [
             ("parameter", Some(self.state.parameters.as_slice())),
@@ -201,10 +210,12 @@ impl Checkpoint {
             }
         }
         let masks = MaskSet::new(masks);
-        let group = |name: &str| group(&file, name, shapes, &masks);
+        let none = MaskSet::default();
+        let held = if cursor.shadows { &none } else { &masks };
+        let group = |name: &str| group(&file, name, shapes, held);
         let begun = |name: &str| file.names().any(|own| own.split_once('/').is_some_and(|(first, _)| first == name));
         let if_begun = |name: &str| begun(name).then(|| group(name)).transpose();
-        let mut state = State { parameters: group("parameter")?, ..State::default() };
+        let mut state = State { parameters: group("parameter")?, shadows: cursor.shadows, ..State::default() };
         let (remembered, best) = (if_begun("remembered")?, if_begun("best")?);
         for name in file.names() {
             let Some((parameter, field)) = name.strip_prefix("optimizer/").and_then(|rest| rest.split_once('/')) else {
@@ -212,7 +223,7 @@ impl Checkpoint {
             };
             let of = shapes.iter().find(|(own, _)| own == parameter);
             let (_, shape) = of.ok_or_else(|| refuse(STATE, format!("`{name}` belongs to no parameter")))?;
-            let kept = file.f32(name, &stored_shape(shape, masks.get(parameter)))?;
+            let kept = file.f32(name, &stored_shape(shape, held.get(parameter)))?;
             let kept = kept.ok_or_else(|| refuse(STATE, format!("`{name}` holds no f32")))?;
             state.moments.push(Moment { parameter: parameter.to_owned(), field: field.to_owned(), kept });
         }
@@ -222,12 +233,28 @@ impl Checkpoint {
         }
         Ok(Self { cursor, state, masks, remembered, best })
     }
+
+    /// The parameters as far as the masks keep them.
+    pub(crate) fn living(self) -> (Vec<Weights>, MaskSet) {
+        let Self { mut state, masks, .. } = self;
+        if state.shadows {
+            carry(&mut state.parameters, &full(&masks), &masks);
+        }
+        (state.parameters, masks)
+    }
 }
 
 impl Cursor {
     /// The start of a run.
     pub(crate) fn start() -> Self {
         Self { v: VERSION, ..Self::default() }
+    }
+
+    /// Notes of a state what goes with the cursor.
+    pub(crate) fn count(&mut self, state: &State) {
+        self.shadows = state.shadows;
+        let counters = state.counters.iter();
+        self.counters = counters.map(|((own, field), count)| (own.clone(), field.clone(), *count)).collect();
     }
 }
 

@@ -2,9 +2,15 @@
 //!
 //! What the words mean together is checked in [`crate::Experiment`]; here stands only what can be typed.
 
+mod criterion;
 mod prune;
+mod regrow;
+mod until;
 
+pub use criterion::CriterionConfig;
 pub use prune::{Override, PruneConfig};
+pub use regrow::RegrowConfig;
+pub use until::UntilConfig;
 
 use crate::{Error, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
 use serde::{Deserialize, Serialize};
@@ -220,6 +226,8 @@ pub enum Retrain {
     RewindWeights,
     /// Keep the weights, set the learning rate back (Renda, Frankle & Carbin, 2020).
     RewindLr,
+    /// Ablation: keep the masks, draw the weights anew.
+    Reinitialise,
 }
 
 /// When the test split is read.
@@ -340,7 +348,6 @@ fn batch_size() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secateur_pruner::Criterion;
 
     const SMALL: &str = r#"
         name = "small"
@@ -369,7 +376,7 @@ mod tests {
         let config = parse(&["model.width=5", "seed=7", "prune.criterion=random", "retrain.kind=\"rewind-lr\""]);
         let config = config.expect("valid");
         assert_eq!(config.model, ModelConfig::Lenet { width: 5 });
-        assert_eq!((config.seed, config.prune.expect("kept").criterion), (7, Criterion::Random));
+        assert_eq!((config.seed, config.prune.expect("kept").criterion), (7, CriterionConfig::Random));
         assert_eq!(config.retrain.kind, Retrain::RewindLr);
     }
 

@@ -7,7 +7,10 @@ use secateur_sparse::train::Crossovers;
 use serde::{Deserialize, Serialize};
 
 /// Devices that a config can ask for: Secateur's own kernels, and burn's backends, each with the cargo feature of its name.
-pub const NAMES: [&str; 4] = ["cpu", "flex", "ndarray", "wgpu"];
+pub const NAMES: [&str; 4] = [OWN, "flex", "ndarray", "wgpu"];
+
+/// The device of Secateur's own kernels.
+pub(crate) const OWN: &str = "cpu";
 
 /// Where to compute.
 #[derive(Clone, Debug)]
@@ -62,6 +65,20 @@ pub(crate) struct Kernels {
 }
 
 impl Device {
+    /// burn's device to score weights on: the run's own, or `flex` beside Secateur's own kernels, which show no gradients.
+    ///
+    /// # Errors
+    /// When that was not compiled in.
+    pub(crate) fn for_scores(&self) -> Result<burn::tensor::Device, Error> {
+        match self {
+            Self::Burn(device) => Ok(device.clone()),
+            #[cfg(feature = "flex")]
+            Self::Own { .. } => Ok(burn::tensor::Device::flex()),
+            #[cfg(not(feature = "flex"))]
+            Self::Own { .. } => Err(Error::DeviceNotBuilt { name: "flex".into() }),
+        }
+    }
+
     /// What a resumed run has to obey; `None` where that is burn's business.
     pub(crate) fn kernels(&self) -> Option<Kernels> {
         match self {

@@ -1,7 +1,8 @@
 //! What a configuration means: the words checked against each other, the plan computed, nothing run yet.
 
-use crate::config::{ExperimentConfig, Keep, Length, Retrain, Source, Zeros};
-use crate::optimizer::rate_fault;
+use crate::config::{CriterionConfig, ExperimentConfig, Keep, Length, PruneConfig, Retrain, Source, Zeros};
+use crate::device;
+use crate::optimizer::{OptimizerConfig, rate_fault};
 use crate::plan::Plan;
 use crate::pruning::Pruning;
 use crate::{Error, data};
@@ -77,9 +78,21 @@ impl Experiment {
         self.config.prune.as_ref().is_some_and(|prune| prune.enabled)
     }
 
-    /// Whether a training stage ends with its best epoch rather than its last.
+    /// Whether a training stage ends with its best epoch rather than its last. With shadows it is the last: an epoch's
+    /// masks would not know those that came after it.
     pub fn keeps_best(&self) -> bool {
-        self.config.train.keep == Keep::Best && self.config.data.validation > 0
+        self.config.train.keep == Keep::Best && self.config.data.validation > 0 && !self.has_shadows()
+    }
+
+    /// Whether pruned weights go on being trained.
+    pub(crate) fn has_shadows(&self) -> bool {
+        self.config.prune.as_ref().is_some_and(|prune| prune.enabled && prune.has_shadows())
+    }
+
+    /// Whether the run accumulates movement while it trains.
+    pub(crate) fn watches_movement(&self) -> bool {
+        let moves = |prune: &PruneConfig| prune.enabled && prune.criteria().contains(&CriterionConfig::Movement);
+        self.config.prune.as_ref().is_some_and(moves)
     }
 
     /// Sizes of the splits.
@@ -131,6 +144,7 @@ impl Experiment {
                 Retrain::FineTune => "fine-tune".into(),
                 Retrain::RewindWeights => "rewind-weights".into(),
                 Retrain::RewindLr => "rewind-lr".into(),
+                Retrain::Reinitialise => "reinitialise".into(),
             },
         });
         let layers = self.network.layer_costs().into_iter().map(|layer| event::LayerFacts {
@@ -248,7 +262,42 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
             format!("found {}, wanted at least 2, so that a damaged one has a predecessor", config.checkpoint.keep);
         return refuse("checkpoint.keep", why);
     }
+    config.prune.as_ref().map_or(Ok(()), |prune| check_pruning(config, prune))?;
     check_retraining(config)
+}
+
+/// What pruning asks of training, data and device.
+fn check_pruning(config: &ExperimentConfig, prune: &PruneConfig) -> Result<(), Error> {
+    let refuse = |key: &'static str, why: String| Err(Error::Meaning { key, why });
+    let on_burn = [
+        ("prune.regrow", prune.has_shadows(), "surgery"),
+        ("prune.criterion", prune.criteria().contains(&CriterionConfig::Movement), "movement"),
+        ("prune.gsm", prune.gsm.is_some(), "global sparse momentum"),
+    ];
+    if let Some((key, _, what)) = on_burn.into_iter().find(|(_, wanted, _)| *wanted && config.device == device::OWN) {
+        let why =
+            format!("{what} takes every step's gradients, which the device `cpu` does not keep, wanted device `flex`");
+        return refuse(key, why);
+    }
+    if prune.grows() && config.retrain.kind == Retrain::RewindWeights {
+        let why = "masks that grow ask for weights to rewind to that are not kept, wanted another kind";
+        return refuse("retrain.kind", why.into());
+    }
+    if prune.criteria().contains(&CriterionConfig::Movement) && config.train.length.steps(1) == 0 {
+        return refuse("train.length", "movement scores what training did before a prune, found none".into());
+    }
+    let decays = |optimizer: &OptimizerConfig| matches!(optimizer, OptimizerConfig::Sgd { momentum, weight_decay, .. } if *momentum > 0.0 && *weight_decay > 0.0);
+    if prune.gsm.is_some() && !decays(&config.train.optimizer) {
+        let why = format!(
+            "gsm lets weights fade, wanted sgd with a momentum and a weight_decay above 0, found {}",
+            config.train.optimizer
+        );
+        return refuse("train.optimizer", why);
+    }
+    if prune.until.is_some() && config.data.validation == 0 {
+        return refuse("data.validation", "found 0, wanted images for `prune.until` to judge by".into());
+    }
+    Ok(())
 }
 
 fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
@@ -262,13 +311,13 @@ fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
             Retrain::RewindLr => {
                 refuse("retrain.rewind_to", "rewind-lr needs to know where to, such as { epochs = 1 }".into())
             }
-            Retrain::FineTune | Retrain::RewindWeights => Ok(()),
+            Retrain::FineTune | Retrain::RewindWeights | Retrain::Reinitialise => Ok(()),
         };
     };
-    if retrain.kind == Retrain::FineTune {
+    if matches!(retrain.kind, Retrain::FineTune | Retrain::Reinitialise) {
         return refuse(
             "retrain.rewind_to",
-            "fine-tune does not rewind; set retrain.kind to rewind-weights or rewind-lr".into(),
+            "retraining does not rewind; set retrain.kind to rewind-weights or rewind-lr".into(),
         );
     }
     let epoch = images(config).train.div_ceil(config.train.batch_size as u64);

@@ -7,6 +7,7 @@
 //!   manifest.json      versions, commit, device, dataset checksums
 //!   log.jsonl          the run's events
 //!   checkpoints/       the newest states
+//!   kept/              networks that an accuracy budget may go back to, until the run ends
 //!   report/            the page and its pictures
 //!   run.lock           held by the process that works here
 //!   model.safetensors  the final model, masks folded in
@@ -54,11 +55,14 @@ pub(crate) struct Manifest {
     /// The file that the run started from, when it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<ManifestStart>,
+    /// The file of scores that the run prunes by, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ManifestStart>,
     /// The command that started the run.
     pub command: Vec<String>,
 }
 
-/// The file that a run started from, in a [`Manifest`].
+/// A file that a run reads besides its data, in a [`Manifest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ManifestStart {
     /// Its path, as the config has it.
@@ -142,6 +146,10 @@ impl RunFolder {
 
     pub(crate) fn model(&self) -> PathBuf {
         model(&self.path)
+    }
+
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.path.join("kept")
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`ExperimentConfig`] is what a person types, [`Experiment`] what it means, [`Plan`] what a run will do. [`run()`],
 //! [`resume()`] and [`test()`] are the verbs; a session, inside, walks the plan.
 
+mod budget;
 mod checkpoint;
 pub mod config;
 pub mod data;
@@ -26,6 +27,8 @@ pub mod optimizer;
 pub mod plan;
 mod pruning;
 mod run;
+mod scores;
+mod scoring;
 pub mod seed;
 mod session;
 mod size;

@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! cycle 0: train, test (dense)
-//! cycle i: prune, test (just pruned), [rewind], train, test (retrained)
+//! cycle i: [fade], prune, test (just pruned), [rewind], train, [move masks, train]..., test (retrained)
 //! ```
+//!
+//! With an accuracy budget no test is made before the end, each cycle is judged on validation, and what follows from it is
+//! the run's to decide: the plan holds all stages that may be walked.
 
 use crate::config::{ExperimentConfig, Length, Retrain};
 use crate::learning_rate::Restart;
@@ -41,6 +44,18 @@ pub enum Stage {
     Remember,
     /// Set the kept weights back to the remembered ones, and start the optimizer afresh.
     Rewind,
+    /// Draw the kept weights anew, and start the optimizer afresh.
+    Reinitialise,
+    /// Exchange this share of each layer's living weights for others.
+    Exchange(f64),
+    /// Choose the masks anew for this target, from weights and shadows.
+    Choose(Sparsity),
+    /// Ask validation whether the accuracy budget bears this cycle's network.
+    Judge,
+    /// Prune half-way between the last target that held and the first that did not; skipped when all held.
+    Refine,
+    /// Take up the last network that held, and the dense one to be tested beside it.
+    Settle,
 }
 
 /// A stretch of training, and the piece of the learning-rate schedule that it walks.
@@ -56,6 +71,15 @@ pub struct Training {
     pub schedule_total: u64,
     /// Whether it may end early, and with its best epoch; not so where an exact step is to be remembered.
     pub chooses: bool,
+    /// The target whose weights alone receive gradients, where the others are to fade.
+    pub focus: Option<Sparsity>,
+}
+
+impl Training {
+    /// A part of it from one step to another that may neither end early nor go back to its best epoch.
+    fn piece(&self, from: u64, to: u64) -> Self {
+        Self { steps: to - from, schedule_from: self.schedule_from + from, chooses: false, ..*self }
+    }
 }
 
 /// More steps than a run can walk are a typing error.
@@ -68,7 +92,8 @@ impl Plan {
     /// When there are more steps than a run can walk.
     pub fn new(config: &ExperimentConfig, train_images: usize, targets: &[Sparsity]) -> Result<Self, Error> {
         let epoch_steps = (train_images.div_ceil(config.train.batch_size.max(1))).max(1) as u64;
-        let run_steps = run_steps(config, epoch_steps, targets.len() as u64)?;
+        let refinements = config.prune.as_ref().and_then(|prune| prune.until).map_or(0, |until| until.refinements);
+        let run_steps = run_steps(config, epoch_steps, targets.len() as u64 + refinements)?;
         let builder = Builder { config, targets, epoch_steps, stages: vec![], walked: 0, run_steps };
         Ok(Self { stages: builder.build(), epoch_steps })
     }
@@ -78,9 +103,19 @@ impl Plan {
         self.trainings().map(|training| training.steps).sum()
     }
 
-    /// Number of prunes.
+    /// Number of prunes, at most.
     pub fn prunes(&self) -> usize {
-        self.stages.iter().filter(|planned| matches!(planned.stage, Stage::Prune(_))).count()
+        self.stages.iter().filter(|planned| matches!(planned.stage, Stage::Prune(_) | Stage::Refine)).count()
+    }
+
+    /// The target of the last prune before this stage.
+    pub(crate) fn target_before(&self, stage: usize) -> Sparsity {
+        let before = self.stages.iter().take(stage).rev();
+        let mut targets = before.filter_map(|planned| match planned.stage {
+            Stage::Prune(target) => Some(target),
+            _ => None,
+        });
+        targets.next().unwrap_or(Sparsity::DENSE)
     }
 
     fn trainings(&self) -> impl Iterator<Item = &Training> {
@@ -96,6 +131,8 @@ fn run_steps(config: &ExperimentConfig, epoch: u64, cycles: u64) -> Result<u64, 
     let mut total = config.train.length.steps(epoch);
     if let Some(prune) = &config.prune {
         let last = config.retrain.last.unwrap_or(prune.every).steps(epoch);
+        let fading = prune.gsm.map_or(0, |gsm| gsm.steps(epoch));
+        total = total.saturating_add(fading.saturating_mul(cycles));
         total = total
             .saturating_add(prune.every.steps(epoch).saturating_mul(cycles.saturating_sub(1)))
             .saturating_add(last);
@@ -127,22 +164,40 @@ impl Builder<'_> {
                     _ => prune.every,
                 };
                 let test = cycle.is_multiple_of(self.config.test.every_cycles) || cycle == cycles;
-                if prune.enabled {
-                    self.push(cycle, Stage::Prune(target));
-                    if test {
-                        self.push(cycle, Stage::Test(event::Stage::JustPruned));
-                    }
-                    if self.config.retrain.kind == Retrain::RewindWeights {
-                        self.push(cycle, Stage::Rewind);
-                    }
-                }
-                self.retrain(cycle, every.steps(self.epoch_steps));
-                if test {
-                    self.push(cycle, Stage::Test(event::Stage::Retrained));
-                }
+                self.cycle(cycle, Some(target), every, test && prune.until.is_none());
+            }
+            if let Some(until) = prune.until {
+                (1..=until.refinements).for_each(|more| self.cycle(cycles + more, None, prune.every, false));
+                self.push(cycles + until.refinements, Stage::Settle);
             }
         }
         self.stages
+    }
+
+    /// A prune and what belongs to it; without a `target` it is a refinement of a budget.
+    fn cycle(&mut self, cycle: u64, target: Option<Sparsity>, every: Length, test: bool) {
+        let Some(prune) = &self.config.prune else { return };
+        if let Some(gsm) = prune.gsm {
+            self.fade(cycle, gsm.steps(self.epoch_steps), target.filter(|_| prune.enabled));
+        }
+        if prune.enabled {
+            self.push(cycle, target.map_or(Stage::Refine, Stage::Prune));
+            if test {
+                self.push(cycle, Stage::Test(event::Stage::JustPruned));
+            }
+            match self.config.retrain.kind {
+                Retrain::RewindWeights => self.push(cycle, Stage::Rewind),
+                Retrain::Reinitialise => self.push(cycle, Stage::Reinitialise),
+                Retrain::FineTune | Retrain::RewindLr => {}
+            }
+        }
+        self.retrain(cycle, every.steps(self.epoch_steps), target);
+        if test {
+            self.push(cycle, Stage::Test(event::Stage::Retrained));
+        }
+        if prune.until.is_some() {
+            self.push(cycle, Stage::Judge);
+        }
     }
 
     /// The dense training, split where its weights are remembered.
@@ -152,8 +207,9 @@ impl Builder<'_> {
         let whole = if self.config.train.lr_schedule.restart() == Restart::Never { self.run_steps } else { steps };
         let piece = |builder: &mut Self, from: u64, to: u64| {
             if from < to {
-                let training =
-                    Training { steps: to - from, lr, schedule_from: from, schedule_total: whole, chooses: to == steps };
+                let chooses = to == steps;
+                let (schedule_from, schedule_total) = (from, whole);
+                let training = Training { steps: to - from, lr, schedule_from, schedule_total, chooses, focus: None };
                 builder.push(0, Stage::Train(training));
             }
         };
@@ -166,25 +222,61 @@ impl Builder<'_> {
             piece(self, 0, steps);
         }
         self.walked = steps;
-        self.push(0, Stage::Test(event::Stage::Dense));
+        let judged = self.config.prune.as_ref().is_some_and(|prune| prune.until.is_some());
+        self.push(0, if judged { Stage::Judge } else { Stage::Test(event::Stage::Dense) });
     }
 
-    fn retrain(&mut self, cycle: u64, steps: u64) {
+    /// Training in which only the weights that the next prune is to leave receive gradients.
+    fn fade(&mut self, cycle: u64, steps: u64, focus: Option<Sparsity>) {
+        let training = self.piece_of_retraining(steps);
+        if steps > 0 {
+            self.push(cycle, Stage::Train(Training { chooses: false, focus, ..training }));
+        }
+        self.walked += steps;
+    }
+
+    /// Training after a prune, cut where masks move.
+    fn retrain(&mut self, cycle: u64, steps: u64, target: Option<Sparsity>) {
+        let whole = self.piece_of_retraining(steps);
+        let moves = self.moves(steps, target);
+        let mut from = 0;
+        for (at, stage) in moves {
+            self.push(cycle, Stage::Train(whole.piece(from, at)));
+            self.push(cycle, stage);
+            from = at;
+        }
+        if from < steps {
+            self.push(cycle, Stage::Train(Training { chooses: true, ..whole.piece(from, steps) }));
+        }
+        self.walked += steps;
+    }
+
+    /// After how many of a training's `steps` the masks move, and how.
+    fn moves(&self, steps: u64, target: Option<Sparsity>) -> Vec<(u64, Stage)> {
+        let Some(prune) = self.config.prune.as_ref().filter(|prune| prune.enabled) else { return vec![] };
+        let (Some(regrow), Some(target)) = (prune.regrow, target) else { return vec![] };
+        let every = regrow.every().steps(self.epoch_steps).max(1);
+        let end = (steps as f64 * regrow.until()) as u64;
+        let stage = |at: u64| match regrow.share(at as f64 / end as f64) {
+            Some(share) => Stage::Exchange(share),
+            None => Stage::Choose(target),
+        };
+        (1..).map(|count| count * every).take_while(|at| *at <= end && *at < steps).map(|at| (at, stage(at))).collect()
+    }
+
+    fn piece_of_retraining(&self, steps: u64) -> Training {
         let lr = self.config.retrain.lr.unwrap_or(self.config.train.optimizer.lr());
         let (schedule_from, schedule_total) = match self.config.retrain.kind {
             Retrain::RewindWeights | Retrain::RewindLr => {
                 // The learning rate of the point that is rewound to; past the dense schedule's end it stays there.
                 (self.rewind_to(), self.config.train.length.steps(self.epoch_steps))
             }
-            Retrain::FineTune => match self.config.train.lr_schedule.restart() {
+            Retrain::FineTune | Retrain::Reinitialise => match self.config.train.lr_schedule.restart() {
                 Restart::Cycle => (0, steps),
                 Restart::Never => (self.walked, self.run_steps),
             },
         };
-        if steps > 0 {
-            self.push(cycle, Stage::Train(Training { steps, lr, schedule_from, schedule_total, chooses: true }));
-        }
-        self.walked += steps;
+        Training { steps, lr, schedule_from, schedule_total, chooses: true, focus: None }
     }
 
     fn rewind_to(&self) -> u64 {
@@ -226,6 +318,12 @@ mod tests {
                 Stage::Test(event::Stage::Retrained) => "retrained".into(),
                 Stage::Remember => "remember".into(),
                 Stage::Rewind => "rewind".into(),
+                Stage::Reinitialise => "redraw".into(),
+                Stage::Exchange(share) => format!("exchange {share:.3}"),
+                Stage::Choose(target) => format!("choose {}", target.get()),
+                Stage::Judge => "judge".into(),
+                Stage::Refine => "refine".into(),
+                Stage::Settle => "settle".into(),
             };
             format!("{}:{what}", planned.cycle)
         };

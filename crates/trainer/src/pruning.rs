@@ -1,19 +1,19 @@
 //! What a config's `[prune]` section means for a network: who competes on which terms, what goes along, which targets.
 
 use crate::Error;
-use crate::config::{Override, PruneConfig};
+use crate::config::{CriterionConfig, Override, PruneConfig};
 use crate::export;
 use secateur_pruner::{
-    Coupling, Granularity, Layout, Mask, MaskSet, Measure, Rule, Scope, Selection, Sizes, Sparsity, Targets, Terms,
-    choose_on, couple, planned,
+    Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Scope, Selection, Sizes, Sparsity, Targets,
+    Terms, choose_by, couple, planned,
 };
 use secateur_sparse::{Layer, Network};
-use std::borrow::Cow;
 
 /// A `[prune]` section that makes sense for its network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pruning {
-    rule: Rule,
+    /// What is asked of each prune, but for its amount.
+    request: Request,
     competitors: Vec<Competitor>,
     couplings: Vec<Coupling>,
     masked: Vec<(String, usize)>,
@@ -26,6 +26,7 @@ pub struct Pruning {
 struct Competitor {
     name: String,
     shape: Vec<usize>,
+    criterion: CriterionConfig,
     terms: Terms,
 }
 
@@ -45,11 +46,13 @@ impl Pruning {
         let mut competitors = vec![];
         for (name, shape) in shapes.iter().filter(|(name, _)| chosen.contains(&&**name)) {
             let mut terms = Terms { positions: positions(network, name), ..Terms::new(Layout::of_burn(shape)) };
+            let mut criterion = config.criterion;
             if let Some((_, own)) = overrides.iter().find(|(fits, _)| fits.contains(&&**name)) {
                 (terms.floor, terms.ceiling) = (own.floor.unwrap_or(0.0), own.ceiling.unwrap_or(1.0));
                 terms.own = own.sparsity;
+                criterion = own.criterion.unwrap_or(criterion);
             }
-            competitors.push(Competitor { name: name.clone(), shape: shape.clone(), terms });
+            competitors.push(Competitor { name: name.clone(), shape: shape.clone(), criterion, terms });
         }
         let couplings = match config.granularity {
             Granularity::Filter {} => couplings(network, &competitors)?,
@@ -66,11 +69,12 @@ impl Pruning {
         };
         let targets = config.schedule.targets(sizes)?;
         let own = Self {
-            rule: Rule {
+            request: Request {
                 granularity: config.granularity,
-                group_score: config.group_score,
+                group_score: config.group_score.unwrap_or(config.criterion.group_score()),
+                scope: config.scope,
+                amount: Amount::Share(Sparsity::DENSE),
                 min_kept: config.least(),
-                ..Rule::new(config.criterion, config.scope, Sparsity::DENSE)
             },
             masked: masked.map(|(name, shape)| (name.clone(), shape.iter().product())).collect(),
             competitors,
@@ -95,12 +99,12 @@ impl Pruning {
 
     /// Whether it is single weights, counted in weights.
     pub(crate) fn is_plain(&self) -> bool {
-        self.rule.granularity == (Granularity::Element {}) && self.targets.measure == Measure::Weights
+        self.request.granularity == (Granularity::Element {}) && self.targets.measure == Measure::Weights
     }
 
     /// Who competes.
     pub(crate) fn scope(&self) -> Scope {
-        self.rule.scope
+        self.request.scope
     }
 
     /// Weights of the competing parameters that a prune to this target leaves, where the scores have no say in it.
@@ -110,28 +114,38 @@ impl Pruning {
     pub(crate) fn kept(&self, target: Sparsity) -> Result<Option<usize>, Error> {
         let terms = |own| -> (&str, &[usize], Terms) { named(own, self.at(own, target)) };
         let layers: Vec<(&str, &[usize], Terms)> = self.competitors.iter().map(terms).collect();
-        Ok(planned(&layers, &self.rule(target, 0).request())?)
+        Ok(planned(&layers, &self.request(target))?)
     }
 
-    /// The masks of a prune within `old`; `kept` gives the values that a mask keeps.
+    /// Whether this parameter competes; what only goes along with others does not.
+    pub(crate) fn competes(&self, name: &str) -> bool {
+        self.competitors.iter().any(|own| own.name == name)
+    }
+
+    /// By what a competing parameter's weights are scored.
+    pub(crate) fn criterion(&self, name: &str) -> CriterionConfig {
+        let own = self.competitors.iter().find(|own| own.name == name);
+        own.map_or(CriterionConfig::L1, |own| own.criterion)
+    }
+
+    /// The masks of a prune within `old`; `scores` gives those of the weights that a mask keeps.
     ///
     /// # Errors
-    /// When a weight is not finite, or the target cannot be reached.
-    pub(crate) fn choose<'a>(
+    /// When a score is missing, or the target cannot be reached.
+    pub(crate) fn choose(
         &self,
-        kept: impl Fn(&str, &Mask) -> Cow<'a, [f32]>,
+        scores: impl FnMut(&str, &Mask) -> Result<Vec<f32>, secateur_pruner::Error>,
         old: &MaskSet,
         target: Sparsity,
-        seed: u64,
     ) -> Result<MaskSet, Error> {
         let terms = |name: &str, _: &[usize]| {
             self.competitors.iter().find(|own| own.name == name).map(|own| self.at(own, target))
         };
-        Ok(couple(&choose_on(kept, old, self.rule(target, seed), terms)?, &self.couplings)?)
+        Ok(couple(&choose_by(scores, old, &self.request(target), terms)?, &self.couplings)?)
     }
 
-    fn rule(&self, target: Sparsity, seed: u64) -> Rule {
-        Rule { amount: self.targets.measure.amount(target, self.sizes), seed, ..self.rule }
+    fn request(&self, target: Sparsity) -> Request {
+        Request { amount: self.targets.measure.amount(target, self.sizes), ..self.request }
     }
 
     /// Terms on the way to the last target: what is asked of a layer of its own grows with the common one.
@@ -144,7 +158,7 @@ impl Pruning {
 
     /// N of M has to be what the last prune leaves.
     fn check_pattern(&self) -> Result<(), Error> {
-        let (Granularity::NOfM { n, m }, Some(last)) = (self.rule.granularity, self.targets.shares.last()) else {
+        let (Granularity::NOfM { n, m }, Some(last)) = (self.request.granularity, self.targets.shares.last()) else {
             return Ok(());
         };
         if ((1.0 - last.get()) * m as f64).round() as usize == n {

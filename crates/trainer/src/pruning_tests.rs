@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::ExperimentConfig;
 use crate::models::ModelConfig;
+use secateur_pruner::score;
 
 fn pruning(lines: &str) -> Result<Pruning, Error> {
     let text = format!(
@@ -18,9 +19,12 @@ fn prune(own: &Pruning, target: f64) -> MaskSet {
     let values = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
     let find = |name: &str| values.iter().find(|own| own.name == name).expect("a parameter of the model");
     let full = own.masked().iter().map(|(name, _)| (name.clone(), Mask::full(&find(name).shape)));
-    let kept = |name: &str, mask: &Mask| Cow::Owned(mask.gather(&find(name).kept));
+    let scores = |name: &str, mask: &Mask| {
+        let kept = mask.gather(&find(name).kept);
+        score(own.criterion(name).of_weights().expect("of weights"), name, &kept, mask, 0, 1)
+    };
     let target = Sparsity::new(target).expect("in range");
-    own.choose(kept, &MaskSet::new(full.collect()), target, 1).expect("masks")
+    own.choose(scores, &MaskSet::new(full.collect()), target).expect("masks")
 }
 
 const ONE_SHOT: &str = "schedule = { kind = \"one-shot\", sparsity = 0.5 }\n";
@@ -105,7 +109,26 @@ fn what_makes_no_sense_is_named() {
         ("schedule = { kind = \"one-shot\", sparsity = { kept = 200 } }".into(), "236 of 60074 parameters may not"),
         ("schedule = { kind = \"one-shot\", sparsity = { macs = 0.0 } }".into(), "wanted a share above 0"),
         ("schedule = { kind = \"one-shot\", sparsity = { weight = 1 } }".into(), "{ compression = 20.0 }"),
-        ("schedule = { kind = \"dense-sparse-dense\", sparsity = 0.3 }".into(), "masks grow back"),
+        (one_shot("criterion = \"scores\""), "`prune.scores`: the criterion `scores` needs a file"),
+        (one_shot("scores = \"a.safetensors\""), "wanted the criterion `scores`"),
+        (one_shot("criterion = \"grasp\"\nscope = \"global-normalised\""), "scores of grasp have a sign"),
+        (one_shot("rounds = 0"), "`prune.rounds`: found 0"),
+        (one_shot("calibration = 0"), "`prune.calibration`: found 0"),
+        (one_shot("gsm = { epochs = 1 }"), "`prune.gsm`: weights compete"),
+        (one_shot("regrow = { kind = \"set\", every = { steps = 0 } }"), "`prune.regrow`: every is 0"),
+        (one_shot("regrow = { kind = \"set\", every = { steps = 9 }, share = 2.0 }"), "share is 2, wanted"),
+        (one_shot("regrow = { kind = \"rigl\", every = { steps = 9 }, until = 0.0 }"), "until is 0, wanted"),
+        (one_shot("regrow = { kind = \"surgery\", every = { steps = 9 } }\nshuffle = true"), "surgery chooses"),
+        (
+            one_shot(
+                "regrow = { kind = \"set\", every = { steps = 9 } }\ngranularity = { kind = \"filter\" }\nexclude = [\"fc3.*\"]",
+            ),
+            "masks grow by single weights, found granularity filter",
+        ),
+        (
+            "scope = \"mac-aware\"\nschedule = { kind = \"dense-sparse-dense\", sparsity = 0.3 }".into(),
+            "goes with the scopes layerwise, global and erk",
+        ),
     ] {
         let found = pruning(&lines).expect_err(&lines).to_string();
         assert!(found.contains(wanted), "{lines}: {found}");
@@ -122,7 +145,7 @@ fn a_layer_is_emptied_unless_the_config_keeps_some_of_it() {
     assert_eq!([least(""), least("min_kept = 0"), least("min_kept = 1")], [Some(0), Some(0), Some(1)]);
     let prune_config = |kind: &str| {
         let lines = format!("schedule = {{ kind = \"one-shot\", sparsity = 0.9 }}\n{kind}");
-        pruning(&lines).expect("valid").rule.min_kept
+        pruning(&lines).expect("valid").request.min_kept
     };
     let blocks = "granularity = { kind = \"block\", outputs = 4, inputs = 4 }\n";
     assert_eq!([prune_config(""), prune_config(blocks), prune_config(&format!("{blocks}min_kept = 0"))], [0, 1, 0]);

@@ -7,7 +7,7 @@ use crate::folder::{self, Manifest, ManifestFile, ManifestStart, RunFolder, read
 use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
-use crate::{Error, Experiment, data, device, engine, export, start};
+use crate::{Error, Experiment, data, device, engine, export, scores, start};
 use secateur_pruner::MaskSet;
 use secateur_report::event::Score;
 use std::path::{Path, PathBuf};
@@ -34,10 +34,15 @@ pub fn run(
     let device = device::open(experiment.config(), None)?;
     let dataset = experiment.load_data()?;
     let start = start::read(experiment, None)?.map(|start| start.sha256);
-    let manifest =
-        Manifest { start: manifest_start(experiment, &start), ..manifest(experiment, &device, &dataset, &facts) };
+    let (scores, sha256) = scores::read(experiment, None)?.unzip();
+    let manifest = Manifest {
+        start: input(experiment.config().start.as_deref(), start.as_ref()),
+        scores: input(scores::path(experiment), sha256.as_ref()),
+        ..manifest(experiment, &device, &dataset, &facts)
+    };
     let folder = RunFolder::create(out, experiment, facts.typed, &manifest)?;
-    let around = Surroundings { experiment, dataset: &dataset, device, start: start.as_deref(), observer, stop };
+    let around =
+        Surroundings { experiment, dataset: &dataset, device, start: start.as_deref(), scores, observer, stop };
     Ok((path, Session::open(folder, around)?.walk()?))
 }
 
@@ -64,7 +69,9 @@ pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: 
     let dataset = experiment.load_data()?;
     folder::check_data(path, &manifest, &manifest_files(&dataset))?;
     let start = manifest.start.as_ref().map(|start| start.sha256.as_str());
-    let around = Surroundings { experiment: &experiment, dataset: &dataset, device, start, observer, stop };
+    let scores = scores::read(&experiment, manifest.scores.as_ref().map(|scores| scores.sha256.as_str()))?;
+    let scores = scores.map(|(scores, _)| scores);
+    let around = Surroundings { experiment: &experiment, dataset: &dataset, device, start, scores, observer, stop };
     Session::open(folder, around)?.walk()
 }
 
@@ -140,7 +147,7 @@ pub(crate) fn trained(
         return Err(Error::Run { path, why });
     }
     let found = Checkpoint::load(&path, &export::shapes(experiment.network()))?;
-    Ok((found.state.parameters, found.masks))
+    Ok(found.living())
 }
 
 fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
@@ -156,13 +163,13 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
         dataset: dataset.name.clone(),
         files: manifest_files(dataset),
         start: None,
+        scores: None,
         command: facts.command.to_vec(),
     }
 }
 
-fn manifest_start(experiment: &Experiment, sha256: &Option<String>) -> Option<ManifestStart> {
-    let (file, sha256) = (experiment.config().start.as_ref()?, sha256.clone()?);
-    Some(ManifestStart { file: file.display().to_string(), sha256 })
+fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<ManifestStart> {
+    Some(ManifestStart { file: file?.display().to_string(), sha256: sha256?.clone() })
 }
 
 fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {

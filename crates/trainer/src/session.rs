@@ -13,14 +13,14 @@ use crate::folder::RunFolder;
 use crate::measure::Meter;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
+use crate::scoring::{Scoring, full};
 use crate::size::size;
 use crate::start::{self, Start};
-use crate::state::{State, Weights, narrow};
+use crate::state::{State, Weights, carry};
 use crate::{Error, Experiment, engine, export, memory, seed};
-use secateur_pruner::{Mask, MaskSet, Sparsity};
+use secateur_pruner::{Mask, MaskSet, Saliency, Sparsity};
 use secateur_report::RunLog;
 use secateur_report::event::{self, Event, Timing};
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,8 +48,11 @@ pub(crate) struct Session<'a> {
     log: RunLog,
     pub(crate) observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
+    device: Device,
+    /// Scores that somebody else computed, where the criterion wants them.
+    scores: Option<Saliency>,
     pub(crate) engine: Box<dyn Engine>,
-    remembered: Option<Vec<Weights>>,
+    pub(crate) remembered: Option<Vec<Weights>>,
     /// The best epoch's parameters of the training stage that is going on.
     pub(crate) best: Option<Vec<Weights>>,
     pub(crate) cursor: Cursor,
@@ -69,6 +72,8 @@ pub(crate) struct Surroundings<'a> {
     pub device: Device,
     /// SHA-256 of the file that the run starts from, when it starts from one.
     pub start: Option<&'a str>,
+    /// The scores that the config names a file of.
+    pub scores: Option<Saliency>,
     /// Who watches.
     pub observer: &'a mut dyn Observer,
     /// Set by a signal: finish the step, save, and return.
@@ -102,7 +107,7 @@ impl<'a> Session<'a> {
     }
 
     fn assemble(folder: RunFolder, around: Surroundings<'a>, log: RunLog, restored: Restored) -> Self {
-        let Surroundings { experiment, dataset, observer, stop, .. } = around;
+        let Surroundings { experiment, dataset, device, scores, observer, stop, .. } = around;
         let Restored { engine, masks, remembered, best, cursor } = restored;
         let before = Duration::from_millis(cursor.elapsed_ms);
         let began = Instant::now();
@@ -113,6 +118,8 @@ impl<'a> Session<'a> {
             log,
             observer,
             stop,
+            device,
+            scores,
             engine,
             remembered,
             best,
@@ -137,10 +144,25 @@ impl<'a> Session<'a> {
                         return Ok(Outcome::Interrupted { checkpoint: self.save()? });
                     }
                 }
-                Stage::Prune(target) => self.prune(planned.cycle, *target)?,
+                Stage::Prune(target) => {
+                    let before = self.experiment.plan().target_before(self.cursor.stage);
+                    self.prune(planned.cycle, before, *target)?;
+                }
                 Stage::Test(when) => self.test(planned.cycle, *when)?,
                 Stage::Remember => self.remembered = Some(self.engine.parameters()),
                 Stage::Rewind => self.rewind()?,
+                Stage::Reinitialise => self.reinitialise(planned.cycle)?,
+                Stage::Exchange(share) => self.exchange(planned.cycle, *share)?,
+                Stage::Choose(target) => self.choose_anew(planned.cycle, *target)?,
+                Stage::Judge => self.judge(planned.cycle)?,
+                Stage::Refine => match self.refinement() {
+                    Some(target) => {
+                        let before = self.cursor.search.as_ref().map_or(0.0, |search| search.held);
+                        self.prune(planned.cycle, Sparsity::new(before)?, target)?;
+                    }
+                    None => self.skip_refinements(),
+                },
+                Stage::Settle => self.settle()?,
             }
             self.cursor.stage += 1;
             self.cursor.stage_step = 0;
@@ -152,20 +174,20 @@ impl<'a> Session<'a> {
         self.finish()
     }
 
-    fn prune(&mut self, cycle: u64, target: Sparsity) -> Result<(), Error> {
-        let pruning = self.experiment.pruning().expect("a plan prunes only when its config does");
-        let seed = seed::stream(self.experiment.config().seed, "prune", cycle).next_u64();
-        let mut state = self.engine.state()?;
-        let kept = |name: &str, _: &Mask| {
-            let own = state.parameters.iter().find(|own| own.name == name);
-            Cow::Borrowed(own.expect("a mask belongs to a parameter").kept.as_slice())
+    /// Prunes to a target; where that is below the one `before`, masks grow instead.
+    fn prune(&mut self, cycle: u64, before: Sparsity, target: Sparsity) -> Result<(), Error> {
+        let state = self.engine.state()?;
+        let scoring = self.scoring();
+        let masks = if target < before {
+            scoring.grow(&state, &self.masks, target)?
+        } else {
+            let within = if state.shadows { &full(&self.masks) } else { &self.masks };
+            scoring.prune(&state, within, cycle, before, target)?
         };
-        let masks = pruning.choose(kept, &self.masks, target, seed)?;
-        state.narrow(&self.masks, &masks);
-        // Of what is remembered nothing else will be asked for again: masks never grow back.
-        narrow(self.remembered.as_deref_mut().unwrap_or_default(), &self.masks, &masks);
-        self.masks = masks;
-        self.set(state)?;
+        if let Some(search) = &mut self.cursor.search {
+            search.target = target.get();
+        }
+        self.take(state, masks)?;
         let layers = self.masks.iter().map(|(name, mask)| event::LayerDensity {
             name: name.to_owned(),
             kept: mask.kept() as u64,
@@ -184,6 +206,52 @@ impl<'a> Session<'a> {
         self.record_paths(cycle)
     }
 
+    /// Exchanges a share of each layer's living weights for others.
+    fn exchange(&mut self, cycle: u64, share: f64) -> Result<(), Error> {
+        let state = self.engine.state()?;
+        let masks = self.scoring().exchange(&state, &self.masks, share)?;
+        self.move_masks(cycle, state, masks)
+    }
+
+    /// Chooses the masks anew from weights and shadows.
+    fn choose_anew(&mut self, cycle: u64, target: Sparsity) -> Result<(), Error> {
+        let state = self.engine.state()?;
+        let masks = self.scoring().prune(&state, &full(&self.masks), cycle, target, target)?;
+        self.move_masks(cycle, state, masks)
+    }
+
+    fn move_masks(&mut self, cycle: u64, state: State, masks: MaskSet) -> Result<(), Error> {
+        let fresh = |(name, mask): (&str, &Mask)| {
+            let old = self.masks.get(name).map_or(&[][..], |old| old.words());
+            let came = |(new, old): (&u64, &u64)| u64::from((new & !old).count_ones());
+            mask.words().iter().zip(old).map(came).sum::<u64>()
+        };
+        let regrown = masks.iter().map(fresh).sum();
+        let (pruned, prunable) = (masks.pruned() as u64, masks.total() as u64);
+        self.take(state, masks)?;
+        let moved = event::MasksMoved { cycle, step: self.cursor.step, regrown, pruned, prunable };
+        self.record(&Event::MasksMoved(moved), Some(self.timing(None)))
+    }
+
+    /// Goes over to new masks, with everything that belongs to the old ones.
+    fn take(&mut self, mut state: State, masks: MaskSet) -> Result<(), Error> {
+        state.carry(&self.masks, &masks);
+        // Of what is remembered nothing else will be asked for again: where weights are rewound, masks never grow back.
+        carry(self.remembered.as_deref_mut().unwrap_or_default(), &self.masks, &masks);
+        self.masks = masks;
+        self.set(state)
+    }
+
+    fn scoring(&self) -> Scoring<'_> {
+        Scoring {
+            experiment: self.experiment,
+            images: &self.dataset.train,
+            device: &self.device,
+            given: self.scores.as_ref(),
+            step: self.cursor.step,
+        }
+    }
+
     /// Hands the engine a state that belongs to the masks.
     pub(crate) fn set(&mut self, state: State) -> Result<(), Error> {
         self.engine.set(state, &self.masks)
@@ -197,7 +265,7 @@ impl<'a> Session<'a> {
     }
 
     /// The only reader of the test split.
-    fn test(&mut self, cycle: u64, stage: event::Stage) -> Result<(), Error> {
+    pub(crate) fn test(&mut self, cycle: u64, stage: event::Stage) -> Result<(), Error> {
         let (began, split) = (Instant::now(), self.dataset.test_split());
         let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
         let seen = |seen| observer.evaluating("test", seen, split.len());
@@ -220,6 +288,18 @@ impl<'a> Session<'a> {
         self.set(State { parameters, ..State::default() })
     }
 
+    /// Draws the weights anew, from numbers that no cycle before has seen; the masks stay.
+    fn reinitialise(&mut self, cycle: u64) -> Result<(), Error> {
+        let number = seed::stream(self.experiment.config().seed, "reinitialise", cycle).next_u64();
+        let mut parameters = export::parameters(&self.experiment.config().model.initial(number));
+        for own in &mut parameters {
+            if let Some(mask) = self.masks.get(&own.name) {
+                own.kept = mask.gather(&own.kept);
+            }
+        }
+        self.set(State { parameters, ..State::default() })
+    }
+
     /// Writes the final model and the log's last line; safe to do again after a crash in between.
     fn finish(mut self) -> Result<Outcome, Error> {
         let (path, parameters) = (self.folder.model(), self.engine.parameters());
@@ -227,7 +307,13 @@ impl<'a> Session<'a> {
         let ended = event::RunEnded { step: self.cursor.step, model_sha256: model.sha256, model_bytes: model.bytes };
         self.record(&Event::RunEnded(ended), Some(self.timing(None)))?;
         self.log.sync()?;
+        self.forget_kept()?;
         Ok(Outcome::Finished { model: path })
+    }
+
+    /// Where the networks lie that an accuracy budget may go back to.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.folder.kept()
     }
 
     /// What is left of the model.
@@ -241,8 +327,7 @@ impl<'a> Session<'a> {
         self.cursor.log_bytes = self.log.position();
         self.cursor.elapsed_ms = self.elapsed().as_millis() as u64;
         let state = self.engine.state()?;
-        let counters = state.counters.iter();
-        self.cursor.counters = counters.map(|((own, field), count)| (own.clone(), field.clone(), *count)).collect();
+        self.cursor.count(&state);
         let snapshot = Snapshot {
             cursor: &self.cursor,
             state: &state,
@@ -326,7 +411,7 @@ fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
         masks: MaskSet::new(names.map(full).collect()),
         remembered: None,
         best: None,
-        state: State { parameters: own, ..State::default() },
+        state: State { parameters: own, shadows: experiment.has_shadows(), ..State::default() },
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Moment {
     pub kept: Vec<f32>,
 }
 
-/// Everything that a step changes. It belongs to the masks that held when it was taken.
+/// Everything that a step changes. It belongs to the masks that held when it was taken, unless it has shadows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct State {
     /// Every parameter, in the model's order.
@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub moments: Vec<Moment>,
     /// The counters of the optimizer, by parameter and field.
     pub counters: BTreeMap<(String, String), u64>,
+    /// Whether pruned weights have shadows, values that go on being trained: then parameters and moments are whole.
+    pub shadows: bool,
 }
 
 impl Weights {
@@ -45,7 +47,8 @@ impl Weights {
         Self { name, shape, kept }
     }
 
-    fn whole(self, masks: &MaskSet) -> Parameter {
+    /// The whole parameter, zeros included.
+    pub(crate) fn whole(self, masks: &MaskSet) -> Parameter {
         let values = scatter(self.kept, masks.get(&self.name));
         Parameter { name: self.name, shape: self.shape, values }
     }
@@ -54,6 +57,15 @@ impl Weights {
 impl State {
     /// What the masks keep of a whole state.
     pub(crate) fn of(parameters: Vec<Parameter>, optimizer: OptimizerState, masks: &MaskSet) -> Self {
+        Self::gathered(parameters, optimizer, masks, false)
+    }
+
+    /// A whole state with the shadows of what is pruned.
+    pub(crate) fn with_shadows(parameters: Vec<Parameter>, optimizer: OptimizerState) -> Self {
+        Self::gathered(parameters, optimizer, &MaskSet::default(), true)
+    }
+
+    fn gathered(parameters: Vec<Parameter>, optimizer: OptimizerState, masks: &MaskSet, shadows: bool) -> Self {
         let moment = |StateTensor { parameter, field, values, .. }: StateTensor| {
             let kept = gather(values, masks.get(&parameter));
             Moment { parameter, field, kept }
@@ -62,11 +74,19 @@ impl State {
             parameters: parameters.into_iter().map(|whole| Weights::of(whole, masks)).collect(),
             moments: optimizer.tensors.into_iter().map(moment).collect(),
             counters: optimizer.counters,
+            shadows,
         }
     }
 
-    /// The whole state, zeros included.
+    /// The values that live of the parameter of this name.
+    pub(crate) fn living(&self, name: &str) -> &[f32] {
+        self.parameters.iter().find(|own| own.name == name).map_or(&[], |own| &own.kept)
+    }
+
+    /// The whole state, zeros or shadows included.
     pub(crate) fn whole(self, masks: &MaskSet) -> (Vec<Parameter>, OptimizerState) {
+        let none = MaskSet::default();
+        let masks = if self.shadows { &none } else { masks };
         let shapes: BTreeMap<String, Vec<usize>> =
             self.parameters.iter().map(|own| (own.name.clone(), own.shape.clone())).collect();
         let tensor = |Moment { parameter, field, kept }: Moment| {
@@ -79,25 +99,28 @@ impl State {
         (parameters, OptimizerState { tensors, counters: self.counters })
     }
 
-    /// Forgets what the new masks prune.
-    pub(crate) fn narrow(&mut self, old: &MaskSet, new: &MaskSet) {
-        narrow(&mut self.parameters, old, new);
+    /// Goes over to new masks: what they prune is forgotten, what they bring back starts at zero. Shadows stay.
+    pub(crate) fn carry(&mut self, old: &MaskSet, new: &MaskSet) {
+        if self.shadows {
+            return;
+        }
+        carry(&mut self.parameters, old, new);
         for own in &mut self.moments {
-            narrow_one(&own.parameter, &mut own.kept, old, new);
+            carry_one(&own.parameter, &mut own.kept, old, new);
         }
     }
 }
 
-/// Forgets what the new masks prune.
-pub(crate) fn narrow(parameters: &mut [Weights], old: &MaskSet, new: &MaskSet) {
+/// Goes over to new masks: what they prune is forgotten, what they bring back is zero.
+pub(crate) fn carry(parameters: &mut [Weights], old: &MaskSet, new: &MaskSet) {
     for own in parameters {
-        narrow_one(&own.name, &mut own.kept, old, new);
+        carry_one(&own.name, &mut own.kept, old, new);
     }
 }
 
-fn narrow_one(parameter: &str, kept: &mut Vec<f32>, old: &MaskSet, new: &MaskSet) {
+fn carry_one(parameter: &str, kept: &mut Vec<f32>, old: &MaskSet, new: &MaskSet) {
     if let (Some(old), Some(new)) = (old.get(parameter), new.get(parameter)) {
-        *kept = new.narrow(old, kept);
+        *kept = new.carry(old, kept);
     }
 }
 
@@ -141,11 +164,14 @@ mod tests {
         let (parameters, optimizer) = whole([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]);
         let mut state = State::of(parameters.clone(), optimizer.clone(), &all);
         assert_eq!(state.clone().whole(&all), (parameters, optimizer));
-        state.narrow(&all, &three);
+        state.carry(&all, &three);
         assert_eq!(state.parameters[0].kept, [2.0, 3.0, 4.0]);
         assert_eq!(state.parameters[1].kept, [0.5, 0.0], "what has no mask stays whole");
         assert_eq!(state.clone().whole(&three), whole([0.0, 2.0, 3.0, 4.0], [0.0, 6.0, 7.0, 8.0]));
-        state.narrow(&three, &one);
-        assert_eq!(state.whole(&one), whole([0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 7.0, 0.0]));
+        state.carry(&three, &one);
+        assert_eq!(state.clone().whole(&one), whole([0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 7.0, 0.0]));
+        state.carry(&one, &three);
+        assert_eq!(state.parameters[0].kept, [0.0, 3.0, 0.0], "what comes back starts at zero");
+        assert_eq!(state.moments[0].kept, [0.0, 7.0, 0.0]);
     }
 }

@@ -20,6 +20,7 @@ impl Session<'_> {
         let mut lap = Lap::start();
         let mut order = Order::default();
         let epoch_steps = self.experiment.plan().epoch_steps;
+        self.engine.focus(training.focus.and_then(|target| self.experiment.kept(target)));
         while self.cursor.stage_step < training.steps {
             if self.stopping() {
                 return Ok(Progress::Stopped);
@@ -27,7 +28,7 @@ impl Session<'_> {
             let lr = self.learning_rate(&training);
             let batch = order.batch(self, epoch_steps);
             let seen = batch.len();
-            let loss = self.engine.step(&self.dataset.train, batch, lr, &mut self.cursor.tally);
+            let loss = self.engine.step(&self.dataset.train, batch, lr, &mut self.cursor.tally)?;
             if !loss.is_finite() {
                 return Err(Error::Diverged { step: self.cursor.step + 1, loss });
             }

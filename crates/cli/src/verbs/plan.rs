@@ -3,9 +3,10 @@
 use super::{Done, experiment, print};
 use crate::args::PlanArgs;
 use anyhow::Result;
-use secateur_trainer::plan::{Stage, Training};
+use secateur_trainer::plan::{Planned, Stage, Training};
 use secateur_trainer::{Experiment, Measure};
 use std::fmt::Write;
+use std::iter::Peekable;
 
 /// Prints the plan.
 pub(crate) fn plan(args: &PlanArgs) -> Result<Done> {
@@ -50,13 +51,18 @@ fn table(experiment: &Experiment) -> String {
     let share = if in_macs { "MACs gone" } else { "sparsity" };
     line(format!("{:>5}  {:<10} {:>9}  {:>9}  {:>10}  {:>11}", "cycle", "stage", "steps", "until", share, "weights"));
     let (mut until, mut sparsity, mut left) = (0, 0.0, "all".to_owned());
-    for planned in &plan.stages {
-        let mut steps = String::new();
+    let mut stages = plan.stages.iter().peekable();
+    while let Some(planned) = stages.next() {
+        let (mut steps, mut note) = (String::new(), String::new());
         let stage = match &planned.stage {
-            Stage::Train(Training { steps: length, .. }) => {
+            Stage::Train(training) => {
+                let (length, moves) = whole(training, &mut stages);
                 until += length;
                 steps = length.to_string();
-                "train"
+                if moves > 0 {
+                    note = format!("  masks move {moves} times");
+                }
+                if training.focus.is_some() { "fade" } else { "train" }
             }
             Stage::Prune(target) => {
                 sparsity = target.get();
@@ -66,12 +72,34 @@ fn table(experiment: &Experiment) -> String {
             Stage::Test(_) => "test",
             Stage::Remember => "remember",
             Stage::Rewind => "rewind",
+            Stage::Reinitialise => "redraw",
+            Stage::Exchange(_) | Stage::Choose(_) => continue,
+            Stage::Judge => "judge",
+            Stage::Refine => {
+                left = "by search".into();
+                "refine"
+            }
+            Stage::Settle => "settle",
         };
         line(format!(
-            "{:>5}  {stage:<10} {steps:>9}  {until:>9}  {:>8.2} %  {left:>11}",
+            "{:>5}  {stage:<10} {steps:>9}  {until:>9}  {:>8.2} %  {left:>11}{note}",
             planned.cycle,
             100.0 * sparsity
         ));
     }
     out
+}
+
+/// The steps of a training that is cut where masks move, and how often they do.
+fn whole<'a>(first: &Training, rest: &mut Peekable<impl Iterator<Item = &'a Planned>>) -> (u64, usize) {
+    let (mut steps, mut moves) = (first.steps, 0);
+    while rest.next_if(|planned| matches!(planned.stage, Stage::Exchange(_) | Stage::Choose(_))).is_some() {
+        moves += 1;
+        if let Some(Planned { stage: Stage::Train(more), .. }) =
+            rest.next_if(|planned| matches!(planned.stage, Stage::Train(_)))
+        {
+            steps += more.steps;
+        }
+    }
+    (steps, moves)
 }

@@ -1,8 +1,9 @@
 //! The `[prune]` section: what is pruned, how, and how often. `docs/options.md` is its table.
 
-use super::Length;
-use secateur_pruner::{Criterion, Granularity, GroupScore, Schedule, Scope, Selection, Sparsity};
+use super::{CriterionConfig, Length, RegrowConfig, UntilConfig};
+use secateur_pruner::{Granularity, GroupScore, Schedule, Scope, Selection, Sparsity};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// What is pruned, how, and how often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,9 +12,23 @@ pub struct PruneConfig {
     /// `false` makes the dense control: the same training, nothing pruned.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// What is important: `l1`, `l2`, `random` or `lamp`.
+    /// What is important: `l1`, `l2`, `random`, `lamp`, `snip`, `taylor`, `grasp`, `synflow`, `wanda`, `movement` or
+    /// `scores`.
     #[serde(default = "l1")]
-    pub criterion: Criterion,
+    pub criterion: CriterionConfig,
+    /// The safetensors file of the criterion `scores`: tensors named as the parameters, in their shapes. Relative to where
+    /// the program runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<PathBuf>,
+    /// Training images that a criterion or regrowth looks at.
+    #[serde(default = "calibration", skip_serializing_if = "is_calibration")]
+    pub calibration: usize,
+    /// Rounds in which each prune is made, each scoring what the one before has left; left out, as fits the criterion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<u32>,
+    /// Ablation: each layer keeps as many weights as chosen, but others, drawn at random.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shuffle: bool,
     /// What goes as one: single weights, N of M, blocks, filters or input channels. With a filter go its bias and what reads
     /// it in the next layer.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -37,6 +52,16 @@ pub struct PruneConfig {
     pub schedule: Schedule,
     /// Training between two prunes.
     pub every: Length,
+    /// How masks move in the training that follows a prune; left out, they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regrow: Option<RegrowConfig>,
+    /// Training before each prune in which only the weights that matter most receive a gradient, so that the others fade:
+    /// global sparse momentum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsm: Option<Length>,
+    /// An accuracy budget: the schedule is followed for as long as validation bears it, and the last step is refined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UntilConfig>,
     /// Terms of single parameters; the first whose pattern fits holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Override>,
@@ -57,6 +82,9 @@ pub struct Override {
     /// Its own sparsity after the last prune; before it, in proportion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparsity: Option<Sparsity>,
+    /// Its own criterion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criterion: Option<CriterionConfig>,
 }
 
 impl PruneConfig {
@@ -72,30 +100,127 @@ impl PruneConfig {
         Selection { include: self.include.clone(), exclude: self.exclude.clone() }
     }
 
+    /// The criteria that have a say, each once: the common one first.
+    pub fn criteria(&self) -> Vec<CriterionConfig> {
+        let mut all = vec![self.criterion];
+        for own in self.layers.iter().filter_map(|own| own.criterion) {
+            if !all.contains(&own) {
+                all.push(own);
+            }
+        }
+        all
+    }
+
+    /// Rounds in which each prune is made.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or_else(|| self.criteria().into_iter().map(CriterionConfig::rounds).max().unwrap_or(1))
+    }
+
+    /// Whether masks may keep, at some time, what they pruned before.
+    pub(crate) fn grows(&self) -> bool {
+        self.regrow.is_some() || self.schedule.falls()
+    }
+
+    /// Whether pruned weights go on receiving gradients.
+    pub(crate) fn has_shadows(&self) -> bool {
+        matches!(self.regrow, Some(RegrowConfig::Surgery { .. }))
+    }
+
     /// What is wrong with the section itself, and under which key.
     pub(crate) fn fault(&self) -> Option<(&'static str, String)> {
         if let Some(why) = self.granularity.fault() {
             return Some(("prune.granularity", why));
         }
-        if self.group_score.is_some() && matches!(self.granularity, Granularity::Element {} | Granularity::NOfM { .. })
-        {
+        let single = self.granularity == Granularity::Element {};
+        let unscored = single || matches!(self.granularity, Granularity::NOfM { .. });
+        if self.group_score.is_some() && unscored {
             return Some(("prune.group_score", format!("{} has no groups that are scored", self.granularity)));
         }
         if matches!(self.granularity, Granularity::NOfM { .. }) && !(self.layers.is_empty() && self.least() == 0) {
             let why = format!("{} fixes what stays in every layer, wanted no other terms", self.granularity);
             return Some(("prune.layers", why));
         }
-        if self.schedule.falls() {
-            let why = format!("{} lets masks grow back, which a run cannot do", self.schedule);
-            return Some(("prune.schedule", why));
+        let fault = self.layers.iter().find_map(Override::fault).map(|why| ("prune.layers", why));
+        fault.or_else(|| self.criterion_fault(unscored)).or_else(|| self.growth_fault(single))
+    }
+
+    fn criterion_fault(&self, unscored: bool) -> Option<(&'static str, String)> {
+        let criteria = self.criteria();
+        let common = matches!(self.scope, Scope::GlobalNormalised | Scope::MacAware);
+        if let Some(signed) = criteria.iter().find(|own| own.has_sign()).filter(|_| !unscored || common) {
+            let why = format!(
+                "scores of {signed} have a sign, so that only their order counts, wanted single weights or n-of-m, and the \
+                 scope layerwise, global or erk; found {} and {}",
+                self.granularity, self.scope
+            );
+            return Some(("prune.criterion", why));
         }
-        self.layers.iter().find_map(Override::fault).map(|why| ("prune.layers", why))
+        match (&self.scores, criteria.contains(&CriterionConfig::Scores)) {
+            (None, true) => return Some(("prune.scores", "the criterion `scores` needs a file, found none".into())),
+            (Some(path), false) => {
+                let why = format!("found {}, wanted the criterion `scores`, which reads it", path.display());
+                return Some(("prune.scores", why));
+            }
+            _ => {}
+        }
+        if self.calibration == 0 {
+            return Some(("prune.calibration", "found 0, wanted at least 1 image".into()));
+        }
+        if !(1..=MOST_ROUNDS).contains(&self.rounds()) {
+            let why = format!("found {}, wanted from 1 to {MOST_ROUNDS}", self.rounds());
+            return Some(("prune.rounds", why));
+        }
+        (self.shuffle && self.granularity != Granularity::Element {})
+            .then(|| ("prune.shuffle", format!("found granularity {}, wanted single weights", self.granularity)))
+    }
+
+    fn growth_fault(&self, single: bool) -> Option<(&'static str, String)> {
+        let key = if self.regrow.is_some() { "prune.regrow" } else { "prune.schedule" };
+        if let Some(why) = self.regrow.and_then(|regrow| regrow.fault()) {
+            return Some((key, why));
+        }
+        if self.grows() && !single {
+            return Some((key, format!("masks grow by single weights, found granularity {}", self.granularity)));
+        }
+        let together = matches!(self.scope, Scope::GlobalNormalised | Scope::MacAware);
+        if self.schedule.falls() && (together || self.rounds() > 1 || self.shuffle || self.has_shadows()) {
+            let why = format!(
+                "{} lets masks grow back, which goes with the scopes layerwise, global and erk, without `rounds`, \
+                 `shuffle` and surgery",
+                self.schedule
+            );
+            return Some((key, why));
+        }
+        if self.has_shadows() && (self.rounds() > 1 || self.shuffle) {
+            return Some((key, "surgery chooses masks anew, wanted neither `rounds` nor `shuffle`".into()));
+        }
+        if let Some(until) = self.until {
+            if self.grows() || !self.enabled || self.gsm.is_some() {
+                let why = "an accuracy budget prunes further and further, wanted enabled = true, no `regrow`, no `gsm` \
+                           and no schedule that falls";
+                return Some(("prune.until", why.into()));
+            }
+            if let Some(why) = until.fault() {
+                return Some(("prune.until", why));
+            }
+        }
+        (self.gsm.is_some() && !(single && self.scope == Scope::Global)).then(|| {
+            let why = format!(
+                "weights compete for gradients one by one and all together, wanted scope global and single weights, found \
+                 {} and {}",
+                self.scope, self.granularity
+            );
+            ("prune.gsm", why)
+        })
     }
 }
 
+/// More rounds than that are a typing error.
+const MOST_ROUNDS: u32 = 10_000;
+
 impl Override {
     fn fault(&self) -> Option<String> {
-        let Self { pattern, floor, ceiling, sparsity } = self;
+        let Self { pattern, floor, ceiling, sparsity, .. } = self;
         let (low, high) = (floor.unwrap_or(0.0), ceiling.unwrap_or(1.0));
         let share = |share: f64| (0.0..=1.0).contains(&share);
         if !share(low) || !share(high) || low > high {
@@ -116,8 +241,16 @@ fn yes() -> bool {
     true
 }
 
-fn l1() -> Criterion {
-    Criterion::L1
+fn l1() -> CriterionConfig {
+    CriterionConfig::L1
+}
+
+fn calibration() -> usize {
+    512
+}
+
+fn is_calibration(images: &usize) -> bool {
+    *images == calibration()
 }
 
 fn layerwise() -> Scope {

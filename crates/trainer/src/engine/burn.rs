@@ -1,16 +1,19 @@
 //! burn's operations, on any of its devices.
 
-use super::Engine;
-use crate::data::{CLASSES, PIXELS, SIDE, Split};
+use super::{Engine, MOVEMENT};
+use crate::data::{CLASSES, Split};
 use crate::evaluate::Tally;
-use crate::models::Net;
+use crate::models::{self, Net};
 use crate::state::{State, Weights};
 use crate::{Error, Experiment};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use secateur_pruner::{MaskSet, OptimizerState, attach_masks, parameters, set_masks, set_parameters};
+use burn::tensor::Device;
+use secateur_pruner::{
+    MaskSet, Movement, OptimizerState, Parameter, StateTensor, attach_masks, attach_straight_through, focus,
+    move_masks, parameters, set_masks, set_parameters, stored,
+};
 use secateur_report::event::LayerPath;
 
 /// A burn module, masks attached, and its optimizer.
@@ -20,6 +23,10 @@ pub(crate) struct Burn {
     net: Net,
     optimizer: ModuleOptimizer,
     masks: MaskSet,
+    /// Weights that receive gradients, where not all do.
+    active: Option<usize>,
+    /// Where the run prunes by it.
+    movement: Option<Movement>,
     experiment: Experiment,
 }
 
@@ -29,35 +36,47 @@ impl Burn {
         let masked: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
         if !masked.is_empty() {
             // Masks are attached before anything is stored below them.
-            net = attach_masks(net, &masked)?;
+            net = if state.shadows { attach_straight_through(net, &masked)? } else { attach_masks(net, &masked)? };
         }
         let optimizer = experiment.config().train.optimizer.init();
         let (device, experiment) = (device.clone(), experiment.clone());
-        let mut own = Self { device, net, optimizer, masks: MaskSet::default(), experiment };
+        let movement = experiment.watches_movement().then(|| Movement::new(&masked));
+        let masks_yet = MaskSet::default();
+        let mut own = Self { device, net, optimizer, masks: masks_yet, active: None, movement, experiment };
         own.set(state, masks)?;
         Ok(own)
+    }
+
+    /// Makes of a step's gradients what the run wants of them.
+    fn heed(&mut self, mut gradients: GradientsParams) -> Result<GradientsParams, Error> {
+        if let Some(movement) = &mut self.movement {
+            movement.step(&self.net, &gradients)?;
+        }
+        if let Some(active) = self.active {
+            gradients = focus(&self.net, gradients, active)?;
+        }
+        Ok(gradients)
     }
 }
 
 impl Engine for Burn {
-    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> f64 {
+    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error> {
         let device = self.device.clone().autodiff();
-        let batch = split.gather(indices);
-        let labels: Vec<i64> = batch.labels.iter().copied().map(i64::from).collect();
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch.labels.len()]), &device);
-        let logits = self.net.forward(images(batch.pixels, &device));
+        let (images, labels) = models::tensors(split, indices, &device);
+        let logits = self.net.forward(images);
         let answers = logits.clone().inner().into_data();
-        let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &batch.labels);
+        let truth: Vec<u8> = indices.iter().map(|index| split.label(*index as usize)).collect();
+        let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &truth);
         if loss.is_finite() {
             let cost = CrossEntropyLossConfig::new().init(&device).forward(logits, labels);
-            let gradients = GradientsParams::from_grads(cost.backward(), &self.net);
+            let gradients = self.heed(GradientsParams::from_grads(cost.backward(), &self.net))?;
             self.net = self.optimizer.step(lr, self.net.clone(), gradients);
         }
-        loss
+        Ok(loss)
     }
 
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {
-        let logits = self.net.valid().forward(images(split.gather(indices).pixels, &self.device)).into_data();
+        let logits = self.net.valid().forward(models::images(split.gather(indices).pixels, &self.device)).into_data();
         let logits: Vec<f32> = logits.iter::<f32>().collect();
         assert_eq!(logits.len(), indices.len() * CLASSES, "there is a logit for each class");
         logits
@@ -68,25 +87,41 @@ impl Engine for Burn {
     }
 
     fn state(&self) -> Result<State, Error> {
-        Ok(State::of(parameters(&self.net), OptimizerState::read(&self.optimizer)?, &self.masks))
+        let mut optimizer = OptimizerState::read(&self.optimizer)?;
+        let moved = self.movement.as_ref().and_then(Movement::saliency);
+        for Parameter { name, shape, values } in moved.into_iter().flat_map(|moved| moved.iter()).cloned() {
+            optimizer.tensors.push(StateTensor { parameter: name, field: MOVEMENT.into(), shape, values });
+        }
+        optimizer.tensors.sort_by(|a, b| (&a.parameter, &a.field).cmp(&(&b.parameter, &b.field)));
+        Ok(if self.experiment.has_shadows() {
+            State::with_shadows(stored(&self.net), optimizer)
+        } else {
+            State::of(parameters(&self.net), optimizer, &self.masks)
+        })
     }
 
     fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error> {
-        let (parameters, optimizer) = state.whole(masks);
-        self.net = set_masks(set_parameters(self.net.clone(), &parameters)?, masks)?;
+        let shadows = state.shadows;
+        let (parameters, mut optimizer) = state.whole(masks);
+        let moved: Vec<_> = optimizer.tensors.extract_if(.., |tensor| tensor.field == MOVEMENT).collect();
+        if let Some(movement) = &mut self.movement {
+            let sum =
+                moved.into_iter().map(|own| Parameter { name: own.parameter, shape: own.shape, values: own.values });
+            movement.set(sum.collect())?;
+        }
+        let net = set_parameters(self.net.clone(), &parameters)?;
+        self.net = if shadows { move_masks(net, masks)? } else { set_masks(net, masks)? };
         let fresh = self.experiment.config().train.optimizer.init();
         self.optimizer = optimizer.write(fresh, &self.net)?;
         self.masks = masks.clone();
         Ok(())
     }
 
+    fn focus(&mut self, active: Option<usize>) {
+        self.active = active;
+    }
+
     fn paths(&self) -> Option<(String, Vec<LayerPath>)> {
         None
     }
-}
-
-/// Pixels as a tensor `[batch, 1, 28, 28]`.
-fn images(pixels: Vec<f32>, device: &Device) -> Tensor<4> {
-    let count = pixels.len() / PIXELS;
-    Tensor::from_data(TensorData::new(pixels, [count, 1, SIDE, SIDE]), device)
 }

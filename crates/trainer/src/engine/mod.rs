@@ -7,6 +7,9 @@
 mod burn;
 mod own;
 
+/// Field of a [`State`]'s moments under which movement is accumulated.
+pub(crate) const MOVEMENT: &str = "movement.sum";
+
 use self::burn::Burn;
 use self::own::Own;
 use crate::data::Split;
@@ -22,7 +25,10 @@ use secateur_sparse::train::Options;
 pub(crate) trait Engine {
     /// One step over the images of these indices: forward, backward, update. Adds to the tally and returns the batch's mean
     /// loss; when it is not finite, nothing was updated.
-    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> f64;
+    ///
+    /// # Errors
+    /// When gradients are looked at, and one is not finite.
+    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error>;
 
     /// Logits `[image][class]` of the images of these indices.
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32>;
@@ -41,6 +47,9 @@ pub(crate) trait Engine {
     /// # Errors
     /// When the state does not fit the model.
     fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error>;
+
+    /// From here on only so many of the prunable weights receive gradients, those that matter most; `None` for all.
+    fn focus(&mut self, active: Option<usize>);
 
     /// How each layer is computed, and with which instructions; `None` when that is the device's own business.
     fn paths(&self) -> Option<(String, Vec<LayerPath>)>;

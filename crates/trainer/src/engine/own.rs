@@ -59,14 +59,14 @@ impl Own {
 }
 
 impl Engine for Own {
-    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> f64 {
+    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error> {
         let (rows, labels) = split.pick(indices);
         let logits = self.trainer.forward(Images { rows: &rows, table: &GREY });
         let loss = tally.add(&logits, &labels);
         if loss.is_finite() {
             self.trainer.backward(&labels, lr);
         }
-        loss
+        Ok(loss)
     }
 
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {
@@ -90,7 +90,7 @@ impl Engine for Own {
                 counters.insert((own.name.clone(), TIME.into()), time);
             }
         }
-        Ok(State { parameters, moments, counters })
+        Ok(State { parameters, moments, counters, shadows: false })
     }
 
     fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error> {
@@ -98,6 +98,10 @@ impl Engine for Own {
         self.kept = kept(network, masks)?;
         let states = layers(network, &self.optimizer, &state, &self.kept)?;
         Ok(self.trainer.set(network, &states, time(&state))?)
+    }
+
+    fn focus(&mut self, active: Option<usize>) {
+        assert!(active.is_none(), "an experiment that asks for it on this device is refused");
     }
 
     fn paths(&self) -> Option<(String, Vec<event::LayerPath>)> {

@@ -3,10 +3,12 @@
 //! A model is first a plain [`Network`] (what it costs, what its weights start as), and then a burn module ([`Net`])
 //! made from it by [`raise`](Net::raise), which knows the layouts of both.
 
+mod batch;
 mod compute;
 mod init;
 mod net;
 
+pub(crate) use batch::{images, tensors};
 pub use net::Net;
 pub(crate) use net::transpose;
 

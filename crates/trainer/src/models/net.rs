@@ -9,6 +9,7 @@ use crate::{Error, Lowering};
 use burn::module::{Module, Param, ParamId};
 use burn::nn::{Linear, PaddingConfig2d, conv::Conv2d};
 use burn::tensor::{Device, Tensor, TensorData};
+use secateur_pruner::Activations;
 use secateur_sparse::{Layer, Network};
 
 /// A reference model that can be trained.
@@ -93,6 +94,27 @@ impl Net {
             own = if layers.peek().is_some() { own.relu() } else { own };
         }
         Ok(own.finish())
+    }
+
+    /// Adds what each layer is given for images `[batch, 1, 28, 28]` to `seen`.
+    ///
+    /// # Errors
+    /// When an input is not finite.
+    pub(crate) fn watch(&self, images: Tensor<4>, seen: &mut Activations) -> Result<(), Error> {
+        let mut images = images;
+        for (name, layer) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
+            let Some(layer) = layer else { continue };
+            seen.channels(&format!("{name}.weight"), &images)?;
+            images = conv_block(layer, images, self.rectified);
+        }
+        let mut features = images.flatten(1, 3);
+        for (name, layer) in [("fc1", &self.fc1), ("fc2", &self.fc2), ("fc3", &self.fc3)] {
+            let Some(layer) = layer else { continue };
+            seen.features(&format!("{name}.weight"), &features)?;
+            // What comes after the last layer is nobody's input.
+            features = linear_block(layer, features, true);
+        }
+        Ok(())
     }
 
     /// Logits `[batch, 10]` of images `[batch, 1, 28, 28]`.

@@ -1,0 +1,252 @@
+//! Masks by whatever a criterion asks for: weights alone, or gradients and activations of the network as it is.
+//!
+//! What needs more than weights is computed with a copy of the network on one of burn's devices, on a few training images
+//! whose choice is a function of (seed, step). The selection is the pruner's.
+
+use crate::config::{CriterionConfig, PruneConfig, RegrowConfig};
+use crate::data::{self, Split};
+use crate::device::Device;
+use crate::engine::MOVEMENT;
+use crate::models::{self, Net};
+use crate::pruning::Pruning;
+use crate::state::State;
+use crate::{Error, Experiment, seed};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::Tensor;
+use secateur_pruner::{
+    Activations, Criterion, Exchange, Gradients, Mask, MaskSet, Parameter, Saliency, Sparsity, attach_masks, exchange,
+    grasp, growth, in_rounds, parameters, score, set_masks, set_parameters, shuffle, synflow,
+};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What scores are made from, besides a state.
+pub(crate) struct Scoring<'a> {
+    pub experiment: &'a Experiment,
+    /// Images to look at.
+    pub images: &'a Split,
+    pub device: &'a Device,
+    /// Scores that somebody else computed.
+    pub given: Option<&'a Saliency>,
+    /// Training steps so far; it names the images that are looked at, and regrowth's random numbers.
+    pub step: u64,
+}
+
+type ByName = BTreeMap<String, Vec<f32>>;
+
+impl Scoring<'_> {
+    /// The masks of the prune that opens `cycle`, within the `old` ones that the state belongs to, in as many rounds as the
+    /// config wants; `before` is the target of the prune before.
+    ///
+    /// # Errors
+    /// When a number is not finite, a score is missing, or the target cannot be reached.
+    pub(crate) fn prune(
+        &self,
+        state: &State,
+        old: &MaskSet,
+        cycle: u64,
+        before: Sparsity,
+        target: Sparsity,
+    ) -> Result<MaskSet, Error> {
+        let (pruning, config) = self.parts();
+        let root = self.experiment.config().seed;
+        let number = seed::stream(root, "prune", cycle).next_u64();
+        let targets = match config.rounds() {
+            1 => vec![target],
+            rounds => in_rounds(1.0 - before.get(), target, rounds)?,
+        };
+        let (mut state, mut masks) = (Cow::Borrowed(state), old.clone());
+        for (left, target) in (0..targets.len()).rev().zip(targets) {
+            let given = self.computed(&state, &masks)?;
+            let names: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
+            let scores = |name: &str, mask: &Mask| match pruning.criterion(name).of_weights() {
+                Some(criterion) => {
+                    let place = names.iter().position(|own| *own == name).unwrap_or_default();
+                    score(criterion, name, state.living(name), mask, place, number)
+                }
+                None => Ok(given.get(name).cloned().unwrap_or_default()),
+            };
+            let new = pruning.choose(scores, &masks, target)?;
+            if left > 0 {
+                state.to_mut().carry(&masks, &new);
+            }
+            masks = new;
+        }
+        if config.shuffle {
+            masks = shuffle(old, &masks, seed::stream(root, "shuffle", cycle).next_u64())?;
+        }
+        Ok(masks)
+    }
+
+    /// The masks of a lower target: what lives stays, and of the rest the weights with the largest gradients come.
+    ///
+    /// # Errors
+    /// When a gradient is not finite.
+    pub(crate) fn grow(&self, state: &State, old: &MaskSet, target: Sparsity) -> Result<MaskSet, Error> {
+        let full = full(old);
+        if target.get() == 0.0 {
+            return Ok(full);
+        }
+        let gradients = self.sizes_of_gradients(state, old)?;
+        let scores = |name: &str, _: &Mask| match (old.get(name), gradients.get(name)) {
+            (Some(mask), Some(sizes)) => Ok(growth(mask, sizes)),
+            _ => Ok(vec![]),
+        };
+        self.parts().0.choose(scores, &full, target)
+    }
+
+    /// Masks in which `share` of each layer's living weights has been exchanged.
+    ///
+    /// # Errors
+    /// When a number is not finite.
+    pub(crate) fn exchange(&self, state: &State, old: &MaskSet, share: f64) -> Result<MaskSet, Error> {
+        let by_gradient = matches!(self.parts().1.regrow, Some(RegrowConfig::Rigl { .. }));
+        let mut sizes = if by_gradient { self.sizes_of_gradients(state, old)? } else { ByName::new() };
+        let number = seed::stream(self.experiment.config().seed, "regrow", self.step).next_u64();
+        let mut layers = vec![];
+        for (place, (name, mask)) in old.iter().enumerate() {
+            let living = score(Criterion::L1, name, state.living(name), mask, place, number)?;
+            let all =
+                || score(Criterion::Random, name, &vec![0.0; mask.total()], &Mask::full(mask.shape()), place, number);
+            let growth = sizes.remove(name).map_or_else(all, Ok)?;
+            layers.push(Exchange { name, mask, living, growth });
+        }
+        Ok(exchange(&layers, share)?)
+    }
+
+    fn parts(&self) -> (&Pruning, &PruneConfig) {
+        let pruning = self.experiment.pruning().zip(self.experiment.config().prune.as_ref());
+        pruning.expect("a plan prunes only when its config does")
+    }
+
+    /// The scores of the parameters whose criteria need more than weights, of what their masks keep.
+    fn computed(&self, state: &State, masks: &MaskSet) -> Result<ByName, Error> {
+        let (pruning, config) = self.parts();
+        let mut found = ByName::new();
+        for criterion in config.criteria().into_iter().filter(|own| own.of_weights().is_none()) {
+            let own = |name: &str| pruning.competes(name) && pruning.criterion(name) == criterion;
+            let of = masks.iter().filter(|(name, _)| own(name)).map(|(name, mask)| (name.to_owned(), mask.clone()));
+            let of = MaskSet::new(of.collect());
+            let scores = self.saliency(criterion, state, masks)?.kept(&of)?;
+            found.extend(of.iter().map(|(name, _)| name.to_owned()).zip(scores));
+        }
+        Ok(found)
+    }
+
+    fn saliency(&self, criterion: CriterionConfig, state: &State, masks: &MaskSet) -> Result<Saliency, Error> {
+        match criterion {
+            CriterionConfig::Movement => {
+                let moved = state.moments.iter().filter(|moment| moment.field == MOVEMENT);
+                let whole = |moment: &crate::state::Moment| {
+                    let mask = masks.get(&moment.parameter)?;
+                    let values = mask.scatter(&moment.kept);
+                    Some(Parameter { name: moment.parameter.clone(), shape: mask.shape().to_vec(), values })
+                };
+                return Ok(Saliency::new(moved.filter_map(whole).collect())?);
+            }
+            CriterionConfig::Scores => {
+                return self.given.cloned().ok_or_else(|| {
+                    let why = "the file of scores was not read".into();
+                    Error::Meaning { key: "prune.scores", why }
+                });
+            }
+            _ => {}
+        }
+        let net = self.net(state, masks)?;
+        let weights = parameters(&net);
+        match criterion {
+            CriterionConfig::Grasp => {
+                // The loss over all images at once: its gradient is what has to keep flowing.
+                let all = self.indices();
+                let device = self.burn()?;
+                Ok(grasp(&net, |net| self.loss(net, &all, &device))?)
+            }
+            CriterionConfig::Synflow => {
+                let ones = Tensor::ones([1, 1, data::SIDE, data::SIDE], &self.burn()?);
+                Ok(synflow(&net, |net| net.forward(ones))?)
+            }
+            CriterionConfig::Wanda => {
+                let mut seen = Activations::new();
+                let device = self.burn()?;
+                for batch in self.batches() {
+                    let (images, _) = models::tensors(self.images, &batch, &device);
+                    net.watch(images, &mut seen)?;
+                }
+                Ok(seen.wanda(&weights)?)
+            }
+            CriterionConfig::Taylor => {
+                let mut sum: Option<Saliency> = None;
+                for batch in self.batches() {
+                    let one = Saliency::taylor(&weights, &self.gradients(&net, &batch)?)?;
+                    match &mut sum {
+                        Some(sum) => sum.add(&one)?,
+                        None => sum = Some(one),
+                    }
+                }
+                Ok(sum.unwrap_or(Saliency::new(vec![])?))
+            }
+            _ => Ok(Saliency::gradient(&weights, &self.all_gradients(&net)?)?),
+        }
+    }
+
+    /// The size of every weight's gradient, pruned ones included.
+    fn sizes_of_gradients(&self, state: &State, masks: &MaskSet) -> Result<ByName, Error> {
+        let gradients = self.all_gradients(&self.net(state, masks)?)?;
+        let sizes = |own: &Parameter| (own.name.clone(), own.values.iter().map(|value| value.abs()).collect());
+        Ok(gradients.iter().map(sizes).collect())
+    }
+
+    /// The sum of the batches' gradients.
+    fn all_gradients(&self, net: &Net) -> Result<Gradients, Error> {
+        let mut sum: Option<Gradients> = None;
+        for batch in self.batches() {
+            let one = self.gradients(net, &batch)?;
+            match &mut sum {
+                Some(sum) => sum.add(&one)?,
+                None => sum = Some(one),
+            }
+        }
+        Ok(sum.unwrap_or_default())
+    }
+
+    fn gradients(&self, net: &Net, batch: &[u32]) -> Result<Gradients, Error> {
+        let device = self.burn()?;
+        Ok(Gradients::of(net, |net| self.loss(net, batch, &device))?)
+    }
+
+    /// Mean cross-entropy over these images.
+    fn loss(&self, net: &Net, indices: &[u32], device: &burn::tensor::Device) -> Tensor<1> {
+        let (images, labels) = models::tensors(self.images, indices, device);
+        CrossEntropyLossConfig::new().init(device).forward(net.forward(images), labels)
+    }
+
+    /// The network as it is, masks attached.
+    fn net(&self, state: &State, masks: &MaskSet) -> Result<Net, Error> {
+        let names: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
+        let net = attach_masks(Net::raise(self.experiment.network(), &self.burn()?)?, &names)?;
+        let whole: Vec<Parameter> = state.parameters.iter().map(|own| own.clone().whole(masks)).collect();
+        Ok(set_masks(set_parameters(net, &whole)?, masks)?)
+    }
+
+    fn burn(&self) -> Result<burn::tensor::Device, Error> {
+        Ok(self.device.for_scores()?.autodiff())
+    }
+
+    /// The images that are looked at, in batches as in training.
+    fn batches(&self) -> Vec<Vec<u32>> {
+        let size = self.experiment.config().train.batch_size;
+        self.indices().chunks(size).map(<[u32]>::to_vec).collect()
+    }
+
+    fn indices(&self) -> Vec<u32> {
+        let number = seed::stream(self.experiment.config().seed, "calibration", self.step).next_u64();
+        let mut all = data::order(self.images.len(), number, 0);
+        all.truncate(self.parts().1.calibration);
+        all
+    }
+}
+
+/// The same masks with everything kept.
+pub(crate) fn full(masks: &MaskSet) -> MaskSet {
+    MaskSet::new(masks.iter().map(|(name, mask)| (name.to_owned(), Mask::full(mask.shape()))).collect())
+}
