@@ -27,7 +27,8 @@ fn masked(step: u64, keeps: fn(usize) -> bool) -> Checkpoint {
         vec![moment("momentum.moment_1", [0.5; 6]), moment("momentum.moment_2", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])];
     let counters = [(("fc.weight".to_owned(), "momentum.time".to_owned()), step)].into();
     let remembered = Some(parameters([0.25, 1.0, 2.0, 3.0, 4.0, 5.0]));
-    let state = State { parameters: parameters([step as f32, 0.1, -0.0, 0.0, 5.0, 6.0]), moments, counters };
+    let state =
+        State { parameters: parameters([step as f32, 0.1, -0.0, 0.0, 5.0, 6.0]), moments, counters, shadows: false };
     Checkpoint { cursor, state, masks: MaskSet::new(vec![("fc.weight".into(), mask)]), remembered, best: None }
 }
 

@@ -230,6 +230,17 @@ pub enum Retrain {
     Reinitialise,
 }
 
+impl std::fmt::Display for Retrain {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::FineTune => "fine-tune",
+            Self::RewindWeights => "rewind-weights",
+            Self::RewindLr => "rewind-lr",
+            Self::Reinitialise => "reinitialise",
+        })
+    }
+}
+
 /// When the test split is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -140,12 +140,7 @@ impl Experiment {
             granularity: prune.granularity.to_string(),
             scope: prune.scope.to_string(),
             schedule: prune.schedule.to_string(),
-            retrain: match self.config.retrain.kind {
-                Retrain::FineTune => "fine-tune".into(),
-                Retrain::RewindWeights => "rewind-weights".into(),
-                Retrain::RewindLr => "rewind-lr".into(),
-                Retrain::Reinitialise => "reinitialise".into(),
-            },
+            retrain: self.config.retrain.kind.to_string(),
         });
         let layers = self.network.layer_costs().into_iter().map(|layer| event::LayerFacts {
             name: layer.name,
@@ -315,10 +310,8 @@ fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
         };
     };
     if matches!(retrain.kind, Retrain::FineTune | Retrain::Reinitialise) {
-        return refuse(
-            "retrain.rewind_to",
-            "retraining does not rewind; set retrain.kind to rewind-weights or rewind-lr".into(),
-        );
+        let why = format!("{} does not rewind; set retrain.kind to rewind-weights or rewind-lr", retrain.kind);
+        return refuse("retrain.rewind_to", why);
     }
     let epoch = images(config).train.div_ceil(config.train.batch_size as u64);
     let (to, dense): (Length, Length) = (to, config.train.length);

@@ -234,6 +234,7 @@ mod tests {
             dataset: "mnist".into(),
             files: vec![file("aa")],
             start: None,
+            scores: None,
             command: vec![],
         };
         let text = serde_json::to_string(&manifest).expect("plain data");

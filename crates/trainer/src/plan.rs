@@ -377,6 +377,53 @@ mod tests {
     }
 
     #[test]
+    fn training_is_cut_where_masks_move() {
+        let moving = plan(&[
+            "prune.every={ steps = 20 }",
+            "prune.regrow={ kind = \"set\", every = { steps = 6 }, until = 0.6 }",
+        ]);
+        let first = ["1:train 6@0/20", "1:exchange 0.150", "1:train 6@6/20", "1:exchange 0.000", "1:train 8@12/20"];
+        assert_eq!(words(&moving)[4..9], first);
+        let trainings: Vec<bool> = moving.trainings().map(|training| training.chooses).collect();
+        assert_eq!(trainings, [true, false, false, true, false, false, true], "masks are the last ones' own");
+        // The control trains the same steps in one piece.
+        let control = plan(&[
+            "prune.enabled=false",
+            "prune.every={ steps = 20 }",
+            "prune.regrow={ kind = \"set\", every = { steps = 6 } }",
+        ]);
+        assert_eq!(control.steps(), moving.steps());
+        assert_eq!(words(&control)[2], "1:train 20@0/20");
+        let surgery =
+            plan(&["prune.every={ steps = 20 }", "prune.regrow={ kind = \"surgery\", every = { steps = 15 } }"]);
+        assert_eq!(words(&surgery)[5], "1:choose 0.5");
+    }
+
+    #[test]
+    fn weights_fade_before_a_prune_and_a_budget_is_judged() {
+        let fading = plan(&["prune.gsm={ steps = 4 }"]);
+        assert_eq!(words(&fading)[2..5], ["1:train 4@0/4", "1:prune 0.5", "1:pruned"]);
+        let focus: Vec<Option<f64>> = fading.trainings().map(|own| own.focus.map(|target| target.get())).collect();
+        assert_eq!(focus, [None, Some(0.5), None, Some(0.9), None]);
+        let budget = plan(&["prune.until={ within = 1.0, refinements = 1 }"]);
+        let wanted = [
+            "0:train 20@0/20",
+            "0:judge",
+            "1:prune 0.5",
+            "1:train 3@0/3",
+            "1:judge",
+            "2:prune 0.9",
+            "2:train 3@0/3",
+            "2:judge",
+            "3:refine",
+            "3:train 3@0/3",
+            "3:judge",
+            "3:settle",
+        ];
+        assert_eq!(words(&budget), wanted);
+    }
+
+    #[test]
     fn lottery_tickets_remember_and_rewind() {
         let tickets = plan(&["retrain.kind=rewind-weights", "retrain.rewind_to={steps=5}", "prune.every={steps=15}"]);
         let expected = [

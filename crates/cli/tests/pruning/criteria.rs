@@ -73,11 +73,9 @@ fn scores_come_from_a_file_that_is_checked() {
     let bytes = |count: usize| (0..count).flat_map(|index| (index as f32).to_le_bytes()).collect::<Vec<u8>>();
     let write = |shapes: &[(&str, Vec<usize>)]| {
         let data: Vec<_> = shapes.iter().map(|(name, shape)| (*name, shape, bytes(shape.iter().product()))).collect();
-        let view = |(name, shape, data): &'_ (&str, &Vec<usize>, Vec<u8>)| {
-            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), data);
-            ((*name).to_owned(), view.expect("fits"))
-        };
-        let views: Vec<_> = data.iter().map(view).collect();
+        let view =
+            |shape: &[usize], data| safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), data);
+        let views = data.iter().map(|(name, shape, data)| (*name, view(shape, data).expect("fits")));
         std::fs::write(&file, safetensors::serialize(views, None).expect("fits")).expect("room");
     };
     write(&shapes);

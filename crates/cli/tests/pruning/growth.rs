@@ -72,9 +72,9 @@ fn dense_sparse_dense_ends_dense() {
     let pruned: Vec<u64> =
         facts_of(&path, "pruned").iter().map(|own| own["pruned"].as_u64().expect("a count")).collect();
     assert_eq!(pruned, [29_919, 0]);
-    // What came back is trained: the final model has hardly a zero.
+    // What came back is trained, but for what reads units that never answer.
     let last = facts_of(&path, "tested").pop().expect("a test");
-    assert!(last["size"]["nonzero"].as_u64() > Some(55_000), "{last}");
+    assert!(last["size"]["nonzero"].as_u64() > Some(29_919 + 10_000), "{last}");
 }
 
 #[test]
