@@ -17,8 +17,8 @@ pub enum Scope {
     /// Each layer keeps a density in proportion to the sum of its sides over their product, `(in + out + kh + kw) /
     /// (in out kh kw)`, at most 1: Erdos-Renyi-Kernel (Evci et al., "Rigging the Lottery", 2020).
     Erk,
-    /// All layers compete together, with what a score saves: its square a MAC, in whose order `score / sqrt(positions)`
-    /// stands, since pruning a weight costs about its square.
+    /// All layers compete together, with what pruning a weight costs its layer, a MAC saved: its squared score over the sum
+    /// of the squares that the layer still has, over its positions. The order is that of the score times a factor a layer.
     MacAware,
 }
 

@@ -110,13 +110,19 @@ fn enter<'a, 's>(layer: &'a Scores<'s>, request: &Request) -> Result<Entrant<'a,
         match layer.terms.positions {
             // What takes no MACs has nothing to give.
             0 => (bounds.least, bounds.most) = (pruned, pruned),
-            positions => scale = 1.0 / (positions as f64).sqrt(),
+            positions => scale = per_mac(&layer.scores, positions),
         }
     }
     if request.scope == Scope::GlobalNormalised && request.granularity == (Granularity::Element {}) {
         scale = over_mean(layer.scores.iter().map(|score| f64::from(*score)));
     }
     Ok(Entrant { layer, scale, cost, pruned, bounds })
+}
+
+/// By what a layer's scores are multiplied so that their squares are shares of the layer's own sum, a MAC.
+fn per_mac(scores: &[f32], positions: u64) -> f64 {
+    let whole: f64 = scores.iter().map(|score| f64::from(*score).powi(2)).sum();
+    if whole > 0.0 { 1.0 / (positions as f64 * whole).sqrt() } else { 1.0 }
 }
 
 /// One over the mean; 1 where there is none.

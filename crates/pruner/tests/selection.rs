@@ -136,7 +136,10 @@ fn by_sorting(layers: &[&Scores<'_>], made: &[&Made], request: &Request, wanted:
         let sum: f64 = scores.iter().sum();
         let scale = match request.scope {
             Scope::GlobalNormalised if sum > 0.0 => scores.len() as f64 / sum,
-            Scope::MacAware => 1.0 / (own.terms.positions as f64).sqrt(),
+            Scope::MacAware => {
+                let whole: f64 = dense[place].iter().map(|score| score * score).sum();
+                if whole > 0.0 { 1.0 / (own.terms.positions as f64 * whole).sqrt() } else { 1.0 }
+            }
             _ => 1.0,
         };
         for (group, (score, members)) in scores.into_iter().zip(members).enumerate() {
