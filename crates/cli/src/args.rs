@@ -143,7 +143,8 @@ pub(crate) struct ReportArgs {
 pub(crate) struct TestArgs {
     /// The run's folder.
     pub(crate) run: PathBuf,
-    /// Name of a folder below the run's checkpoints, instead of the final model.
+    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
     /// Where.
@@ -192,7 +193,8 @@ pub(crate) enum Format {
 pub(crate) struct ExportArgs {
     /// The model.
     pub(crate) model: PathBuf,
-    /// Name of a folder below the run's checkpoints, instead of the final model.
+    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
     /// What to write.
