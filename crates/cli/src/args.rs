@@ -1,5 +1,9 @@
 //! What can be typed.
 
+mod sensitivity;
+
+pub(crate) use sensitivity::SensitivityArgs;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -47,6 +51,9 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  secateur test runs/quickstart-1a2b3c4d-s1\n  secateur test \
                             runs/quickstart-1a2b3c4d-s1 --checkpoint stage-000004-step-0000000860")]
     Test(TestArgs),
+    /// Find out how much pruning each layer of a trained network bears: one at a time, scored on the validation split.
+    #[command(after_help = sensitivity::HELP)]
+    Sensitivity(SensitivityArgs),
     /// Write a trained model for other programs: Secateur's sparse file, safetensors, or ONNX.
     #[command(after_help = EXPORT_HELP)]
     Export(ExportArgs),
@@ -143,7 +150,8 @@ pub(crate) struct ReportArgs {
 pub(crate) struct TestArgs {
     /// The run's folder.
     pub(crate) run: PathBuf,
-    /// Name of a folder below the run's checkpoints, instead of the final model.
+    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
     /// Where.
@@ -192,7 +200,8 @@ pub(crate) enum Format {
 pub(crate) struct ExportArgs {
     /// The model.
     pub(crate) model: PathBuf,
-    /// Name of a folder below the run's checkpoints, instead of the final model.
+    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
     /// What to write.

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Verb::Plan(args) => verbs::plan::plan(&args),
         Verb::Report(args) => verbs::report::report(&args),
         Verb::Test(args) => verbs::test::test(&args),
+        Verb::Sensitivity(args) => verbs::sensitivity::sensitivity(&args),
         Verb::Export(args) => verbs::export::export(&args),
         Verb::Bench(args) => verbs::bench::bench(&args),
         Verb::Predict(args) => verbs::predict::predict(&args),

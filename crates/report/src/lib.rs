@@ -26,6 +26,7 @@ mod record;
 mod render;
 mod report;
 mod rows;
+mod sensitivity;
 mod table;
 
 pub use chart::{Axis, Chart, Ink, Label, Line, Marker, Panel, Series, Tick};
@@ -39,6 +40,10 @@ pub use read::read_log;
 pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
 pub use report::{ReportInput, write_report};
+pub use sensitivity::{
+    LayerPoint, LayerSensitivity, Sensitivity, lost, sensitivity_chart, sensitivity_csv, sensitivity_json,
+    sensitivity_table, sensitivity_toml, write_sensitivity,
+};
 pub use table::curve_table;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Runs an experiment: config -> data -> train <-> prune -> test -> checkpoint, resumable at any point.
 //!
 //! [`ExperimentConfig`] is what a person types, [`Experiment`] what it means, [`Plan`] what a run will do. [`run()`],
-//! [`resume()`] and [`test()`] are the verbs; a session, inside, walks the plan.
+//! [`resume()`], [`test()`] and [`Probe`] are the verbs; a session, inside, walks the plan.
 
 mod budget;
 mod checkpoint;
@@ -30,6 +30,7 @@ mod run;
 mod scores;
 mod scoring;
 pub mod seed;
+mod sensitivity;
 mod session;
 mod size;
 mod start;
@@ -45,9 +46,10 @@ pub use lower::Lowering;
 pub use memory::peak_memory;
 pub use model::Model;
 pub use models::{ModelConfig, Net};
-pub use observer::{Observer, Silent, StageView, Tick};
+pub use observer::{Observer, Probing, Silent, StageView, Tick};
 pub use plan::Plan;
 pub use pruning::Pruning;
 pub use run::{Facts, Place, resume, run, test};
 pub use secateur_pruner::Measure;
+pub use sensitivity::{Probe, SensitivityRequest};
 pub use session::Outcome;
