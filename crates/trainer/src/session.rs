@@ -399,20 +399,25 @@ fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
         let state = State { parameters, ..State::default() };
         return Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None };
     }
-    let network = experiment.config().model.initial(experiment.config().seed);
-    let names = experiment.prunable().into_iter().filter(|_| experiment.prunes());
-    let own = export::parameters(&network);
-    let full = |name: &str| {
-        let own = own.iter().find(|own| own.name == name).expect("prunable names are the model's");
-        (name.to_owned(), Mask::full(&own.shape))
-    };
+    let parameters = export::parameters(&experiment.config().model.initial(experiment.config().seed));
     Checkpoint {
         cursor: Cursor::start(),
-        masks: MaskSet::new(names.map(full).collect()),
+        masks: fresh_masks(experiment),
         remembered: None,
         best: None,
-        state: State { parameters: own, shadows: experiment.has_shadows(), ..State::default() },
+        state: State { parameters, shadows: experiment.has_shadows(), ..State::default() },
     }
+}
+
+/// Masks that keep everything, for a run that prunes; none for one that does not.
+pub(crate) fn fresh_masks(experiment: &Experiment) -> MaskSet {
+    let shapes = export::shapes(experiment.network());
+    let names = experiment.prunable().into_iter().filter(|_| experiment.prunes());
+    let full = |name: &str| {
+        let (_, shape) = shapes.iter().find(|(own, _)| own == name).expect("prunable names are the model's");
+        (name.to_owned(), Mask::full(shape))
+    };
+    MaskSet::new(names.map(full).collect())
 }
 
 /// Brings a checkpoint to life on a device.
