@@ -1,8 +1,10 @@
 //! What can be typed.
 
 mod sensitivity;
+mod sweep;
 
 pub(crate) use sensitivity::SensitivityArgs;
+pub(crate) use sweep::{LauncherKind, SweepArgs, SweepCellArgs};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -41,6 +43,12 @@ pub(crate) enum Verb {
     /// Go on with a run that was stopped or killed, as if it had never stopped.
     #[command(after_help = "Example:\n  secateur resume runs/quickstart-1a2b3c4d-s1")]
     Resume(ResumeArgs),
+    /// Run a grid of experiments: methods, axes, seeds and their controls; then leave one report of all.
+    #[command(after_help = sweep::HELP)]
+    Sweep(SweepArgs),
+    /// Run one cell of a sweep; launchers call it.
+    #[command(hide = true)]
+    SweepCell(SweepCellArgs),
     /// Show what a run would do, without doing it.
     #[command(after_help = "Example:\n  secateur plan configs/lenet-300-100-lottery.toml")]
     Plan(PlanArgs),

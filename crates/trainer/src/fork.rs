@@ -11,14 +11,13 @@ use crate::run::{Facts, Place, input, resume};
 use crate::session::{Outcome, fresh_masks};
 use crate::{Error, Experiment, export, scores};
 use secateur_report::RunLog;
-use secateur_report::event::Event;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use secateur_report::event::{Entry, Event};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-/// Name of a run that is a shared start.
-const NAME: &str = "start";
+/// Names of runs that are shared starts: what is measured is no part of a run's hash, but of its log.
+const NAMES: [&str; 2] = ["start-unmeasured", "start"];
 
 /// The dense training that a run begins with, as a run of its own; `None` when it cannot be told apart from what follows.
 ///
@@ -30,7 +29,7 @@ pub fn start_of(experiment: &Experiment) -> Result<Option<Experiment>, Error> {
     if experiment.watches_movement() || experiment.has_shadows() || config.train.paths == Paths::Measured {
         return Ok(None);
     }
-    config.name = NAME.into();
+    config.name = NAMES[usize::from(config.measure.enabled)].into();
     // A file to start from may prune with its zeros, which takes the section that says what may be pruned.
     if config.start.is_some() {
         return Ok(None);
@@ -123,10 +122,18 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
 fn copy_log(from: &Path, length: u64, to: &Path, experiment: &Experiment, dataset: &str) -> Result<u64, Error> {
     let bytes = fs::read(from).map_err(Error::io(from, "read"))?;
     let bytes = &bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-    let first = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |place| place + 1);
     let mut log = RunLog::create(to)?;
     log.append(&Event::RunStarted(experiment.started(dataset)), None)?;
-    let mut file = OpenOptions::new().append(true).open(to).map_err(Error::io(to, "open"))?;
-    file.write_all(&bytes[first..]).and_then(|()| file.sync_all()).map_err(Error::io(to, "write"))?;
-    Ok(log.position() + (bytes.len() - first) as u64)
+    for line in bytes.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty()) {
+        let entry: Entry = serde_json::from_slice(line)
+            .map_err(|error| Error::Run { path: from.to_owned(), why: format!("a line is no event: {error}") })?;
+        let mut event = entry.event;
+        if let Event::Tested(tested) = &mut event {
+            // What may be pruned is the run's own to say.
+            tested.size.prunable = experiment.prunable_elements() as u64;
+        }
+        log.append(&event, entry.timing)?;
+    }
+    log.sync()?;
+    Ok(log.position())
 }

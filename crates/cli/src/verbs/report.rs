@@ -32,6 +32,13 @@ pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
     Ok((input.record, out.join("index.html")))
 }
 
+/// Writes the report of several runs; returns the page.
+pub(crate) fn of_many(runs: &[PathBuf], out: &Path) -> Result<PathBuf> {
+    let inputs = runs.iter().map(|run| input(run)).collect::<Result<Vec<_>>>()?;
+    write_report(&inputs, out)?;
+    Ok(out.join("index.html"))
+}
+
 fn input(run: &Path) -> Result<ReportInput> {
     let log = run.join("log.jsonl");
     if !log.is_file() {
