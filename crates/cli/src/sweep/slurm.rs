@@ -2,7 +2,7 @@
 //! for it.
 //!
 //! A job that is preempted, requeued or out of time gets SIGTERM, saves its state, and is put back into the queue; one that
-//! is killed is put back by Slurm and goes on from its last checkpoint.
+//! is killed is put back, too, and goes on from its last checkpoint.
 
 use super::{Launcher, Places, State, Task, command, is_done};
 use anyhow::{Context, Result, bail};
@@ -15,6 +15,9 @@ use std::process::Command;
 /// Polls for which a job may be in no list and its run not be finished, before it counts as failed: queue and file system
 /// need not agree at once.
 const PATIENCE: u32 = 3;
+
+/// How often a job that was killed is put back into the queue.
+const MOST_RESTARTS: u32 = 10;
 
 /// Submits with `sbatch`, follows with `squeue` and `sacct`, ends with `scancel`.
 pub(crate) struct Slurm {
@@ -94,9 +97,12 @@ impl Slurm {
             "run=$!\ntrap 'kill -TERM $run 2> /dev/null' TERM\nwait $run; code=$?\n\
              while kill -0 $run 2> /dev/null; do wait $run; code=$?; done\n",
         );
-        // Stopped with its state saved, and not by the sweep: it has to go on some other time.
+        // Stopped with its state saved (130) or killed (more), and not by the sweep: it goes on some other time. One that is
+        // killed again and again has another reason.
         let stopped = quote(&absolute(&stopped)?);
-        writeln!(text, "if [ $code = 130 ] && [ ! -e {stopped} ]; then scontrol requeue $SLURM_JOB_ID; sleep 60; fi")?;
+        writeln!(text, "again=$((${{SLURM_RESTART_COUNT:-0}} < {MOST_RESTARTS}))")?;
+        writeln!(text, "if [ $code = 130 ] || {{ [ $code -gt 128 ] && [ $again = 1 ]; }}; then")?;
+        writeln!(text, "    [ -e {stopped} ] || {{ scontrol requeue $SLURM_JOB_ID; sleep 60; }}\nfi")?;
         text.push_str("exit $code\n");
         Ok(text)
     }
