@@ -27,6 +27,7 @@ mod observer;
 pub mod optimizer;
 pub mod plan;
 mod pruning;
+mod remask;
 mod run;
 mod scores;
 mod scoring;
