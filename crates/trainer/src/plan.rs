@@ -8,7 +8,7 @@
 //! With an accuracy budget no test is made before the end, each cycle is judged on validation, and what follows from it is
 //! the run's to decide: the plan holds all stages that may be walked.
 
-use crate::config::{ExperimentConfig, Length, Retrain};
+use crate::config::{ExperimentConfig, Length, PruneConfig, Retrain};
 use crate::learning_rate::Restart;
 use secateur_pruner::{Error, Sparsity};
 use secateur_report::event;
@@ -92,7 +92,7 @@ impl Plan {
     /// When there are more steps than a run can walk.
     pub fn new(config: &ExperimentConfig, train_images: usize, targets: &[Sparsity]) -> Result<Self, Error> {
         let epoch_steps = (train_images.div_ceil(config.train.batch_size.max(1))).max(1) as u64;
-        let refinements = config.prune.as_ref().and_then(|prune| prune.until).map_or(0, |until| until.refinements);
+        let refinements = config.prune.as_ref().and_then(PruneConfig::budget).map_or(0, |until| until.refinements);
         let run_steps = run_steps(config, epoch_steps, targets.len() as u64 + refinements)?;
         let builder = Builder { config, targets, epoch_steps, stages: vec![], walked: 0, run_steps };
         Ok(Self { stages: builder.build(), epoch_steps })
@@ -164,9 +164,9 @@ impl Builder<'_> {
                     _ => prune.every,
                 };
                 let test = cycle.is_multiple_of(self.config.test.every_cycles) || cycle == cycles;
-                self.cycle(cycle, Some(target), every, test && prune.until.is_none());
+                self.cycle(cycle, Some(target), every, test && prune.budget().is_none());
             }
-            if let Some(until) = prune.until {
+            if let Some(until) = prune.budget() {
                 (1..=until.refinements).for_each(|more| self.cycle(cycles + more, None, prune.every, false));
                 self.push(cycles + until.refinements, Stage::Settle);
             }
@@ -195,7 +195,7 @@ impl Builder<'_> {
         if test {
             self.push(cycle, Stage::Test(event::Stage::Retrained));
         }
-        if prune.until.is_some() {
+        if prune.budget().is_some() {
             self.push(cycle, Stage::Judge);
         }
     }
@@ -222,7 +222,7 @@ impl Builder<'_> {
             piece(self, 0, steps);
         }
         self.walked = steps;
-        let judged = self.config.prune.as_ref().is_some_and(|prune| prune.until.is_some());
+        let judged = self.config.prune.as_ref().is_some_and(|prune| prune.budget().is_some());
         self.push(0, if judged { Stage::Judge } else { Stage::Test(event::Stage::Dense) });
     }
 

@@ -128,6 +128,8 @@ fn weights_fade_before_a_prune_and_a_budget_is_judged() {
         "3:settle",
     ];
     assert_eq!(words(&budget), wanted);
+    let control = plan(&["prune.until={ within = 1.0, refinements = 1 }", "prune.enabled=false"]);
+    assert_eq!(words(&control)[1..4], ["0:dense", "1:train 3@0/3", "1:retrained"]);
 }
 
 #[test]
