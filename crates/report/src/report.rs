@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::family::families;
 use crate::files::write_whole;
 use crate::number::grouped;
-use crate::page::page;
+use crate::page::{LivePage, page};
 use crate::record::RunRecord;
 use crate::render::{png, svg};
 
@@ -48,14 +48,11 @@ const PAGE: &str = "index.html";
 const TABLE: &str = "curve.csv";
 
 impl Report {
-    /// The report of `runs`.
+    /// The report of `runs`; of none it has no chart and an empty table.
     ///
     /// # Errors
-    /// When there is no run, or a chart of the page cannot be drawn.
+    /// When a chart of the page cannot be drawn.
     pub fn of(runs: &[ReportInput]) -> Result<Self, Error> {
-        if runs.is_empty() {
-            return Err(Error::NoRuns);
-        }
         let (groups, families) = (groups(runs), families(runs));
         let page = page(&groups, &families)?;
         let curves = groups.into_iter().flat_map(|group| group.charts);
@@ -63,9 +60,9 @@ impl Report {
         Ok(Self { page, charts: curves.chain(costs).collect(), csv: curve_csv(runs) })
     }
 
-    /// The page.
-    pub fn page(&self) -> &str {
-        &self.page
+    /// The page for a server, which keeps itself as new as the runs; `notes` stand before all else.
+    pub fn live_page(&self, notes: &[String]) -> LivePage {
+        LivePage::of(&self.page, notes)
     }
 
     /// Names of its files, the page first: lower-case letters and digits of ASCII, dashes, and one dot.
@@ -107,6 +104,9 @@ impl Report {
 /// # Errors
 /// When there is no run, a chart cannot be drawn, or the system refuses a file, which is named.
 pub fn write_report(runs: &[ReportInput], out_dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
+    if runs.is_empty() {
+        return Err(Error::NoRuns);
+    }
     let out_dir = out_dir.as_ref();
     // All of it is made before any of it is written: a report that fails leaves the old one as it was.
     let report = Report::of(runs)?;
