@@ -10,6 +10,7 @@ pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod test;
 
 use crate::args::{ConfigArgs, PlaceArgs};
