@@ -8,6 +8,7 @@ pub(crate) use sweep::{LauncherKind, SweepArgs, SweepCellArgs};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
@@ -55,6 +56,13 @@ pub(crate) enum Verb {
     /// Draw the curves of one or more runs: a page, pictures, a table. Works on a run that is still going.
     #[command(after_help = "Example:\n  secateur report runs/lenet-cubic-* --out report")]
     Report(ReportArgs),
+    /// Show the report of all runs of a folder in a browser, while they are going.
+    #[command(
+        after_help = "The page is at http://127.0.0.1:7878/ until Ctrl-C, and keeps itself up to date. Runs may lie up to \
+                            three folders down.\n\nExamples:\n  secateur serve runs\n  secateur serve runs --port 0   \
+                            # any free port; the address is printed"
+    )]
+    Serve(ServeArgs),
     /// Measure a run's final model, or one of its checkpoints, on the test split.
     #[command(after_help = "Examples:\n  secateur test runs/quickstart-1a2b3c4d-s1\n  secateur test \
                             runs/quickstart-1a2b3c4d-s1 --checkpoint stage-000004-step-0000000860")]
@@ -151,6 +159,20 @@ pub(crate) struct ReportArgs {
     /// Folder to write to; a single run's report goes into its own folder otherwise.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `secateur serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder that holds runs.
+    #[arg(default_value = "runs")]
+    pub(crate) dir: PathBuf,
+    /// The port; 0 for any that is free.
+    #[arg(long, default_value_t = 7878)]
+    pub(crate) port: u16,
+    /// The address to listen on. Any but this machine's own lets others read the runs.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::from(Ipv4Addr::LOCALHOST))]
+    pub(crate) host: IpAddr,
 }
 
 /// `secateur test`.

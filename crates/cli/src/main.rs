@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Verb::SweepCell(args) => verbs::sweep::cell(&args),
         Verb::Plan(args) => verbs::plan::plan(&args),
         Verb::Report(args) => verbs::report::report(&args),
+        Verb::Serve(args) => verbs::serve::serve(&args),
         Verb::Test(args) => verbs::test::test(&args),
         Verb::Sensitivity(args) => verbs::sensitivity::sensitivity(&args),
         Verb::Export(args) => verbs::export::export(&args),

@@ -13,8 +13,11 @@ use crate::rows::{HEADINGS, rows};
 mod cost;
 mod html;
 mod layers;
+mod live;
 
 use html::{Table, escape};
+
+pub use live::LivePage;
 
 const STYLE: &str = include_str!("page/style.css");
 

@@ -13,7 +13,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
         (None, [only]) => only.join("report"),
         (None, _) => bail!("several runs need a folder for their report: add --out DIR"),
     };
-    let runs = args.runs.iter().map(|run| input(run)).collect::<Result<Vec<_>>>()?;
+    let runs = args.runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
     let files = write_report(&runs, &out)?;
     for run in &runs {
         print(&format!("{}\n{}", run.label, curve_table(&run.record)))?;
@@ -26,7 +26,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
 
 /// Writes a single run's report into its own folder; returns what the log says, and the page.
 pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
-    let input = input(run)?;
+    let input = input(run, name(run))?;
     let out = run.join("report");
     write_report(std::slice::from_ref(&input), &out)?;
     Ok((input.record, out.join("index.html")))
@@ -34,17 +34,22 @@ pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
 
 /// Writes the report of several runs; returns the page.
 pub(crate) fn of_many(runs: &[PathBuf], out: &Path) -> Result<PathBuf> {
-    let inputs = runs.iter().map(|run| input(run)).collect::<Result<Vec<_>>>()?;
+    let inputs = runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
     write_report(&inputs, out)?;
     Ok(out.join("index.html"))
 }
 
-fn input(run: &Path) -> Result<ReportInput> {
+/// What a run is called: its folder.
+pub(crate) fn name(run: &Path) -> String {
+    run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// A run as its report takes it.
+pub(crate) fn input(run: &Path, label: String) -> Result<ReportInput> {
     let log = run.join("log.jsonl");
     if !log.is_file() {
         bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
     }
-    let label = run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned();
     Ok(ReportInput { label, record: read_log(&log)?, reproduce: command(run)? })
 }
 
