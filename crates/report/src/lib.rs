@@ -5,7 +5,8 @@
 //!                                              -> Report, write_report   (index.html, *.svg, *.png, curve.csv)
 //! ```
 //!
-//! Nothing here computes an accuracy: what the log does not say is not shown.
+//! Nothing here computes an accuracy. What the log does not say is not shown, but for the [`views`] of trained models, which
+//! somebody else fills in and which are compared with the log.
 
 mod chart;
 mod clip;
@@ -28,6 +29,7 @@ mod report;
 mod rows;
 mod sensitivity;
 mod table;
+pub mod views;
 
 pub use chart::{Axis, Chart, Ink, Label, Line, Marker, Panel, Series, Tick};
 pub use csv::curve_csv;
@@ -40,7 +42,7 @@ pub use page::LivePage;
 pub use read::read_log;
 pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
-pub use report::{Report, ReportInput, write_report};
+pub use report::{Report, ReportInput, write_report, write_report_with};
 pub use sensitivity::{
     LayerPoint, LayerSensitivity, Sensitivity, lost, sensitivity_chart, sensitivity_csv, sensitivity_json,
     sensitivity_table, sensitivity_toml, write_sensitivity,

@@ -9,9 +9,10 @@ use crate::record::{Control, RunRecord, State};
 use crate::render::svg;
 use crate::report::{Group, ReportInput};
 use crate::rows::{HEADINGS, rows};
+use crate::views::{self, Views};
 
 mod cost;
-mod html;
+pub(crate) mod html;
 mod layers;
 mod live;
 
@@ -22,12 +23,13 @@ pub use live::LivePage;
 const STYLE: &str = include_str!("page/style.css");
 
 /// The whole page.
-pub(crate) fn page(groups: &[Group<'_>], families: &[Family<'_>]) -> Result<String, Error> {
+pub(crate) fn page(groups: &[Group<'_>], families: &[Family<'_>], views: &Views) -> Result<String, Error> {
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Secateur report</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>How small, at what accuracy?</h1>\n"
+         <style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>How small, at what accuracy?</h1>\n",
+        views::STYLE
     );
     out.push_str(
         "<p>Accuracy is raw top-1 on the test split, which is only ever reported on: choices, such as the best epoch \
@@ -40,7 +42,8 @@ pub(crate) fn page(groups: &[Group<'_>], families: &[Family<'_>]) -> Result<Stri
     for group in groups {
         out.push_str(&group_section(group)?);
     }
-    out.push_str("<footer>All numbers come from the runs' logs; every test is a row of <a href=\"curve.csv\">curve.csv</a>.</footer>\n");
+    out.push_str(&views::section(views));
+    out.push_str("<footer>Numbers on the trained models come from their files, all others from the runs' logs; every test is a row of <a href=\"curve.csv\">curve.csv</a>.</footer>\n");
     out.push_str("</main>\n</body>\n</html>\n");
     Ok(out)
 }
@@ -232,7 +235,7 @@ mod tests {
 
     fn page_of(run: &ReportInput) -> String {
         let group = Group { title: "lenet on mnist".into(), runs: vec![run], charts: Vec::new() };
-        page(&[group], &[]).expect("a page")
+        page(&[group], &[], &Views::default()).expect("a page")
     }
 
     #[test]

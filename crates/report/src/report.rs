@@ -15,6 +15,7 @@ use crate::number::grouped;
 use crate::page::{LivePage, page};
 use crate::record::RunRecord;
 use crate::render::{png, svg};
+use crate::views::{self, Views};
 
 /// A run to report on.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Report {
     /// File names without their extensions, and the charts.
     charts: Vec<(String, Chart)>,
     csv: String,
+    /// Tables of the trained models, by the names of their files.
+    models: Vec<(String, Vec<u8>)>,
 }
 
 const PAGE: &str = "index.html";
@@ -53,11 +56,19 @@ impl Report {
     /// # Errors
     /// When a chart of the page cannot be drawn.
     pub fn of(runs: &[ReportInput]) -> Result<Self, Error> {
+        Self::with(runs, &Views::default())
+    }
+
+    /// [`Report::of`], with a section on the trained models and its numbers as `models-*.csv`.
+    ///
+    /// # Errors
+    /// Those of [`Report::of`].
+    pub fn with(runs: &[ReportInput], views: &Views) -> Result<Self, Error> {
         let (groups, families) = (groups(runs), families(runs));
-        let page = page(&groups, &families)?;
+        let page = page(&groups, &families, views)?;
         let curves = groups.into_iter().flat_map(|group| group.charts);
         let costs = families.into_iter().flat_map(|family| family.figures).map(|figure| (figure.stem, figure.chart));
-        Ok(Self { page, charts: curves.chain(costs).collect(), csv: curve_csv(runs) })
+        Ok(Self { page, charts: curves.chain(costs).collect(), csv: curve_csv(runs), models: views::files(views) })
     }
 
     /// The page for a server, which keeps itself as new as the runs; `notes` stand before all else.
@@ -68,7 +79,11 @@ impl Report {
     /// Names of its files, the page first: lower-case letters and digits of ASCII, dashes, and one dot.
     pub fn names(&self) -> Vec<String> {
         let pictures = self.charts.iter().flat_map(|(stem, _)| ["svg", "png"].map(|kind| format!("{stem}.{kind}")));
-        std::iter::once(PAGE.to_owned()).chain(pictures).chain([TABLE.to_owned()]).collect()
+        std::iter::once(PAGE.to_owned())
+            .chain(pictures)
+            .chain([TABLE.to_owned()])
+            .chain(self.models.iter().map(|(name, _)| name.clone()))
+            .collect()
     }
 
     /// The bytes of a file; `None` where `name` is none of [`names`](Self::names).
@@ -81,6 +96,9 @@ impl Report {
         }
         if name == TABLE {
             return Ok(Some(self.csv.clone().into_bytes()));
+        }
+        if let Some((_, bytes)) = self.models.iter().find(|(own, _)| own == name) {
+            return Ok(Some(bytes.clone()));
         }
         let Some((stem, kind)) = name.rsplit_once('.') else { return Ok(None) };
         let Some((_, chart)) = self.charts.iter().find(|(other, _)| other == stem) else { return Ok(None) };
@@ -104,12 +122,24 @@ impl Report {
 /// # Errors
 /// When there is no run, a chart cannot be drawn, or the system refuses a file, which is named.
 pub fn write_report(runs: &[ReportInput], out_dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
+    write_report_with(runs, &Views::default(), out_dir)
+}
+
+/// [`write_report`], with a section on the trained models and its numbers as `models-*.csv`.
+///
+/// # Errors
+/// Those of [`write_report`].
+pub fn write_report_with(
+    runs: &[ReportInput],
+    views: &Views,
+    out_dir: impl AsRef<Path>,
+) -> Result<Vec<PathBuf>, Error> {
     if runs.is_empty() {
         return Err(Error::NoRuns);
     }
     let out_dir = out_dir.as_ref();
     // All of it is made before any of it is written: a report that fails leaves the old one as it was.
-    let report = Report::of(runs)?;
+    let report = Report::with(runs, views)?;
     let mut files = Vec::new();
     for name in report.names() {
         let bytes = report.file(&name)?.expect("its own names are its files");

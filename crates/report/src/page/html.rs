@@ -1,7 +1,7 @@
 //! The two pieces of HTML that the page is built from: escaped text and tables.
 
 /// Text for HTML, in an element or a quoted attribute. Control characters are replaced.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -29,16 +29,16 @@ pub(super) fn value(value: &str, fraction: Option<&str>) -> String {
 }
 
 /// A table that scrolls sideways where it is wider than the screen. Its first column names the row.
-pub(super) struct Table(String);
+pub(crate) struct Table(String);
 
 impl Table {
-    pub(super) fn new(class: &str, headings: &[&str]) -> Self {
+    pub(crate) fn new(class: &str, headings: &[&str]) -> Self {
         let cells: String = headings.iter().map(|text| format!("<th scope=\"col\">{}</th>", escape(text))).collect();
         Self(format!("<div class=\"scroll {class}\">\n<table>\n<thead><tr>{cells}</tr></thead>\n<tbody>\n"))
     }
 
     /// Adds a row of cells that are HTML already.
-    pub(super) fn row(&mut self, class: &str, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, class: &str, cells: impl IntoIterator<Item = String>) {
         self.0.push_str(&if class.is_empty() {
             "<tr>".to_owned()
         } else {
@@ -51,7 +51,7 @@ impl Table {
         self.0.push_str("</tr>\n");
     }
 
-    pub(super) fn html(self) -> String {
+    pub(crate) fn html(self) -> String {
         self.0 + "</tbody>\n</table>\n</div>\n"
     }
 }

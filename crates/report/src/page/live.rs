@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_script_the_notes_and_the_version_are_in_their_places() {
-        let page = crate::page::page(&[], &[]).expect("a page");
+        let page = crate::page::page(&[], &[], &Default::default()).expect("a page");
         let live = LivePage::of(&page, &["run <b>: torn".to_owned()]);
         let parts =
             ["#live {", "</style>", "<main>", "run &lt;b&gt;: torn", "</main>", &live.version, "<script>", "</body>"];
