@@ -53,7 +53,8 @@ pub(crate) enum Verb {
     /// Show what a run would do, without doing it.
     #[command(after_help = "Example:\n  secateur plan configs/lenet-300-100-lottery.toml")]
     Plan(PlanArgs),
-    /// Draw the curves of one or more runs: a page, pictures, a table. Works on a run that is still going.
+    /// Draw the curves of one or more runs, and what their final models look like: a page, pictures, tables. Works on a run
+    /// that is still going.
     #[command(after_help = "Example:\n  secateur report runs/lenet-cubic-* --out report")]
     Report(ReportArgs),
     /// Show the report of all runs of a folder in a browser, while they are going.
@@ -159,6 +160,12 @@ pub(crate) struct ReportArgs {
     /// Folder to write to; a single run's report goes into its own folder otherwise.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Folder of the data files that the final models are asked on, instead of a run's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Leave out what the final models look like: read logs only.
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) no_models: bool,
 }
 
 /// `secateur serve`.

@@ -17,6 +17,7 @@ mod files;
 mod folder;
 mod fork;
 pub mod inference;
+pub mod inspect;
 pub mod learning_rate;
 mod lower;
 mod measure;

@@ -218,7 +218,7 @@ pub(crate) fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<Mani
     Some(ManifestStart { file: file?.display().to_string(), sha256: sha256?.clone() })
 }
 
-fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {
+pub(crate) fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {
     let files = dataset.files.iter().map(|file| ManifestFile {
         file: file.file.clone(),
         sha256: file.sha256.clone(),

@@ -1,9 +1,11 @@
-//! `secateur report`: pictures and tables from logs, nothing measured again.
+//! `secateur report`: pictures and tables from logs, nothing measured again; and what the final models look like.
 
 use super::{Done, print};
 use crate::args::ReportArgs;
 use anyhow::{Context, Result, bail};
-use secateur_report::{ReportInput, RunRecord, curve_table, read_log, write_report};
+use secateur_report::views::Views;
+use secateur_report::{ReportInput, RunRecord, curve_table, read_log, write_report_with};
+use secateur_trainer::inspect;
 use std::path::{Path, PathBuf};
 
 /// Writes the report and shows the tables.
@@ -14,7 +16,11 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
         (None, _) => bail!("several runs need a folder for their report: add --out DIR"),
     };
     let runs = args.runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
-    let files = write_report(&runs, &out)?;
+    let views = match args.no_models {
+        true => Views::default(),
+        false => views(&args.runs, &runs, args.data.as_deref()),
+    };
+    let files = write_report_with(&runs, &views, &out)?;
     for run in &runs {
         print(&format!("{}\n{}", run.label, curve_table(&run.record)))?;
     }
@@ -28,15 +34,25 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
 pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
     let input = input(run, name(run))?;
     let out = run.join("report");
-    write_report(std::slice::from_ref(&input), &out)?;
+    let views = views(&[run.to_owned()], std::slice::from_ref(&input), None);
+    write_report_with(std::slice::from_ref(&input), &views, &out)?;
     Ok((input.record, out.join("index.html")))
 }
 
 /// Writes the report of several runs; returns the page.
 pub(crate) fn of_many(runs: &[PathBuf], out: &Path) -> Result<PathBuf> {
     let inputs = runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
-    write_report(&inputs, out)?;
+    write_report_with(&inputs, &views(runs, &inputs, None), out)?;
     Ok(out.join("index.html"))
+}
+
+/// What the final models in these folders look like; what cannot be read becomes a note.
+fn views(folders: &[PathBuf], inputs: &[ReportInput], data: Option<&Path>) -> Views {
+    let mut runs = vec![];
+    for (folder, input) in folders.iter().zip(inputs) {
+        runs.push(inspect::Run { label: &input.label, folder, record: &input.record });
+    }
+    inspect::views(&runs, data)
 }
 
 /// What a run is called: its folder.
