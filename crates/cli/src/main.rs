@@ -3,6 +3,7 @@
 mod args;
 mod interrupt;
 mod progress;
+mod shell;
 mod sweep;
 mod verbs;
 
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Stopped by a signal after saving the run's state.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 /// A configuration makes no sense, or the work failed.
 const FAILED: u8 = 1;
 

@@ -88,6 +88,14 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
+impl Series {
+    /// A line across the axis at this height, without markers.
+    pub(crate) fn level(x: &Axis, label: String, ink: Ink, line: Line, height: f64) -> Self {
+        let points = vec![(x.min, height), (x.max, height)];
+        Self { label, ink, line, marker: Marker::None, faint: false, points }
+    }
+}
+
 /// A colour by its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {

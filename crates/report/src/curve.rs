@@ -127,19 +127,17 @@ pub fn curve_chart(subject: &str, curves: &[Curve], measure: Measure) -> Option<
         lines.push(line);
         faint.push(just);
     }
-    let level = |label: String, ink, line, percent: f64| Series {
-        label,
-        ink,
-        line,
-        marker: Marker::None,
-        faint: false,
-        points: vec![(x.min, percent), (x.max, percent)],
-    };
     for (label, accuracy) in baselines(curves) {
-        lines.push(level(label, Ink::Text, Line::Dashed, 100.0 * accuracy));
+        lines.push(Series::level(&x, label, Ink::Text, Line::Dashed, 100.0 * accuracy));
     }
     let chance = 100.0 / CLASSES as f64;
-    lines.push(level(format!("chance: {chance} %, one of {CLASSES} classes"), Ink::Muted, Line::Dotted, chance));
+    lines.push(Series::level(
+        &x,
+        format!("chance: {chance} %, one of {CLASSES} classes"),
+        Ink::Muted,
+        Line::Dotted,
+        chance,
+    ));
     if faint.iter().any(|series| series.points.len() > 1) {
         let label = "hollow, thin: just pruned, before retraining".to_owned();
         let (ink, line, marker) = (Ink::Muted, Line::Solid, Marker::Ring);

@@ -171,6 +171,11 @@ pub(crate) fn model(run: &Path) -> PathBuf {
     run.join("model.safetensors")
 }
 
+/// Whether the run of this folder has come to its end.
+pub fn is_finished(run: &Path) -> bool {
+    model(run).exists()
+}
+
 /// Reads the experiment of a run's folder, as `resume` obeys it.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use super::{Done, print};
 use crate::args::ReportArgs;
+use crate::shell::quoted;
 use anyhow::{Context, Result, bail};
 use secateur_report::{ReportInput, RunRecord, curve_table, read_log, write_report};
 use std::path::{Path, PathBuf};
@@ -66,26 +67,4 @@ fn command(run: &Path) -> Result<String> {
         *program = "secateur";
     }
     Ok(words.into_iter().map(quoted).collect::<Vec<_>>().join(" "))
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("model.width=5"), "model.width=5");
-        assert_eq!(quoted("every={ steps = 5 }"), "'every={ steps = 5 }'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-    }
 }

@@ -16,14 +16,6 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
         label: "sparsity of the one layer that is pruned (density on a log scale)".to_owned(),
         ..Axis::sparsity(right)
     };
-    let level = |label: String, ink, line, percent| Series {
-        label,
-        ink,
-        line,
-        marker: Marker::None,
-        faint: false,
-        points: vec![(x.min, percent), (x.max, percent)],
-    };
     let chance = 100.0 / CLASSES as f64;
     let mut series = lines.clone();
     if let Some(points) = found.within_points {
@@ -37,8 +29,14 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
             points: framed.collect(),
         });
     }
-    series.push(level(format!("as it was: {before:.2} %"), Ink::Text, Line::Dashed, before));
-    series.push(level(format!("chance: {chance} %, one of {CLASSES} classes"), Ink::Muted, Line::Dotted, chance));
+    series.push(Series::level(&x, format!("as it was: {before:.2} %"), Ink::Text, Line::Dashed, before));
+    series.push(Series::level(
+        &x,
+        format!("chance: {chance} %, one of {CLASSES} classes"),
+        Ink::Muted,
+        Line::Dotted,
+        chance,
+    ));
     Chart {
         title: "Top-1 accuracy with one layer pruned, nothing retrained".to_owned(),
         subtitle: format!(
