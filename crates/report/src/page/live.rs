@@ -28,7 +28,8 @@ impl LivePage {
         let notes: String =
             notes.iter().map(|note| format!("<p class=\"note\"><mark>note</mark> {}</p>\n", escape(note))).collect();
         let html = page
-            .replacen("</style>", &format!("{STYLE}</style>"), 1)
+            // An icon of nothing: browsers ask a server for one otherwise.
+            .replacen("</style>", &format!("{STYLE}</style>\n<link rel=\"icon\" href=\"data:,\">"), 1)
             .replacen("<main>\n", &format!("<main>\n{notes}"), 1)
             .replacen(
                 "</body>",
