@@ -44,6 +44,14 @@ pub(crate) enum Verb {
     /// Draw the curves of one or more runs: a page, pictures, a table. Works on a run that is still going.
     #[command(after_help = "Example:\n  secateur report runs/lenet-cubic-* --out report")]
     Report(ReportArgs),
+    /// Say what differs between runs: their configs, and what they reach at the same target.
+    #[command(
+        after_help = "Accuracies are compared where two runs or more were pruned to the same target, and only between runs of \
+                            the same model, data and test images. A dense control among the runs stands beside each \
+                            target.\n\nExamples:\n  secateur compare runs/lenet-cubic-l1-* runs/lenet-cubic-random-*\n  \
+                            secateur compare runs/* --json"
+    )]
+    Compare(CompareArgs),
     /// Show the report of all runs of a folder in a browser, while they are going.
     #[command(
         after_help = "The page is at http://127.0.0.1:7878/ until Ctrl-C, and keeps itself up to date. Runs may lie up to \
@@ -144,6 +152,17 @@ pub(crate) struct ReportArgs {
     /// Folder to write to; a single run's report goes into its own folder otherwise.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `secateur compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The runs' folders, two or more; differences are told from the first.
+    #[arg(required = true, num_args = 2..)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `secateur serve`.

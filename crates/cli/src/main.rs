@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Verb::Resume(args) => verbs::resume::resume(&args),
         Verb::Plan(args) => verbs::plan::plan(&args),
         Verb::Report(args) => verbs::report::report(&args),
+        Verb::Compare(args) => verbs::compare::compare(&args),
         Verb::Serve(args) => verbs::serve::serve(&args),
         Verb::Test(args) => verbs::test::test(&args),
         Verb::Export(args) => verbs::export::export(&args),

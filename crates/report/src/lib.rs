@@ -19,6 +19,7 @@ pub mod event;
 mod family;
 mod files;
 mod log;
+pub mod matched;
 mod number;
 mod page;
 mod read;
