@@ -59,6 +59,11 @@ pub(crate) enum Verb {
                             # any free port; the address is printed"
     )]
     Serve(ServeArgs),
+    /// Write the logs of runs for TensorBoard. Works on a run that is still going; again brings it up to date.
+    #[command(
+        after_help = "Example:\n  secateur track runs/lenet-cubic-* --tensorboard board\n  tensorboard --logdir board"
+    )]
+    Track(TrackArgs),
     /// Measure a run's final model, or one of its checkpoints, on the test split.
     #[command(after_help = "Examples:\n  secateur test runs/quickstart-1a2b3c4d-s1\n  secateur test \
                             runs/quickstart-1a2b3c4d-s1 --checkpoint stage-000004-step-0000000860")]
@@ -152,6 +157,17 @@ pub(crate) struct ReportArgs {
     /// Folder to write to; a single run's report goes into its own folder otherwise.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `secateur track`.
+#[derive(Debug, Args)]
+pub(crate) struct TrackArgs {
+    /// The runs' folders.
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Folder to write event files to, in a folder of each run's name.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tensorboard: PathBuf,
 }
 
 /// `secateur compare`.

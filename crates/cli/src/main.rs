@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Verb::Report(args) => verbs::report::report(&args),
         Verb::Compare(args) => verbs::compare::compare(&args),
         Verb::Serve(args) => verbs::serve::serve(&args),
+        Verb::Track(args) => verbs::track::track(&args),
         Verb::Test(args) => verbs::test::test(&args),
         Verb::Export(args) => verbs::export::export(&args),
         Verb::Bench(args) => verbs::bench::bench(&args),

@@ -28,6 +28,7 @@ mod render;
 mod report;
 mod rows;
 mod table;
+mod tensorboard;
 
 pub use chart::{Axis, Chart, Ink, Label, Line, Marker, Panel, Series, Tick};
 pub use csv::curve_csv;
@@ -42,6 +43,7 @@ pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
 pub use report::{Report, ReportInput, write_report};
 pub use table::curve_table;
+pub use tensorboard::write_tensorboard;
 
 #[cfg(test)]
 extern crate self as secateur_report;

@@ -13,6 +13,7 @@ pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod test;
+pub(crate) mod track;
 
 use crate::args::{ConfigArgs, PlaceArgs};
 use anyhow::{Context, Result};
