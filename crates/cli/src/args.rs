@@ -1,5 +1,11 @@
 //! What can be typed.
 
+mod sensitivity;
+mod sweep;
+
+pub(crate) use sensitivity::SensitivityArgs;
+pub(crate) use sweep::{LauncherKind, SweepArgs, SweepCellArgs};
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -38,6 +44,12 @@ pub(crate) enum Verb {
     /// Go on with a run that was stopped or killed, as if it had never stopped.
     #[command(after_help = "Example:\n  secateur resume runs/quickstart-1a2b3c4d-s1")]
     Resume(ResumeArgs),
+    /// Run a grid of experiments: methods, axes, seeds and their controls; then leave one report of all.
+    #[command(after_help = sweep::HELP)]
+    Sweep(SweepArgs),
+    /// Run one cell of a sweep; launchers call it.
+    #[command(hide = true)]
+    SweepCell(SweepCellArgs),
     /// Show what a run would do, without doing it.
     #[command(after_help = "Example:\n  secateur plan configs/lenet-300-100-lottery.toml")]
     Plan(PlanArgs),
@@ -68,6 +80,9 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  secateur test runs/quickstart-1a2b3c4d-s1\n  secateur test \
                             runs/quickstart-1a2b3c4d-s1 --checkpoint stage-000004-step-0000000860")]
     Test(TestArgs),
+    /// Find out how much pruning each layer of a trained network bears: one at a time, scored on the validation split.
+    #[command(after_help = sensitivity::HELP)]
+    Sensitivity(SensitivityArgs),
     /// Write a trained model for other programs: Secateur's sparse file, safetensors, or ONNX.
     #[command(after_help = EXPORT_HELP)]
     Export(ExportArgs),
@@ -200,7 +215,8 @@ pub(crate) struct ServeArgs {
 pub(crate) struct TestArgs {
     /// The run's folder.
     pub(crate) run: PathBuf,
-    /// Name of a folder below the run's checkpoints, instead of the final model.
+    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
     /// Where.
@@ -249,7 +265,8 @@ pub(crate) enum Format {
 pub(crate) struct ExportArgs {
     /// The model.
     pub(crate) model: PathBuf,
-    /// Name of a folder below the run's checkpoints, instead of the final model.
+    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
     /// What to write.

@@ -125,6 +125,29 @@ fn a_report_of_a_run_that_is_still_going_says_so() {
 }
 
 #[test]
+fn the_network_before_the_first_prune_has_a_name() {
+    let out = tempfile::tempdir().expect("a folder");
+    let run = |name: &str, changes: &[&str]| {
+        let folder = out.path().join(name);
+        succeed(&[&["run", "configs/smoke.toml", "--out", text(&folder)], changes].concat());
+        only_run(&folder).expect("a run")
+    };
+    let says = |run: &Path, test: usize| {
+        let score = facts_of(run, "tested")[test]["score"].clone();
+        let wanted = format!("({} of {})", score["correct"], score["total"]);
+        let said = succeed(&["test", text(run), "--checkpoint", "dense"]);
+        assert!(said.contains(&wanted), "{said}: {wanted}");
+    };
+    // Of a run that prunes it is the first that was tested, if it is still kept; of one that prunes nothing the last.
+    says(&run("kept", &["--set", "checkpoint.keep=1000"]), 0);
+    says(&run("control", &["--set", "prune.enabled=false"]), 4);
+    let gone = run("gone", &[]);
+    let said = fail(&["test", text(&gone), "--checkpoint", "dense"]);
+    assert!(said.contains("the dense network is not kept") && said.contains("checkpoint.keep"), "{said}");
+    assert!(said.contains(&checkpoints(&gone)[0]), "what there is: {said}");
+}
+
+#[test]
 fn lottery_tickets_start_from_the_remembered_weights() {
     let out = tempfile::tempdir().expect("a folder");
     let tickets = ["--set", "retrain.kind=rewind-weights", "--set", "retrain.rewind_to={ steps = 7 }"];

@@ -109,11 +109,11 @@ fn costs(measurement: Option<&Measurement>, calls: &[Call]) -> [String; 20] {
     cells
 }
 
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value.is_nan() { String::new() } else { value.to_string() }
 }
 
-fn text(value: &str) -> String {
+pub(crate) fn text(value: &str) -> String {
     if value.contains([',', '"', '\n', '\r']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value.into() }
 }
 

@@ -27,6 +27,7 @@ mod record;
 mod render;
 mod report;
 mod rows;
+mod sensitivity;
 mod table;
 mod tensorboard;
 
@@ -42,6 +43,10 @@ pub use read::read_log;
 pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
 pub use report::{Report, ReportInput, write_report};
+pub use sensitivity::{
+    LayerPoint, LayerSensitivity, Sensitivity, lost, sensitivity_chart, sensitivity_csv, sensitivity_json,
+    sensitivity_table, sensitivity_toml, write_sensitivity,
+};
 pub use table::curve_table;
 pub use tensorboard::write_tensorboard;
 

@@ -296,6 +296,11 @@ pub(crate) fn list(checkpoints: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
+/// The stage that a checkpoint of this name goes on with.
+pub(crate) fn stage(name: &str) -> Option<usize> {
+    name.strip_prefix("stage-")?.split('-').next()?.parse().ok()
+}
+
 const DAMAGED: &str = ".damaged";
 
 /// The newest checkpoint that `accept` takes; what is newer is set aside as `<name>.damaged`, with a warning.

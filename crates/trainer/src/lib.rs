@@ -1,7 +1,7 @@
 //! Runs an experiment: config -> data -> train <-> prune -> test -> checkpoint, resumable at any point.
 //!
 //! [`ExperimentConfig`] is what a person types, [`Experiment`] what it means, [`Plan`] what a run will do. [`run()`],
-//! [`resume()`] and [`test()`] are the verbs; a session, inside, walks the plan.
+//! [`resume()`], [`test()`] and [`Probe`] are the verbs; a session, inside, walks the plan.
 
 mod budget;
 mod checkpoint;
@@ -15,6 +15,7 @@ mod experiment;
 mod export;
 mod files;
 mod folder;
+mod fork;
 pub mod inference;
 pub mod learning_rate;
 mod lower;
@@ -26,14 +27,17 @@ mod observer;
 pub mod optimizer;
 pub mod plan;
 mod pruning;
+mod remask;
 mod run;
 mod scores;
 mod scoring;
 pub mod seed;
+mod sensitivity;
 mod session;
 mod size;
 mod start;
 mod state;
+mod sweep;
 mod tensor_file;
 mod training;
 
@@ -41,13 +45,16 @@ pub use config::ExperimentConfig;
 pub use error::Error;
 pub use experiment::Experiment;
 pub use files::write_file;
+pub use fork::{CellPlaces, run_cell, start_of};
 pub use lower::Lowering;
 pub use memory::peak_memory;
 pub use model::Model;
 pub use models::{ModelConfig, Net};
-pub use observer::{Observer, Silent, StageView, Tick};
+pub use observer::{Observer, Probing, Silent, StageView, Tick};
 pub use plan::Plan;
 pub use pruning::Pruning;
 pub use run::{Facts, Place, resume, run, test};
 pub use secateur_pruner::Measure;
+pub use sensitivity::{Probe, SensitivityRequest};
 pub use session::Outcome;
+pub use sweep::{Cell, Method, Sweep, SweepConfig};

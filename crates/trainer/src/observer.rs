@@ -11,6 +11,8 @@ pub trait Observer {
     fn step(&mut self, _: &Tick) {}
     /// `seen` of `total` images of this split are scored.
     fn evaluating(&mut self, _split: &str, _seen: usize, _total: usize) {}
+    /// A layer is pruned alone, and the network is about to be scored.
+    fn probing(&mut self, _: &Probing<'_>) {}
     /// The network of a cycle is stored, compacted and timed.
     fn measuring(&mut self) {}
     /// A fact was written to the log.
@@ -37,6 +39,19 @@ pub struct StageView<'a> {
     pub steps: u64,
     /// Sparsity of the prunable parameters, in `[0, 1]`.
     pub sparsity: f64,
+}
+
+/// A layer that is pruned alone, and how far all of it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Probing<'a> {
+    /// The parameter; `None` for the network as it is.
+    pub layer: Option<&'a str>,
+    /// Its sparsity, in `[0, 1)`.
+    pub sparsity: f64,
+    /// Scores that are done.
+    pub done: usize,
+    /// Scores in all, at most.
+    pub of: usize,
 }
 
 /// A training step's figures.

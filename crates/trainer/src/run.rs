@@ -5,11 +5,13 @@ use crate::device::Device;
 use crate::evaluate::evaluate;
 use crate::folder::{self, Manifest, ManifestFile, ManifestStart, RunFolder, read_experiment};
 use crate::observer::Observer;
+use crate::plan::Stage;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
-use crate::{Error, Experiment, data, device, engine, export, scores, start};
+use crate::{Error, Experiment, Plan, data, device, engine, export, scores, start};
 use secateur_pruner::MaskSet;
-use secateur_report::event::Score;
+use secateur_report::event::{self, Score};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -87,7 +89,7 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn apply(self, experiment: Experiment) -> Result<Experiment, Error> {
+    pub(crate) fn apply(self, experiment: Experiment) -> Result<Experiment, Error> {
         let mut config = experiment.config().clone();
         if let Some(device) = self.device {
             config.device = device.to_owned();
@@ -102,7 +104,8 @@ impl Place<'_> {
     }
 }
 
-/// The score on the test split of the run's final model, or of the checkpoint of this name.
+/// The score on the test split of the run's final model, or of the checkpoint of this name; `dense` names the state before
+/// the first prune.
 ///
 /// # Errors
 /// When the run has no final model yet, or no such checkpoint.
@@ -132,22 +135,64 @@ pub(crate) fn trained(
     experiment: &Experiment,
     checkpoint: Option<&str>,
 ) -> Result<(Vec<Weights>, MaskSet), Error> {
-    let Some(name) = checkpoint else {
-        let path = folder::model(run);
-        if !path.exists() {
-            let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
-            return Err(Error::Run { path, why });
+    match named(run, experiment, checkpoint)? {
+        None => export::read(&folder::model(run), experiment),
+        Some(name) => {
+            let path = folder::checkpoints(run).join(name);
+            let found = Checkpoint::load(&path, &export::shapes(experiment.network()))?;
+            Ok(found.living())
         }
-        return export::read(&path, experiment);
-    };
-    let path = folder::checkpoints(run).join(name);
-    let known = checkpoint::list(&folder::checkpoints(run))?;
-    if !known.iter().any(|own| own == name) {
-        let why = format!("no checkpoint of this name; there are {}", known.join(", "));
-        return Err(Error::Run { path, why });
     }
-    let found = Checkpoint::load(&path, &export::shapes(experiment.network()))?;
-    Ok(found.living())
+}
+
+/// The name of the checkpoint that is meant, `None` for the final model. [`DENSE`] means the state after the dense training
+/// and before the first prune, which of a run that prunes nothing is the final model.
+///
+/// # Errors
+/// When there is no such state.
+pub(crate) fn named(run: &Path, experiment: &Experiment, checkpoint: Option<&str>) -> Result<Option<String>, Error> {
+    let finished = folder::model(run).exists();
+    let Some(name) = checkpoint else {
+        if !finished {
+            let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
+            return Err(Error::Run { path: folder::model(run), why });
+        }
+        return Ok(None);
+    };
+    if name == DENSE && experiment.plan().prunes() == 0 && finished {
+        return Ok(None);
+    }
+    let path = folder::checkpoints(run);
+    let known = checkpoint::list(&path)?;
+    if name != DENSE {
+        if known.iter().any(|own| own == name) {
+            return Ok(Some(name.to_owned()));
+        }
+        let why = format!("no checkpoint of this name; there are {}", known.join(", "));
+        return Err(Error::Run { path: path.join(name), why });
+    }
+    let dense = dense(experiment.plan());
+    let is_dense = |name: &&String| checkpoint::stage(name).is_some_and(|stage| dense.contains(&stage));
+    known.iter().rfind(is_dense).cloned().map(Some).ok_or_else(|| {
+        let why = format!(
+            "the dense network is not kept: there are {}, wanted one of stage {} to {}. `checkpoint.keep` in the config keeps \
+             more of them, and a run with `--set prune.enabled=false` ends dense",
+            known.join(", "),
+            dense.start(),
+            dense.end()
+        );
+        Error::Run { path, why }
+    })
+}
+
+/// What is typed for a checkpoint to mean the network before the first prune.
+const DENSE: &str = "dense";
+
+/// The stages that a run can go on with whose network is dense and trained: from its test to the first prune, or to the end.
+fn dense(plan: &Plan) -> RangeInclusive<usize> {
+    let place = |is: fn(&Stage) -> bool| plan.stages.iter().position(|planned| is(&planned.stage));
+    let tested = place(|stage| matches!(stage, Stage::Test(event::Stage::Dense) | Stage::Judge)).unwrap_or(0);
+    tested..=place(|stage| matches!(stage, Stage::Prune(_))).unwrap_or(plan.stages.len())
 }
 
 fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
@@ -168,7 +213,8 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
     }
 }
 
-fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<ManifestStart> {
+/// A file that a run reads besides its data.
+pub(crate) fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<ManifestStart> {
     Some(ManifestStart { file: file?.display().to_string(), sha256: sha256?.clone() })
 }
 

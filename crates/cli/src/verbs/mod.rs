@@ -11,7 +11,9 @@ pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod sensitivity;
 pub(crate) mod serve;
+pub(crate) mod sweep;
 pub(crate) mod test;
 pub(crate) mod track;
 

@@ -32,6 +32,13 @@ pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
     Ok((input.record, out.join("index.html")))
 }
 
+/// Writes the report of several runs; returns the page.
+pub(crate) fn of_many(runs: &[PathBuf], out: &Path) -> Result<PathBuf> {
+    let inputs = runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
+    write_report(&inputs, out)?;
+    Ok(out.join("index.html"))
+}
+
 /// What a run is called: its folder.
 pub(crate) fn name(run: &Path) -> String {
     run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned()

@@ -79,7 +79,7 @@ impl Split {
     }
 
     /// The images of the given indices, in that order.
-    pub(super) fn select(&self, indices: &[u32]) -> Split {
+    pub(crate) fn select(&self, indices: &[u32]) -> Split {
         let mut pixels = Vec::with_capacity(indices.len() * PIXELS);
         let mut labels = Vec::with_capacity(indices.len());
         for &index in indices {

@@ -1,0 +1,67 @@
+//! Which layers are pruned alone, and on which terms. The way of the whole verb is tested in `crates/cli/tests`.
+
+use super::*;
+use crate::config::ExperimentConfig;
+use crate::models::ModelConfig;
+
+fn experiment(prune: &str) -> Experiment {
+    let text = format!(
+        "name = \"s\"\nmodel = {{ kind = \"lenet\", width = 1 }}\ntrain = {{ length = {{ steps = 1 }} }}\n{prune}"
+    );
+    Experiment::new(ExperimentConfig::parse("s", &text, &[]).expect("valid")).expect("meant")
+}
+
+fn section(lines: &str) -> Experiment {
+    experiment(&format!(
+        "[prune]\nschedule = {{ kind = \"one-shot\", sparsity = 0.5 }}\nevery = {{ steps = 1 }}\n{lines}"
+    ))
+}
+
+/// What is kept of each mask when each layer alone is pruned to `target` from the first weights.
+fn alone(experiment: &Experiment, target: f64) -> Vec<(String, MaskSet)> {
+    let parameters = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
+    let layers = layers(experiment).expect("layers");
+    let masks = with_masks(&parameters, &MaskSet::default(), &layers);
+    let scores = |name: &str, mask: &Mask| {
+        let own = parameters.iter().find(|own| own.name == name).expect("a parameter");
+        score(Criterion::L1, name, &mask.gather(&own.kept), mask, 0, 1)
+    };
+    let target = Sparsity::new(target).expect("in range");
+    layers.into_iter().map(|own| (own.name, own.pruning.choose(scores, &masks, target).expect("masks"))).collect()
+}
+
+#[test]
+fn every_layer_is_pruned_alone_and_exactly() {
+    for experiment in [experiment(""), section("scope = \"global\"\nlayers = [{ pattern = \"fc?.*\", floor = 0.5 }]")] {
+        let found = alone(&experiment, 0.9);
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight", "fc3.weight"]);
+        for (name, masks) in &found {
+            for (other, mask) in masks.iter() {
+                let wanted = if other == name { Sparsity::new(0.9).expect("in range").count(mask.total()) } else { 0 };
+                assert_eq!(mask.total() - mask.kept(), wanted, "{other} while {name} is pruned");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_run_s_own_names_and_granularity_hold() {
+    let own = section("granularity = { kind = \"filter\" }\nexclude = [\"fc3.*\", \"conv1.*\"]\ncriterion = \"l2\"");
+    let found = alone(&own, 0.5);
+    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["conv2.weight", "fc1.weight", "fc2.weight"]);
+    // Half of the 16 filters go, with their biases and the 25 pixels each that fc1 reads of them; nothing else does.
+    let of = |name: &str| found[0].1.get(name).map(Mask::kept);
+    assert_eq!([of("conv2.weight"), of("conv2.bias"), of("fc1.weight")], [Some(8 * 54), Some(8), Some(8 * 25 * 120)]);
+    assert_eq!([of("fc2.weight"), of("conv1.weight")], [Some(120 * 84), None]);
+    assert_eq!(base(&own).criterion.to_string(), "l2");
+}
+
+#[test]
+fn what_fixes_a_sparsity_is_left_out() {
+    let own = section("granularity = { kind = \"n-of-m\", n = 2, m = 4 }");
+    assert_eq!(base(&own).granularity, Granularity::Element {});
+    let found = alone(&own, 0.8);
+    assert_eq!(found[0].1.get("conv1.weight").map(Mask::kept), Some(54 - 43));
+}
