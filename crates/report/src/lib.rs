@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RunLog -> log.jsonl -> read_log -> RunRecord -> curve_table            (a terminal)
-//!                                              -> write_report           (index.html, *.svg, *.png, curve.csv)
+//!                                              -> Report, write_report   (index.html, *.svg, *.png, curve.csv)
 //! ```
 //!
 //! Nothing here computes an accuracy: what the log does not say is not shown.
@@ -39,7 +39,7 @@ pub use log::RunLog;
 pub use read::read_log;
 pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
-pub use report::{ReportInput, write_report};
+pub use report::{Report, ReportInput, write_report};
 pub use sensitivity::{
     LayerPoint, LayerSensitivity, Sensitivity, lost, sensitivity_chart, sensitivity_csv, sensitivity_json,
     sensitivity_table, sensitivity_toml, write_sensitivity,

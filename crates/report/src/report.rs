@@ -35,6 +35,66 @@ pub(crate) struct Group<'a> {
     pub(crate) charts: Vec<(String, Chart)>,
 }
 
+/// A report in memory: the page and the table as they are, and charts, of which a picture is drawn when it is asked for.
+#[derive(Clone, Debug)]
+pub struct Report {
+    page: String,
+    /// File names without their extensions, and the charts.
+    charts: Vec<(String, Chart)>,
+    csv: String,
+}
+
+const PAGE: &str = "index.html";
+const TABLE: &str = "curve.csv";
+
+impl Report {
+    /// The report of `runs`.
+    ///
+    /// # Errors
+    /// When there is no run, or a chart of the page cannot be drawn.
+    pub fn of(runs: &[ReportInput]) -> Result<Self, Error> {
+        if runs.is_empty() {
+            return Err(Error::NoRuns);
+        }
+        let (groups, families) = (groups(runs), families(runs));
+        let page = page(&groups, &families)?;
+        let curves = groups.into_iter().flat_map(|group| group.charts);
+        let costs = families.into_iter().flat_map(|family| family.figures).map(|figure| (figure.stem, figure.chart));
+        Ok(Self { page, charts: curves.chain(costs).collect(), csv: curve_csv(runs) })
+    }
+
+    /// The page.
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// Names of its files, the page first: lower-case letters and digits of ASCII, dashes, and one dot.
+    pub fn names(&self) -> Vec<String> {
+        let pictures = self.charts.iter().flat_map(|(stem, _)| ["svg", "png"].map(|kind| format!("{stem}.{kind}")));
+        std::iter::once(PAGE.to_owned()).chain(pictures).chain([TABLE.to_owned()]).collect()
+    }
+
+    /// The bytes of a file; `None` where `name` is none of [`names`](Self::names).
+    ///
+    /// # Errors
+    /// When a picture cannot be drawn or encoded; names the chart.
+    pub fn file(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        if name == PAGE {
+            return Ok(Some(self.page.clone().into_bytes()));
+        }
+        if name == TABLE {
+            return Ok(Some(self.csv.clone().into_bytes()));
+        }
+        let Some((stem, kind)) = name.rsplit_once('.') else { return Ok(None) };
+        let Some((_, chart)) = self.charts.iter().find(|(other, _)| other == stem) else { return Ok(None) };
+        match kind {
+            "svg" => svg(chart, Layout::Wide).map(|text| Some(text.into_bytes())),
+            "png" => png(chart, Layout::Wide).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// Writes `index.html`, `accuracy-vs-sparsity.svg` and `.png`, `accuracy-vs-compression.svg` and `.png`, and
 /// `curve.csv` to `out_dir`, which is created where it is missing, and returns the paths, the page first.
 ///
@@ -47,20 +107,14 @@ pub(crate) struct Group<'a> {
 /// # Errors
 /// When there is no run, a chart cannot be drawn, or the system refuses a file, which is named.
 pub fn write_report(runs: &[ReportInput], out_dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
-    if runs.is_empty() {
-        return Err(Error::NoRuns);
-    }
     let out_dir = out_dir.as_ref();
-    let (groups, families) = (groups(runs), families(runs));
     // All of it is made before any of it is written: a report that fails leaves the old one as it was.
-    let mut files = vec![("index.html".to_owned(), page(&groups, &families)?.into_bytes())];
-    let costs = families.iter().flat_map(|family| &family.figures).map(|figure| (&figure.stem, &figure.chart));
-    let curves = groups.iter().flat_map(|group| &group.charts).map(|(stem, chart)| (stem, chart));
-    for (stem, chart) in curves.chain(costs) {
-        files.push((format!("{stem}.svg"), svg(chart, Layout::Wide)?.into_bytes()));
-        files.push((format!("{stem}.png"), png(chart, Layout::Wide)?));
+    let report = Report::of(runs)?;
+    let mut files = Vec::new();
+    for name in report.names() {
+        let bytes = report.file(&name)?.expect("its own names are its files");
+        files.push((name, bytes));
     }
-    files.push(("curve.csv".to_owned(), curve_csv(runs).into_bytes()));
 
     fs::create_dir_all(out_dir).map_err(Error::io("create the folder", out_dir))?;
     let paths: Vec<_> = files.iter().map(|(name, _)| out_dir.join(name)).collect();
@@ -180,6 +234,18 @@ mod tests {
         fs::write(&file, "").expect("a file");
         let error = write_report(&[input("a", &fixture::l1_events(1))], &file).expect_err("not a folder").to_string();
         assert!(error.contains(&file.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn in_memory_only_its_own_names_are_files() {
+        let report = Report::of(&[input("a", &fixture::l1_events(1))]).expect("a report");
+        for name in report.names() {
+            assert!(report.file(&name).expect("it is drawn").is_some_and(|bytes| !bytes.is_empty()), "{name}");
+        }
+        for name in ["", ".", "accuracy-vs-sparsity", "accuracy-vs-sparsity.gif", "accuracy-vs-nothing.svg", "../a.svg"]
+        {
+            assert!(report.file(name).expect("nothing is drawn").is_none(), "{name}");
+        }
     }
 
     #[test]
