@@ -137,7 +137,7 @@ pub(crate) fn draw(chart: &Chart, layout: Layout, surface: &mut dyn Surface) {
     surface.owned_by(None);
 }
 
-const THIN: Stroke = Stroke { ink: MUTED, opacity: 1.0, width: 1.0 };
+const THIN: Stroke = Stroke { ink: MUTED, opacity: 1.0, width: 1.0, dash: None };
 
 fn draw_panel(surface: &mut dyn Surface, frame: &Frame<'_>) {
     let Frame { chart, panel, left, right, top, bottom } = frame;
@@ -194,10 +194,8 @@ fn draw_legend_entry(surface: &mut dyn Surface, series: &Series, (x, y): (f64, f
     }
     draw_line(surface, series, &[(x, y), (x + 36.0, y)]);
     if series.line == Line::None && series.marker == Marker::None && series.band.is_empty() {
-        surface.path(
-            &[(x + 18.0, y - 8.0), (x + 18.0, y + 8.0)],
-            Stroke { ink: ink(series.ink), opacity: 0.6, width: 1.0 },
-        );
+        surface
+            .path(&[(x + 18.0, y - 8.0), (x + 18.0, y + 8.0)], Stroke { ink: ink(series.ink), opacity: 0.6, ..THIN });
     }
     draw_marker(surface, series, (x + 18.0, y), series.marker);
     surface.text(&fit(&series.label, TEXT_SIZE, width - 56.0), (x + 44.0, y), TEXT_SIZE, TEXT, Align::Left);

@@ -87,7 +87,7 @@ fn figures(title: &str, series: &[RunSeries<'_>], suffix: &str) -> Vec<Figure> {
         (
             "sparsity-over-steps",
             steps_chart(title, series),
-            "Lines: what the schedule asked for. Dots: what each prune left, of every seed.",
+            "Lines: what the schedules asked for. Circles: what each prune left, of every seed.",
         ),
     ];
     let figure = |(stem, chart, note): (&str, Option<Chart>, _)| {

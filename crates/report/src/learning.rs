@@ -4,29 +4,37 @@ use crate::chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, panels};
 use crate::event::{EpochEnded, Score};
 use crate::record::RunRecord;
 
-/// Epochs that get a marker and a tip; more would touch each other.
-const MOST_MARKERS: usize = 60;
+/// How much of a run is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Detail {
+    /// Points of a line, about.
+    pub(crate) points: usize,
+    /// Epochs that get a marker and a tip, if there are no more than these: more would touch each other.
+    pub(crate) markers: usize,
+}
+
 /// Prunes that get a vertical line.
 const MOST_MARKS: usize = 40;
 
-/// The chart, with at most about `most` points a line. `None` before the first epoch's end.
+/// The chart. `None` before the first epoch's end.
 ///
-/// Every `most`-th part of a long run is one epoch of it, the last one always: no average, so that what is drawn happened.
-pub(crate) fn learning_chart(subject: &str, record: &RunRecord, most: usize) -> Option<Chart> {
-    let every = record.epochs.len().div_ceil(most.max(1)).max(1);
+/// Of a long run every n-th epoch is drawn, and the last one always: no averages, so that what is drawn happened.
+pub(crate) fn learning_chart(subject: &str, record: &RunRecord, detail: Detail) -> Option<Chart> {
+    let every = record.epochs.len().div_ceil(detail.points.max(1)).max(1);
     let last = record.epochs.len().checked_sub(1)?;
     let shown = record.epochs.iter().enumerate().filter(|(index, _)| index % every == 0 || *index == last);
     let epochs: Vec<&EpochEnded> = shown.map(|(_, epoch)| epoch).collect();
+    let few = epochs.len() <= detail.markers;
     let accuracy = |score: &Score| 100.0 * score.accuracy();
     let loss = |score: &Score| score.loss;
     let validation =
-        |of: fn(&Score) -> f64| line("validation, after each epoch", &epochs, |e| e.validation.as_ref(), of);
+        |of: fn(&Score) -> f64| line("validation, after each epoch", &epochs, few, |e| e.validation.as_ref(), of);
     let train = |of: fn(&Score) -> f64| Series {
         ink: Ink::Muted,
         line: Line::Dashed,
         marker: Marker::None,
         tips: Vec::new(),
-        ..line("training, running over the epoch", &epochs, |e| Some(&e.train), of)
+        ..line("training, running over the epoch", &epochs, few, |e| Some(&e.train), of)
     };
     let accuracies = [validation(accuracy), train(accuracy)];
     let losses = [validation(loss), train(loss)].map(|series| Series { label: String::new(), ..series });
@@ -74,11 +82,12 @@ pub(crate) fn learning_chart(subject: &str, record: &RunRecord, most: usize) -> 
 fn line(
     label: &str,
     epochs: &[&EpochEnded],
+    few: bool,
     score: fn(&EpochEnded) -> Option<&Score>,
     of: fn(&Score) -> f64,
 ) -> Series {
     let scored = || epochs.iter().filter_map(|epoch| Some((*epoch, score(epoch)?)));
-    let few = epochs.len() <= MOST_MARKERS;
+
     let drawn = scored().filter(|(_, score)| of(score).is_finite());
     let tip = |(epoch, score): (&EpochEnded, &Score)| {
         let best = if epoch.best { ", the best of its stage" } else { "" };
@@ -107,10 +116,12 @@ mod tests {
     use super::*;
     use crate::fixture;
 
+    const WHOLE: Detail = Detail { points: 1000, markers: 60 };
+
     #[test]
     fn each_panel_has_its_own_lines_and_every_prune_is_marked() {
         let record = fixture::record(&fixture::l1_events(1));
-        let chart = learning_chart("s", &record, 1000).expect("a chart");
+        let chart = learning_chart("s", &record, WHOLE).expect("a chart");
         let shows: Vec<_> = chart.panels.iter().map(|panel| panel.shows.clone().expect("its own")).collect();
         assert_eq!(shows, [0..2, 0..2, 2..4, 4..5]);
         assert_eq!((chart.marks.len(), chart.series.len()), (7, 6));
@@ -124,14 +135,15 @@ mod tests {
         assert_eq!(chart.series[3].points[3], place(epoch.train.loss));
         assert_eq!(chart.series[4].points[3], place(0.05));
         assert!(chart.series[0].tips[3].contains("epoch 4, cycle 0"), "{}", chart.series[0].tips[3]);
-        assert_eq!(learning_chart("s", &RunRecord::new(record.started), 1000), None);
+        assert_eq!(learning_chart("s", &RunRecord::new(record.started), WHOLE), None);
     }
 
     #[test]
     fn a_long_run_is_thinned_and_keeps_its_end() {
         let record = fixture::record(&fixture::l1_events(1));
-        let chart = learning_chart("s", &record, 10).expect("a chart");
+        let chart = learning_chart("s", &record, Detail { points: 10, markers: 0 }).expect("a chart");
         assert_eq!(chart.series[0].points.len(), 9, "every fourth of 32, and the last");
+        assert_eq!((chart.series[0].marker, chart.series[0].tips.len()), (Marker::None, 0));
         assert_eq!(chart.series[0].points.last().map(|point| point.0), Some(record.epochs[31].step as f64));
     }
 
@@ -142,7 +154,7 @@ mod tests {
             epoch.validation = None;
             epoch.train.loss = f64::NAN;
         }
-        let chart = learning_chart("s", &record, 1000).expect("a chart");
+        let chart = learning_chart("s", &record, WHOLE).expect("a chart");
         let counts: Vec<_> = chart.series.iter().map(|series| series.points.len()).collect();
         assert_eq!(counts, [0, 32, 0, 0, 32, 0]);
         assert!(chart.series[0].label.is_empty() && !chart.series[1].label.is_empty());

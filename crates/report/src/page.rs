@@ -48,6 +48,7 @@ pub(crate) fn page(parts: &Parts<'_, '_>) -> Result<String, Error> {
     );
     out.push_str(&lead(parts));
     out.push_str("</header>\n");
+    out.push_str(&filter::boxes(groups));
     let runs: Vec<_> = groups.iter().flat_map(|group| &group.runs).collect();
     let cycles = runs.iter().map(|run| run.record.tests.len()).sum();
     let budget = Budget::of(runs.len(), cycles);
@@ -108,7 +109,6 @@ fn lead(parts: &Parts<'_, '_>) -> String {
 
 fn group_section(group: &Group<'_>, index: usize) -> Result<String, Error> {
     let mut out = format!("<section id=\"group-{index}\">\n<h2>{}</h2>\n", escape(&group.title));
-    out.push_str(&filter::boxes(group));
     out.push_str(&series::tables(group));
     for drawn in &group.figures {
         out.push_str(&captioned(drawn)?);

@@ -3,7 +3,7 @@
 use super::surface::{Place, Stroke, Surface};
 use super::{BACKGROUND, Frame, ink};
 use crate::chart::{Line, Marker, Series};
-use crate::clip::{clip, clip_area, dashes};
+use crate::clip::{clip, clip_area};
 
 /// Points whose tips would lie closer than this, in pixels, share the first one's.
 const TIP_DISTANCE: f64 = 4.0;
@@ -18,7 +18,7 @@ pub(super) fn draw_band(surface: &mut dyn Surface, frame: &Frame<'_>, series: &S
             let (low, high) = (low.max(axis.min), high.min(axis.max));
             if low < high {
                 let ends = [(frame.x(x), frame.y(low)), (frame.x(x), frame.y(high))];
-                surface.path(&ends, Stroke { ink: ink(series.ink), opacity: 0.4, width: 3.0 });
+                surface.path(&ends, Stroke { ink: ink(series.ink), opacity: 0.4, width: 3.0, dash: None });
             }
             continue;
         }
@@ -28,7 +28,7 @@ pub(super) fn draw_band(surface: &mut dyn Surface, frame: &Frame<'_>, series: &S
         let area: Vec<_> =
             clip_area(&area, axis.min, axis.max).iter().map(|&(x, y)| (frame.x(x), frame.y(y))).collect();
         if area.len() > 2 {
-            surface.polygon(&area, ink(series.ink), 0.16);
+            surface.polygon(&area, ink(series.ink), 0.13);
         }
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn draw_series(surface: &mut dyn Surface, frame: &Frame<'_>, series: 
     if series.marker == Marker::Dot {
         let dots = series.points.iter().filter(|point| shown(point.1));
         let dots: Vec<_> = dots.map(|&(x, y)| (frame.x(x), frame.y(y))).collect();
-        surface.dots(&dots, Stroke { ink: ink(series.ink), opacity: 0.5, width: 4.0 });
+        surface.dots(&dots, Stroke { ink: ink(series.ink), opacity: 0.5, width: 4.0, dash: None });
         return;
     }
     let mut last_tip: Option<Place> = None;
@@ -69,19 +69,18 @@ pub(super) fn draw_series(surface: &mut dyn Surface, frame: &Frame<'_>, series: 
 
 pub(super) fn draw_line(surface: &mut dyn Surface, series: &Series, pixels: &[Place]) {
     let (opacity, width) = if series.faint { (0.5, 1.0) } else { (1.0, 2.0) };
-    let stroke = Stroke { ink: ink(series.ink), opacity, width };
-    let mut all = |pieces: Vec<Vec<Place>>| pieces.iter().for_each(|piece| surface.path(piece, stroke));
-    match series.line {
-        Line::None => {}
-        Line::Solid => surface.path(pixels, stroke),
-        Line::Dashed => all(dashes(pixels, 7.0, 5.0)),
-        Line::Dotted => all(dashes(pixels, 2.0, 4.0)),
-    }
+    let dash = match series.line {
+        Line::None => return,
+        Line::Solid => None,
+        Line::Dashed => Some((7.0, 5.0)),
+        Line::Dotted => Some((2.0, 4.0)),
+    };
+    surface.path(pixels, Stroke { ink: ink(series.ink), opacity, width, dash });
 }
 
 pub(super) fn draw_marker(surface: &mut dyn Surface, series: &Series, (x, y): Place, marker: Marker) {
     let ink = ink(series.ink);
-    let stroke = |opacity, width| Stroke { ink, opacity, width };
+    let stroke = |opacity, width| Stroke { ink, opacity, width, dash: None };
     let triangle = |r: f64| [(x, y - r), (x + 0.87 * r, y + 0.5 * r), (x - 0.87 * r, y + 0.5 * r)];
     let square = |r: f64| [(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)];
     match marker {

@@ -9,6 +9,7 @@ use plotters::style::{FontTransform, RGBColor, ShapeStyle, TextStyle};
 use super::BACKGROUND;
 use super::surface::{Align, Place, Stroke, Surface};
 use super::words::FONT;
+use crate::clip::dashes;
 
 /// plotters centres the line of a text on a bitmap, not its letters as an SVG does: so much of its size further down they
 /// stand in the middle.
@@ -51,7 +52,7 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
     }
 
     fn style(&self, stroke: Stroke) -> ShapeStyle {
-        let Stroke { ink, opacity, width } = stroke;
+        let Stroke { ink, opacity, width, .. } = stroke;
         ShapeStyle { color: colour(ink).mix(opacity), filled: false, stroke_width: (width * self.scale).round() as u32 }
     }
 
@@ -70,7 +71,15 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
 
 impl<DB: DrawingBackend> Surface for Pen<'_, DB> {
     fn path(&mut self, points: &[Place], stroke: Stroke) {
-        self.put(&PathElement::new(self.places(points), self.style(stroke)));
+        let style = self.style(stroke);
+        match stroke.dash {
+            None => self.put(&PathElement::new(self.places(points), style)),
+            Some((on, off)) => {
+                for dash in dashes(points, on, off) {
+                    self.put(&PathElement::new(self.places(&dash), style));
+                }
+            }
+        }
     }
 
     fn polygon(&mut self, points: &[Place], ink: u32, opacity: f64) {
@@ -85,7 +94,7 @@ impl<DB: DrawingBackend> Surface for Pen<'_, DB> {
         self.put(&Circle::new(self.place(center), self.length(radius), self.style(stroke)));
     }
 
-    fn dots(&mut self, centers: &[Place], Stroke { ink, opacity, width }: Stroke) {
+    fn dots(&mut self, centers: &[Place], Stroke { ink, opacity, width, .. }: Stroke) {
         for &center in centers {
             let style = colour(ink).mix(opacity).filled();
             self.put(&Circle::new(self.place(center), self.length(width / 2.0), style));

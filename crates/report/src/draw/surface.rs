@@ -21,6 +21,8 @@ pub(crate) struct Stroke {
     pub(crate) ink: u32,
     pub(crate) opacity: f64,
     pub(crate) width: f64,
+    /// Lengths of a dash and of the gap behind it; `None` for a whole line.
+    pub(crate) dash: Option<(f64, f64)>,
 }
 
 /// A picture that grows. What a surface cannot do is told when the picture is taken from it.

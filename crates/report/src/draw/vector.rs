@@ -32,16 +32,23 @@ impl Vector {
 
     pub(crate) fn finish(mut self) -> String {
         self.owned_by(None);
-        self.out + &self.tips + "</svg>\n"
+        if !self.tips.is_empty() {
+            self.out += "<g fill=\"none\" pointer-events=\"all\">\n";
+            self.out += &self.tips;
+            self.out += "</g>\n";
+        }
+        self.out + "</svg>\n"
     }
 
-    fn stroked(&mut self, shape: &str, Stroke { ink, opacity, width }: Stroke) {
-        let opacity = if opacity < 1.0 { format!(" stroke-opacity=\"{opacity}\"") } else { String::new() };
-        let _ = writeln!(
-            self.out,
-            "<{shape} fill=\"none\" stroke=\"#{ink:06X}\" stroke-width=\"{}\"{opacity}/>",
-            number(width)
-        );
+    fn stroked(&mut self, shape: &str, Stroke { ink, opacity, width, dash }: Stroke) {
+        let _ = write!(self.out, "<{shape} fill=\"none\" stroke=\"#{ink:06X}\" stroke-width=\"{}\"", number(width));
+        if opacity < 1.0 {
+            let _ = write!(self.out, " stroke-opacity=\"{opacity}\"");
+        }
+        if let Some((on, off)) = dash {
+            let _ = write!(self.out, " stroke-dasharray=\"{} {}\"", number(on), number(off));
+        }
+        self.out.push_str("/>\n");
     }
 }
 
@@ -123,8 +130,7 @@ impl Surface for Vector {
         let [x, y, r] = [x, y, REACH].map(number);
         let _ = writeln!(
             self.tips,
-            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{r}\" fill=\"none\" pointer-events=\"all\">\
-             <title>{}</title></circle>",
+            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{r}\"><title>{}</title></circle>",
             escape(text)
         );
     }
@@ -157,13 +163,14 @@ mod tests {
     #[test]
     fn what_is_owned_is_one_group_and_tips_stand_on_top() {
         let mut vector = Vector::new((10, 20));
-        let stroke = Stroke { ink: 0x0072B2, opacity: 0.5, width: 1.25 };
+        let stroke = Stroke { ink: 0x0072B2, opacity: 0.5, width: 1.25, dash: None };
         vector.owned_by(Some(3));
         vector.tip((1.0, 2.0), "a < b");
         vector.path(&[(0.0, 0.04), (1.25, 2.0)], stroke);
         vector.owned_by(Some(3));
         vector.dots(&[(1.0, 1.0), (2.0, 2.5)], stroke);
         vector.owned_by(None);
+        vector.path(&[(0.0, 0.0), (9.0, 0.0)], Stroke { opacity: 1.0, dash: Some((7.0, 5.0)), ..stroke });
         vector.text("<x>", (5.0, 6.5), 10.0, 0, Align::Right);
         let svg = vector.finish();
         let lines: Vec<_> = svg.lines().collect();
@@ -174,8 +181,10 @@ mod tests {
         assert!(lines[4].contains("d=\"M1 1h0M2 2.5h0\""), "{svg}");
         assert_eq!(lines[5], "</g>");
         let text = "<text x=\"5\" y=\"10\" font-size=\"10\" text-anchor=\"end\" fill=\"#000000\">&lt;x&gt;</text>";
-        assert_eq!(lines[6], text);
-        assert!(lines[7].starts_with("<circle class=\"tip s3\"") && lines[7].contains("<title>a &lt; b</title>"));
-        assert_eq!(lines[8], "</svg>");
+        assert!(lines[6].ends_with("stroke-width=\"1.3\" stroke-dasharray=\"7 5\"/>"), "{svg}");
+        assert_eq!(lines[7], text);
+        assert_eq!(lines[8], "<g fill=\"none\" pointer-events=\"all\">");
+        assert_eq!(lines[9], "<circle class=\"tip s3\" cx=\"1\" cy=\"2\" r=\"8\"><title>a &lt; b</title></circle>");
+        assert_eq!(lines[10..], ["</g>", "</svg>"]);
     }
 }

@@ -1,5 +1,7 @@
 //! How much of each run a page can hold: a page of hundreds of long runs has to open, too.
 
+use crate::learning::Detail;
+
 /// Cycles of all runs together up to which a page holds everything.
 const EVERYTHING: usize = 1_500;
 
@@ -10,8 +12,8 @@ pub(super) struct Budget {
     pub(super) whole: bool,
     /// Rows of a table of cycles.
     pub(super) rows: usize,
-    /// Points of a line of its chart.
-    pub(super) points: usize,
+    /// What is drawn of how it learned.
+    pub(super) learning: Detail,
     /// Letters of a config.
     pub(super) config: usize,
 }
@@ -20,20 +22,35 @@ impl Budget {
     /// For a page of so many runs with so many cycles in all.
     pub(super) fn of(runs: usize, cycles: usize) -> Self {
         if cycles <= EVERYTHING && runs <= 60 {
-            return Self { whole: true, rows: usize::MAX, points: 1_000, config: 20_000 };
+            return Self {
+                whole: true,
+                rows: usize::MAX,
+                learning: Detail { points: 1_000, markers: 60 },
+                config: 20_000,
+            };
         }
         // About 2,000 rows in all, and enough of each run to see how it went.
-        Self { whole: false, rows: (2_000 / runs.max(1)).clamp(6, 40), points: 80, config: 2_000 }
+        Self {
+            whole: false,
+            rows: (2_000 / runs.max(1)).clamp(6, 40),
+            learning: Detail { points: 60, markers: 0 },
+            config: 2_000,
+        }
     }
 
-    /// Which of `length` rows are shown: the first, the last, and others at even distances.
+    /// Which of `length` rows are shown.
     pub(super) fn pick(self, length: usize) -> Vec<usize> {
-        if length <= self.rows {
-            return (0..length).collect();
-        }
-        let last = self.rows - 1;
-        (0..self.rows).map(|row| (row * (length - 1) + last / 2) / last).collect()
+        pick(length, self.rows)
     }
+}
+
+/// Which `most`, at least 2, of `length` are shown: the first, the last, and others at even distances.
+pub(super) fn pick(length: usize, most: usize) -> Vec<usize> {
+    if length <= most {
+        return (0..length).collect();
+    }
+    let last = most.max(2) - 1;
+    (0..=last).map(|row| (row * (length - 1) + last / 2) / last).collect()
 }
 
 #[cfg(test)]

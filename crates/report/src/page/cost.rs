@@ -1,15 +1,16 @@
 //! What networks cost to store and to run, on the page: charts over all sizes of a model, and a run's tables.
 
 use super::html::{Table, escape, value};
+use super::series::accuracy;
 use super::{figure, files};
 use crate::cost::{calls, cost_table, how_timed, shown};
 use crate::error::Error;
 use crate::event::Latency;
 use crate::family::{Family, Rival};
-use crate::lines::in_words;
 use crate::number::{grouped, kilobytes, milliseconds, percent, short_percent, times};
 use crate::record::{Measurement, Point, RunRecord};
 use crate::series::RunSeries;
+use crate::statistics::Spread;
 
 /// The charts of a family, each with a sentence on what it shows.
 pub(super) fn section(family: &Family<'_, '_>, index: usize) -> Result<String, Error> {
@@ -44,6 +45,10 @@ fn equal_cost(family: &Family<'_, '_>, rivals: &[Rival<'_, '_>]) -> String {
     let mut headings = vec!["dense control", "top-1"];
     headings.extend(costs.iter().map(String::as_str));
     let mut table = Table::new("names", &headings);
+    let mean = |spread: &Spread| match spread.half_width {
+        Some(half) => format!("{:.2} ± {half:.2}", spread.mean),
+        None => format!("one seed: {:.2}", spread.mean),
+    };
     let model = |series: &RunSeries<'_>| series.runs[0].record.started.model.clone();
     for Rival { series, top_1, pruned } in rivals {
         let cells = pruned.iter().map(|best| {
@@ -52,14 +57,14 @@ fn equal_cost(family: &Family<'_, '_>, rivals: &[Rival<'_, '_>]) -> String {
                 let at = format!("{}, {} % sparse", model(best.series), short_percent(best.sparsity));
                 let name = escape(&best.series.name);
                 format!(
-                    "{points}<small>{}</small><small>{}</small><small>{name}</small>",
-                    in_words(&best.top_1),
+                    "{points}<small>{} %</small><small>{}</small><small>{name}</small>",
+                    mean(&best.top_1),
                     escape(&at)
                 )
             })
         });
         let name = value(&model(series), Some(&series.name));
-        table.row(&format!("s{}", series.id), [name, in_words(top_1)].into_iter().chain(cells));
+        table.row(&format!("s{}", series.id), [name, accuracy(Some(top_1))].into_iter().chain(cells));
     }
     format!(
         "<h3>Against a dense network of equal cost</h3>\n{}<p class=\"note\">A column for each cost: the most accurate \
@@ -207,9 +212,9 @@ mod tests {
     fn a_dense_network_meets_the_best_that_costs_no_more() {
         let runs = runs();
         let html = section_of(&runs);
-        let row = "<th scope=\"row\">lenet k=2<small>dense</small></th><td>98.69 % (one seed)</td>";
+        let row = "<th scope=\"row\">lenet k=2<small>dense</small></th><td>98.69<small>one seed</small></td>";
         assert!(html.contains(row), "{html}");
-        let macs = "<td>-0.27<small>98.42 % (one seed)</small><small>lenet k=5, 95 % sparse</small><small>l1-global</small></td></tr>";
+        let macs = "<td>-0.27<small>one seed: 98.42 %</small><small>lenet k=5, 95 % sparse</small><small>l1-global</small></td></tr>";
         assert!(html.contains(macs), "731,350 MACs of 799,872");
         assert!(!html.contains("No small dense network"));
         let alone = section_of(&runs[..1]);

@@ -13,9 +13,9 @@ pub(super) fn rules(groups: &[Group<'_>]) -> String {
     ids.map(|id| format!("body:has(#show-s{id}:not(:checked)) .s{id} {{ display: none; }}\n")).collect()
 }
 
-/// The boxes of a group; nothing where there is no choice.
-pub(super) fn boxes(group: &Group<'_>) -> String {
-    if group.series.len() < 2 {
+/// The boxes of all groups, which stay in sight; nothing where there is no choice.
+pub(super) fn boxes(groups: &[Group<'_>]) -> String {
+    if groups.iter().map(|group| group.series.len()).sum::<usize>() < 2 {
         return String::new();
     }
     let label = |series: &RunSeries<'_>| {
@@ -24,8 +24,12 @@ pub(super) fn boxes(group: &Group<'_>) -> String {
         let swatch = swatch(series);
         format!("<label><input type=\"checkbox\" id=\"show-s{id}\" checked>{swatch}{name}</label>\n")
     };
-    let labels: String = group.series.iter().map(label).collect();
-    format!("<fieldset class=\"filter\">\n<legend>Show in charts and tables</legend>\n{labels}</fieldset>\n")
+    let set = |group: &Group<'_>| {
+        let labels: String = group.series.iter().map(label).collect();
+        format!("<fieldset>\n<legend>{}</legend>\n{labels}</fieldset>\n", escape(&group.title))
+    };
+    let sets: String = groups.iter().map(set).collect();
+    format!("<details id=\"filter\">\n<summary>Choose the series to show</summary>\n{sets}</details>\n")
 }
 
 /// A spot in the colour that a series has in the charts.
@@ -36,4 +40,28 @@ pub(super) fn swatch(series: &RunSeries<'_>) -> String {
         Ink::Text => "var(--text)".to_owned(),
     };
     format!("<i class=\"swatch\" style=\"background:{colour}\"></i>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::group::groups;
+
+    #[test]
+    fn every_series_has_a_box_and_a_rule_that_hides_what_is_its() {
+        let runs = [fixture::l1_events(1), fixture::random_events(1)].map(|events| fixture::record(&events));
+        let runs = runs.map(|record| fixture::input("a", record));
+        let groups = groups(&runs);
+        let (boxes, rules) = (boxes(&groups), rules(&groups));
+        for id in 0..2 {
+            assert!(boxes.contains(&format!("<input type=\"checkbox\" id=\"show-s{id}\" checked>")), "{boxes}");
+            assert!(
+                rules.contains(&format!("body:has(#show-s{id}:not(:checked)) .s{id} {{ display: none; }}")),
+                "{rules}"
+            );
+        }
+        assert!(boxes.contains("random control: random-global"));
+        assert_eq!(super::boxes(&crate::group::groups(&runs[..1])), "", "one series is no choice");
+    }
 }

@@ -31,7 +31,7 @@ pub(super) fn section(run: &ReportInput, class: &str, id: usize, open: bool, bud
     if budget.whole {
         out.push_str(&cost::tables(record));
     }
-    if let Some(chart) = learning_chart(&run.label, record, budget.points) {
+    if let Some(chart) = learning_chart(&run.label, record, budget.learning) {
         if budget.whole {
             out.push_str(&figure(&chart)?);
         } else {

@@ -1,6 +1,6 @@
 //! The tables of series on the page: all of them at a glance, who leads where, and every number.
 
-use super::budget::Budget;
+use super::budget::pick;
 use super::filter::swatch;
 use super::html::{Table, escape, value};
 use super::layers::folded;
@@ -37,11 +37,10 @@ fn columns<'c, 's, 'a>(contests: &'c [Contest<'s, 'a>]) -> Vec<&'c Contest<'s, '
         let places: Vec<usize> = of_size.map(|(place, _)| place).collect();
         let room = COLUMNS - picked.len();
         // The widest shared ones alone, unless these are too few for a table.
-        if room == 0 || picked.len() >= 3 {
+        if room < 2 || picked.len() >= 3 {
             break;
         }
-        let budget = Budget { whole: true, rows: room.max(2), points: 0, config: 0 };
-        picked.extend(budget.pick(places.len()).into_iter().map(|row| places[row]));
+        picked.extend(pick(places.len(), room).into_iter().map(|row| places[row]));
     }
     picked.sort_unstable();
     picked.into_iter().map(|place| &contests[place]).collect()
@@ -76,13 +75,14 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
         "<h3>At a glance</h3>\n{}<p class=\"note\">Top-1 on test in percent after training, by target sparsity: mean ± half \
          of the 95 % t-interval, and the seeds. <strong>Bold</strong>: the highest mean over more than one seed. \
          <em>≈</em>: not told apart from it by the seeds that both have. A single seed has no interval, and leads \
-         nothing. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
+         nothing. A series that collapses with one seed and not with another has an interval wider than the scale: more seeds \
+         would tell. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
         table.html()
     )
 }
 
 /// `98.93 ± 0.12`, below it the seeds.
-fn accuracy(spread: Option<&Spread>) -> String {
+pub(super) fn accuracy(spread: Option<&Spread>) -> String {
     let Some(spread) = spread else { return "-".to_owned() };
     match spread.half_width {
         Some(half) => format!("{:.2} ± {half:.2}<small>{} seeds</small>", spread.mean, spread.n),
@@ -153,8 +153,7 @@ fn numbers(group: &Group<'_>) -> String {
     let mut table = Table::new("names", &headings);
     let all: Vec<_> =
         group.series.iter().flat_map(|series| series.pools.iter().map(move |pool| (series, pool))).collect();
-    let budget = Budget { whole: true, rows: ROWS, points: 0, config: 0 };
-    for place in budget.pick(all.len()) {
+    for place in pick(all.len(), ROWS) {
         let (series, pool) = all[place];
         let note = if pool.is_collapsed() { format!("s{} collapsed", series.id) } else { format!("s{}", series.id) };
         table.row(&note, row(group, series, pool));

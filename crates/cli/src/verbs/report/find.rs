@@ -27,7 +27,10 @@ pub(super) fn found(named: &[PathBuf]) -> Vec<Found> {
         let fault = walk(path, 0, &mut below).err();
         if below.is_empty() {
             let fault = fault.unwrap_or_else(|| {
-                format!("no run here: found no {} in it or below, wanted a folder that `secateur run` made", MARKS.join(", "))
+                format!(
+                    "no run here: found no {} in it or below, wanted a folder that `secateur run` made",
+                    MARKS.join(", ")
+                )
             });
             all.push(Found { path: path.clone(), label: String::new(), fault: Some(fault) });
         }
@@ -83,7 +86,8 @@ mod tests {
         for run in ["a/one", "a/deep/two", "b/one", ".hidden/three", "a/one/checkpoints/step-1"] {
             fs::create_dir_all(place(run)).expect("a folder");
         }
-        for file in ["a/one/log.jsonl", "a/deep/two/experiment.toml", "b/one/manifest.json", ".hidden/three/log.jsonl"] {
+        for file in ["a/one/log.jsonl", "a/deep/two/experiment.toml", "b/one/manifest.json", ".hidden/three/log.jsonl"]
+        {
             fs::write(place(file), "").expect("a file");
         }
         fs::write(place("a/one/checkpoints/step-1/log.jsonl"), "").expect("a file");

@@ -138,6 +138,9 @@ mod tests {
         let expected = [("instructions", "avx2"), ("secateur", "0.1.0"), ("threads", "2")];
         assert_eq!(known, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(command(&manifest), "secateur run 'a b'");
-        assert_eq!((surroundings(&serde_json::Value::Null).len(), command(&serde_json::Value::Null)), (0, String::new()));
+        assert_eq!(
+            (surroundings(&serde_json::Value::Null).len(), command(&serde_json::Value::Null)),
+            (0, String::new())
+        );
     }
 }
