@@ -1,7 +1,7 @@
 //! Draws a [`Chart`] on any surface: panels above each other, then the axis they share, then the legend below,
 //! where it covers no data.
 
-use crate::chart::{Chart, Ink, Line, Marker, Panel, Series};
+use crate::chart::{Chart, Ink, Line, Marker, Panel, Series, Tick};
 
 mod labels;
 mod mark;
@@ -126,7 +126,9 @@ pub(crate) fn draw(chart: &Chart, layout: Layout, surface: &mut dyn Surface) {
         let frame = Frame { chart, panel, left: sizes.left, right: sizes.left + width, top: bottom, bottom };
         draw_x_axis(surface, &frame, &sizes);
     }
-    surface.upright(&chart.y_label, (0.9 * sizes.small, sizes.head + sizes.panels / 2.0), sizes.small, TEXT);
+    if !chart.y_label.is_empty() {
+        surface.upright(&chart.y_label, (0.9 * sizes.small, sizes.head + sizes.panels / 2.0), sizes.small, TEXT);
+    }
 
     let column = (sizes.width - 2.0 * 20.0) / sizes.columns as f64;
     for (index, series) in legend(chart).enumerate() {
@@ -143,19 +145,16 @@ fn draw_panel(surface: &mut dyn Surface, frame: &Frame<'_>) {
     let Frame { chart, panel, left, right, top, bottom } = frame;
     let grid = Stroke { ink: GRID, ..THIN };
     surface.text(&panel.title, (*left, top - 13.0), 15.0, MUTED, Align::Left);
-    for tick in &panel.y.ticks {
-        let y = frame.y(tick.at);
-        surface.path(&[(*left, y), (*right, y)], grid);
+    let levels: Vec<_> = panel.y.ticks.iter().map(|tick| frame.y(tick.at)).collect();
+    let level = levels.iter().map(|&y| [(*left, y), (*right, y)]);
+    let upright = |at: f64| [(frame.x(at), *top), (frame.x(at), *bottom)];
+    let lines: Vec<_> = level.chain(chart.x.ticks.iter().map(|tick| upright(tick.at))).collect();
+    surface.segments(&lines, grid);
+    for (tick, y) in panel.y.ticks.iter().zip(levels) {
         surface.text(&tick.label, (left - 8.0, y), TEXT_SIZE, TEXT, Align::Right);
     }
-    for tick in &chart.x.ticks {
-        let x = frame.x(tick.at);
-        surface.path(&[(x, *top), (x, *bottom)], grid);
-    }
-    for mark in &chart.marks {
-        let x = frame.x(*mark);
-        surface.path(&[(x, *top), (x, *bottom)], Stroke { opacity: 0.6, ..THIN });
-    }
+    let marks: Vec<_> = chart.marks.iter().map(|&mark| upright(mark)).collect();
+    surface.segments(&marks, Stroke { opacity: 0.6, ..THIN });
     surface.path(&[(*left, *bottom), (*right, *bottom)], THIN);
     for series in frame.shown() {
         draw_band(surface, frame, series);
@@ -170,10 +169,11 @@ fn draw_panel(surface: &mut dyn Surface, frame: &Frame<'_>) {
 
 fn draw_x_axis(surface: &mut dyn Surface, frame: &Frame<'_>, sizes: &Sizes) {
     let Sizes { width, small, .. } = *sizes;
+    let foot = |tick: &Tick| [(frame.x(tick.at), frame.bottom), (frame.x(tick.at), frame.bottom + 5.0)];
+    surface.segments(&frame.chart.x.ticks.iter().map(foot).collect::<Vec<_>>(), THIN);
     let mut free = f64::NEG_INFINITY;
     for tick in &frame.chart.x.ticks {
         let (x, half) = (frame.x(tick.at), width_of(&tick.label, small) / 2.0);
-        surface.path(&[(x, frame.bottom), (x, frame.bottom + 5.0)], THIN);
         // A label that would touch the one before it is left out; its tick and grid line stay.
         if x - half > free && x + half < width {
             surface.text(&tick.label, (x, frame.bottom + 15.0), small, TEXT, Align::Center);

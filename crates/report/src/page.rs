@@ -1,6 +1,8 @@
 //! The report as one HTML page that needs nothing beside it: styles, pictures and a small script are inside, and it opens
 //! offline. All numbers are there without the script.
 
+use std::collections::BTreeMap;
+
 use crate::apart::Apart;
 use crate::audit::Item;
 use crate::chart::Chart;
@@ -24,6 +26,7 @@ mod series;
 
 use budget::Budget;
 use html::escape;
+use run::Placed;
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
@@ -134,18 +137,21 @@ fn captioned(Figure { stem, chart, note }: &Figure) -> Result<String, Error> {
 
 /// All runs, each in a line that opens.
 fn runs_section(groups: &[Group<'_>], budget: Budget) -> Result<String, Error> {
-    let mut all = Vec::new();
+    let mut all: Vec<Placed<'_>> = Vec::new();
+    let mut configs = BTreeMap::new();
     for group in groups {
         for &run in &group.runs {
             let mine =
                 |series: &&RunSeries<'_>| series.runs.iter().chain(&series.spare).any(|of| std::ptr::eq(*of, run));
             let class = group.series.iter().find(mine).map_or(String::new(), |series| format!("s{}", series.id));
-            all.push((run, class, all.len()));
+            let id = all.len();
+            let same_config = *configs.entry(run.origin.config.as_str()).or_insert(id);
+            all.push(Placed { run, class, id, same_config });
         }
     }
     let mut out = format!("<section id=\"runs\">\n<h2>Every run</h2>\n{}", run::overview(&all));
-    for (run, class, id) in &all {
-        out.push_str(&run::section(run, class, *id, all.len() == 1, budget)?);
+    for placed in &all {
+        out.push_str(&run::section(placed, all.len() == 1, budget)?);
     }
     Ok(out + "</section>\n")
 }

@@ -89,3 +89,53 @@ fn every_element_is_closed() {
         assert_eq!(opened, page.matches(&format!("</{name}>")).count(), "{name}");
     }
 }
+
+#[test]
+fn a_run_opens_to_its_config_its_log_and_its_command() {
+    let mut runs = [run("a"), run("b"), run("c")];
+    for (run, config) in runs.iter_mut().zip(["name = \"<x>\"", "name = \"<x>\"", "name = \"y\""]) {
+        run.origin.config = config.into();
+        run.origin.log = format!("runs/{}/log.jsonl", run.label);
+        run.origin.surroundings.insert("platform".into(), "x86_64 <linux>".into());
+    }
+    runs[2].reproduce.clear();
+    let page = pages(&runs);
+    assert_eq!(page.matches("<pre><code>name = &quot;&lt;x&gt;&quot;</code></pre>").count(), 1, "a config stands once");
+    assert!(page.contains("Its config is <a href=\"#run-0\">this run's</a>") && page.contains("name = &quot;y&quot;"));
+    assert!(page.contains("<dt>log</dt><dd>runs/b/log.jsonl</dd>"));
+    assert!(page.contains("<dt>platform</dt><dd>x86_64 &lt;linux&gt;</dd>"));
+    assert!(page.contains("The command that made it is not known."));
+    for id in 0..3 {
+        assert_eq!(page.matches(&format!("id=\"run-{id}\"")).count(), 1);
+        assert!(page.contains(&format!("<a href=\"#run-{id}\">")));
+    }
+}
+
+#[test]
+fn what_belongs_to_a_series_carries_its_class() {
+    let random = fixture::input("r", fixture::record(&fixture::random_events(7)));
+    let page = pages(&[run("a"), random]);
+    for class in [
+        "<g class=\"s1\">",
+        "<tr class=\"s1\">",
+        "<details class=\"run s1\">",
+        "class=\"tip s1\"",
+        "#show-s1:not(:checked)",
+    ] {
+        assert!(page.contains(class), "{class}");
+    }
+}
+
+#[test]
+fn no_seed_alone_is_called_best() {
+    let random = fixture::input("r", fixture::record(&fixture::random_events(7)));
+    let page = pages(&[run("a"), random.clone()]);
+    assert!(!page.contains("Who leads where") && !page.contains("<strong>98") && page.contains("one seed"));
+    let mut second = [run("a2"), random];
+    for (run, events) in second.iter_mut().zip([fixture::l1_events(8), fixture::random_events(8)]) {
+        run.record = fixture::record(&events);
+    }
+    let [a, b] = second;
+    let page = pages(&[run("a"), fixture::input("r", fixture::record(&fixture::random_events(7))), a, b]);
+    assert!(page.contains("Who leads where") && page.contains("<strong>98"));
+}

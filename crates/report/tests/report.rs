@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fixture::measured::{Line, measured, unmeasured};
-use secateur_report::{Event, ReportInput, RunLog, Timing, curve_table, read_log, write_report};
+use secateur_report::{Event, Report, ReportInput, RunLog, Timing, curve_table, read_log, write_report};
 
 fn logged(dir: &Path, label: &str, lines: Vec<Line>) -> ReportInput {
     let path = dir.join(format!("{label}.jsonl"));
@@ -136,4 +136,21 @@ fn a_report_of_what_networks_cost() {
     ] {
         assert_eq!(cell(name), value, "{name}");
     }
+}
+
+#[test]
+fn a_page_of_many_long_runs_stays_small_enough_to_open() {
+    let mut runs = Vec::new();
+    for (name, criterion) in [("a", "l1"), ("b", "l2"), ("c", "snip"), ("d", "random")] {
+        for seed in 1..=50 {
+            let lines = unmeasured(fixture::long_events(name, criterion, seed, 100));
+            let record = fixture::measured::record(&lines);
+            runs.push(fixture::input(&format!("{name}-s{seed}"), record));
+        }
+    }
+    let report = Report::of(&runs).expect("a report");
+    let size = report.page().len();
+    assert!(size < 5_000_000, "{size} bytes");
+    assert!(report.page().contains("of 101 cycles are shown; all are in"), "what is left out is said");
+    assert!(runs.iter().all(|run| report.page().contains(&format!(">{}<", run.label))), "every run is named");
 }

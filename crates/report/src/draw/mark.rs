@@ -5,8 +5,10 @@ use super::{BACKGROUND, Frame, ink};
 use crate::chart::{Line, Marker, Series};
 use crate::clip::{clip, clip_area};
 
-/// Points whose tips would lie closer than this, in pixels, share the first one's.
-const TIP_DISTANCE: f64 = 4.0;
+/// Of more points than these on a line, markers and tips keep a distance, in pixels: nobody could tell them apart.
+const CROWD: usize = 40;
+const MARKER_DISTANCE: f64 = 7.0;
+const TIP_DISTANCE: f64 = 14.0;
 
 /// The band: behind all lines.
 pub(super) fn draw_band(surface: &mut dyn Surface, frame: &Frame<'_>, series: &Series) {
@@ -48,16 +50,35 @@ pub(super) fn draw_series(surface: &mut dyn Surface, frame: &Frame<'_>, series: 
         surface.dots(&dots, Stroke { ink: ink(series.ink), opacity: 0.5, width: 4.0, dash: None });
         return;
     }
-    let mut last_tip: Option<Place> = None;
+    let (mut last_marker, mut last_tip) = (None, None);
+    let crowded = series.points.len() > CROWD;
+    let far = |last: &mut Option<Place>, place: Place, distance: f64| {
+        let far = last.is_none_or(|last| !crowded || (last.0 - place.0).hypot(last.1 - place.1) >= distance);
+        if far {
+            *last = Some(place);
+        }
+        far
+    };
+    let first = frame.chart.panels.first().is_some_and(|panel| std::ptr::eq(panel, frame.panel));
+    let axis_of_first = frame.chart.panels.first().map(|panel| &panel.y);
+    // Where there are many, one panel tells of a point: the first that shows it, which is the closest look.
+    let told = |y: f64| !crowded || first || !axis_of_first.is_some_and(|axis| (axis.min..=axis.max).contains(&y));
+    // Discs are many, and together they are one element.
+    let mut discs = Vec::new();
     for (index, &(x, y)) in series.points.iter().enumerate() {
         if shown(y) {
             let place = (frame.x(x), frame.y(y));
-            let hollow = series.hollow.contains(&index);
-            draw_marker(surface, series, place, if hollow { series.marker.hollow() } else { series.marker });
-            let far = |last: Place| (last.0 - place.0).hypot(last.1 - place.1) >= TIP_DISTANCE;
-            if let Some(tip) = series.tips.get(index).filter(|tip| !tip.is_empty() && last_tip.is_none_or(far)) {
+            if far(&mut last_marker, place, MARKER_DISTANCE) {
+                let hollow = series.hollow.contains(&index);
+                match if hollow { series.marker.hollow() } else { series.marker } {
+                    Marker::Disc => discs.push(place),
+                    marker => draw_marker(surface, series, place, marker),
+                }
+            }
+            if let Some(tip) = series.tips.get(index).filter(|tip| !tip.is_empty() && told(y))
+                && far(&mut last_tip, place, TIP_DISTANCE)
+            {
                 surface.tip(place, tip);
-                last_tip = Some(place);
             }
         } else if y < axis.min && !series.faint && series.marker != Marker::None && series.marker != Marker::Halo {
             // Below the closer look: an arrow at its edge says that the point is further down.
@@ -65,6 +86,7 @@ pub(super) fn draw_series(surface: &mut dyn Surface, frame: &Frame<'_>, series: 
             surface.polygon(&[(x - 5.0, y - 8.0), (x + 5.0, y - 8.0), (x, y)], ink(series.ink), 1.0);
         }
     }
+    surface.dots(&discs, Stroke { ink: ink(series.ink), opacity: 1.0, width: 10.0, dash: None });
 }
 
 pub(super) fn draw_line(surface: &mut dyn Surface, series: &Series, pixels: &[Place]) {

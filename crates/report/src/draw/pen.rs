@@ -82,6 +82,10 @@ impl<DB: DrawingBackend> Surface for Pen<'_, DB> {
         }
     }
 
+    fn segments(&mut self, segments: &[[Place; 2]], stroke: Stroke) {
+        segments.iter().for_each(|segment| self.path(segment, stroke));
+    }
+
     fn polygon(&mut self, points: &[Place], ink: u32, opacity: f64) {
         self.put(&Polygon::new(self.places(points), colour(ink).mix(opacity).filled()));
     }

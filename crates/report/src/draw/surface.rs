@@ -29,13 +29,15 @@ pub(crate) struct Stroke {
 pub(crate) trait Surface {
     /// A line through `points`.
     fn path(&mut self, points: &[Place], stroke: Stroke);
+    /// Lines from here to there, each for itself.
+    fn segments(&mut self, segments: &[[Place; 2]], stroke: Stroke);
     /// A filled shape.
     fn polygon(&mut self, points: &[Place], ink: u32, opacity: f64);
     /// A filled circle.
     fn disc(&mut self, center: Place, radius: f64, ink: u32);
     /// The line around a circle.
     fn ring(&mut self, center: Place, radius: f64, stroke: Stroke);
-    /// Small discs, `stroke.width` across.
+    /// Discs, `stroke.width` across.
     fn dots(&mut self, centers: &[Place], stroke: Stroke);
     /// Words whose middle line is at the height of `place`.
     fn text(&mut self, text: &str, place: Place, size: f64, ink: u32, align: Align);

@@ -60,6 +60,13 @@ impl Surface for Vector {
         }
     }
 
+    fn segments(&mut self, segments: &[[Place; 2]], stroke: Stroke) {
+        if !segments.is_empty() {
+            let shape: String = segments.iter().map(|segment| lines(segment)).collect();
+            self.stroked(&format!("path d=\"{shape}\""), stroke);
+        }
+    }
+
     fn polygon(&mut self, points: &[Place], ink: u32, opacity: f64) {
         let opacity = if opacity < 1.0 { format!(" fill-opacity=\"{opacity}\"") } else { String::new() };
         let _ = writeln!(self.out, "<path d=\"{}Z\" fill=\"#{ink:06X}\"{opacity}/>", lines(points));
@@ -136,12 +143,31 @@ impl Surface for Vector {
     }
 }
 
-/// `M1 2L3.5 4`.
+/// `M1 2L3.5 4H9`. A point on the straight line between its neighbours, level or upright, says nothing and is left out.
 fn lines(points: &[Place]) -> String {
-    let mut out = String::with_capacity(points.len() * 12);
-    for (index, &(x, y)) in points.iter().enumerate() {
-        let step = if index == 0 { 'M' } else { 'L' };
-        let _ = write!(out, "{step}{} {}", number(x), number(y));
+    let tenths = |&(x, y): &Place| ((10.0 * x).round() as i64, (10.0 * y).round() as i64);
+    let mut corners: Vec<(i64, i64)> = Vec::with_capacity(points.len());
+    for point in points.iter().map(tenths) {
+        if let [.., before, last] = corners[..] {
+            let level = before.1 == last.1 && last.1 == point.1 && (before.0 <= last.0) == (last.0 <= point.0);
+            let upright = before.0 == last.0 && last.0 == point.0 && (before.1 <= last.1) == (last.1 <= point.1);
+            if level || upright {
+                corners.pop();
+            }
+        }
+        corners.push(point);
+    }
+    let mut out = String::with_capacity(corners.len() * 12);
+    let mut before = None;
+    for (x, y) in corners {
+        let number = |tenths: i64| number(tenths as f64 / 10.0);
+        let _ = match before {
+            None => write!(out, "M{} {}", number(x), number(y)),
+            Some((_, last)) if last == y => write!(out, "H{}", number(x)),
+            Some((last, _)) if last == x => write!(out, "V{}", number(y)),
+            Some(_) => write!(out, "L{} {}", number(x), number(y)),
+        };
+        before = Some((x, y));
     }
     out
 }
@@ -159,6 +185,17 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_written_shortly() {
+        for (points, expected) in [
+            (vec![(0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 3.0), (2.0, 1.0), (0.5, 0.5)], "M0 0H2V3V1L0.5 0.5"),
+            (vec![(1.0, 1.0), (1.04, 1.0), (2.0, 2.0)], "M1 1H1L2 2"),
+            (vec![(0.0, 0.0), (2.0, 0.0), (1.0, 0.0)], "M0 0H2H1"),
+        ] {
+            assert_eq!(lines(&points), expected);
+        }
+    }
 
     #[test]
     fn what_is_owned_is_one_group_and_tips_stand_on_top() {

@@ -29,11 +29,11 @@ impl Budget {
                 config: 20_000,
             };
         }
-        // About 2,000 rows in all, and enough of each run to see how it went.
+        // About 1,600 rows in all, and enough of each run to see how it went.
         Self {
             whole: false,
-            rows: (2_000 / runs.max(1)).clamp(6, 40),
-            learning: Detail { points: 60, markers: 0 },
+            rows: (1_600 / runs.max(1)).clamp(6, 40),
+            learning: Detail { points: 50, markers: 0 },
             config: 2_000,
         }
     }
@@ -62,9 +62,9 @@ mod tests {
         let small = Budget::of(4, 40);
         assert_eq!(small.pick(9), (0..9).collect::<Vec<_>>());
         let large = Budget::of(200, 20_000);
-        assert!(!large.whole && large.rows == 10);
+        assert!(!large.whole && large.rows == 8);
         let picked = large.pick(101);
-        assert_eq!((picked.len(), picked[0], picked[9]), (10, 0, 100));
+        assert_eq!((picked.len(), picked[0], picked[7]), (8, 0, 100));
         assert!(picked.windows(2).all(|pair| pair[0] < pair[1]), "{picked:?}");
         assert_eq!(large.pick(3), [0, 1, 2]);
     }

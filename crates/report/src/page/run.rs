@@ -12,8 +12,20 @@ use crate::render::svg;
 use crate::report::ReportInput;
 use crate::rows::{HEADINGS, rows};
 
-/// A run in a line that opens. `class` is its series', `id` what the table of runs leads to.
-pub(super) fn section(run: &ReportInput, class: &str, id: usize, open: bool, budget: Budget) -> Result<String, Error> {
+/// A run with its place on the page.
+pub(super) struct Placed<'a> {
+    pub(super) run: &'a ReportInput,
+    /// The class of its series.
+    pub(super) class: String,
+    /// What the table of runs leads to.
+    pub(super) id: usize,
+    /// The first run with the same config, which shows it.
+    pub(super) same_config: usize,
+}
+
+/// A run in a line that opens.
+pub(super) fn section(placed: &Placed<'_>, open: bool, budget: Budget) -> Result<String, Error> {
+    let Placed { run, class, id, .. } = placed;
     let record = &run.record;
     let last = record.summary().last.map_or("no test yet".to_owned(), |score| percent(score.correct, score.total));
     let open = if open { " open" } else { "" };
@@ -24,7 +36,7 @@ pub(super) fn section(run: &ReportInput, class: &str, id: usize, open: bool, bud
         record.started.seed
     );
     out.push_str(&facts(record));
-    out.push_str(&origin(run, budget));
+    out.push_str(&origin(placed, budget));
     out.push_str("<h4>Curve</h4>\n");
     out.push_str(&curve(record, budget));
     out.push_str(&judged::table(record));
@@ -52,14 +64,16 @@ pub(super) fn section(run: &ReportInput, class: &str, id: usize, open: bool, bud
 }
 
 /// How to repeat a run, where its log is, and its config.
-fn origin(run: &ReportInput, budget: Budget) -> String {
+fn origin(&Placed { run, id, same_config, .. }: &Placed<'_>, budget: Budget) -> String {
     let origin = &run.origin;
     let mut out = if run.reproduce.is_empty() {
         "<p class=\"note\">The command that made it is not known.</p>\n".to_owned()
     } else {
         format!("<p>To repeat it:</p>\n<pre><code>{}</code></pre>\n", escape(&run.reproduce))
     };
-    if !origin.config.is_empty() {
+    if !origin.config.is_empty() && same_config != id {
+        out.push_str(&format!("<p class=\"note\">Its config is <a href=\"#run-{same_config}\">this run's</a>.</p>\n"));
+    } else if !origin.config.is_empty() {
         let shown: String = origin.config.chars().take(budget.config).collect();
         let cut = if shown.len() < origin.config.len() { "\n# the rest is in its config.toml" } else { "" };
         out.push_str(&format!(
@@ -82,13 +96,13 @@ fn origin(run: &ReportInput, budget: Budget) -> String {
     out
 }
 
-/// A row a run; its name leads to its section. `classes` and `ids` are those of [`section`].
-pub(super) fn overview(runs: &[(&ReportInput, String, usize)]) -> String {
+/// A row a run; its name leads to its section.
+pub(super) fn overview(runs: &[Placed<'_>]) -> String {
     let headings = ["run", "kind", "seed", "state", "sparsity", "last top-1", "highest top-1"];
-    let records: Vec<_> = runs.iter().map(|(run, ..)| &run.record).collect();
+    let records: Vec<_> = runs.iter().map(|placed| &placed.run.record).collect();
     let costs = cost::overview_headings(&records);
     let mut table = Table::new("names", &[&headings[..], costs].concat());
-    for (run, class, id) in runs {
+    for Placed { run, class, id, .. } in runs {
         let summary = run.record.summary();
         let score = |score: crate::event::Score| {
             html::value(
