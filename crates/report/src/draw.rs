@@ -41,7 +41,7 @@ struct Sizes {
     head: f64,
     panels: f64,
     columns: usize,
-    /// Size of the tick labels below, and of the name beside the panels.
+    /// Size of the ticks' labels, and of the name beside the panels.
     small: f64,
 }
 
@@ -118,7 +118,8 @@ pub(crate) fn draw(chart: &Chart, layout: Layout, surface: &mut dyn Surface) {
     let mut top = sizes.head;
     for panel in &chart.panels {
         let bottom = top + share * panel.weight;
-        draw_panel(surface, &Frame { chart, panel, left: sizes.left, right: sizes.left + width, top, bottom });
+        let frame = Frame { chart, panel, left: sizes.left, right: sizes.left + width, top, bottom };
+        draw_panel(surface, &frame, sizes.small);
         top = bottom + GAP;
     }
     let bottom = sizes.head + sizes.panels;
@@ -141,7 +142,7 @@ pub(crate) fn draw(chart: &Chart, layout: Layout, surface: &mut dyn Surface) {
 
 const THIN: Stroke = Stroke { ink: MUTED, opacity: 1.0, width: 1.0, dash: None };
 
-fn draw_panel(surface: &mut dyn Surface, frame: &Frame<'_>) {
+fn draw_panel(surface: &mut dyn Surface, frame: &Frame<'_>, small: f64) {
     let Frame { chart, panel, left, right, top, bottom } = frame;
     let grid = Stroke { ink: GRID, ..THIN };
     surface.text(&panel.title, (*left, top - 13.0), 15.0, MUTED, Align::Left);
@@ -151,7 +152,7 @@ fn draw_panel(surface: &mut dyn Surface, frame: &Frame<'_>) {
     let lines: Vec<_> = level.chain(chart.x.ticks.iter().map(|tick| upright(tick.at))).collect();
     surface.segments(&lines, grid);
     for (tick, y) in panel.y.ticks.iter().zip(levels) {
-        surface.text(&tick.label, (left - 8.0, y), TEXT_SIZE, TEXT, Align::Right);
+        surface.text(&tick.label, (left - 8.0, y), small, TEXT, Align::Right);
     }
     let marks: Vec<_> = chart.marks.iter().map(|&mark| upright(mark)).collect();
     surface.segments(&marks, Stroke { opacity: 0.6, ..THIN });
