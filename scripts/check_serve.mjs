@@ -74,16 +74,37 @@ async function watchARun(browser) {
   for (let tries = 0; !begun() && tries < 100; tries++) await sleep(100);
   const name = begun();
   assert.ok(name, "the watched run is going");
-  const article = page.locator("article", { hasText: name });
-  await article.waitFor({ timeout: 30_000 });
-  const marked = () => article.locator("mark", { hasText: "unfinished" }).count();
-  const rows = () => article.locator("table").first().locator("tbody tr").count();
+  const run_of = (label) => page.locator("details.run", { has: page.locator("summary", { hasText: label }) });
+  const watched = run_of(name);
+  await watched.waitFor({ timeout: 30_000 });
+  const marked = () => watched.locator("mark", { hasText: "unfinished" }).count();
+  const rows = () => watched.locator("h4:text-is('Curve') + .scroll tbody tr").count();
 
-  // Open a run's details, as a reader does, and scroll there.
+  // Point at a point of the first chart: what it says stands beside the pointer.
+  const point = page.locator("figure .wide svg .tip").first();
+  await point.scrollIntoViewIfNeeded();
+  await point.hover();
+  const said = await page.locator("#tip").textContent();
+  assert.match(said, /\d %/, "a point tells its accuracy");
+  console.log(`a point says       ${said.replace(/\s+/g, " ").trim()}`);
+  await page.screenshot({ path: path.join(pictures, "point.png") });
+
+  // Hide the random control.
   const finished = fs.readdirSync(dir).find((other) => other !== name && !other.startsWith("."));
-  const details = page.locator("article", { hasText: finished }).locator("details").last();
+  const boxes = page.locator("#filter");
+  const box = boxes.locator("label", { hasText: "random" }).locator("input");
+  await boxes.waitFor({ timeout: 30_000 });
+  if (!(await boxes.evaluate((part) => part.open))) await boxes.locator("summary").click();
+  await box.uncheck();
+  const shown = () => run_of(finished).evaluate((part) => part.checkVisibility());
+  assert.ok(!(await shown()), "a series that is not chosen is hidden");
+  await page.screenshot({ path: path.join(pictures, "filtered.png") });
+
+  // Open the going run and one of its tables, as a reader does, and scroll there.
+  await watched.locator("summary").first().click();
+  const details = watched.locator("details").first();
   await details.locator("summary").first().click();
-  await details.scrollIntoViewIfNeeded();
+  await details.evaluate((part) => scrollBy(0, part.getBoundingClientRect().top - innerHeight / 3));
   const place = await details.evaluate((part) => part.getBoundingClientRect().top);
   await page.screenshot({ path: path.join(pictures, "details.png") });
 
@@ -104,6 +125,7 @@ async function watchARun(browser) {
   assert.ok(await details.evaluate((part) => part.open), "what was opened stays open");
   const moved = Math.abs((await details.evaluate((part) => part.getBoundingClientRect().top)) - place);
   assert.ok(moved < 2, `what was read stays where it was, and moved by ${moved} pixels`);
+  assert.ok(!(await box.isChecked()) && !(await shown()), "what was hidden stays hidden");
   console.log(`the curve grew     ${seen.join(", ")} cycles, without loading the page again`);
   await page.screenshot({ path: path.join(pictures, "finished.png") });
 
@@ -115,7 +137,7 @@ async function watchARun(browser) {
   await sleep(3000);
   assert.ok((await page.evaluate(() => String(getSelection()))).length > 0 && (await marked()) === 0, "a selection stays");
   await page.evaluate(() => getSelection().removeAllRanges());
-  await article.locator("mark", { hasText: "unfinished" }).waitFor({ timeout: 15_000 });
+  await watched.locator("mark", { hasText: "unfinished" }).waitFor({ timeout: 15_000, state: "attached" });
   fs.writeFileSync(log, lines.join("\n") + "\n");
 
   assert.deepEqual(faults, [], "the browser has nothing to complain about");

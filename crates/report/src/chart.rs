@@ -1,6 +1,8 @@
 //! A chart before it is drawn: axes with their ticks, panels, series of numbers. Pure, so that what a picture shows can
 //! be tested without looking at pixels.
 
+use std::ops::Range;
+
 use crate::number::short_percent;
 
 /// Sparsities that the sparsity axis may label, in percent of zeros.
@@ -69,10 +71,12 @@ pub struct Panel {
     pub y: Axis,
     /// Its share of the height, beside the other panels' shares.
     pub weight: f64,
+    /// Which of the chart's series it shows; `None` for all.
+    pub shows: Option<Range<usize>>,
 }
 
 /// Points that belong together.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// Its name in the legend; not in the legend when empty.
     pub label: String,
@@ -86,12 +90,21 @@ pub struct Series {
     pub faint: bool,
     /// Places in the axes' numbers, in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
+    /// Indices of points whose marker is hollow.
+    pub hollow: Vec<usize>,
+    /// Of each point what a reader is told who points at it; fewer than points where the rest tells nothing.
+    pub tips: Vec<String>,
+    /// Intervals at places, drawn as a band: place, lower end, upper end. Intervals of one piece are joined.
+    pub band: Vec<Vec<(f64, f64, f64)>>,
+    /// What a reader shows and hides together; `None` for what always shows.
+    pub owner: Option<usize>,
 }
 
 /// A colour by its role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ink {
     /// As the text.
+    #[default]
     Text,
     /// Between the text and the grid.
     Muted,
@@ -100,9 +113,10 @@ pub enum Ink {
 }
 
 /// How points are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Line {
     /// Not at all.
+    #[default]
     None,
     /// A solid line.
     Solid,
@@ -113,10 +127,13 @@ pub enum Line {
 }
 
 /// How points are marked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Marker {
     /// Not at all.
+    #[default]
     None,
+    /// A small, translucent disc: one of many.
+    Dot,
     /// A filled circle.
     Disc,
     /// A filled square.
@@ -125,10 +142,26 @@ pub enum Marker {
     Triangle,
     /// A hollow circle.
     Ring,
+    /// A hollow square.
+    HollowSquare,
     /// A hollow triangle.
     HollowTriangle,
     /// A hollow square around another series' marker.
     Frame,
+    /// A circle around another series' marker.
+    Halo,
+}
+
+impl Marker {
+    /// The same shape, not filled.
+    pub fn hollow(self) -> Self {
+        match self {
+            Self::Disc => Self::Ring,
+            Self::Square => Self::HollowSquare,
+            Self::Triangle => Self::HollowTriangle,
+            other => other,
+        }
+    }
 }
 
 impl Axis {
@@ -153,9 +186,7 @@ impl Axis {
     /// Training steps from 0.
     pub fn steps(max: f64) -> Self {
         let max = max.max(1.0);
-        let magnitude = 10_f64.powf((max / 5.0).log10().floor());
-        let stride = [1.0, 2.0, 5.0, 10.0].map(|n| n * magnitude).into_iter().find(|stride| max / stride <= 6.0);
-        let stride = stride.unwrap_or(10.0 * magnitude).max(1.0);
+        let stride = stride(max, 6.0).max(1.0);
         let ticks = (0..=6).map(|n| f64::from(n) * stride);
         let ticks = ticks.map(|at| Tick { at, label: crate::number::grouped(at as u64) });
         Self::around("training steps", max, ticks)
@@ -183,12 +214,31 @@ impl Axis {
         Self { label: String::new(), min, max, ticks }
     }
 
+    /// From 0 to `max`, with about as many round ticks as `most`, and no name.
+    pub fn from_zero(max: f64, most: f64) -> Self {
+        let max = if max.is_finite() && max > 0.0 { max } else { 1.0 };
+        let stride = stride(max, most);
+        let count = (max / stride).ceil() as i32;
+        // A tick is a whole number of strides, so that no rounding shows.
+        let decimals = (-stride.log10().floor()).max(0.0) as usize;
+        let ticks = (0..=count).map(|n| f64::from(n) * stride);
+        let ticks: Vec<_> = ticks.map(|at| Tick { at, label: format!("{at:.decimals$}") }).collect();
+        Self { label: String::new(), min: 0.0, max: f64::from(count) * stride, ticks }
+    }
+
     /// From 0 to `max`, with the ticks that lie on it and some air on both sides.
     fn around(label: &str, max: f64, ticks: impl IntoIterator<Item = Tick>) -> Self {
         let air = 0.03 * max;
         let ticks = ticks.into_iter().filter(|tick| tick.at <= max + air).collect();
         Self { label: label.to_owned(), min: -air, max: max + air, ticks }
     }
+}
+
+/// 1, 2 or 5 times a power of ten, of which at most `most` reach `max`.
+fn stride(max: f64, most: f64) -> f64 {
+    let magnitude = 10_f64.powf((max / most).log10().floor());
+    let strides = [1.0, 2.0, 5.0].map(|n| n * magnitude);
+    strides.into_iter().find(|stride| max / stride <= most).unwrap_or(10.0 * magnitude)
 }
 
 /// Where a sparsity stands on the sparsity axis: `-log10(1 - sparsity)`, and no further than one weight in a million.
@@ -204,11 +254,16 @@ pub(crate) fn compression_position(ratio: f64) -> f64 {
 
 /// The whole range of a share, below the part of it that is worth a closer look: five points below `best`, in percent.
 pub(crate) fn panels(best: Option<f64>) -> Vec<Panel> {
-    let full = Panel { title: "full range, 0 to 100 %".to_owned(), y: Axis::percent(0.0, 100.0, 20.0), weight: 2.0 };
+    let full = Panel {
+        title: "full range, 0 to 100 %".to_owned(),
+        y: Axis::percent(0.0, 100.0, 20.0),
+        weight: 2.0,
+        shows: None,
+    };
     let Some(best) = best else { return vec![full] };
     let top = (best + 0.1).ceil().clamp(5.0, 100.0);
     let title = format!("closer look, {} to {top} %", top - 5.0);
-    vec![Panel { title, y: Axis::percent(top - 5.0, top, 1.0), weight: 3.0 }, full]
+    vec![Panel { title, y: Axis::percent(top - 5.0, top, 1.0), weight: 3.0, shows: None }, full]
 }
 
 #[cfg(test)]
@@ -241,6 +296,16 @@ mod tests {
         assert_eq!(labels(&Axis::steps(13_760.0)), ["0", "5,000", "10,000"]);
         assert_eq!(labels(&Axis::steps(0.0)), ["0", "1"]);
         assert_eq!(labels(&Axis::steps(11.0)), ["0", "2", "4", "6", "8", "10"]);
+    }
+
+    #[test]
+    fn an_axis_from_zero_ends_at_a_round_tick() {
+        let axis = Axis::from_zero(2.3, 4.0);
+        assert_eq!((labels(&axis), axis.max), (vec!["0", "1", "2", "3"], 3.0));
+        let axis = Axis::from_zero(0.001, 3.0);
+        assert_eq!(labels(&axis), ["0.0000", "0.0005", "0.0010"]);
+        assert_eq!(labels(&Axis::from_zero(0.0, 2.0)), ["0.0", "0.5", "1.0"], "a learning rate of nothing");
+        assert_eq!(Axis::from_zero(f64::NAN, 2.0).max, 1.0);
     }
 
     #[test]

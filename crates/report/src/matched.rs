@@ -182,7 +182,12 @@ mod tests {
     use crate::fixture;
 
     fn input(label: &str, events: &[crate::Event]) -> ReportInput {
-        ReportInput { label: label.into(), record: fixture::record(events), reproduce: String::new() }
+        ReportInput {
+            label: label.into(),
+            record: fixture::record(events),
+            reproduce: String::new(),
+            origin: crate::Origin::default(),
+        }
     }
 
     #[test]

@@ -49,10 +49,11 @@ mod tests {
 
     #[test]
     fn the_script_the_notes_and_the_version_are_in_their_places() {
-        let page = crate::page::page(&[], &[]).expect("a page");
+        let parts = crate::page::Parts { groups: &[], families: &[], audit: &[], apart: &[] };
+        let page = crate::page::page(&parts).expect("a page");
         let live = LivePage::of(&page, &["run <b>: torn".to_owned()]);
         let parts =
-            ["#live {", "</style>", "<main>", "run &lt;b&gt;: torn", "</main>", &live.version, "<script>", "</body>"];
+            ["#live {", "</style>", "<main>", "run &lt;b&gt;: torn", "</main>", &live.version, SCRIPT, "</body>"];
         let places = parts.map(|part| live.html.find(part).unwrap_or_else(|| panic!("{part} is missing")));
         assert!(places.is_sorted(), "{places:?}");
         assert!(!SCRIPT.contains("</script"), "a script ends at the first of these");

@@ -21,8 +21,8 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
         ink,
         line,
         marker: Marker::None,
-        faint: false,
         points: vec![(x.min, percent), (x.max, percent)],
+        ..Series::default()
     };
     let chance = 100.0 / CLASSES as f64;
     let mut series = lines.clone();
@@ -33,8 +33,8 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
             ink: Ink::Text,
             line: Line::None,
             marker: Marker::Frame,
-            faint: false,
             points: framed.collect(),
+            ..Series::default()
         });
     }
     series.push(level(format!("as it was: {before:.2} %"), Ink::Text, Line::Dashed, before));
@@ -79,8 +79,8 @@ fn line(layer: &LayerSensitivity, index: usize, before: f64) -> Series {
         ink: Ink::Colour(index),
         line,
         marker,
-        faint: false,
         points,
+        ..Series::default()
     }
 }
 

@@ -26,8 +26,12 @@ pub(super) struct Shown {
 
 impl Shown {
     fn of(library: &Library) -> Self {
-        let mut notes = library.notes();
-        let report = Report::of(&library.runs()).or_else(|error| {
+        let (runs, refused) = (library.runs(), library.refused());
+        let mut notes = Vec::new();
+        if runs.is_empty() && refused.is_empty() {
+            notes.push(format!("There is no run in {} yet.", library.dir().display()));
+        }
+        let report = Report::with(&runs, &refused).or_else(|error| {
             notes.push(error.to_string());
             Report::of(&[])
         });
