@@ -1,6 +1,7 @@
 //! What a series keeps of each layer, against the sparsity of the whole. Pure.
 
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, sparsity_position};
+use crate::axis::{Axis, sparsity_position};
+use crate::chart::{Chart, Ink, Line, Marker, Panel, Series};
 use crate::lines::legend_label;
 use crate::number::{grouped, short_percent};
 use crate::series::{Pool, RunSeries};

@@ -19,7 +19,8 @@ const ROWS: usize = 600;
 /// The tables of a group; nothing where nothing was pruned and tested.
 pub(super) fn tables(group: &Group<'_>) -> String {
     let contests = contests(&group.series);
-    if contests.is_empty() {
+    // Of one run alone its own table says it all.
+    if contests.is_empty() || group.runs.len() == 1 {
         return String::new();
     }
     let shown = columns(&contests);
@@ -61,7 +62,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
             match contest.leader() {
                 Some(leader) if leader.series.id == series.id => cell = format!("<strong>{cell}</strong>"),
                 Some(_) if contest.near().any(|near| near.series.id == series.id) => {
-                    cell = format!("<em>≈</em> {cell}")
+                    cell = format!("<em>≈</em> {cell}");
                 }
                 _ => {}
             }
