@@ -38,6 +38,7 @@ pub(crate) fn audit(groups: &[Group<'_>]) -> Vec<Item> {
         view.dense(),
         view.random(),
         view.magnitude(),
+        view.length(),
         view.selection(),
         view.place(),
         view.one_program(),

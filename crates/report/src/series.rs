@@ -102,6 +102,11 @@ impl<'a> Pool<'a> {
         self.spread(|sample| Some(sample.point.size()?.sparsity())).map(|spread| spread.mean)
     }
 
+    /// The mean of the steps trained when the networks were tested.
+    pub(crate) fn steps(&self) -> Option<f64> {
+        self.spread(|sample| Some(sample.point.trained?.step as f64)).map(|spread| spread.mean)
+    }
+
     /// Whether every seed's network has collapsed.
     pub(crate) fn is_collapsed(&self) -> bool {
         !self.samples.is_empty() && self.samples.iter().all(|sample| sample.point.is_collapsed())

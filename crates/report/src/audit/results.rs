@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Item, View, listed};
-use crate::compare::{dense_control, random_control};
+use crate::compare::{contests, dense_control, random_control};
+use crate::number::grouped;
 use crate::record::Control;
 use crate::series::{Pool, RunSeries};
 
@@ -104,6 +105,22 @@ impl View<'_, '_> {
             return Item { id: "magnitude", asked, met: false, found };
         }
         listed("magnitude", asked, "Each group of runs has a series that prunes by magnitude.", lacking)
+    }
+
+    pub(super) fn length(&self) -> Item {
+        let (id, asked) = ("same-length", "Methods that are compared had trained for as long.");
+        if self.results().next().is_none() {
+            let found = "There is no series that prunes by a criterion.".to_owned();
+            return Item { id, asked, met: false, found };
+        }
+        let lacking = self.groups.iter().flat_map(|group| contests(&group.series)).filter_map(|contest| {
+            let steps = || contest.entries.iter().filter_map(|entry| entry.pool.steps());
+            let (low, high) = (steps().reduce(f64::min)?, steps().reduce(f64::max)?);
+            let [least, most] = [low, high].map(|steps| grouped(steps.round() as u64));
+            (high > STEPS_APART * low)
+                .then(|| format!("{}: {least} to {most} steps", contest.unit.words(contest.target)))
+        });
+        listed(id, asked, "At each sparsity all had trained for as many steps.", lacking.collect())
     }
 
     pub(super) fn pairs(&self) -> Item {

@@ -141,6 +141,7 @@ fn numbers(group: &Group<'_>) -> String {
         "series",
         "target",
         "seeds",
+        "steps",
         "top-1",
         "lowest",
         "highest",
@@ -171,7 +172,7 @@ fn numbers(group: &Group<'_>) -> String {
         "Every series at every target",
         &format!(
             "Top-1 on test, in percent: mean ± half of the 95 % t-interval; lowest and highest of the seeds. vs dense, vs \
-             random: points from the control, the mean over the seeds that both have. Means of sizes.{thinned}"
+             random: points from the control, the mean over the seeds that both have. steps: how long it had trained when it was tested. Means of sizes.{thinned}"
         ),
         table,
     )
@@ -211,6 +212,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         format!("{}{}", swatch(series), escape(&series.name)),
         series.unit.words(pool.target),
         pool.samples.len().to_string(),
+        pool.steps().map_or("-".to_owned(), |steps| grouped(steps.round() as u64)),
         accuracy(top_1.as_ref()).split("<small>").next().unwrap_or("-").to_owned(),
         edge(|spread| spread.min),
         edge(|spread| spread.max),
