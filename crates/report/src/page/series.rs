@@ -66,7 +66,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
                 }
                 _ => {}
             }
-            if entry.pool.is_collapsed() { format!("<mark>collapsed</mark> {cell}") } else { cell }
+            if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
         };
         let name = format!("{}{}", swatch(series), escape(&series.name));
         let cells = [name, accuracy(series.dense.top_1().as_ref())].into_iter().chain(shown.iter().map(cell));
