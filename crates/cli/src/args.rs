@@ -1,11 +1,14 @@
 //! What can be typed.
 
 mod sensitivity;
+mod sweep;
 
 pub(crate) use sensitivity::SensitivityArgs;
+pub(crate) use sweep::{LauncherKind, SweepArgs, SweepCellArgs};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
@@ -41,6 +44,12 @@ pub(crate) enum Verb {
     /// Go on with a run that was stopped or killed, as if it had never stopped.
     #[command(after_help = "Example:\n  secateur resume runs/quickstart-1a2b3c4d-s1")]
     Resume(ResumeArgs),
+    /// Run a grid of experiments: methods, axes, seeds and their controls; then leave one report of all.
+    #[command(after_help = sweep::HELP)]
+    Sweep(SweepArgs),
+    /// Run one cell of a sweep; launchers call it.
+    #[command(hide = true)]
+    SweepCell(SweepCellArgs),
     /// Show what a run would do, without doing it.
     #[command(after_help = "Example:\n  secateur plan configs/lenet-300-100-lottery.toml")]
     Plan(PlanArgs),
@@ -50,6 +59,13 @@ pub(crate) enum Verb {
                             below the folder, into runs/report"
     )]
     Report(ReportArgs),
+    /// Show the report of all runs of a folder in a browser, while they are going.
+    #[command(
+        after_help = "The page is at http://127.0.0.1:7878/ until Ctrl-C, and keeps itself up to date. Runs may lie up to \
+                            three folders down.\n\nExamples:\n  secateur serve runs\n  secateur serve runs --port 0   \
+                            # any free port; the address is printed"
+    )]
+    Serve(ServeArgs),
     /// Measure a run's final model, or one of its checkpoints, on the test split.
     #[command(after_help = "Examples:\n  secateur test runs/quickstart-1a2b3c4d-s1\n  secateur test \
                             runs/quickstart-1a2b3c4d-s1 --checkpoint stage-000004-step-0000000860")]
@@ -146,6 +162,20 @@ pub(crate) struct ReportArgs {
     /// Folder to write to; where a single folder is named, its report goes into that one otherwise.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// `secateur serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder that holds runs.
+    #[arg(default_value = "runs")]
+    pub(crate) dir: PathBuf,
+    /// The port; 0 for any that is free.
+    #[arg(long, default_value_t = 7878)]
+    pub(crate) port: u16,
+    /// The address to listen on. Any but this machine's own lets others read the runs.
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::from(Ipv4Addr::LOCALHOST))]
+    pub(crate) host: IpAddr,
 }
 
 /// `secateur test`.

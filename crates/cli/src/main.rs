@@ -3,6 +3,7 @@
 mod args;
 mod interrupt;
 mod progress;
+mod sweep;
 mod verbs;
 
 use args::{Arguments, Verb};
@@ -24,8 +25,11 @@ fn main() -> ExitCode {
     let done = match arguments.verb {
         Verb::Run(args) => verbs::run::run(&args),
         Verb::Resume(args) => verbs::resume::resume(&args),
+        Verb::Sweep(args) => verbs::sweep::sweep(&args),
+        Verb::SweepCell(args) => verbs::sweep::cell(&args),
         Verb::Plan(args) => verbs::plan::plan(&args),
         Verb::Report(args) => verbs::report::report(&args),
+        Verb::Serve(args) => verbs::serve::serve(&args),
         Verb::Test(args) => verbs::test::test(&args),
         Verb::Sensitivity(args) => verbs::sensitivity::sensitivity(&args),
         Verb::Export(args) => verbs::export::export(&args),

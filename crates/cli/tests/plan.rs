@@ -64,12 +64,19 @@ fn the_plan_is_what_the_run_did() {
 #[test]
 fn planning_leaves_nothing_behind_and_every_config_can_be_planned() {
     let before = fs::read_dir(root()).expect("the root").count();
-    for entry in fs::read_dir(root().join("configs")).expect("configs") {
-        let path = entry.expect("readable").path();
-        let text = fs::read_to_string(&path).expect("readable");
-        let name = path.file_name().expect("named").to_string_lossy().into_owned();
-        assert!(text.starts_with('#') && text.contains(&format!("configs/{name}")), "{name} is headed by its command");
-        assert!(succeed(&["plan", &format!("configs/{name}")]).contains("in all"), "{name}");
+    let files = ["configs", "configs/rules"].into_iter().flat_map(|folder| {
+        let entries = fs::read_dir(root().join(folder)).expect("configs").map(|entry| entry.expect("readable").path());
+        let files = entries.filter(|path| path.is_file()).collect::<Vec<_>>();
+        files.into_iter().map(move |path| format!("{folder}/{}", path.file_name().expect("named").to_string_lossy()))
+    });
+    for name in files {
+        let text = fs::read_to_string(root().join(&name)).expect("readable");
+        assert!(text.starts_with('#') && text.contains(&name), "{name} is headed by its command");
+        if text.contains("\nbase = ") {
+            assert!(succeed(&["sweep", &name, "--dry-run"]).contains("steps left"), "{name}");
+        } else {
+            assert!(succeed(&["plan", &name]).contains("in all"), "{name}");
+        }
     }
     assert_eq!(fs::read_dir(root()).expect("the root").count(), before);
 }

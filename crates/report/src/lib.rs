@@ -52,6 +52,7 @@ pub use draw::Layout;
 pub use error::Error;
 pub use event::{Event, Timing};
 pub use log::RunLog;
+pub use page::LivePage;
 pub use read::read_log;
 pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};

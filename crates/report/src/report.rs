@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::family::families;
 use crate::files::write_whole;
 use crate::group::groups;
-use crate::page::{Parts, page};
+use crate::page::{LivePage, Parts, page};
 use crate::record::RunRecord;
 use crate::render::{png, svg};
 use crate::series_data::{differences_data, series_data};
@@ -70,10 +70,10 @@ pub struct Report {
 const PAGE: &str = "index.html";
 
 impl Report {
-    /// The report of `runs`.
+    /// The report of `runs`; of none it has no chart and empty tables.
     ///
     /// # Errors
-    /// When there is no run, or a chart of the page cannot be drawn.
+    /// When a chart of the page cannot be drawn.
     pub fn of(runs: &[ReportInput]) -> Result<Self, Error> {
         Self::with(runs, &[])
     }
@@ -81,11 +81,8 @@ impl Report {
     /// The report of `runs`, which names what else was to be shown and why it is not.
     ///
     /// # Errors
-    /// When there is no run, or a chart of the page cannot be drawn.
+    /// When a chart of the page cannot be drawn.
     pub fn with(runs: &[ReportInput], refused: &[Refused]) -> Result<Self, Error> {
-        if runs.is_empty() {
-            return Err(Error::NoRuns);
-        }
         let groups = groups(runs);
         let families = families(&groups);
         let (items, apart) = (audit(&groups), apart(&groups, refused));
@@ -110,6 +107,11 @@ impl Report {
     /// The page.
     pub fn page(&self) -> &str {
         &self.page
+    }
+
+    /// The page for a server, which keeps itself as new as the runs; `notes` stand before all else.
+    pub fn live_page(&self, notes: &[String]) -> LivePage {
+        LivePage::of(&self.page, notes)
     }
 
     /// Names of its files, the page first: lower-case letters and digits of ASCII, dashes, and one dot.
@@ -195,6 +197,9 @@ impl Report {
 /// # Errors
 /// When there is no run, a chart cannot be drawn, or the system refuses a file, which is named.
 pub fn write_report(runs: &[ReportInput], out_dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
+    if runs.is_empty() {
+        return Err(Error::NoRuns);
+    }
     Report::of(runs)?.write(out_dir)
 }
 

@@ -137,7 +137,7 @@ impl RunFolder {
     }
 
     pub(crate) fn log(&self) -> PathBuf {
-        self.path.join("log.jsonl")
+        log(&self.path)
     }
 
     pub(crate) fn checkpoints(&self) -> PathBuf {
@@ -155,6 +155,11 @@ impl RunFolder {
 
 const CHECKPOINTS: &str = "checkpoints";
 const EXPERIMENT: &str = "experiment.toml";
+
+/// A run's log.
+pub(crate) fn log(run: &Path) -> PathBuf {
+    run.join("log.jsonl")
+}
 
 /// Where a run keeps its checkpoints.
 pub(crate) fn checkpoints(run: &Path) -> PathBuf {

@@ -36,7 +36,8 @@ impl Model {
             let experiment = folder::read_experiment(path)?;
             let (parameters, masks) = trained(path, &experiment, checkpoint)?;
             let network = export::network(experiment.network(), &parameters, &masks)?;
-            let info = info(&experiment.config().name);
+            // By its model, not by its run: a file's size is the same for equal networks.
+            let info = info(&experiment.config().model.to_string());
             return Ok(Self { network, info, precision: None, experiment: Some(experiment) });
         }
         if checkpoint.is_some() {

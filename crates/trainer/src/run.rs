@@ -213,7 +213,8 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
     }
 }
 
-fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<ManifestStart> {
+/// A file that a run reads besides its data.
+pub(crate) fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<ManifestStart> {
     Some(ManifestStart { file: file?.display().to_string(), sha256: sha256?.clone() })
 }
 

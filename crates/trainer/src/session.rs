@@ -13,11 +13,10 @@ use crate::folder::RunFolder;
 use crate::measure::Meter;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
-use crate::scoring::{Scoring, full};
 use crate::size::size;
 use crate::start::{self, Start};
-use crate::state::{State, Weights, carry};
-use crate::{Error, Experiment, engine, export, memory, seed};
+use crate::state::{State, Weights};
+use crate::{Error, Experiment, engine, export, memory};
 use secateur_pruner::{Mask, MaskSet, Saliency, Sparsity};
 use secateur_report::RunLog;
 use secateur_report::event::{self, Event, Timing};
@@ -44,13 +43,13 @@ pub enum Outcome {
 pub(crate) struct Session<'a> {
     pub(crate) experiment: &'a Experiment,
     pub(crate) dataset: &'a Dataset,
-    folder: RunFolder,
+    pub(crate) folder: RunFolder,
     log: RunLog,
     pub(crate) observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
-    device: Device,
+    pub(crate) device: Device,
     /// Scores that somebody else computed, where the criterion wants them.
-    scores: Option<Saliency>,
+    pub(crate) scores: Option<Saliency>,
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) remembered: Option<Vec<Weights>>,
     /// The best epoch's parameters of the training stage that is going on.
@@ -174,91 +173,13 @@ impl<'a> Session<'a> {
         self.finish()
     }
 
-    /// Prunes to a target; where that is below the one `before`, masks grow instead.
-    fn prune(&mut self, cycle: u64, before: Sparsity, target: Sparsity) -> Result<(), Error> {
-        let state = self.engine.state()?;
-        let scoring = self.scoring();
-        let masks = if target < before {
-            scoring.grow(&state, &self.masks, target)?
-        } else {
-            let within = if state.shadows { &full(&self.masks) } else { &self.masks };
-            scoring.prune(&state, within, cycle, before, target)?
-        };
-        if let Some(search) = &mut self.cursor.search {
-            search.target = target.get();
-        }
-        self.take(state, masks)?;
-        let layers = self.masks.iter().map(|(name, mask)| event::LayerDensity {
-            name: name.to_owned(),
-            kept: mask.kept() as u64,
-            total: mask.total() as u64,
-        });
-        let pruned = event::Pruned {
-            cycle,
-            step: self.cursor.step,
-            target: target.get(),
-            pruned: self.masks.pruned() as u64,
-            prunable: self.masks.total() as u64,
-            dead_units: self.size().dead_units,
-            layers: layers.collect(),
-        };
-        self.record(&Event::Pruned(pruned), Some(self.timing(None)))?;
-        self.record_paths(cycle)
-    }
-
-    /// Exchanges a share of each layer's living weights for others.
-    fn exchange(&mut self, cycle: u64, share: f64) -> Result<(), Error> {
-        let state = self.engine.state()?;
-        let masks = self.scoring().exchange(&state, &self.masks, share)?;
-        self.move_masks(cycle, state, masks)
-    }
-
-    /// Chooses the masks anew from weights and shadows.
-    fn choose_anew(&mut self, cycle: u64, target: Sparsity) -> Result<(), Error> {
-        let state = self.engine.state()?;
-        let masks = self.scoring().prune(&state, &full(&self.masks), cycle, target, target)?;
-        self.move_masks(cycle, state, masks)
-    }
-
-    fn move_masks(&mut self, cycle: u64, state: State, masks: MaskSet) -> Result<(), Error> {
-        let fresh = |(name, mask): (&str, &Mask)| {
-            let old = self.masks.get(name).map_or(&[][..], |old| old.words());
-            let came = |(new, old): (&u64, &u64)| u64::from((new & !old).count_ones());
-            mask.words().iter().zip(old).map(came).sum::<u64>()
-        };
-        let regrown = masks.iter().map(fresh).sum();
-        let (pruned, prunable) = (masks.pruned() as u64, masks.total() as u64);
-        self.take(state, masks)?;
-        let moved = event::MasksMoved { cycle, step: self.cursor.step, regrown, pruned, prunable };
-        self.record(&Event::MasksMoved(moved), Some(self.timing(None)))
-    }
-
-    /// Goes over to new masks, with everything that belongs to the old ones.
-    fn take(&mut self, mut state: State, masks: MaskSet) -> Result<(), Error> {
-        state.carry(&self.masks, &masks);
-        // Of what is remembered nothing else will be asked for again: where weights are rewound, masks never grow back.
-        carry(self.remembered.as_deref_mut().unwrap_or_default(), &self.masks, &masks);
-        self.masks = masks;
-        self.set(state)
-    }
-
-    fn scoring(&self) -> Scoring<'_> {
-        Scoring {
-            experiment: self.experiment,
-            images: &self.dataset.train,
-            device: &self.device,
-            given: self.scores.as_ref(),
-            step: self.cursor.step,
-        }
-    }
-
     /// Hands the engine a state that belongs to the masks.
     pub(crate) fn set(&mut self, state: State) -> Result<(), Error> {
         self.engine.set(state, &self.masks)
     }
 
     /// Writes down how the layers are computed from here on, where that is ours to choose.
-    fn record_paths(&mut self, cycle: u64) -> Result<(), Error> {
+    pub(crate) fn record_paths(&mut self, cycle: u64) -> Result<(), Error> {
         let Some((instruction_set, layers)) = self.engine.paths() else { return Ok(()) };
         let compiled = event::LayersCompiled { cycle, step: self.cursor.step, instruction_set, layers };
         self.record(&Event::LayersCompiled(compiled), None)
@@ -280,26 +201,6 @@ impl<'a> Session<'a> {
         self.measure(cycle)
     }
 
-    fn rewind(&mut self) -> Result<(), Error> {
-        let parameters = self.remembered.clone().ok_or_else(|| {
-            let why = "no checkpoint holds the weights that this stage rewinds to; start the run over".into();
-            Error::Run { path: self.folder.checkpoints(), why }
-        })?;
-        self.set(State { parameters, ..State::default() })
-    }
-
-    /// Draws the weights anew, from numbers that no cycle before has seen; the masks stay.
-    fn reinitialise(&mut self, cycle: u64) -> Result<(), Error> {
-        let number = seed::stream(self.experiment.config().seed, "reinitialise", cycle).next_u64();
-        let mut parameters = export::parameters(&self.experiment.config().model.initial(number));
-        for own in &mut parameters {
-            if let Some(mask) = self.masks.get(&own.name) {
-                own.kept = mask.gather(&own.kept);
-            }
-        }
-        self.set(State { parameters, ..State::default() })
-    }
-
     /// Writes the final model and the log's last line; safe to do again after a crash in between.
     fn finish(mut self) -> Result<Outcome, Error> {
         let (path, parameters) = (self.folder.model(), self.engine.parameters());
@@ -317,7 +218,7 @@ impl<'a> Session<'a> {
     }
 
     /// What is left of the model.
-    fn size(&self) -> event::Size {
+    pub(crate) fn size(&self) -> event::Size {
         size(&self.engine.parameters(), &self.masks, self.experiment)
     }
 
@@ -399,20 +300,25 @@ fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
         let state = State { parameters, ..State::default() };
         return Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None };
     }
-    let network = experiment.config().model.initial(experiment.config().seed);
-    let names = experiment.prunable().into_iter().filter(|_| experiment.prunes());
-    let own = export::parameters(&network);
-    let full = |name: &str| {
-        let own = own.iter().find(|own| own.name == name).expect("prunable names are the model's");
-        (name.to_owned(), Mask::full(&own.shape))
-    };
+    let parameters = export::parameters(&experiment.config().model.initial(experiment.config().seed));
     Checkpoint {
         cursor: Cursor::start(),
-        masks: MaskSet::new(names.map(full).collect()),
+        masks: fresh_masks(experiment),
         remembered: None,
         best: None,
-        state: State { parameters: own, shadows: experiment.has_shadows(), ..State::default() },
+        state: State { parameters, shadows: experiment.has_shadows(), ..State::default() },
     }
+}
+
+/// Masks that keep everything, for a run that prunes; none for one that does not.
+pub(crate) fn fresh_masks(experiment: &Experiment) -> MaskSet {
+    let shapes = export::shapes(experiment.network());
+    let names = experiment.prunable().into_iter().filter(|_| experiment.prunes());
+    let full = |name: &str| {
+        let (_, shape) = shapes.iter().find(|(own, _)| own == name).expect("prunable names are the model's");
+        (name.to_owned(), Mask::full(shape))
+    };
+    MaskSet::new(names.map(full).collect())
 }
 
 /// Brings a checkpoint to life on a device.

@@ -11,6 +11,8 @@ pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod sensitivity;
+pub(crate) mod serve;
+pub(crate) mod sweep;
 pub(crate) mod test;
 
 use crate::args::{ConfigArgs, PlaceArgs};

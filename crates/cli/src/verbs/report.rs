@@ -7,6 +7,7 @@ use super::{Done, print};
 use crate::args::ReportArgs;
 use anyhow::{Result, bail};
 use find::{Found, found};
+pub(crate) use input::read as input;
 use secateur_report::{Refused, Report, ReportInput, RunRecord, curve_table, series_table, write_report};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,11 +49,22 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
 
 /// Writes a single run's report into its own folder; returns what the log says, and the page.
 pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
-    let label = run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned();
-    let input = input::read(run, label)?;
+    let input = input(run, name(run))?;
     let out = run.join("report");
     write_report(std::slice::from_ref(&input), &out)?;
     Ok((input.record, out.join("index.html")))
+}
+
+/// Writes the report of several runs; returns the page.
+pub(crate) fn of_many(runs: &[PathBuf], out: &Path) -> Result<PathBuf> {
+    let inputs = runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
+    write_report(&inputs, out)?;
+    Ok(out.join("index.html"))
+}
+
+/// What a run is called: its folder.
+pub(crate) fn name(run: &Path) -> String {
+    run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Reads what was found, on all cores: logs of long runs are long. The order stays.
@@ -90,6 +102,6 @@ fn one(found: &Found) -> Result<ReportInput, Refused> {
     let refuse = |why: String| Refused { label: found.label.clone(), why };
     match &found.fault {
         Some(why) => Err(refuse(why.clone())),
-        None => input::read(&found.path, found.label.clone()).map_err(|error| refuse(format!("{error:#}"))),
+        None => input(&found.path, found.label.clone()).map_err(|error| refuse(format!("{error:#}"))),
     }
 }

@@ -116,6 +116,11 @@ impl PruneConfig {
         self.rounds.unwrap_or_else(|| self.criteria().into_iter().map(CriterionConfig::rounds).max().unwrap_or(1))
     }
 
+    /// The accuracy budget, which the dense control has none of.
+    pub(crate) fn budget(&self) -> Option<UntilConfig> {
+        self.until.filter(|_| self.enabled)
+    }
+
     /// Whether masks may keep, at some time, what they pruned before.
     pub(crate) fn grows(&self) -> bool {
         self.regrow.is_some() || self.schedule.falls()
@@ -195,8 +200,8 @@ impl PruneConfig {
             return Some((key, "surgery chooses masks anew, wanted neither `rounds` nor `shuffle`".into()));
         }
         if let Some(until) = self.until {
-            if self.grows() || !self.enabled || self.gsm.is_some() {
-                let why = "an accuracy budget prunes further and further, wanted enabled = true, no `regrow`, no `gsm` \
+            if self.grows() || self.gsm.is_some() {
+                let why = "an accuracy budget prunes further and further, wanted no `regrow`, no `gsm` \
                            and no schedule that falls";
                 return Some(("prune.until", why.into()));
             }

@@ -12,7 +12,7 @@ const SAME: [&str; 6] = ["seed=0", "threads=0", "device=\"cpu\"", "data.dir=\"\"
 const SAME_SCHEDULE: &str = "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }";
 
 /// Reads the run at `path`, which the report calls `label`.
-pub(super) fn read(path: &Path, label: String) -> Result<ReportInput> {
+pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
     let log = path.join("log.jsonl");
     if !log.is_file() {
         bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", path.display());

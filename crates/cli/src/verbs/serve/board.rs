@@ -1,0 +1,105 @@
+//! What is shown now: a page that is made by one thread, and handed out to all others without waiting for the next.
+
+use super::library::Library;
+use secateur_report::{LivePage, Report};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The least time between two looks at the logs.
+const PAUSE: Duration = Duration::from_millis(300);
+/// What is older than this, since nobody asked for it, is looked at again before it is handed out.
+const STALE: Duration = Duration::from_secs(10);
+/// How long an answer waits for such a look.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The page of one instant, with its pictures.
+pub(super) struct Shown {
+    /// The page, and what it is told by.
+    pub(super) page: LivePage,
+    report: Report,
+    /// Pictures that were asked for: drawing one takes longer than an answer may.
+    pictures: Mutex<BTreeMap<String, Arc<[u8]>>>,
+}
+
+impl Shown {
+    fn of(library: &Library) -> Self {
+        let mut notes = library.notes();
+        let report = Report::of(&library.runs()).or_else(|error| {
+            notes.push(error.to_string());
+            Report::of(&[])
+        });
+        let report = report.expect("a report of nothing has no chart that could fail");
+        Self { page: report.live_page(&notes), report, pictures: Mutex::default() }
+    }
+
+    /// A file that stands beside the page; `None` for a name that is none of the report's.
+    pub(super) fn file(&self, name: &str) -> Result<Option<Arc<[u8]>>, secateur_report::Error> {
+        let mut pictures = lock(&self.pictures);
+        if let Some(bytes) = pictures.get(name) {
+            return Ok(Some(Arc::clone(bytes)));
+        }
+        let Some(bytes) = self.report.file(name)? else { return Ok(None) };
+        let bytes: Arc<[u8]> = bytes.into();
+        pictures.insert(name.to_owned(), Arc::clone(&bytes));
+        Ok(Some(bytes))
+    }
+}
+
+/// Hands out what is shown, and has it made anew while somebody asks.
+pub(super) struct Board {
+    state: Mutex<State>,
+    turn: Condvar,
+}
+
+struct State {
+    shown: Arc<Shown>,
+    looked: Instant,
+    asked: bool,
+}
+
+impl Board {
+    /// Looks for the first time.
+    pub(super) fn new(library: &mut Library) -> Self {
+        library.refresh();
+        let state = State { shown: Arc::new(Shown::of(library)), looked: Instant::now(), asked: false };
+        Self { state: Mutex::new(state), turn: Condvar::new() }
+    }
+
+    /// What is shown now. Asking has the logs looked at again, for the next one who asks.
+    pub(super) fn shown(&self) -> Arc<Shown> {
+        let mut state = lock(&self.state);
+        state.asked = true;
+        self.turn.notify_all();
+        if state.looked.elapsed() > STALE {
+            let waited = self.turn.wait_timeout_while(state, PATIENCE, |state| state.looked.elapsed() > STALE);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Arc::clone(&state.shown)
+    }
+
+    /// Looks at the logs whenever somebody has asked, for ever.
+    pub(super) fn keep(&self, mut library: Library) {
+        loop {
+            let waited = self.turn.wait_while(lock(&self.state), |state| !state.asked);
+            waited.unwrap_or_else(PoisonError::into_inner).asked = false;
+            let began = Instant::now();
+            let shown = library.refresh().then(|| Arc::new(Shown::of(&library)));
+            let took = began.elapsed();
+            let mut state = lock(&self.state);
+            state.looked = Instant::now();
+            if let Some(shown) = shown {
+                state.shown = shown;
+            }
+            self.turn.notify_all();
+            drop(state);
+            // Runs are training beside this: most of the time is theirs.
+            std::thread::sleep(PAUSE.max(4 * took));
+        }
+    }
+}
+
+/// What another thread left is whole, even if it panicked: nothing is changed in steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,148 @@
+//! `secateur sweep`: a grid of runs, and the one page that shows them.
+
+use super::{Done, report};
+use crate::args::{LauncherKind, SweepArgs, SweepCellArgs};
+use crate::interrupt::on_signal;
+use crate::progress::Progress;
+use crate::sweep::board::Board;
+use crate::sweep::local::Local;
+use crate::sweep::slurm::Slurm;
+use crate::sweep::{Launcher, Places, State, Task, is_done};
+use anyhow::{Context, Result, bail};
+use secateur_trainer::{CellPlaces, Experiment, Facts, Outcome, Sweep, run_cell};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How often the launcher is asked.
+const POLL: Duration = Duration::from_millis(100);
+/// How often a cluster is asked.
+const POLL_CLUSTER: Duration = Duration::from_secs(2);
+
+/// Runs all cells that are not finished, then leaves the report.
+pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
+    let sweep = Sweep::read(&args.sweep)?;
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&sweep.config.name));
+    let places = Places { out };
+    let tasks = places.tasks(&sweep);
+    if args.dry_run {
+        return super::print(&table(&sweep, &tasks)).map(|()| Done::Whole);
+    }
+    for folder in [places.out.clone(), places.starts(), places.logs()] {
+        fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create", folder.display()))?;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = args.threads.unwrap_or((cores / args.jobs.max(1)).max(1));
+    let (mut launcher, pause): (Box<dyn Launcher>, Duration) = match args.launcher {
+        LauncherKind::Local => {
+            (Box::new(Local::new(args.sweep.clone(), places.clone(), args.jobs.max(1), threads)), POLL)
+        }
+        LauncherKind::Slurm => {
+            (Box::new(Slurm::new(args.sweep.clone(), places.clone(), threads, args.sbatch.clone())), POLL_CLUSTER)
+        }
+    };
+    let stop = on_signal()?;
+    launcher.submit(&tasks)?;
+    let mut board = Board::new(&tasks);
+    let mut cancelled = false;
+    let states = loop {
+        let states = launcher.poll()?;
+        let running = states.contains(&State::Running);
+        let waiting = states.contains(&State::Waiting) && !cancelled;
+        board.show(&tasks, &states, !running && !waiting);
+        if !running && !waiting {
+            break states;
+        }
+        if stop.load(Ordering::Relaxed) && !cancelled {
+            eprintln!("stopping: runs save their state; the same command goes on with them");
+            launcher.cancel()?;
+            cancelled = true;
+        }
+        std::thread::sleep(pause);
+    };
+    conclude(&places, &sweep, &tasks, &states, cancelled)
+}
+
+/// Leaves the report of what has finished, and tells what has not.
+fn conclude(places: &Places, sweep: &Sweep, tasks: &[Task], states: &[State], cancelled: bool) -> Result<Done> {
+    let finished: Vec<PathBuf> = sweep.cells.iter().map(|cell| places.out.join(cell.experiment.run_name())).collect();
+    let finished: Vec<PathBuf> = finished.into_iter().filter(|run| run.join("model.safetensors").exists()).collect();
+    if !finished.is_empty() {
+        let page = report::of_many(&finished, &places.out.join("report"))?;
+        eprintln!("report  {}", page.display());
+    }
+    if cancelled {
+        return Ok(Done::Interrupted);
+    }
+    let failed: Vec<String> = tasks
+        .iter()
+        .zip(states)
+        .filter_map(|(task, state)| match state {
+            State::Failed(why) => Some(format!("{}: {why}; it said: {}", task.name, task.log.display())),
+            _ => None,
+        })
+        .collect();
+    if !failed.is_empty() {
+        bail!("{} of {} runs failed; the others are finished\n  {}", failed.len(), tasks.len(), failed.join("\n  "));
+    }
+    Ok(Done::Whole)
+}
+
+/// What would be run.
+fn table(sweep: &Sweep, tasks: &[Task]) -> String {
+    let experiment = |name: &str| -> Option<&Experiment> {
+        let all = sweep.starts.iter().chain(sweep.cells.iter().map(|cell| &cell.experiment));
+        all.into_iter().find(|own| own.run_name() == name)
+    };
+    let wide = tasks.iter().map(|task| task.name.chars().count()).max().unwrap_or(0);
+    let mut rows = vec![format!("{:<wide$}  {:<8}  {:>9}  begins with", "run", "state", "steps")];
+    let mut left = 0;
+    for task in tasks {
+        let own = experiment(&task.name);
+        let shared =
+            task.after.map_or(0, |after| experiment(&tasks[after].name).map_or(0, |start| start.plan().steps()));
+        let steps = own.map_or(0, |own| own.plan().steps()) - shared;
+        let state = match (is_done(task), task.run.exists()) {
+            (true, _) => "done",
+            (false, true) => "begun",
+            (false, false) => "new",
+        };
+        left += if state == "done" { 0 } else { steps };
+        let after = task.after.map_or("", |after| tasks[after].name.as_str());
+        rows.push(format!("{:<wide$}  {state:<8}  {steps:>9}  {after}", task.name).trim_end().to_owned());
+    }
+    rows.push(format!("{} runs, {} cells, at most {left} steps left", tasks.len(), sweep.cells.len()));
+    rows.join("\n")
+}
+
+/// `secateur sweep-cell`: one run of a sweep, for launchers.
+pub(crate) fn cell(args: &SweepCellArgs) -> Result<Done> {
+    let sweep = Sweep::read(&args.sweep)?;
+    let places = Places { out: args.out.clone() };
+    let stop = on_signal()?;
+    let starts = sweep.starts.iter().map(|start| (start, None, &[][..], places.starts()));
+    let cells = sweep.cells.iter().map(|cell| {
+        (&cell.experiment, cell.start.map(|start| &sweep.starts[start]), &cell.changes[..], places.out.clone())
+    });
+    let found = starts.chain(cells).find(|(experiment, ..)| experiment.run_name() == args.name);
+    let (experiment, start, changes, out) =
+        found.with_context(|| format!("{}: has no run `{}`; was it changed?", args.sweep.display(), args.name))?;
+    // What repeats the run is the base with its changes.
+    let base = sweep.config.base.display().to_string();
+    let mut command = vec!["secateur".to_owned(), "run".to_owned(), base];
+    command.extend(changes.iter().flat_map(|change| ["--set".to_owned(), change.clone()]));
+    let facts = Facts { typed: &sweep.base, commit: option_env!("SECATEUR_COMMIT"), command: &command };
+    let places = CellPlaces { out: &out, starts: &places.starts(), threads: Some(args.threads) };
+    let (run, outcome) = run_cell(experiment, start, places, facts, &mut Progress::new(), &stop)?;
+    match outcome {
+        Outcome::Finished { .. } => {
+            eprintln!("{} has finished", run.display());
+            Ok(Done::Whole)
+        }
+        Outcome::Interrupted { checkpoint } => {
+            eprintln!("stopped; the state is saved as {checkpoint}");
+            Ok(Done::Interrupted)
+        }
+    }
+}

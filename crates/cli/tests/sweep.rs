@@ -1,0 +1,146 @@
+//! Grids of runs: every cell is the run that it would be alone, and a sweep that was stopped goes on.
+
+mod common;
+
+use common::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A sweep over synthetic images: two methods, two sparsities, two seeds, both controls.
+fn write(folder: &Path, more: &str) -> PathBuf {
+    let path = folder.join("sweep.toml");
+    let text = format!(
+        r#"
+        name = "grid"
+        base = "configs/smoke.toml"
+        seeds = [1, 2]
+        [axes]
+        "prune.schedule" = [{{ kind = "one-shot", sparsity = 0.5 }}, {{ kind = "one-shot", sparsity = 0.9 }}]
+        "measure.enabled" = [false]
+        [[methods]]
+        name = "global"
+        {more}
+        "#
+    );
+    fs::write(&path, text).expect("room");
+    path
+}
+
+/// The cells of a sweep's folder.
+fn cells(out: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(out)
+        .expect("a folder")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.join("experiment.toml").exists())
+        .collect();
+    found.sort();
+    found
+}
+
+fn model(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model.safetensors")).unwrap_or_else(|error| panic!("{}: {error}", run.display()))
+}
+
+fn manifest(run: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(run.join("manifest.json")).expect("a manifest")).expect("JSON")
+}
+
+#[test]
+fn every_cell_is_the_run_that_it_would_be_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (sweep, out, alone) = (write(folder.path(), ""), folder.path().join("out"), folder.path().join("alone"));
+    let dry = succeed(&["sweep", text(&sweep), "--out", text(&out), "--dry-run"]);
+    // The dense control has no sparsity; with its measure axis it is the base's own measured one: 2 + 4 + 4, and 2 starts.
+    assert!(dry.contains("12 runs, 10 cells"), "{dry}");
+    assert!(!out.exists(), "a dry run leaves nothing");
+    let said = stderr(&output(&["sweep", text(&sweep), "--out", text(&out), "--jobs", "2"]));
+    assert!(said.contains("report"), "{said}");
+    assert!(out.join("report/index.html").exists());
+    let all = cells(&out);
+    assert_eq!(all.len(), 10);
+    let starts = cells(&out.join(".starts"));
+    assert_eq!(starts.len(), 2, "one dense training a seed");
+    // What the manifest says repeats a cell leads to the same bytes and the same facts, without any shared start.
+    for cell in [&all[0], &all[5], &all[9]] {
+        let manifest = manifest(cell);
+        let words = manifest["command"].as_array().expect("words").iter().skip(1);
+        let mut typed: Vec<&str> = words.map(|word| word.as_str().expect("text")).collect();
+        typed.extend(["--out", text(&alone)]);
+        succeed(&typed);
+        let twin = alone.join(cell.file_name().expect("named"));
+        assert_eq!(model(cell), model(&twin), "{}", cell.display());
+        assert_eq!(facts(cell), facts(&twin), "{}", cell.display());
+    }
+    // Finished cells are left alone.
+    let before = fs::metadata(all[3].join("log.jsonl")).expect("there").modified().expect("a time");
+    succeed(&["sweep", text(&sweep), "--out", text(&out)]);
+    assert_eq!(fs::metadata(all[3].join("log.jsonl")).expect("there").modified().expect("a time"), before);
+}
+
+#[test]
+fn a_sweep_that_is_stopped_or_killed_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, torn) = (folder.path().join("whole"), folder.path().join("torn"));
+    let sweep = write(folder.path(), "");
+    succeed(&["sweep", text(&sweep), "--out", text(&whole), "--jobs", "2"]);
+    // Told to stop: its runs save, it says so and ends with 130; then killed outright, its runs with it.
+    for signal in ["-TERM", "-KILL"] {
+        let mut child = start(&["sweep", text(&sweep), "--out", text(&torn), "--jobs", "2"]);
+        std::thread::sleep(Duration::from_millis(900));
+        let kill = |signal: &str, pid: &str| {
+            std::process::Command::new("kill").args([signal, pid]).status().expect("kill");
+        };
+        kill(signal, &child.id().to_string());
+        let code = child.wait().expect("it ends").code();
+        if signal == "-TERM" {
+            assert!(matches!(code, Some(130) | Some(0)), "{code:?}");
+        } else {
+            let pattern = format!("sweep-cell.*{}", torn.display());
+            let _ = std::process::Command::new("pkill").args(["-KILL", "-f", &pattern]).status();
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+    succeed(&["sweep", text(&sweep), "--out", text(&torn)]);
+    for (one, other) in cells(&whole).iter().zip(cells(&torn)) {
+        assert_eq!(one.file_name(), other.file_name());
+        assert_eq!(model(one), model(&other), "{}", one.display());
+        assert_eq!(facts(one), facts(&other), "{}", one.display());
+    }
+    assert_eq!(cells(&torn).len(), 10);
+}
+
+#[test]
+fn a_cell_that_fails_stops_no_other_and_is_told_with_its_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let diverging = "[[methods]]\nname = \"wild\"\nset = { \"retrain.lr\" = 1e30 }";
+    let (sweep, out) = (write(folder.path(), diverging), folder.path().join("out"));
+    let said = fail(&["sweep", text(&sweep), "--out", text(&out), "--jobs", "2"]);
+    assert!(said.contains("4 of 16 runs failed"), "{said}");
+    let (_, told) = said.split_once("it said: ").expect("a log's place");
+    let log = fs::read_to_string(told.lines().next().expect("a path")).expect("a log");
+    assert!(log.contains("training diverged"), "{log}");
+    let finished = cells(&out).iter().filter(|run| run.join("model.safetensors").exists()).count();
+    assert_eq!(finished, 10);
+    assert!(out.join("report/index.html").exists(), "what has finished is reported");
+}
+
+#[test]
+fn faults_are_named_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sweep.toml");
+    for (text_of, wanted) in [
+        ("name = \"s\"\nbase = \"configs/nowhere.toml\"\nseeds = [1]", "configs/nowhere.toml"),
+        ("name = \"s\"\nbase = \"configs/smoke.toml\"\nseeds = []", "`seeds` is empty"),
+        ("name = \"s\"", "missing field `base`"),
+        ("name = \"s s\"\nbase = \"configs/smoke.toml\"\nseeds = [1]", "`name`: found"),
+    ] {
+        fs::write(&path, text_of).expect("room");
+        let said = fail(&["sweep", text(&path), "--out", text(&folder.path().join("out"))]);
+        assert!(said.contains(wanted), "{text_of}: {said}");
+    }
+    assert!(!folder.path().join("out").exists());
+    let sweep = write(folder.path(), "");
+    let said = fail(&["sweep-cell", text(&sweep), "--out", text(folder.path()), "--name", "nobody"]);
+    assert!(said.contains("has no run `nobody`"), "{said}");
+}

@@ -1,0 +1,139 @@
+//! A dense training that several runs begin with, trained once: a run of its own, and cells that go on from its end.
+//!
+//! A cell that goes on from a shared start has the bytes of one that trained by itself: the plans begin with the same
+//! stages, and everything random is named by seed and place, not by what ran before.
+
+use crate::checkpoint::{self, Checkpoint, Snapshot};
+use crate::config::{Paths, RetrainConfig};
+use crate::folder::{self, Manifest, RunFolder};
+use crate::observer::Observer;
+use crate::run::{Facts, Place, input, resume};
+use crate::session::{Outcome, fresh_masks};
+use crate::{Error, Experiment, export, scores};
+use secateur_report::RunLog;
+use secateur_report::event::{Entry, Event};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Names of runs that are shared starts: what is measured is no part of a run's hash, but of its log.
+const NAMES: [&str; 2] = ["start-unmeasured", "start"];
+
+/// The dense training that a run begins with, as a run of its own; `None` when it cannot be told apart from what follows.
+///
+/// # Errors
+/// Never for an experiment that makes sense.
+pub fn start_of(experiment: &Experiment) -> Result<Option<Experiment>, Error> {
+    let mut config = experiment.config().clone();
+    // Paths that are measured may come out otherwise in the next process.
+    if experiment.watches_movement() || experiment.has_shadows() || config.train.paths == Paths::Measured {
+        return Ok(None);
+    }
+    config.name = NAMES[usize::from(config.measure.enabled)].into();
+    // A file to start from may prune with its zeros, which takes the section that says what may be pruned.
+    if config.start.is_some() {
+        return Ok(None);
+    }
+    (config.prune, config.retrain) = (None, RetrainConfig::default());
+    let start = Experiment::new(config)?;
+    let shared = &start.plan().stages;
+    let same = experiment.plan().stages.starts_with(shared) && start.plan().steps() > 0;
+    Ok(same.then_some(start))
+}
+
+/// Runs a cell of a sweep to its end: goes on with it if it was begun, else from the shared start below `starts`, else from
+/// nothing. What is finished stays as it is.
+///
+/// # Errors
+/// When the start is not finished, or the run fails.
+pub fn run_cell(
+    experiment: &Experiment,
+    start: Option<&Experiment>,
+    places: CellPlaces<'_>,
+    facts: Facts<'_>,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<(PathBuf, Outcome), Error> {
+    let path = places.out.join(experiment.run_name());
+    let model = folder::model(&path);
+    if model.exists() {
+        return Ok((path, Outcome::Finished { model }));
+    }
+    if !path.exists() {
+        fs::create_dir_all(places.out).map_err(Error::io(places.out, "create"))?;
+        match start {
+            Some(start) => fork(experiment, &places.starts.join(start.run_name()), places.out, facts)?,
+            None => {
+                let place = Place { threads: places.threads, ..Place::default() };
+                return crate::run(&place.apply(experiment.clone())?, places.out, facts, observer, stop);
+            }
+        }
+    }
+    let place = Place { threads: places.threads, ..Place::default() };
+    let outcome = resume(&path, place, observer, stop)?;
+    Ok((path, outcome))
+}
+
+/// Where a cell of a sweep is run.
+#[derive(Clone, Copy, Debug)]
+pub struct CellPlaces<'a> {
+    /// Folder of the cells.
+    pub out: &'a Path,
+    /// Folder of the shared starts.
+    pub starts: &'a Path,
+    /// Threads, when that differs from the config.
+    pub threads: Option<usize>,
+}
+
+/// Makes the folder of a run that goes on from the end of `start`.
+fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> Result<(), Error> {
+    let refuse = |why: &str| Error::Run { path: start.to_owned(), why: why.into() };
+    if !folder::model(start).exists() {
+        return Err(refuse("the dense training that this run begins with has not finished"));
+    }
+    let begun = folder::read_experiment(start)?;
+    let stages = &begun.plan().stages;
+    let shapes = export::shapes(begun.network());
+    let found = checkpoint::newest(&folder::checkpoints(start), &shapes, Ok)?;
+    let end = |own: &Checkpoint| own.cursor.stage == stages.len();
+    let Some((_, Checkpoint { mut cursor, state, .. })) = found.filter(|(_, own)| end(own)) else {
+        return Err(refuse("its last checkpoint is not that of its end"));
+    };
+    if !experiment.plan().stages.starts_with(stages) {
+        return Err(refuse("its plan is another one than the run begins with"));
+    }
+    // What the start was made with is what this run is made with: device, kernels, data.
+    let sha256 = scores::read(experiment, None)?.map(|(_, sha256)| sha256);
+    let manifest = Manifest {
+        scores: input(scores::path(experiment), sha256.as_ref()),
+        command: facts.command.to_vec(),
+        ..folder::read_manifest(start)?
+    };
+    let folder = RunFolder::create(out, experiment, facts.typed, &manifest)?;
+    let dataset = manifest.dataset;
+    cursor.log_bytes = copy_log(&folder::log(start), cursor.log_bytes, &folder.log(), experiment, &dataset)?;
+    let masks = fresh_masks(experiment);
+    let snapshot = Snapshot { cursor: &cursor, state: &state, masks: &masks, remembered: None, best: None };
+    snapshot.save(&folder.checkpoints(), experiment.config().checkpoint.keep)?;
+    Ok(())
+}
+
+/// Writes a log that begins as the run's own and goes on as the start's; returns its length.
+fn copy_log(from: &Path, length: u64, to: &Path, experiment: &Experiment, dataset: &str) -> Result<u64, Error> {
+    let bytes = fs::read(from).map_err(Error::io(from, "read"))?;
+    let bytes = &bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
+    let mut log = RunLog::create(to)?;
+    log.append(&Event::RunStarted(experiment.started(dataset)), None)?;
+    for line in bytes.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty()) {
+        let entry: Entry = serde_json::from_slice(line)
+            .map_err(|error| Error::Run { path: from.to_owned(), why: format!("a line is no event: {error}") })?;
+        let mut event = entry.event;
+        if let Event::Tested(tested) = &mut event {
+            // What may be pruned is the run's own to say.
+            tested.size.prunable = experiment.prunable_elements() as u64;
+        }
+        log.append(&event, entry.timing)?;
+    }
+    log.sync()?;
+    Ok(log.position())
+}
