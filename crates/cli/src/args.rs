@@ -53,8 +53,11 @@ pub(crate) enum Verb {
     /// Show what a run would do, without doing it.
     #[command(after_help = "Example:\n  secateur plan configs/lenet-300-100-lottery.toml")]
     Plan(PlanArgs),
-    /// Draw the curves of one or more runs: a page, pictures, a table. Works on a run that is still going.
-    #[command(after_help = "Example:\n  secateur report runs/lenet-cubic-* --out report")]
+    /// Draw the curves of runs, averaged over their seeds: a page, pictures, tables. Works on runs that are still going.
+    #[command(
+        after_help = "Examples:\n  secateur report runs/lenet-cubic-* --out report\n  secateur report runs   # all runs \
+                            below the folder, into runs/report"
+    )]
     Report(ReportArgs),
     /// Say what differs between runs: their configs, and what they reach at the same target.
     #[command(
@@ -166,10 +169,10 @@ pub(crate) struct PlanArgs {
 /// `secateur report`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The runs' folders.
+    /// Folders of runs, or folders with runs below them.
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// Folder to write to; a single run's report goes into its own folder otherwise.
+    /// Folder to write to; where a single folder is named, its report goes into that one otherwise.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

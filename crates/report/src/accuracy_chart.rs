@@ -1,6 +1,7 @@
 //! Accuracy of series of one model on one data set, against what pruning leaves of it. Pure: numbers in, numbers out.
 
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Series, compression_position, panels, sparsity_position};
+use crate::axis::{Axis, compression_position, sparsity_position};
+use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
 use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, look};
 use crate::number::{grouped, short_percent};
 use crate::record::{CLASSES, Control};

@@ -5,6 +5,9 @@ use crate::record::Control;
 use crate::report::Refused;
 use crate::series::Plan;
 
+/// Runs of a group that are named before the others are only counted.
+const NAMES: usize = 3;
+
 /// Something that stands apart from the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Apart {
@@ -68,14 +71,16 @@ pub(crate) fn apart(groups: &[Group<'_>], refused: &[Refused]) -> Vec<Apart> {
             }
         }
     }
-    // The first group is the rest; each other one stands apart from it.
-    if let Some((first, others)) = groups.split_first() {
-        for group in others {
-            for run in &group.runs {
-                let why = format!("is {}; the first run is {}", group.title, first.title);
-                all.push(Apart { label: run.label.clone(), what: What::Separate, why });
-            }
+    // The largest group is the rest; each other one stands apart from it, in a line.
+    let rest = groups.iter().enumerate().max_by_key(|(index, group)| (group.runs.len(), groups.len() - index));
+    for (index, group) in groups.iter().enumerate() {
+        let Some((_, rest)) = rest.filter(|(of_rest, _)| *of_rest != index) else { continue };
+        let mut label = group.runs.iter().take(NAMES).map(|run| run.label.clone()).collect::<Vec<_>>().join(", ");
+        if group.runs.len() > NAMES {
+            label.push_str(&format!(" and {} more", group.runs.len() - NAMES));
         }
+        let why = format!("{}; most runs are {}", group.title, rest.title);
+        all.push(Apart { label, what: What::Separate, why });
     }
     all.sort_by_key(|apart| apart.what);
     all

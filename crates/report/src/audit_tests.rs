@@ -44,7 +44,7 @@ fn a_whole_comparison_meets_all_but_the_number_of_pairs() {
 #[test]
 fn every_item_can_be_missed_and_says_by_whom() {
     type Change = fn(&mut Vec<ReportInput>);
-    let table: [(&str, Change, &str); 19] = [
+    let table: [(&str, Change, &str); 20] = [
         ("fractions", |runs| runs[0].record.tests[0].tested.size.nonzero = 0, "l1-s1: 1 tests of a network without"),
         ("raw-accuracy", |runs| runs[4].record.tests[2].tested.score.total = 0, "random-s2: 1 tests of no image"),
         ("raw-accuracy", |runs| runs[4].record.tests.clear(), "random-s2: no test"),
@@ -62,6 +62,11 @@ fn every_item_can_be_missed_and_says_by_whom() {
         ),
         ("random-control", |runs| runs.retain(|run| !run.label.starts_with("random")), "none at 7 of 7 sparsities"),
         ("magnitude", |runs| runs.iter_mut().for_each(as_snip), "10,000 test images: none"),
+        (
+            "same-length",
+            |runs| runs.iter_mut().filter(|run| run.label.starts_with("random")).for_each(twice_as_slow),
+            "50 %: 3,440 to 6,880 steps; 75 %",
+        ),
         ("selection", |runs| runs[0].record.started.images.validation = 0, "l1-s1: holds out no validation images"),
         ("selection", |runs| runs[0].record.epochs[1].validation = None, "l1-s1: 1 epochs without a validation score"),
         (
@@ -103,7 +108,7 @@ fn three_pairs_of_model_and_data_are_enough() {
 #[test]
 fn a_report_without_a_result_meets_nothing_about_results() {
     let dense: Vec<_> = good().into_iter().filter(|run| run.label.starts_with("dense")).collect();
-    for id in ["sparsities", "collapse", "dense-control", "random-control", "magnitude", "seeds"] {
+    for id in ["sparsities", "collapse", "dense-control", "random-control", "magnitude", "same-length", "seeds"] {
         assert!(!found(&dense, id).0, "{id}");
     }
 }
@@ -128,6 +133,10 @@ fn keep(runs: &mut [ReportInput], target: fn(f64) -> bool) {
 
 fn half_as_long(run: &mut ReportInput) {
     run.record.started.planned_steps /= 2;
+}
+
+fn twice_as_slow(run: &mut ReportInput) {
+    run.record.tests.iter_mut().for_each(|test| test.tested.step *= 2);
 }
 
 fn as_snip(run: &mut ReportInput) {

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::chart::{Axis, Chart, Label, Line, Marker, Series, panels};
+use crate::axis::Axis;
+use crate::chart::{Chart, Label, Line, Marker, Series, panels};
 use crate::cost::Call;
 use crate::lines::{Across, Drawn, Mean, drawn, halos, has_seeds, legend_label};
 use crate::number::{grouped, milliseconds};

@@ -1,6 +1,7 @@
 //! What a series keeps of each layer, against the sparsity of the whole. Pure.
 
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, sparsity_position};
+use crate::axis::{Axis, sparsity_position};
+use crate::chart::{Chart, Ink, Line, Marker, Panel, Series};
 use crate::lines::legend_label;
 use crate::number::{grouped, short_percent};
 use crate::series::{Pool, RunSeries};
@@ -59,4 +60,31 @@ fn mean(pool: &Pool<'_>, name: &str) -> Option<(f64, f64, f64, u64)> {
     let total = pool.samples.iter().find_map(layer)?.total;
     let kept = pool.spread(|sample| Some(layer(sample)?.kept as f64))?.mean;
     Some((pool.sparsity()?, kept / total as f64, kept, total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::series::series;
+
+    #[test]
+    fn every_layer_has_a_line_of_means_and_one_that_is_gone_a_place() {
+        let mut runs = [1, 2].map(|seed| fixture::input("a", fixture::record(&fixture::l1_events(seed))));
+        runs[1].record.prunes[0].layers[0].kept = 0;
+        for run in &mut runs {
+            run.record.prunes[6].layers[2].kept = 0;
+        }
+        let all = series(&runs.iter().collect::<Vec<_>>(), 0);
+        let chart = density_chart(&all[0]).expect("a chart");
+        let names: Vec<_> = chart.series.iter().map(|s| (s.label.as_str(), s.points.len())).collect();
+        assert_eq!(names[..2], [("conv1.weight", 7), ("conv2.weight", 7)]);
+        // At 50 % conv1 keeps 40 of 54 weights, here with one seed none: 20 of 54.
+        let (x, y) = chart.series[0].points[0];
+        assert!((x - sparsity_position(0.5)).abs() < 1e-12 && (y - (20.0_f64 / 54.0).log10()).abs() < 1e-12, "{x} {y}");
+        assert!(chart.series[0].tips[0].contains("20 of 54"), "{}", chart.series[0].tips[0]);
+        assert_eq!(chart.series[2].points[6].1, -5.0);
+        let dense = fixture::input("d", fixture::record(&fixture::dense_events(1)));
+        assert_eq!(density_chart(&series(&[&dense], 0)[0]), None);
+    }
 }

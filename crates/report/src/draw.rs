@@ -1,7 +1,8 @@
 //! Draws a [`Chart`] on any surface: panels above each other, then the axis they share, then the legend below,
 //! where it covers no data.
 
-use crate::chart::{Chart, Ink, Line, Marker, Panel, Series, Tick};
+use crate::axis::Tick;
+use crate::chart::{Chart, Ink, Line, Marker, Panel, Series};
 
 mod labels;
 mod mark;

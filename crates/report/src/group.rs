@@ -15,6 +15,9 @@ use crate::steps_chart::steps_chart;
 /// Files of layers' densities are written for so many series of a group; the page shows those of all.
 const MOST_DENSITIES: usize = 6;
 
+const DENSITY_NOTE: &str = "Share of each parameter tensor that is kept, the mean over the seeds. One that is gone stands at \
+                            0.001 %.";
+
 /// Comparable runs, as series, with their charts.
 pub(crate) struct Group<'a> {
     pub(crate) title: String,
@@ -103,7 +106,7 @@ fn densities(series: &[RunSeries<'_>], suffix: &str) -> Vec<Figure> {
     let figure = |(index, (series, chart)): (usize, (&RunSeries<'_>, Chart))| {
         let name = self::suffix(&mut used, &series.name);
         let stem = (index < MOST_DENSITIES).then(|| format!("layers{name}{suffix}"));
-        Figure { stem, chart, note: "Share of each parameter tensor that is kept, the mean over the seeds." }
+        Figure { stem, chart, note: DENSITY_NOTE }
     };
     charts.enumerate().map(figure).collect()
 }

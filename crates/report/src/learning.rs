@@ -1,6 +1,7 @@
 //! How a run learned: accuracy and loss of training and validation after each epoch, and the learning rate. Pure.
 
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, panels};
+use crate::axis::Axis;
+use crate::chart::{Chart, Ink, Line, Marker, Panel, Series, panels};
 use crate::event::{EpochEnded, Score};
 use crate::record::RunRecord;
 

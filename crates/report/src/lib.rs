@@ -10,6 +10,7 @@
 mod accuracy_chart;
 mod apart;
 mod audit;
+mod axis;
 mod chart;
 mod clip;
 mod compare;
@@ -46,7 +47,8 @@ mod table;
 mod target;
 mod tensorboard;
 
-pub use chart::{Axis, Chart, Ink, Label, Line, Marker, Panel, Series, Tick};
+pub use axis::{Axis, Tick};
+pub use chart::{Chart, Ink, Label, Line, Marker, Panel, Series};
 pub use csv::curve_csv;
 pub use draw::Layout;
 pub use error::Error;

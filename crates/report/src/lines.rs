@@ -87,7 +87,7 @@ pub(crate) fn look(series: &RunSeries<'_>) -> (Ink, Line, Marker) {
             (Ink::Colour(series.colour), Line::Solid, if second { Marker::Square } else { Marker::Disc })
         }
         Control::Random => {
-            (Ink::Muted, if series.colour % 2 == 0 { Line::Dashed } else { Line::Dotted }, Marker::Triangle)
+            (Ink::Muted, if series.colour.is_multiple_of(2) { Line::Dashed } else { Line::Dotted }, Marker::Triangle)
         }
         Control::Dense => (Ink::Text, Line::Dashed, Marker::Square),
     }
@@ -116,8 +116,11 @@ pub(crate) fn has_seeds<'a>(all: impl IntoIterator<Item = &'a RunSeries<'a>>) ->
 }
 
 /// Rings around the means that no other beats in both directions, a series of rings an owner; `left_is_better` says which
-/// way. Collapsed networks are no choice, and single seeds are none where others have more of them.
+/// way. One owner alone has nobody to beat. Collapsed networks are no choice, and single seeds are none where others have more of them.
 pub(crate) fn halos(means: &[Mean], left_is_better: bool) -> Vec<Series> {
+    if means.iter().all(|mean| mean.owner == means[0].owner) {
+        return Vec::new();
+    }
     let several = means.iter().any(|mean| mean.n > 1);
     let fit: Vec<_> = means.iter().filter(|mean| !mean.collapsed && (mean.n > 1 || !several)).collect();
     let points: Vec<_> = fit.iter().map(|Mean { at: (x, y), .. }| (if left_is_better { *x } else { -x }, *y)).collect();

@@ -9,7 +9,7 @@ use crate::chart::Chart;
 use crate::draw::Layout;
 use crate::error::Error;
 use crate::family::Family;
-use crate::group::{Figure, Group};
+use crate::group::{Figure, Group, suffix};
 use crate::render::svg;
 use crate::series::RunSeries;
 
@@ -45,12 +45,11 @@ pub(crate) struct Parts<'p, 'a> {
 /// The whole page.
 pub(crate) fn page(parts: &Parts<'_, '_>) -> Result<String, Error> {
     let Parts { groups, families, audit, apart } = parts;
-    let rules = filter::rules(groups);
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>Secateur report</title>\n\
-         <style>\n{STYLE}{rules}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>How small, at what accuracy?</h1>\n"
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>How small, at what accuracy?</h1>\n"
     );
     out.push_str(&lead(parts));
     out.push_str("</header>\n");
@@ -141,14 +140,15 @@ fn captioned(Figure { stem, chart, note }: &Figure) -> Result<String, Error> {
 /// All runs, each in a line that opens.
 fn runs_section(groups: &[Group<'_>], budget: Budget) -> Result<String, Error> {
     let mut all: Vec<Placed<'_>> = Vec::new();
-    let mut configs = BTreeMap::new();
+    let (mut configs, mut used) = (BTreeMap::new(), BTreeMap::new());
     for group in groups {
         for &run in &group.runs {
             let mine =
                 |series: &&RunSeries<'_>| series.runs.iter().chain(&series.spare).any(|of| std::ptr::eq(*of, run));
             let class = group.series.iter().find(mine).map_or(String::new(), |series| format!("s{}", series.id));
-            let id = all.len();
-            let same_config = *configs.entry(run.origin.config.as_str()).or_insert(id);
+            // Made from its name, so that a page that is made again while runs come and go keeps what its reader opened.
+            let id = suffix(&mut used, &run.label);
+            let same_config = configs.entry(run.origin.config.as_str()).or_insert_with(|| id.clone()).clone();
             all.push(Placed { run, class, id, same_config });
         }
     }

@@ -101,11 +101,11 @@ fn a_run_opens_to_its_config_its_log_and_its_command() {
     runs[2].reproduce.clear();
     let page = pages(&runs);
     assert_eq!(page.matches("<pre><code>name = &quot;&lt;x&gt;&quot;</code></pre>").count(), 1, "a config stands once");
-    assert!(page.contains("Its config is <a href=\"#run-0\">this run's</a>") && page.contains("name = &quot;y&quot;"));
+    assert!(page.contains("Its config is <a href=\"#run-a\">this run's</a>") && page.contains("name = &quot;y&quot;"));
     assert!(page.contains("<dt>log</dt><dd>runs/b/log.jsonl</dd>"));
     assert!(page.contains("<dt>platform</dt><dd>x86_64 &lt;linux&gt;</dd>"));
     assert!(page.contains("The command that made it is not known."));
-    for id in 0..3 {
+    for id in ["a", "b", "c"] {
         assert_eq!(page.matches(&format!("id=\"run-{id}\"")).count(), 1);
         assert!(page.contains(&format!("<a href=\"#run-{id}\">")));
     }
@@ -118,9 +118,9 @@ fn what_belongs_to_a_series_carries_its_class() {
     for class in [
         "<g class=\"s1\">",
         "<tr class=\"s1\">",
-        "<details class=\"run s1\">",
+        "<details class=\"run s1\" id=\"open-r\">",
         "class=\"tip s1\"",
-        "#show-s1:not(:checked)",
+        "-random-global:not(:checked)) .s1 {",
     ] {
         assert!(page.contains(class), "{class}");
     }

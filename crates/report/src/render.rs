@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn an_svg_holds_every_label() {
         let text = svg(&chart("my run"), Layout::Wide).expect("an SVG");
-        for label in ["Top-1 accuracy against sparsity", "mnist", "my run", "99.5 %", "100 %", "ringed", "0 %"] {
+        for label in ["Top-1 accuracy against sparsity", "mnist", "my run", "99.5 %", "100 %", "chance", "0 %"] {
             assert!(text.contains(label), "{label}");
         }
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));

@@ -80,6 +80,8 @@ fn a_run_without_a_test_is_named() {
 #[test]
 fn nothing_to_report_is_an_error_and_so_is_a_folder_that_cannot_be() {
     assert!(matches!(write_report(&[], "/tmp"), Err(Error::NoRuns)));
+    let names = Report::of(&[]).expect("an empty report, for a server that waits for runs").names();
+    assert!(names.len() == 8 && names.iter().all(|name| !name.ends_with("png")), "{names:?}");
     let dir = tempfile::tempdir().expect("a temporary folder");
     let file = dir.path().join("file");
     fs::write(&file, "").expect("a file");

@@ -10,10 +10,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::RunStarted;
-use crate::record::{Control, Point, RunRecord};
+use crate::record::{Control, Point};
 use crate::report::ReportInput;
 use crate::statistics::Spread;
 use crate::target::{Key, Unit, shape};
+
+mod names;
+mod repeats;
+
+use names::name;
+use repeats::{plan, repeats};
 
 /// How many times as many steps a run of a series may have planned as its shortest one.
 const STEPS_APART: f64 = 1.1;
@@ -96,6 +102,11 @@ impl<'a> Pool<'a> {
         self.spread(|sample| Some(sample.point.size()?.sparsity())).map(|spread| spread.mean)
     }
 
+    /// The mean of the steps trained when the networks were tested.
+    pub(crate) fn steps(&self) -> Option<f64> {
+        self.spread(|sample| Some(sample.point.trained?.step as f64)).map(|spread| spread.mean)
+    }
+
     /// Whether every seed's network has collapsed.
     pub(crate) fn is_collapsed(&self) -> bool {
         !self.samples.is_empty() && self.samples.iter().all(|sample| sample.point.is_collapsed())
@@ -168,7 +179,7 @@ pub(crate) fn series<'a>(runs: &[&'a ReportInput], first_id: usize) -> Vec<RunSe
 }
 
 /// Parts of runs that have planned nearly as many steps as each other, each in the order of the runs.
-fn by_steps<'a>(mut runs: Vec<(usize, &'a ReportInput)>) -> Vec<Vec<(usize, &'a ReportInput)>> {
+fn by_steps(mut runs: Vec<(usize, &ReportInput)>) -> Vec<Vec<(usize, &ReportInput)>> {
     let steps = |run: &ReportInput| run.record.started.planned_steps;
     runs.sort_by_key(|(place, run)| (steps(run), *place));
     let mut parts: Vec<Vec<(usize, &ReportInput)>> = Vec::new();
@@ -230,73 +241,6 @@ fn is_result(run: &ReportInput, point: &Point<'_>) -> bool {
     let last = record.prunes.last().is_some_and(|prune| prune.cycle == point.cycle);
     let whole = record.ended.is_some() || record.prunes.len() as u64 == record.started.planned_prunes;
     last && whole && point.trained.is_some()
-}
-
-/// Whether runs that are alike go one way, or each to a target of its own.
-fn plan(runs: &[&ReportInput]) -> Plan {
-    let schedule = |run: &ReportInput| run.record.started.method.as_ref().map(|method| method.schedule.clone());
-    if runs.iter().any(|run| schedule(run) != schedule(runs[0])) {
-        return Plan::Sweep;
-    }
-    // An accuracy budget finds its targets on the way.
-    if runs.iter().any(|run| !run.record.judged.is_empty()) {
-        return Plan::Curve;
-    }
-    // A list may hold other sparsities under the same words; a run that is still going has a part of it.
-    let targets = |run: &ReportInput| run.record.prunes.iter().map(|prune| Key::of(prune.target)).collect::<Vec<_>>();
-    let lists: Vec<_> = runs.iter().map(|run| targets(run)).collect();
-    let longest = lists.iter().max_by_key(|list| list.len());
-    let same = longest.is_none_or(|longest| lists.iter().all(|list| longest.starts_with(list)));
-    if same { Plan::Curve } else { Plan::Sweep }
-}
-
-/// The runs, and those that say again what another one says. Of two such the finished one counts, then the one with more
-/// tests, then the first: an average over one seed twice would look surer than it is.
-fn repeats<'a>(runs: &[&'a ReportInput]) -> (Vec<&'a ReportInput>, Vec<&'a ReportInput>) {
-    let weight = |run: &ReportInput| (run.record.ended.is_some(), run.record.tests.len());
-    let (mut kept, mut spare): (Vec<&ReportInput>, Vec<&ReportInput>) = (Vec::new(), Vec::new());
-    for &run in runs {
-        match kept.iter_mut().find(|other| is_repeat(other, run)) {
-            Some(other) if weight(run) > weight(other) => spare.push(std::mem::replace(other, run)),
-            Some(_) => spare.push(run),
-            None => kept.push(run),
-        }
-    }
-    (kept, spare)
-}
-
-/// Same seed, same schedule, and as far as both have come the same targets.
-fn is_repeat(a: &ReportInput, b: &ReportInput) -> bool {
-    let (a, b) = (&a.record, &b.record);
-    let schedule = |record: &RunRecord| record.started.method.as_ref().map(|method| method.schedule.clone());
-    let mut targets = a.prunes.iter().zip(&b.prunes).map(|(a, b)| (Key::of(a.target), Key::of(b.target)));
-    let found_on_the_way = !a.judged.is_empty() || !b.judged.is_empty();
-    a.started.seed == b.started.seed && schedule(a) == schedule(b) && (found_on_the_way || targets.all(|(a, b)| a == b))
-}
-
-/// Gives names to series that share one: by their method, then by their first run.
-fn name(all: &mut [RunSeries<'_>]) {
-    let count = |all: &[RunSeries<'_>], name: &str| all.iter().filter(|series| series.name == name).count();
-    let renamed = |all: &[RunSeries<'_>], with: &dyn Fn(&RunSeries<'_>) -> String| -> Vec<String> {
-        let of = |series: &RunSeries<'_>| {
-            if count(all, &series.name) > 1 {
-                format!("{} ({})", series.name, with(series))
-            } else {
-                series.name.clone()
-            }
-        };
-        all.iter().map(of).collect()
-    };
-    let method = |series: &RunSeries<'_>| {
-        series.runs[0].record.started.method.as_ref().map_or("dense".to_owned(), |method| {
-            format!("{} {} {}, {}", method.criterion, method.scope, method.granularity, shape(&method.schedule))
-        })
-    };
-    let first = |series: &RunSeries<'_>| series.runs[0].label.clone();
-    for with in [&method as &dyn Fn(&RunSeries<'_>) -> String, &first] {
-        let names = renamed(all, with);
-        all.iter_mut().zip(names).for_each(|(series, name)| series.name = name);
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::series::{Pool, RunSeries, Sample};
 use crate::statistics::Spread;
 use crate::target::shape;
 
-const SERIES: [&str; 51] = [
+const SERIES: [&str; 52] = [
     "group",
     "dataset",
     "model",
@@ -25,6 +25,7 @@ const SERIES: [&str; 51] = [
     "n",
     "seeds",
     "collapsed",
+    "step_mean",
     "accuracy_mean",
     "accuracy_deviation",
     "accuracy_half_width_95",
@@ -108,6 +109,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Value>
         pool.top_1().map_or(0, |spread| spread.n).into(),
         Value::Text(seeds.join(" ")),
         collapsed.into(),
+        pool.steps().into(),
     ];
     out.extend(cells(pool.top_1(), 0.01));
     out.extend(cells(pool.spread(Sample::just_pruned), 0.01));
@@ -187,4 +189,87 @@ pub(crate) fn differences_data(groups: &[Group<'_>]) -> Data {
         }
     }
     data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, measured::measured};
+    use crate::group::groups;
+    use crate::report::ReportInput;
+
+    fn rows(data: &Data) -> Vec<serde_json::Value> {
+        serde_json::from_str(&data.json()).expect("JSON")
+    }
+
+    fn runs() -> Vec<ReportInput> {
+        let mut runs = Vec::new();
+        for seed in 1..=3 {
+            for events in [fixture::l1_events(seed), fixture::random_events(seed), fixture::dense_events(seed)] {
+                runs.push(fixture::input("a", fixture::measured::record(&measured(events, 5))));
+            }
+        }
+        runs
+    }
+
+    #[test]
+    fn a_row_says_what_the_logs_say() {
+        let runs = runs();
+        let rows = rows(&series_data(&groups(&runs)));
+        assert_eq!(rows.len(), 8 + 8 + 1, "dense networks and seven targets, twice, and the dense control");
+        let row = rows.iter().find(|row| row["series"] == "l1-global" && row["target"] == 0.5).expect("a row");
+        for (column, value) in [
+            ("control", serde_json::json!("pruned")),
+            ("model", "lenet k=5".into()),
+            ("criterion", "l1".into()),
+            ("target_of", "prunable".into()),
+            ("n", 3.into()),
+            ("seeds", "1 2 3".into()),
+            ("collapsed", 0.into()),
+            ("step_mean", 3440.0.into()),
+            ("parameters", 1_501_850.into()),
+            ("nonzero_mean", 765_050.0.into()),
+            ("file_precision", "f16".into()),
+            ("batch", 128.into()),
+            ("dense_control", "dense".into()),
+            ("vs_dense_pairs", 3.into()),
+            ("random_control", "random-global".into()),
+            ("vs_random_pairs", 3.into()),
+        ] {
+            assert_eq!(row[column], value, "{column}");
+        }
+        let number = |column: &str| row[column].as_f64().expect(column);
+        // 9899, 9886 and 9873 of 10,000 against 9906, and against 9861, 9848 and 9835.
+        for (column, value) in [
+            ("accuracy_mean", 0.9886),
+            ("accuracy_deviation", 0.0013),
+            ("accuracy_min", 0.9873),
+            ("accuracy_max", 0.9899),
+            ("just_pruned_mean", 0.9854),
+            ("sparsity_mean", 0.5),
+            ("vs_dense_mean", -0.002),
+            ("vs_random_mean", 0.0038),
+        ] {
+            assert!((number(column) - value).abs() < 1e-9, "{column}: {}", number(column));
+        }
+        let dense = rows.iter().find(|row| row["series"] == "dense").expect("a row");
+        assert_eq!((&dense["control"], &dense["dense_control"]), (&"dense".into(), &serde_json::Value::Null));
+        let last = rows.iter().find(|row| row["series"] == "l1-global" && row["target"] == 0.995).expect("a row");
+        assert_eq!(last["collapsed"], 3);
+    }
+
+    #[test]
+    fn each_two_series_have_a_row_a_target() {
+        let runs = runs();
+        let rows = rows(&differences_data(&groups(&runs)));
+        assert_eq!(rows.len(), 7);
+        let row = &rows[0];
+        assert_eq!(
+            (&row["series"], &row["other"], &row["pairs"]),
+            (&"l1-global".into(), &"random-global".into(), &3.into())
+        );
+        assert_eq!(row["told_apart"], "above");
+        // At 99.5 % both have collapsed to the same.
+        assert_eq!((&rows[6]["difference_mean"], &rows[6]["told_apart"]), (&0.0.into(), &"not told apart".into()));
+    }
 }

@@ -76,7 +76,8 @@ fn lists_of_other_sparsities_are_no_curve() {
 
 #[test]
 fn whatever_else_differs_parts_them() {
-    let changes: [(&str, fn(&mut ReportInput)); 8] = [
+    type Change = fn(&mut ReportInput);
+    let changes: [(&str, Change); 8] = [
         ("name", |run| run.record.started.name = "other".into()),
         ("optimizer", |run| run.record.started.optimizer = "adam lr 0.001".into()),
         ("batch size", |run| run.record.started.batch_size = 64),

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Panel, Series, sparsity_position};
+use crate::axis::{Axis, sparsity_position};
+use crate::chart::{Chart, Ink, Line, Marker, Panel, Series};
 use crate::lines::{legend_label, look};
 use crate::record::{Control, RunRecord};
 use crate::series::RunSeries;

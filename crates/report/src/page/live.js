@@ -27,10 +27,8 @@
   const words = (heading) =>
     [...heading.childNodes].filter((node) => node.nodeName !== "SMALL").map((node) => node.textContent).join("");
 
-  // What a part of the page is called, so that it is found again in the new content: its own name, or its place and its words.
-  // A series is no name: its number is another one as soon as a run is there that comes before it.
+  // What a part of the page is called, so that it is found again in the new content: its id, or its place and its words.
   const called = (part) => {
-    if (part.dataset.name) return "=" + part.dataset.name;
     if (part.id) return "#" + part.id;
     const place = part.parentElement.closest("details, article, section");
     const heading = place?.querySelector("summary, h2, h3");
@@ -73,8 +71,6 @@
       kept.set(name, { open, value, checked, scrollLeft, focused: part === document.activeElement });
     }
     main.replaceChildren(...document.adoptNode(fresh.querySelector("main")).childNodes);
-    // Which series can be hidden is said in the style.
-    document.querySelector("style").replaceWith(document.adoptNode(fresh.querySelector("style")));
     document.title = fresh.title;
     document.dispatchEvent(new CustomEvent("secateur:content"));
 

@@ -49,9 +49,8 @@ mod tests {
 
     #[test]
     fn the_script_the_notes_and_the_version_are_in_their_places() {
-        let parts = crate::page::Parts { groups: &[], families: &[], audit: &[], apart: &[] };
-        let page = crate::page::page(&parts).expect("a page");
-        let live = LivePage::of(&page, &["run <b>: torn".to_owned()]);
+        let report = crate::Report::of(&[]).expect("a report of nothing");
+        let live = LivePage::of(report.page(), &["run <b>: torn".to_owned()]);
         let parts =
             ["#live {", "</style>", "<main>", "run &lt;b&gt;: torn", "</main>", &live.version, SCRIPT, "</body>"];
         let places = parts.map(|part| live.html.find(part).unwrap_or_else(|| panic!("{part} is missing")));

@@ -18,9 +18,9 @@ pub(super) struct Placed<'a> {
     /// The class of its series.
     pub(super) class: String,
     /// What the table of runs leads to.
-    pub(super) id: usize,
+    pub(super) id: String,
     /// The first run with the same config, which shows it.
-    pub(super) same_config: usize,
+    pub(super) same_config: String,
 }
 
 /// A run in a line that opens.
@@ -30,7 +30,7 @@ pub(super) fn section(placed: &Placed<'_>, open: bool, budget: Budget) -> Result
     let last = record.summary().last.map_or("no test yet".to_owned(), |score| percent(score.correct, score.total));
     let open = if open { " open" } else { "" };
     let mut out = format!(
-        "<details class=\"run {class}\"{open}>\n<summary>{}<small>{}, seed {}: {last}</small></summary>\n<div id=\"run-{id}\">\n",
+        "<details class=\"run {class}\" id=\"open{id}\"{open}>\n<summary>{}<small>{}, seed {}: {last}</small></summary>\n<div id=\"run{id}\">\n",
         escape(&run.label),
         kind(record),
         record.started.seed
@@ -64,7 +64,7 @@ pub(super) fn section(placed: &Placed<'_>, open: bool, budget: Budget) -> Result
 }
 
 /// How to repeat a run, where its log is, and its config.
-fn origin(&Placed { run, id, same_config, .. }: &Placed<'_>, budget: Budget) -> String {
+fn origin(Placed { run, id, same_config, .. }: &Placed<'_>, budget: Budget) -> String {
     let origin = &run.origin;
     let mut out = if run.reproduce.is_empty() {
         "<p class=\"note\">The command that made it is not known.</p>\n".to_owned()
@@ -72,7 +72,7 @@ fn origin(&Placed { run, id, same_config, .. }: &Placed<'_>, budget: Budget) -> 
         format!("<p>To repeat it:</p>\n<pre><code>{}</code></pre>\n", escape(&run.reproduce))
     };
     if !origin.config.is_empty() && same_config != id {
-        out.push_str(&format!("<p class=\"note\">Its config is <a href=\"#run-{same_config}\">this run's</a>.</p>\n"));
+        out.push_str(&format!("<p class=\"note\">Its config is <a href=\"#run{same_config}\">this run's</a>.</p>\n"));
     } else if !origin.config.is_empty() {
         let shown: String = origin.config.chars().take(budget.config).collect();
         let cut = if shown.len() < origin.config.len() { "\n# the rest is in its config.toml" } else { "" };
@@ -117,7 +117,7 @@ pub(super) fn overview(runs: &[Placed<'_>]) -> String {
         table.row(
             class,
             [
-                format!("<a href=\"#run-{id}\">{}</a>", escape(&run.label)),
+                format!("<a href=\"#run{id}\">{}</a>", escape(&run.label)),
                 kind(&run.record).to_owned(),
                 run.record.started.seed.to_string(),
                 state(&run.record),

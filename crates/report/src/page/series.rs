@@ -19,7 +19,8 @@ const ROWS: usize = 600;
 /// The tables of a group; nothing where nothing was pruned and tested.
 pub(super) fn tables(group: &Group<'_>) -> String {
     let contests = contests(&group.series);
-    if contests.is_empty() {
+    // Of one run alone its own table says it all.
+    if contests.is_empty() || group.runs.len() == 1 {
         return String::new();
     }
     let shown = columns(&contests);
@@ -61,11 +62,11 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
             match contest.leader() {
                 Some(leader) if leader.series.id == series.id => cell = format!("<strong>{cell}</strong>"),
                 Some(_) if contest.near().any(|near| near.series.id == series.id) => {
-                    cell = format!("<em>≈</em> {cell}")
+                    cell = format!("<em>≈</em> {cell}");
                 }
                 _ => {}
             }
-            if entry.pool.is_collapsed() { format!("<mark>collapsed</mark> {cell}") } else { cell }
+            if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
         };
         let name = format!("{}{}", swatch(series), escape(&series.name));
         let cells = [name, accuracy(series.dense.top_1().as_ref())].into_iter().chain(shown.iter().map(cell));
@@ -140,6 +141,7 @@ fn numbers(group: &Group<'_>) -> String {
         "series",
         "target",
         "seeds",
+        "steps",
         "top-1",
         "lowest",
         "highest",
@@ -170,7 +172,7 @@ fn numbers(group: &Group<'_>) -> String {
         "Every series at every target",
         &format!(
             "Top-1 on test, in percent: mean ± half of the 95 % t-interval; lowest and highest of the seeds. vs dense, vs \
-             random: points from the control, the mean over the seeds that both have. Means of sizes.{thinned}"
+             random: points from the control, the mean over the seeds that both have. steps: how long it had trained when it was tested. Means of sizes.{thinned}"
         ),
         table,
     )
@@ -210,6 +212,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         format!("{}{}", swatch(series), escape(&series.name)),
         series.unit.words(pool.target),
         pool.samples.len().to_string(),
+        pool.steps().map_or("-".to_owned(), |steps| grouped(steps.round() as u64)),
         accuracy(top_1.as_ref()).split("<small>").next().unwrap_or("-").to_owned(),
         edge(|spread| spread.min),
         edge(|spread| spread.max),

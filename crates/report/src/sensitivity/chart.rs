@@ -1,7 +1,8 @@
 //! One line a layer: top-1 of the whole network against the sparsity of that layer. Pure.
 
 use super::{LayerPoint, LayerSensitivity, Sensitivity, in_points};
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Series, panels, sparsity_position};
+use crate::axis::{Axis, sparsity_position};
+use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
 use crate::number::{grouped, short_percent};
 use crate::record::CLASSES;
 

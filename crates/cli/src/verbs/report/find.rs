@@ -1,5 +1,6 @@
 //! Which folders are runs: those that are named, and all below a folder that is none itself.
 
+use super::name;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,6 @@ pub(super) fn found(named: &[PathBuf]) -> Vec<Found> {
         seen.push(real);
         new
     });
-    let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     all.iter().for_each(|found| *count.entry(name(&found.path)).or_default() += 1);
     for found in &mut all {
