@@ -1,23 +1,45 @@
 //! `secateur report`: pictures and tables from logs, nothing measured again.
 
+mod find;
+mod input;
+
 use super::{Done, print};
 use crate::args::ReportArgs;
-use crate::shell::quoted;
-use anyhow::{Context, Result, bail};
-use secateur_report::{ReportInput, RunRecord, curve_table, read_log, write_report};
+use anyhow::{Result, bail};
+use find::{Found, found};
+pub(crate) use input::read as input;
+use secateur_report::{Refused, Report, ReportInput, RunRecord, curve_table, series_table, write_report};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Writes the report and shows the tables.
+/// Tables of single runs that a terminal shows; of more runs it shows the series.
+const TABLES: usize = 4;
+
+/// Writes the report and shows the tables. What cannot be shown is named in it; nothing that can be is an error.
 pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
     let out = match (&args.out, args.runs.as_slice()) {
         (Some(out), _) => out.clone(),
         (None, [only]) => only.join("report"),
         (None, _) => bail!("several runs need a folder for their report: add --out DIR"),
     };
-    let runs = args.runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
-    let files = write_report(&runs, &out)?;
-    for run in &runs {
-        print(&format!("{}\n{}", run.label, curve_table(&run.record)))?;
+    let (runs, refused) = inputs(&found(&args.runs));
+    for Refused { label, why } in &refused {
+        eprintln!("not shown: {label}: {why}");
+    }
+    if runs.is_empty() {
+        match refused.as_slice() {
+            [only] => bail!("{}: {}", only.label, only.why),
+            _ => bail!("none of {} folders can be shown", refused.len()),
+        }
+    }
+    let files = Report::with(&runs, &refused)?.write(&out)?;
+    if runs.len() <= TABLES {
+        for run in &runs {
+            print(&format!("{}\n{}", run.label, curve_table(&run.record)))?;
+        }
+    }
+    if runs.len() > 1 {
+        print(&series_table(&runs))?;
     }
     for file in files {
         eprintln!("wrote {}", file.display());
@@ -45,26 +67,41 @@ pub(crate) fn name(run: &Path) -> String {
     run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// A run as its report takes it.
-pub(crate) fn input(run: &Path, label: String) -> Result<ReportInput> {
-    let log = run.join("log.jsonl");
-    if !log.is_file() {
-        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
+/// Reads what was found, on all cores: logs of long runs are long. The order stays.
+fn inputs(all: &[Found]) -> (Vec<ReportInput>, Vec<Refused>) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut read = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(found) = all.get(index) else { return read };
+            read.push((index, one(found)));
+        }
+    };
+    let mut read = std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let others: Vec<_> = (1..cores.min(all.len())).map(|_| scope.spawn(work)).collect();
+        let mut read = work();
+        for other in others {
+            read.extend(other.join().expect("reading a folder reports its faults"));
+        }
+        read
+    });
+    read.sort_by_key(|(index, _)| *index);
+    let (mut runs, mut refused) = (Vec::new(), Vec::new());
+    for (_, result) in read {
+        match result {
+            Ok(run) => runs.push(run),
+            Err(why) => refused.push(why),
+        }
     }
-    Ok(ReportInput { label, record: read_log(&log)?, reproduce: command(run)? })
+    (runs, refused)
 }
 
-/// The command that repeats a run, from its manifest.
-fn command(run: &Path) -> Result<String> {
-    let path = run.join("manifest.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
-    let manifest: serde_json::Value =
-        serde_json::from_str(&text).with_context(|| format!("{}: no manifest", path.display()))?;
-    let words = manifest["command"].as_array().into_iter().flatten().filter_map(|word| word.as_str());
-    // The program's own path says nothing to others.
-    let mut words: Vec<&str> = words.collect();
-    if let Some(program) = words.first_mut() {
-        *program = "secateur";
+fn one(found: &Found) -> Result<ReportInput, Refused> {
+    let refuse = |why: String| Refused { label: found.label.clone(), why };
+    match &found.fault {
+        Some(why) => Err(refuse(why.clone())),
+        None => input(&found.path, found.label.clone()).map_err(|error| refuse(format!("{error:#}"))),
     }
-    Ok(words.into_iter().map(quoted).collect::<Vec<_>>().join(" "))
 }

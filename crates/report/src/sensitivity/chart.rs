@@ -1,7 +1,8 @@
 //! One line a layer: top-1 of the whole network against the sparsity of that layer. Pure.
 
 use super::{LayerPoint, LayerSensitivity, Sensitivity, in_points};
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Series, panels, sparsity_position};
+use crate::axis::{Axis, sparsity_position};
+use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
 use crate::number::{grouped, short_percent};
 use crate::record::CLASSES;
 
@@ -25,8 +26,8 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
             ink: Ink::Text,
             line: Line::None,
             marker: Marker::Frame,
-            faint: false,
             points: framed.collect(),
+            ..Series::default()
         });
     }
     series.push(Series::level(&x, format!("as it was: {before:.2} %"), Ink::Text, Line::Dashed, before));
@@ -77,8 +78,8 @@ fn line(layer: &LayerSensitivity, index: usize, before: f64) -> Series {
         ink: Ink::Colour(index),
         line,
         marker,
-        faint: false,
         points,
+        ..Series::default()
     }
 }
 
