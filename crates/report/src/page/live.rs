@@ -50,8 +50,16 @@ mod tests {
     fn the_script_the_notes_and_the_version_are_in_their_places() {
         let report = crate::Report::of(&[]).expect("a report of nothing");
         let live = LivePage::of(report.page(), &["run <b>: torn".to_owned()]);
-        let parts =
-            ["#live {", "</style>", "<main>", "run &lt;b&gt;: torn", "</main>", &live.version, "<script>", "</body>"];
+        let parts = [
+            "#live {",
+            "</style>",
+            "<main>",
+            "run &lt;b&gt;: torn",
+            "</main>",
+            &live.version,
+            "// Keeps a served page",
+            "</body>",
+        ];
         let places = parts.map(|part| live.html.find(part).unwrap_or_else(|| panic!("{part} is missing")));
         assert!(places.is_sorted(), "{places:?}");
         assert!(!SCRIPT.contains("</script"), "a script ends at the first of these");
