@@ -46,6 +46,7 @@ pub use config::ExperimentConfig;
 pub use error::Error;
 pub use experiment::Experiment;
 pub use files::write_file;
+pub use folder::is_finished;
 pub use fork::{CellPlaces, run_cell, start_of};
 pub use lower::Lowering;
 pub use memory::peak_memory;

@@ -100,7 +100,7 @@ impl Place<'_> {
         if let Some(data) = self.data {
             config.data.dir = data.to_owned();
         }
-        Experiment::new(config)
+        experiment.beside(config)
     }
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn trained(
 /// # Errors
 /// When there is no such state.
 pub(crate) fn named(run: &Path, experiment: &Experiment, checkpoint: Option<&str>) -> Result<Option<String>, Error> {
-    let finished = folder::model(run).exists();
+    let finished = folder::is_finished(run);
     let Some(name) = checkpoint else {
         if !finished {
             let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();

@@ -13,7 +13,7 @@ pub use confusion::Confusion;
 pub use histogram::Histogram;
 pub use overlap::{LayerOverlap, Overlap, Pair};
 pub use picture::Picture;
-pub(crate) use rows::files;
+pub(crate) use rows::data;
 pub use section::section;
 
 use crate::event::{Score, Size};

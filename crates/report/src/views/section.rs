@@ -10,7 +10,7 @@ pub fn section(views: &Views) -> String {
         return String::new();
     }
     let mut out = String::from(
-        "<section class=\"views\">\n<h2>The trained models</h2>\n<p>Read from the runs' final model files and computed anew, \
+        "<section class=\"views\" id=\"models\">\n<h2>The trained models</h2>\n<p>Read from the runs' final model files and computed anew, \
          not copied from their logs. Nothing was chosen by what stands here.</p>\n",
     );
     for note in &views.notes {

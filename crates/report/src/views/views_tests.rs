@@ -55,7 +55,7 @@ fn views(view: ModelView) -> Views {
 #[test]
 fn nothing_to_show_is_no_section() {
     assert_eq!(section(&Views::default()), "");
-    assert!(files(&Views::default()).is_empty());
+    assert!(data(&Views::default()).is_empty());
 }
 
 #[test]
@@ -138,10 +138,10 @@ fn names_cannot_become_markup() {
 #[test]
 fn the_tables_hold_the_numbers_of_the_pictures() {
     let views = views(view(7));
-    let files = files(&views);
-    let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["models-weights.csv", "models-answers.csv", "models-mistakes.csv", "models-masks.csv"]);
-    let texts: Vec<_> = files.iter().map(|(_, bytes)| String::from_utf8(bytes.clone()).expect("text")).collect();
+    let tables = data(&views);
+    let names: Vec<_> = tables.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["models-weights", "models-answers", "models-mistakes", "models-masks"]);
+    let texts: Vec<_> = tables.iter().map(|(_, data)| data.csv()).collect();
     let last = |row: &str| row.rsplit(',').next().expect("a cell").parse::<u64>().expect("a count");
     let sum = |text: &str, of: &str| text.lines().filter(|row| row.contains(of)).map(last).sum::<u64>();
     assert_eq!(sum(&texts[0], ",before training,54,54,"), 54);
@@ -177,17 +177,19 @@ fn a_large_model_takes_little_room() {
 #[test]
 fn a_report_takes_the_section_and_the_tables() {
     let record = crate::fixture::record(&crate::fixture::l1_events(1));
-    let runs = [crate::ReportInput { label: "a".into(), record, reproduce: String::new() }];
+    let runs = [crate::fixture::input("a", record)];
     let views = views(view(1));
-    let report = crate::Report::with(&runs, &views).expect("a report");
+    let report = crate::Report::with(&runs, &[], &views).expect("a report");
     let text = |name: &str| {
         let bytes = report.file(name).expect("drawn").expect("one of its files");
         String::from_utf8(bytes).expect("text")
     };
     assert!(text("index.html").contains(&section(&views)) && text("index.html").contains(STYLE));
     let names = report.names();
-    for (name, bytes) in files(&views) {
-        assert!(names.contains(&name) && text(&name).into_bytes() == bytes, "{name}");
+    for (stem, data) in data(&views) {
+        for (name, content) in [(format!("{stem}.csv"), data.csv()), (format!("{stem}.json"), data.json())] {
+            assert!(names.contains(&name) && text(&name) == content, "{name}");
+        }
     }
     let without = crate::Report::of(&runs).expect("a report");
     assert!(without.names().iter().all(|name| !name.starts_with("models-")));

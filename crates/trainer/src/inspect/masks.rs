@@ -45,8 +45,7 @@ fn layers(found: &[(u64, MaskSet)]) -> Vec<LayerOverlap> {
 }
 
 fn pair(seeds: [u64; 2], a: &Mask, b: &Mask) -> Pair {
-    let both = a.words().iter().zip(b.words()).map(|(a, b)| u64::from((a & b).count_ones())).sum();
-    Pair { seeds, kept: [a.kept() as u64, b.kept() as u64], both, total: a.total() as u64 }
+    Pair { seeds, kept: [a.kept() as u64, b.kept() as u64], both: a.both(b) as u64, total: a.total() as u64 }
 }
 
 #[cfg(test)]
