@@ -179,8 +179,11 @@ pub(crate) struct ReportArgs {
     /// Folder of the data files that the final models are asked on, instead of a run's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// The sparsity whose models are shown where there are too many: of each method the one that is nearest.
+    #[arg(long, value_name = "SPARSITY", default_value_t = 0.95)]
+    pub(crate) models_at: f64,
     /// Leave out what the final models look like: read logs only.
-    #[arg(long, conflicts_with = "data")]
+    #[arg(long, conflicts_with_all = ["data", "models_at"])]
     pub(crate) no_models: bool,
 }
 

@@ -97,7 +97,11 @@ fn a_report_of_several_seeds_compares_their_masks_and_asks_data_from_elsewhere()
         assert!(row[2..4] == ["1", "2"] && (number(6) / union - iou).abs() < 1e-12, "{row:?}");
     }
 
-    assert!(!output(&["report", args[0], "--no-models", "--data", "nowhere"]).status.success(), "at odds");
+    for wrong in
+        [&["--no-models", "--data", "nowhere"][..], &["--models-at", "1"], &["--no-models", "--models-at", "0.5"]]
+    {
+        assert!(!output(&[&["report", args[0]], wrong].concat()).status.success(), "{wrong:?}");
+    }
     // A run on files: where the folder is gone, the page says so.
     let idx = [
         "--set",

@@ -18,6 +18,7 @@ use secateur_pruner::MaskSet;
 use secateur_report::event::{Score, Size};
 use secateur_report::views::{ModelView, Views};
 use secateur_report::{RunRecord, State};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Models that are looked into, at most: a page over hundreds of runs stays small.
@@ -36,12 +37,28 @@ pub struct Run<'a> {
     pub record: &'a RunRecord,
 }
 
+/// Which models are shown, and on what they are asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// The folder that the test images are read from, instead of a run's own.
+    pub data: Option<&'a Path>,
+    /// Where there are too many models, those nearest to this sparsity, in `[0, 1)`, come first.
+    pub near: f64,
+}
+
+impl Default for Choice<'_> {
+    /// 95 %: where methods differ, and most of them still work.
+    fn default() -> Self {
+        Self { data: None, near: 0.95 }
+    }
+}
+
 /// Looks into the final models of finished runs: of each experiment the one with the lowest seed, [`MODELS`] of them, and
-/// the masks of its seeds. `data` replaces the folder that the test images are read from.
-pub fn views(runs: &[Run<'_>], data: Option<&Path>) -> Views {
+/// the masks of its seeds. Methods take turns, each with the experiment that is nearest to the chosen sparsity first.
+pub fn views(runs: &[Run<'_>], choice: Choice<'_>) -> Views {
     let mut faults = vec![];
-    let finished = finished(runs, data, &mut faults);
-    let series = series(&finished);
+    let finished = finished(runs, choice.data, &mut faults);
+    let series = in_turn(series(&finished), choice.near);
     let mut images = TestImages::default();
     let mut views = Views::default();
     for members in series.iter().take(MODELS) {
@@ -56,7 +73,7 @@ pub fn views(runs: &[Run<'_>], data: Option<&Path>) -> Views {
         views.models.extend(found);
         views.overlaps.extend(masks::overlap(members, &mut faults));
     }
-    views.notes = notes(runs, finished.len(), views.models.len());
+    views.notes = notes(runs, finished.len(), views.models.len(), choice.near);
     let more = faults.len().saturating_sub(NOTES);
     views.notes.extend(faults.into_iter().take(NOTES));
     if more > 0 {
@@ -66,12 +83,14 @@ pub fn views(runs: &[Run<'_>], data: Option<&Path>) -> Views {
 }
 
 /// Which runs are shown, where not all of them are.
-fn notes(runs: &[Run<'_>], finished: usize, shown: usize) -> Vec<String> {
+fn notes(runs: &[Run<'_>], finished: usize, shown: usize, near: f64) -> Vec<String> {
     let ended = runs.iter().filter(|run| run.record.state() == State::Finished).count();
     match (ended, shown) {
         (0, _) => vec!["No run has finished, so there is no final model to show.".to_owned()],
         _ if shown < finished => vec![format!(
-            "Shown are {shown} of {ended} finished runs: of each experiment the lowest seed, and {MODELS} experiments at most."
+            "Shown are {shown} of {ended} finished runs: of each experiment the lowest seed, and {MODELS} experiments at most; \
+             methods take turns, nearest to {} % first.",
+            100.0 * near
         )],
         _ => vec![],
     }
@@ -113,7 +132,26 @@ fn series<'f, 'a>(finished: &'f [Finished<'a>]) -> Vec<Vec<&'f Finished<'a>>> {
     sorted.collect()
 }
 
+/// The series in the order in which they are shown: of each name one in turn, the one whose sparsity is nearest to `near`.
+fn in_turn<'f, 'a>(mut series: Vec<Vec<&'f Finished<'a>>>, near: f64) -> Vec<Vec<&'f Finished<'a>>> {
+    let far = |members: &[&Finished<'_>]| members.first().map_or(0.0, |own| (own.sparsity() - near).abs());
+    series.sort_by(|a, b| far(a).total_cmp(&far(b)));
+    let mut turns: BTreeMap<&str, usize> = BTreeMap::new();
+    series.sort_by_cached_key(|members| {
+        let turn = turns.entry(members.first().map_or("", |own| &own.experiment.config().name)).or_default();
+        *turn += 1;
+        *turn
+    });
+    series
+}
+
 impl Finished<'_> {
+    /// Share of zeros among the prunable parameters in the last test.
+    fn sparsity(&self) -> f64 {
+        let size = self.run.record.tests.last().map(|test| test.tested.size);
+        size.map_or(0.0, |size| size.pruned as f64 / size.prunable.max(1) as f64)
+    }
+
     fn seed(&self) -> u64 {
         self.experiment.config().seed
     }

@@ -24,6 +24,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
         (None, [only]) => only.join("report"),
         (None, _) => bail!("several runs need a folder for their report: add --out DIR"),
     };
+    let near = args.models_at;
+    if !(0.0..1.0).contains(&near) {
+        bail!("--models-at {near}: wanted a sparsity from 0 to below 1");
+    }
     let Inputs { folders, runs, refused } = inputs(&found(&args.runs));
     for Refused { label, why } in &refused {
         eprintln!("not shown: {label}: {why}");
@@ -36,7 +40,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
     }
     let views = match args.no_models {
         true => Views::default(),
-        false => views(&folders, &runs, args.data.as_deref()),
+        false => views(&folders, &runs, inspect::Choice { data: args.data.as_deref(), near }),
     };
     let files = Report::with(&runs, &refused, &views)?.write(&out)?;
     if runs.len() <= TABLES {
@@ -58,23 +62,23 @@ pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
     let input = input(run, name(run))?;
     let out = run.join("report");
     let runs = std::slice::from_ref(&input);
-    Report::with(runs, &[], &views(&[run.to_owned()], runs, None))?.write(&out)?;
+    Report::with(runs, &[], &views(&[run.to_owned()], runs, inspect::Choice::default()))?.write(&out)?;
     Ok((input.record, out.join("index.html")))
 }
 
 /// Writes the report of several runs, in which those that cannot be read are named; returns the page.
 pub(crate) fn of_many(runs: &[PathBuf], out: &Path) -> Result<PathBuf> {
     let Inputs { folders, runs, refused } = inputs(&found(runs));
-    Report::with(&runs, &refused, &views(&folders, &runs, None))?.write(out)?;
+    Report::with(&runs, &refused, &views(&folders, &runs, inspect::Choice::default()))?.write(out)?;
     Ok(out.join("index.html"))
 }
 
 /// What the final models in these folders look like; what cannot be read becomes a note.
-fn views(folders: &[PathBuf], inputs: &[ReportInput], data: Option<&Path>) -> Views {
+fn views(folders: &[PathBuf], inputs: &[ReportInput], choice: inspect::Choice<'_>) -> Views {
     let runs = folders.iter().zip(inputs);
     let runs: Vec<_> =
         runs.map(|(folder, input)| inspect::Run { label: &input.label, folder, record: &input.record }).collect();
-    inspect::views(&runs, data)
+    inspect::views(&runs, choice)
 }
 
 /// What a run is called: its folder.

@@ -39,7 +39,8 @@ impl Done {
 }
 
 fn look(runs: &[&Done], data: Option<&Path>) -> Views {
-    views(&runs.iter().map(|own| own.borrowed()).collect::<Vec<_>>(), data)
+    let runs: Vec<_> = runs.iter().map(|own| own.borrowed()).collect();
+    views(&runs, Choice { data, ..Choice::default() })
 }
 
 #[test]
@@ -113,6 +114,24 @@ fn seeds_are_compared_and_random_masks_overlap_by_chance() {
         // The hypergeometric distribution's deviation is 19.7 here: five of them are as good as never left.
         assert!((pair.both as f64 - pair.expected()).abs() < 99.0, "{pair:?}");
     }
+}
+
+#[test]
+fn methods_take_turns_and_each_shows_what_is_nearest_to_the_chosen_sparsity() {
+    let out = tempfile::tempdir().expect("a folder");
+    let run = |name: &str, sparsities: &str| {
+        let list = format!("prune.schedule={{ kind = \"list\", sparsities = [{sparsities}] }}");
+        let short = ["train.length={ steps = 1 }", "prune.every={ steps = 1 }"];
+        Done::run(out.path(), CONFIG, &[&short[..], &[&format!("name={name}"), &list]].concat())
+    };
+    let runs = [run("a", "0.5"), run("a", "0.97"), run("a", "0.8"), run("b", "0.2"), run("b", "0.6")];
+    let order = |near| {
+        let borrowed: Vec<_> = runs.iter().map(Done::borrowed).collect();
+        let shown = views(&borrowed, Choice { near, ..Choice::default() }).models.into_iter();
+        shown.map(|view| runs.iter().position(|own| own.label == view.run).expect("one of them")).collect::<Vec<_>>()
+    };
+    assert_eq!(order(0.95), [1, 4, 2, 3, 0]);
+    assert_eq!(order(0.0), [3, 0, 4, 2, 1]);
 }
 
 #[test]
