@@ -17,6 +17,7 @@ mod flow;
 mod focus;
 mod gradients;
 mod granularity;
+mod lamp;
 mod mask;
 mod masked;
 mod movement;
