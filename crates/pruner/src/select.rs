@@ -6,6 +6,7 @@
 
 mod elements;
 mod groups;
+mod histogram;
 mod n_of_m;
 
 use crate::scope::{Bounds, Stake, allot, erk_factor};
