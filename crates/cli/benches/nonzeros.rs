@@ -151,13 +151,27 @@ fn chart(k: usize, batch: usize, curves: &[(&'static str, Vec<Row>)]) -> Chart {
         let (ink, marker) =
             if *name == "network" { (Ink::Text, Marker::Disc) } else { (Ink::Colour(place), Marker::None) };
         let time = |row: &Row| row.sparse / row.dense;
-        Series { label: (*name).into(), ink, line: Line::Solid, marker, faint: false, points: places(&time, rows) }
+        Series {
+            label: (*name).into(),
+            ink,
+            line: Line::Solid,
+            marker,
+            points: places(&time, rows),
+            ..Series::default()
+        }
     };
     let mut all: Vec<Series> = curves.iter().enumerate().map(series).collect();
     if let Some((_, rows)) = curves.last() {
         let memory = |row: &Row| row.bytes as f64 / row.dense_bytes as f64;
         let (label, points) = ("network, memory of the weights".into(), places(&memory, rows));
-        all.push(Series { label, ink: Ink::Muted, line: Line::Dashed, marker: Marker::None, faint: false, points });
+        all.push(Series {
+            label,
+            ink: Ink::Muted,
+            line: Line::Dashed,
+            marker: Marker::None,
+            points,
+            ..Series::default()
+        });
     }
     let axis = |label: &str, min, max, ticks| Axis { label: label.into(), min, max, ticks };
     Chart {
@@ -165,7 +179,7 @@ fn chart(k: usize, batch: usize, curves: &[(&'static str, Vec<Row>)]) -> Chart {
         subtitle: format!("LeNet k={k}, batch {batch}, uniformly random masks; shares of the dense network's"),
         x: axis("share of the weights that is left", -3.05, -0.25, ticks(-3..=-1)),
         y_label: "share of the dense network's".into(),
-        panels: vec![Panel { title: String::new(), y: axis("", -3.1, 0.6, ticks(-3..=0)), weight: 1.0 }],
+        panels: vec![Panel { title: String::new(), y: axis("", -3.1, 0.6, ticks(-3..=0)), weight: 1.0, shows: None }],
         series: all,
         marks: vec![],
         labels: vec![],

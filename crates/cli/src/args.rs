@@ -53,9 +53,21 @@ pub(crate) enum Verb {
     /// Show what a run would do, without doing it.
     #[command(after_help = "Example:\n  secateur plan configs/lenet-300-100-lottery.toml")]
     Plan(PlanArgs),
-    /// Draw the curves of one or more runs: a page, pictures, a table. Works on a run that is still going.
-    #[command(after_help = "Example:\n  secateur report runs/lenet-cubic-* --out report")]
+    /// Draw the curves of runs, averaged over their seeds, and what their final models look like: a page, pictures, tables.
+    /// Works on runs that are still going.
+    #[command(
+        after_help = "Examples:\n  secateur report runs/lenet-cubic-* --out report\n  secateur report runs   # all runs \
+                            below the folder, into runs/report"
+    )]
     Report(ReportArgs),
+    /// Say what differs between runs: their configs, and what they reach at the same target.
+    #[command(
+        after_help = "Accuracies are compared where two runs or more were pruned to the same target, and only between runs of \
+                            the same model, data and test images. A dense control among the runs stands beside each \
+                            target.\n\nExamples:\n  secateur compare runs/lenet-cubic-l1-* runs/lenet-cubic-random-*\n  \
+                            secateur compare runs/* --json"
+    )]
+    Compare(CompareArgs),
     /// Show the report of all runs of a folder in a browser, while they are going.
     #[command(
         after_help = "The page is at http://127.0.0.1:7878/ until Ctrl-C, and keeps itself up to date. Runs may lie up to \
@@ -63,6 +75,11 @@ pub(crate) enum Verb {
                             # any free port; the address is printed"
     )]
     Serve(ServeArgs),
+    /// Write the logs of runs for TensorBoard. Works on a run that is still going; again brings it up to date.
+    #[command(
+        after_help = "Example:\n  secateur track runs/lenet-cubic-* --tensorboard board\n  tensorboard --logdir board"
+    )]
+    Track(TrackArgs),
     /// Measure a run's final model, or one of its checkpoints, on the test split.
     #[command(after_help = "Examples:\n  secateur test runs/quickstart-1a2b3c4d-s1\n  secateur test \
                             runs/quickstart-1a2b3c4d-s1 --checkpoint stage-000004-step-0000000860")]
@@ -153,12 +170,40 @@ pub(crate) struct PlanArgs {
 /// `secateur report`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
+    /// Folders of runs, or folders with runs below them.
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Folder to write to; where a single folder is named, its report goes into that one otherwise.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder of the data files that the final models are asked on, instead of a run's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Leave out what the final models look like: read logs only.
+    #[arg(long, conflicts_with = "data")]
+    pub(crate) no_models: bool,
+}
+
+/// `secateur track`.
+#[derive(Debug, Args)]
+pub(crate) struct TrackArgs {
     /// The runs' folders.
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// Folder to write to; a single run's report goes into its own folder otherwise.
+    /// Folder to write event files to, in a folder of each run's name.
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
+    pub(crate) tensorboard: PathBuf,
+}
+
+/// `secateur compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The runs' folders, two or more; differences are told from the first.
+    #[arg(required = true, num_args = 2..)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `secateur serve`.

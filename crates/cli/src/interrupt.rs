@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM: the first asks a run to finish its step and save, the second ends at once.
 
+use crate::INTERRUPTED;
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -11,7 +12,8 @@ pub(crate) fn on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // Order matters: the second handler must find the flag as the first signal left it.
-        flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop)).context("cannot watch for signals")?;
+        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop))
+            .context("cannot watch for signals")?;
         flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
     }
     Ok(stop)

@@ -3,6 +3,7 @@
 mod args;
 mod interrupt;
 mod progress;
+mod shell;
 mod sweep;
 mod verbs;
 
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Stopped by a signal after saving the run's state.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 /// A configuration makes no sense, or the work failed.
 const FAILED: u8 = 1;
 
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
         Verb::SweepCell(args) => verbs::sweep::cell(&args),
         Verb::Plan(args) => verbs::plan::plan(&args),
         Verb::Report(args) => verbs::report::report(&args),
+        Verb::Compare(args) => verbs::compare::compare(&args),
         Verb::Serve(args) => verbs::serve::serve(&args),
+        Verb::Track(args) => verbs::track::track(&args),
         Verb::Test(args) => verbs::test::test(&args),
         Verb::Sensitivity(args) => verbs::sensitivity::sensitivity(&args),
         Verb::Export(args) => verbs::export::export(&args),

@@ -171,7 +171,7 @@ fn lottery_tickets_start_from_the_remembered_weights() {
 fn help_teaches_and_completions_exist() {
     let help = succeed(&["--help"]);
     assert!(help.contains("Exit codes") && help.contains("secateur run configs/quickstart.toml"), "{help}");
-    for verb in ["run", "resume", "plan", "report", "serve", "test", "list"] {
+    for verb in ["run", "resume", "plan", "report", "compare", "serve", "track", "test", "list"] {
         assert!(succeed(&[verb, "--help"]).contains("--help"), "{verb}");
     }
     for shell in ["bash", "zsh", "fish"] {

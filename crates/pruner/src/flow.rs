@@ -3,8 +3,8 @@
 
 use crate::gradients::own_copy;
 use crate::{
-    Amount, Error, Gradients, Layout, MaskSet, Parameter, Request, Saliency, Scope, Scores, Sparsity, Terms, masks,
-    parameters, select, set_masks, set_parameters,
+    Amount, Error, Gradients, Layout, Mask, MaskSet, Parameter, Request, Saliency, Scope, Sparsity, Terms, choose_by,
+    masks, parameters, set_masks, set_parameters,
 };
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -111,18 +111,16 @@ pub fn prune_by<M: Module>(
     scope: Scope,
     sparsity: Sparsity,
 ) -> Result<(M, MaskSet), Error> {
-    let old = masks(&module);
-    let layers: Vec<Scores<'_>> = saliency
-        .kept(&old)?
-        .into_iter()
-        .zip(old.iter())
-        .map(|(scores, (name, within))| {
-            let (shape, terms) = (within.shape(), Terms::new(Layout::of_burn(within.shape())));
-            Scores { name, shape, scores, within, terms }
-        })
-        .collect();
-    let new = select(&layers, &Request::new(scope, Amount::Share(sparsity)))?;
+    let new = by_scores(saliency, &masks(&module), &Request::new(scope, Amount::Share(sparsity)))?;
     Ok((set_masks(module, &new)?, new))
+}
+
+/// The masks that a request leaves of `old` by these scores, all parameters on free terms.
+pub(crate) fn by_scores(saliency: &Saliency, old: &MaskSet, request: &Request) -> Result<MaskSet, Error> {
+    let mut kept = saliency.kept(old)?.into_iter();
+    // Asked for in the order of the set, in which they stand.
+    let scores = |_, _: &str, _: &Mask| Ok(kept.next().unwrap_or_default());
+    choose_by(scores, old, request, |_, shape| Some(Terms::new(Layout::of_burn(shape))))
 }
 
 /// Prunes in `rounds`, each of which removes the same share of what remains and scores what the one before has left.

@@ -2,9 +2,10 @@
 //! pruning them changes next to nothing (Ding et al., "Global sparse momentum SGD for pruning very deep neural networks",
 //! 2019).
 
+use crate::flow::by_scores;
 use crate::gradients::Gradients;
 use crate::masked::Path;
-use crate::{Amount, Error, Layout, Mask, MaskSet, Request, Saliency, Scope, Scores, Terms, masks, parameters, select};
+use crate::{Amount, Error, MaskSet, Request, Saliency, Scope, masks, parameters};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor, TensorData};
@@ -23,21 +24,11 @@ pub fn focus<M: Module>(module: &M, mut gradients: GradientsParams, active: usiz
     weights.retain(|own| old.get(&own.name).is_some());
     let names = weights.iter().map(|own| own.name.clone()).collect();
     let saliency = Saliency::gradient(&weights, &Gradients::read(module, &gradients, Some(&names))?)?;
-    let chosen = most(&saliency.kept(&old)?, &old, active)?;
+    let silent = old.total() - active.min(old.kept());
+    let request = Request { min_kept: 0, ..Request::new(Scope::Global, Amount::Weights(silent)) };
+    let chosen = by_scores(&saliency, &old, &request)?;
     module.visit(&mut Silence { gradients: &mut gradients, chosen: &chosen, path: Path::default() });
     Ok(gradients)
-}
-
-/// Masks of the `active` highest scores among what `old` keeps.
-fn most(scores: &[Vec<f32>], old: &MaskSet, active: usize) -> Result<MaskSet, Error> {
-    let layer = |((name, within), scores): ((_, _), &Vec<f32>)| {
-        let within: &Mask = within;
-        let terms = Terms::new(Layout::of_burn(within.shape()));
-        Scores { name, shape: within.shape(), scores: scores.clone(), within, terms }
-    };
-    let layers: Vec<Scores<'_>> = old.iter().zip(scores).map(layer).collect();
-    let silent = old.total() - active.min(old.kept());
-    select(&layers, &Request { min_kept: 0, ..Request::new(Scope::Global, Amount::Weights(silent)) })
 }
 
 struct Silence<'a> {

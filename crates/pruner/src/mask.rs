@@ -42,7 +42,7 @@ impl Mask {
     }
 
     /// A bit an element, the lowest first; 0 past the last element.
-    pub fn words(&self) -> &[u64] {
+    pub(crate) fn words(&self) -> &[u64] {
         &self.words
     }
 
@@ -91,6 +91,11 @@ impl Mask {
     /// Elements in all.
     pub fn total(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Elements that both masks keep, of two of one shape.
+    pub fn both(&self, other: &Self) -> usize {
+        self.words.iter().zip(&other.words).map(|(own, other)| (own & other).count_ones() as usize).sum()
     }
 
     /// Flat indices of the elements kept, rising.
@@ -142,6 +147,15 @@ impl Mask {
     /// When there are not as many values as `old` keeps, or the masks have other shapes.
     pub fn carry(&self, old: &Mask, kept: &[f32]) -> Vec<f32> {
         if self.is_within(old) { self.narrow(old, kept) } else { self.gather(&old.scatter(kept)) }
+    }
+
+    /// Elements that this mask keeps and `old` does not.
+    ///
+    /// # Panics
+    /// When the masks have other shapes.
+    pub fn fresh(&self, old: &Mask) -> usize {
+        assert_eq!(self.shape, old.shape, "a mask meets one of another shape");
+        self.words.iter().zip(&old.words).map(|(new, old)| (new & !old).count_ones() as usize).sum()
     }
 
     /// Whether every element that this mask keeps is kept by `other`, too.

@@ -6,7 +6,6 @@ use crate::{
 };
 use burn::module::Module;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// How to choose what goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,16 +67,13 @@ pub fn choose_on<'a>(
     rule: Rule,
     terms: impl Fn(&str, &[usize]) -> Option<Terms>,
 ) -> Result<MaskSet, Error> {
-    let places: BTreeMap<&str, usize> = old.iter().map(|(name, _)| name).zip(0..).collect();
-    let scores = |name: &str, within: &Mask| {
-        let place = places.get(name).copied().unwrap_or_default();
-        score(rule.criterion, name, &kept(name, within), within, place, rule.seed)
-    };
+    let scores =
+        |place, name: &str, within: &Mask| score(rule.criterion, name, &kept(name, within), within, place, rule.seed);
     choose_by(scores, old, &rule.request(), terms)
 }
 
-/// [`choose_on`] by any scores: `scores` gives one for each weight that the old mask of a parameter keeps, in order, finite
-/// and not negative.
+/// [`choose_on`] by any scores: `scores` is given a parameter's place in the set, its name and its old mask, and gives a score
+/// for each weight that the mask keeps, in order, finite and not negative.
 ///
 /// # Errors
 /// What `scores` refuses, or when the request cannot be met.
@@ -85,15 +81,15 @@ pub fn choose_on<'a>(
 /// # Panics
 /// When there are not as many scores as a mask keeps.
 pub fn choose_by(
-    mut scores: impl FnMut(&str, &Mask) -> Result<Vec<f32>, Error>,
+    mut scores: impl FnMut(usize, &str, &Mask) -> Result<Vec<f32>, Error>,
     old: &MaskSet,
     request: &Request,
     terms: impl Fn(&str, &[usize]) -> Option<Terms>,
 ) -> Result<MaskSet, Error> {
     let mut layers = Vec::new();
-    for (name, within) in old.iter() {
+    for (place, (name, within)) in old.iter().enumerate() {
         let Some(terms) = terms(name, within.shape()) else { continue };
-        layers.push(Scores { name, shape: within.shape(), scores: scores(name, within)?, within, terms });
+        layers.push(Scores { name, shape: within.shape(), scores: scores(place, name, within)?, within, terms });
     }
     let chosen = select(&layers, request)?;
     let all = old.iter().map(|(name, mask)| (name.to_owned(), chosen.get(name).unwrap_or(mask).clone()));

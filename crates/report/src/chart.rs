@@ -1,11 +1,9 @@
 //! A chart before it is drawn: axes with their ticks, panels, series of numbers. Pure, so that what a picture shows can
 //! be tested without looking at pixels.
 
-use crate::number::short_percent;
+use std::ops::Range;
 
-/// Sparsities that the sparsity axis may label, in percent of zeros.
-const SPARSITY_TICKS: [f64; 14] =
-    [0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 0.99999];
+use crate::axis::Axis;
 
 /// A chart: panels above each other that share one horizontal axis and show the same series.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,28 +36,6 @@ pub struct Label {
     pub text: String,
 }
 
-/// An axis. Scales other than linear are in the numbers already: an axis maps `min..=max` to pixels evenly.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
-    /// Name and unit.
-    pub label: String,
-    /// The lower end.
-    pub min: f64,
-    /// The upper end, above `min`.
-    pub max: f64,
-    /// In rising order.
-    pub ticks: Vec<Tick>,
-}
-
-/// A labelled place on an axis.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tick {
-    /// Where, in the axis' numbers.
-    pub at: f64,
-    /// What is written there.
-    pub label: String,
-}
-
 /// A part of the vertical range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
@@ -69,10 +45,12 @@ pub struct Panel {
     pub y: Axis,
     /// Its share of the height, beside the other panels' shares.
     pub weight: f64,
+    /// Which of the chart's series it shows; `None` for all.
+    pub shows: Option<Range<usize>>,
 }
 
 /// Points that belong together.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// Its name in the legend; not in the legend when empty.
     pub label: String,
@@ -86,12 +64,29 @@ pub struct Series {
     pub faint: bool,
     /// Places in the axes' numbers, in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
+    /// Indices of points whose marker is hollow.
+    pub hollow: Vec<usize>,
+    /// Of each point what a reader is told who points at it; fewer than points where the rest tells nothing.
+    pub tips: Vec<String>,
+    /// Intervals at places, drawn as a band: place, lower end, upper end. Intervals of one piece are joined.
+    pub band: Vec<Vec<(f64, f64, f64)>>,
+    /// What a reader shows and hides together; `None` for what always shows.
+    pub owner: Option<usize>,
+}
+
+impl Series {
+    /// A line across the axis at this height, without markers.
+    pub(crate) fn level(x: &Axis, label: String, ink: Ink, line: Line, height: f64) -> Self {
+        let points = vec![(x.min, height), (x.max, height)];
+        Self { label, ink, line, marker: Marker::None, points, ..Self::default() }
+    }
 }
 
 /// A colour by its role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ink {
     /// As the text.
+    #[default]
     Text,
     /// Between the text and the grid.
     Muted,
@@ -100,9 +95,10 @@ pub enum Ink {
 }
 
 /// How points are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Line {
     /// Not at all.
+    #[default]
     None,
     /// A solid line.
     Solid,
@@ -113,10 +109,13 @@ pub enum Line {
 }
 
 /// How points are marked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Marker {
     /// Not at all.
+    #[default]
     None,
+    /// A small, translucent disc: one of many.
+    Dot,
     /// A filled circle.
     Disc,
     /// A filled square.
@@ -125,133 +124,45 @@ pub enum Marker {
     Triangle,
     /// A hollow circle.
     Ring,
+    /// A hollow square.
+    HollowSquare,
     /// A hollow triangle.
     HollowTriangle,
     /// A hollow square around another series' marker.
     Frame,
+    /// A circle around another series' marker.
+    Halo,
 }
 
-impl Axis {
-    /// Sparsity with density on a logarithmic scale, so that 90, 99 and 99.9 % stand equally far apart: the number on
-    /// the axis is `-log10(1 - sparsity)`.
-    pub fn sparsity(max: f64) -> Self {
-        let ticks = SPARSITY_TICKS
-            .map(|sparsity| Tick { at: sparsity_position(sparsity), label: format!("{} %", short_percent(sparsity)) });
-        Self::around(
-            "sparsity: zeros among the prunable parameters (density on a log scale)",
-            max.max(sparsity_position(0.9)),
-            ticks,
-        )
+impl Marker {
+    /// The same shape, not filled.
+    pub fn hollow(self) -> Self {
+        match self {
+            Self::Disc => Self::Ring,
+            Self::Square => Self::HollowSquare,
+            Self::Triangle => Self::HollowTriangle,
+            other => other,
+        }
     }
-
-    /// Compression ratio on a binary logarithmic scale: the number on the axis is its `log2`.
-    pub fn compression(max: f64) -> Self {
-        let ticks = (0..=24).map(|power| Tick { at: f64::from(power), label: format!("{}x", 1_u32 << power) });
-        Self::around("compression ratio: all parameters / nonzero parameters (log scale)", max.max(2.0), ticks)
-    }
-
-    /// Training steps from 0.
-    pub fn steps(max: f64) -> Self {
-        let max = max.max(1.0);
-        let magnitude = 10_f64.powf((max / 5.0).log10().floor());
-        let stride = [1.0, 2.0, 5.0, 10.0].map(|n| n * magnitude).into_iter().find(|stride| max / stride <= 6.0);
-        let stride = stride.unwrap_or(10.0 * magnitude).max(1.0);
-        let ticks = (0..=6).map(|n| f64::from(n) * stride);
-        let ticks = ticks.map(|at| Tick { at, label: crate::number::grouped(at as u64) });
-        Self::around("training steps", max, ticks)
-    }
-
-    /// A cost on a decimal logarithmic scale: the numbers on the axis are its `log10`, from `low` to `high`, and at least
-    /// half a decade. `unit` writes a tick's cost.
-    pub fn logarithmic(label: String, low: f64, high: f64, unit: fn(f64) -> String) -> Self {
-        let wider = (0.5 - (high - low)).max(0.0) / 2.0;
-        let air = 0.04 * (high - low + 2.0 * wider);
-        let (min, max) = (low - wider - air, high + wider + air);
-        // Within few decades there is room for the steps between them.
-        let steps: &[f64] = if max - min < 3.2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-        let powers = min.floor() as i32..=max.ceil() as i32;
-        let costs = powers.flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
-        let ticks = costs.map(|cost| Tick { at: cost.log10(), label: unit(cost) });
-        Self { label, min, max, ticks: ticks.filter(|tick| (min..=max).contains(&tick.at)).collect() }
-    }
-
-    /// Percent from `min` to `max`, with a tick every `stride`.
-    pub fn percent(min: f64, max: f64, stride: f64) -> Self {
-        let count = ((max - min) / stride).round() as u32;
-        let ticks = (0..=count).map(|n| min + f64::from(n) * stride);
-        let ticks = ticks.map(|at| Tick { at, label: format!("{at} %") }).collect();
-        Self { label: String::new(), min, max, ticks }
-    }
-
-    /// From 0 to `max`, with the ticks that lie on it and some air on both sides.
-    fn around(label: &str, max: f64, ticks: impl IntoIterator<Item = Tick>) -> Self {
-        let air = 0.03 * max;
-        let ticks = ticks.into_iter().filter(|tick| tick.at <= max + air).collect();
-        Self { label: label.to_owned(), min: -air, max: max + air, ticks }
-    }
-}
-
-/// Where a sparsity stands on the sparsity axis: `-log10(1 - sparsity)`, and no further than one weight in a million.
-pub(crate) fn sparsity_position(sparsity: f64) -> f64 {
-    // `0.0 -` keeps the dense end from being -0.
-    0.0 - (1.0 - sparsity).clamp(1e-6, 1.0).log10()
-}
-
-/// Where a compression ratio stands on the compression axis: its `log2`, and no further than 2^24.
-pub(crate) fn compression_position(ratio: f64) -> f64 {
-    if ratio.is_nan() { 0.0 } else { ratio.clamp(1.0, 16_777_216.0).log2() }
 }
 
 /// The whole range of a share, below the part of it that is worth a closer look: five points below `best`, in percent.
 pub(crate) fn panels(best: Option<f64>) -> Vec<Panel> {
-    let full = Panel { title: "full range, 0 to 100 %".to_owned(), y: Axis::percent(0.0, 100.0, 20.0), weight: 2.0 };
+    let full = Panel {
+        title: "full range, 0 to 100 %".to_owned(),
+        y: Axis::percent(0.0, 100.0, 20.0),
+        weight: 2.0,
+        shows: None,
+    };
     let Some(best) = best else { return vec![full] };
     let top = (best + 0.1).ceil().clamp(5.0, 100.0);
     let title = format!("closer look, {} to {top} %", top - 5.0);
-    vec![Panel { title, y: Axis::percent(top - 5.0, top, 1.0), weight: 3.0 }, full]
+    vec![Panel { title, y: Axis::percent(top - 5.0, top, 1.0), weight: 3.0, shows: None }, full]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn labels(axis: &Axis) -> Vec<&str> {
-        axis.ticks.iter().map(|tick| tick.label.as_str()).collect()
-    }
-
-    #[test]
-    fn the_sparse_end_of_the_axis_is_wide() {
-        let axis = Axis::sparsity(sparsity_position(0.995));
-        assert_eq!(labels(&axis), ["0 %", "50 %", "75 %", "90 %", "95 %", "98 %", "99 %", "99.5 %"]);
-        for (sparsity, at) in [(0.0, 0.0), (0.9, 1.0), (0.99, 2.0), (0.999, 3.0), (1.0, 6.0)] {
-            assert!((sparsity_position(sparsity) - at).abs() < 1e-9, "{sparsity}");
-        }
-        assert_eq!(labels(&Axis::sparsity(0.0)), ["0 %", "50 %", "75 %", "90 %"], "a run that never pruned");
-    }
-
-    #[test]
-    fn compression_doubles_from_tick_to_tick() {
-        assert_eq!(labels(&Axis::compression(4.2)), ["1x", "2x", "4x", "8x", "16x"]);
-        assert_eq!(compression_position(8.0), 3.0);
-        assert_eq!(compression_position(f64::INFINITY), 24.0);
-    }
-
-    #[test]
-    fn steps_have_round_ticks() {
-        assert_eq!(labels(&Axis::steps(13_760.0)), ["0", "5,000", "10,000"]);
-        assert_eq!(labels(&Axis::steps(0.0)), ["0", "1"]);
-        assert_eq!(labels(&Axis::steps(11.0)), ["0", "2", "4", "6", "8", "10"]);
-    }
-
-    #[test]
-    fn costs_have_few_ticks_over_many_decades_and_half_a_decade_at_least() {
-        let unit = |cost: f64| format!("{}", cost.round());
-        assert_eq!(labels(&Axis::logarithmic(String::new(), 1.0, 2.0, unit)), ["10", "20", "50", "100"]);
-        assert_eq!(labels(&Axis::logarithmic(String::new(), 0.0, 4.0, unit)), ["1", "10", "100", "1000", "10000"]);
-        let alone = Axis::logarithmic(String::new(), 2.0, 2.0, unit);
-        assert!(alone.min < 1.76 && alone.max > 2.24, "{alone:?}");
-        assert_eq!(labels(&alone), ["100"]);
-    }
 
     #[test]
     fn the_closer_look_holds_the_best_and_stays_within_100() {

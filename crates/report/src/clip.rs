@@ -28,6 +28,27 @@ fn toward(place: Place, other: Place, low: f64, high: f64) -> Option<Place> {
     (0.0..=1.0).contains(&share).then_some((place.0 + share * (other.0 - place.0), edge))
 }
 
+/// What of the area within `corners` lies at heights of `low..=high`: its corners, empty where there is nothing.
+pub(crate) fn clip_area(corners: &[Place], low: f64, high: f64) -> Vec<Place> {
+    // One edge after the other: what is inside stays, and where a side crosses the edge there is a new corner.
+    let cut = |corners: &[Place], edge: f64, inside: &dyn Fn(f64) -> bool| {
+        let mut kept = Vec::with_capacity(corners.len() + 2);
+        for (index, &to) in corners.iter().enumerate() {
+            let from = corners[(index + corners.len() - 1) % corners.len()];
+            if inside(from.1) != inside(to.1) {
+                let share = (edge - from.1) / (to.1 - from.1);
+                kept.push((from.0 + share * (to.0 - from.0), edge));
+            }
+            if inside(to.1) {
+                kept.push(to);
+            }
+        }
+        kept
+    };
+    let above = cut(corners, low, &|y| y >= low);
+    cut(&above, high, &|y| y <= high)
+}
+
 /// Cuts a line into dashes of length `on` with gaps of length `off`, the first dash at its start.
 pub(crate) fn dashes(points: &[Place], on: f64, off: f64) -> Vec<Vec<Place>> {
     let mut pieces: Vec<Vec<Place>> = Vec::new();
@@ -71,6 +92,15 @@ mod tests {
         assert_eq!(clip(&line, 2.0, 6.0), expected);
         assert_eq!(clip(&[(0.0, 0.0), (1.0, 1.0)], 2.0, 6.0), Vec::<Vec<Place>>::new());
         assert_eq!(clip(&[(0.0, 3.0)], 2.0, 6.0), Vec::<Vec<Place>>::new(), "one point is no line");
+    }
+
+    #[test]
+    fn areas_end_at_the_edge_of_the_panel() {
+        let triangle = [(0.0, 0.0), (2.0, 4.0), (4.0, 0.0)];
+        assert_eq!(clip_area(&triangle, 0.0, 2.0), [(0.0, 0.0), (1.0, 2.0), (3.0, 2.0), (4.0, 0.0)]);
+        assert_eq!(clip_area(&triangle, 2.0, 9.0), [(1.0, 2.0), (2.0, 4.0), (3.0, 2.0)]);
+        assert_eq!(clip_area(&triangle, 5.0, 9.0), []);
+        assert_eq!(clip_area(&[], 0.0, 1.0), []);
     }
 
     #[test]

@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn one_row_a_test() {
         let record = fixture::record(&fixture::l1_events(3));
-        let run = ReportInput { label: "runs/a, \"b\"".into(), record, reproduce: String::new() };
+        let run = fixture::input("runs/a, \"b\"", record);
         let csv = curve_csv(std::slice::from_ref(&run));
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 1 + 7 * 2);
@@ -149,7 +149,7 @@ mod tests {
     fn the_peak_memory_follows_the_loss_where_it_was_read() {
         let mut record = fixture::record(&fixture::l1_events(1));
         record.tests[1].peak_memory_bytes = Some(123_456_789);
-        let csv = curve_csv(&[ReportInput { label: "a".into(), record, reproduce: String::new() }]);
+        let csv = curve_csv(&[fixture::input("a", record)]);
         let lines: Vec<_> = csv.lines().collect();
         let costs = lines[0].split(',').skip_while(|column| *column != "file_precision").count();
         let commas = ",".repeat(costs);
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_dense_control_has_no_method() {
         let record = fixture::record(&fixture::dense_events(1));
-        let csv = curve_csv(&[ReportInput { label: "d".into(), record, reproduce: String::new() }]);
+        let csv = curve_csv(&[fixture::input("d", record)]);
         assert!(csv.contains("\nd,dense,mnist,lenet k=1,1,,,,,,finished,0,dense,13760,,"), "{csv}");
     }
 }

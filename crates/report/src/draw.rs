@@ -1,18 +1,23 @@
-//! Draws a [`Chart`] on any plotters backend: panels above each other, then the axis they share, then the legend below,
+//! Draws a [`Chart`] on any surface: panels above each other, then the axis they share, then the legend below,
 //! where it covers no data.
 
-use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, DrawingBackend, RGBColor};
-use plotters::style::text_anchor::{HPos, VPos};
-
+use crate::axis::Tick;
 use crate::chart::{Chart, Ink, Line, Marker, Panel, Series};
-use crate::clip::{clip, dashes};
 
 mod labels;
+mod mark;
 mod pen;
+mod surface;
+mod vector;
+mod words;
 
-pub(crate) use pen::FONT;
-use pen::Pen;
+use mark::{draw_band, draw_line, draw_marker, draw_series};
+pub(crate) use pen::Pen;
+pub(crate) use surface::Surface;
+use surface::{Align, Stroke};
+pub(crate) use vector::Vector;
+pub(crate) use words::FONT;
+use words::{fit, width_of};
 
 /// Colours of six runs that people with any colour vision tell apart (Okabe and Ito).
 const COLOURS: [u32; 6] = [0x0072B2, 0xD55E00, 0x009E73, 0xCC79A7, 0xE69F00, 0x56B4E9];
@@ -37,32 +42,36 @@ struct Sizes {
     head: f64,
     panels: f64,
     columns: usize,
-    /// Size of the tick labels below, and of the name beside the panels.
+    /// Size of the ticks' labels, and of the name beside the panels.
     small: f64,
 }
 
 /// Between two panels, with the title of the lower one.
 const GAP: f64 = 38.0;
+/// What a panel beyond the second adds to a picture.
+const MORE: f64 = 130.0;
 /// Below the panels: tick labels and the axis' name.
 const FOOT: f64 = 58.0;
 const LEGEND_ROW: f64 = 22.0;
 const TEXT_SIZE: f64 = 16.0;
 
 impl Layout {
-    fn sizes(self) -> Sizes {
-        match self {
+    fn sizes(self, chart: &Chart) -> Sizes {
+        let base = match self {
             Self::Wide => {
                 Sizes { width: 960.0, left: 84.0, right: 28.0, head: 88.0, panels: 520.0, columns: 2, small: 16.0 }
             }
             Self::Narrow => {
                 Sizes { width: 400.0, left: 70.0, right: 16.0, head: 84.0, panels: 430.0, columns: 1, small: 13.5 }
             }
-        }
+        };
+        // Two panels share the height; each further one brings its own.
+        Sizes { panels: base.panels + MORE * chart.panels.len().saturating_sub(2) as f64, ..base }
     }
 
     /// Width and height of the chart's picture, in CSS pixels.
     pub fn size(self, chart: &Chart) -> (u32, u32) {
-        let sizes = self.sizes();
+        let sizes = self.sizes(chart);
         let rows = legend(chart).count().div_ceil(sizes.columns);
         let height = sizes.head + sizes.panels + FOOT + LEGEND_ROW * rows as f64 + 16.0;
         (sizes.width as u32, height as u32)
@@ -85,36 +94,25 @@ impl Frame<'_> {
         self.left + (at - axis.min) / (axis.max - axis.min) * (self.right - self.left)
     }
 
+    /// The series that the panel shows.
+    fn shown(&self) -> &[Series] {
+        let all = &self.chart.series;
+        self.panel.shows.clone().map_or(all, |range| all.get(range).unwrap_or_default())
+    }
+
     fn y(&self, at: f64) -> f64 {
         let axis = &self.panel.y;
         self.bottom - (at - axis.min) / (axis.max - axis.min) * (self.bottom - self.top)
     }
 }
 
-/// Draws `chart` with every length times `scale`, on an area of [`Layout::size`] times `scale` pixels, and text moved
-/// down by `text_drop` times its size.
-///
-/// # Errors
-/// What the backend says.
-pub(crate) fn draw<DB: DrawingBackend>(
-    chart: &Chart,
-    layout: Layout,
-    area: &DrawingArea<DB, Shift>,
-    scale: u32,
-    text_drop: f64,
-) -> Result<(), String> {
-    let pen = Pen::new(area, scale, text_drop);
-    let sizes = layout.sizes();
-    area.fill(&colour(BACKGROUND)).map_err(|error| error.to_string())?;
+/// Draws `chart`, [`Layout::size`] large.
+pub(crate) fn draw(chart: &Chart, layout: Layout, surface: &mut dyn Surface) {
+    let sizes = layout.sizes(chart);
     let width = sizes.width - sizes.left - sizes.right;
-    pen.text(&pen.fit(&chart.title, 23.0, sizes.width - 24.0), (sizes.left.min(24.0), 22.0), 23.0, TEXT, LEFT)?;
-    pen.text(
-        &pen.fit(&chart.subtitle, TEXT_SIZE, sizes.width - 24.0),
-        (sizes.left.min(24.0), 46.0),
-        TEXT_SIZE,
-        MUTED,
-        LEFT,
-    )?;
+    let (margin, room) = (sizes.left.min(24.0), sizes.width - 24.0);
+    surface.text(&fit(&chart.title, 23.0, room), (margin, 22.0), 23.0, TEXT, Align::Left);
+    surface.text(&fit(&chart.subtitle, TEXT_SIZE, room), (margin, 46.0), TEXT_SIZE, MUTED, Align::Left);
 
     let weights: f64 = chart.panels.iter().map(|panel| panel.weight).sum();
     let share = (sizes.panels - GAP * chart.panels.len().saturating_sub(1) as f64) / weights;
@@ -122,135 +120,87 @@ pub(crate) fn draw<DB: DrawingBackend>(
     for panel in &chart.panels {
         let bottom = top + share * panel.weight;
         let frame = Frame { chart, panel, left: sizes.left, right: sizes.left + width, top, bottom };
-        draw_panel(&pen, &frame)?;
+        draw_panel(surface, &frame, sizes.small);
         top = bottom + GAP;
     }
     let bottom = sizes.head + sizes.panels;
     if let Some(panel) = chart.panels.last() {
         let frame = Frame { chart, panel, left: sizes.left, right: sizes.left + width, top: bottom, bottom };
-        draw_x_axis(&pen, &frame, &sizes)?;
+        draw_x_axis(surface, &frame, &sizes);
     }
-    pen.upright(&chart.y_label, (0.9 * sizes.small, sizes.head + sizes.panels / 2.0), sizes.small, TEXT)?;
+    if !chart.y_label.is_empty() {
+        surface.upright(&chart.y_label, (0.9 * sizes.small, sizes.head + sizes.panels / 2.0), sizes.small, TEXT);
+    }
 
     let column = (sizes.width - 2.0 * 20.0) / sizes.columns as f64;
     for (index, series) in legend(chart).enumerate() {
         let (row, place) = (index / sizes.columns, index % sizes.columns);
         let at = (20.0 + column * place as f64, bottom + FOOT + LEGEND_ROW * row as f64 + 12.0);
-        draw_legend_entry(&pen, series, at, column)?;
+        draw_legend_entry(surface, series, at, column);
     }
-    area.present().map_err(|error| error.to_string())
+    surface.owned_by(None);
 }
 
-const LEFT: (HPos, VPos) = (HPos::Left, VPos::Center);
-const CENTER: (HPos, VPos) = (HPos::Center, VPos::Center);
-const RIGHT: (HPos, VPos) = (HPos::Right, VPos::Center);
+const THIN: Stroke = Stroke { ink: MUTED, opacity: 1.0, width: 1.0, dash: None };
 
-fn draw_panel<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'_>) -> Result<(), String> {
+fn draw_panel(surface: &mut dyn Surface, frame: &Frame<'_>, small: f64) {
     let Frame { chart, panel, left, right, top, bottom } = frame;
-    pen.text(&panel.title, (*left, top - 13.0), 15.0, MUTED, LEFT)?;
-    for tick in &panel.y.ticks {
-        let y = frame.y(tick.at);
-        pen.path(&[(*left, y), (*right, y)], GRID, 1.0, 1.0)?;
-        pen.text(&tick.label, (left - 8.0, y), TEXT_SIZE, TEXT, RIGHT)?;
+    let grid = Stroke { ink: GRID, ..THIN };
+    surface.text(&panel.title, (*left, top - 13.0), 15.0, MUTED, Align::Left);
+    let levels: Vec<_> = panel.y.ticks.iter().map(|tick| frame.y(tick.at)).collect();
+    let level = levels.iter().map(|&y| [(*left, y), (*right, y)]);
+    let upright = |at: f64| [(frame.x(at), *top), (frame.x(at), *bottom)];
+    let lines: Vec<_> = level.chain(chart.x.ticks.iter().map(|tick| upright(tick.at))).collect();
+    surface.segments(&lines, grid);
+    for (tick, y) in panel.y.ticks.iter().zip(levels) {
+        surface.text(&tick.label, (left - 8.0, y), small, TEXT, Align::Right);
     }
-    for tick in &chart.x.ticks {
-        let x = frame.x(tick.at);
-        pen.path(&[(x, *top), (x, *bottom)], GRID, 1.0, 1.0)?;
+    let marks: Vec<_> = chart.marks.iter().map(|&mark| upright(mark)).collect();
+    surface.segments(&marks, Stroke { opacity: 0.6, ..THIN });
+    surface.path(&[(*left, *bottom), (*right, *bottom)], THIN);
+    for series in frame.shown() {
+        draw_band(surface, frame, series);
     }
-    for mark in &chart.marks {
-        let x = frame.x(*mark);
-        pen.path(&[(x, *top), (x, *bottom)], MUTED, 0.6, 1.0)?;
-    }
-    pen.path(&[(*left, *bottom), (*right, *bottom)], MUTED, 1.0, 1.0)?;
     // The most important series comes first and is drawn last, on top.
-    for series in chart.series.iter().rev() {
-        draw_series(pen, frame, series)?;
+    for series in frame.shown().iter().rev() {
+        draw_series(surface, frame, series);
     }
-    labels::draw_labels(pen, frame)
+    surface.owned_by(None);
+    labels::draw_labels(surface, frame);
 }
 
-fn draw_series<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'_>, series: &Series) -> Result<(), String> {
-    let axis = &frame.panel.y;
-    for piece in clip(&series.points, axis.min, axis.max) {
-        let pixels: Vec<_> = piece.iter().map(|&(x, y)| (frame.x(x), frame.y(y))).collect();
-        draw_line(pen, series, &pixels)?;
-    }
-    for &(x, y) in &series.points {
-        if (axis.min..=axis.max).contains(&y) {
-            draw_marker(pen, series, (frame.x(x), frame.y(y)))?;
-        } else if y < axis.min && !series.faint && series.marker != Marker::None {
-            // Below the closer look: an arrow at its edge says that the point is further down.
-            let (x, y) = (frame.x(x), frame.bottom - 2.0);
-            pen.polygon(&[(x - 5.0, y - 8.0), (x + 5.0, y - 8.0), (x, y)], ink(series.ink))?;
-        }
-    }
-    Ok(())
-}
-
-fn draw_line<DB: DrawingBackend>(pen: &Pen<'_, DB>, series: &Series, pixels: &[(f64, f64)]) -> Result<(), String> {
-    let (opacity, width) = if series.faint { (0.5, 1.0) } else { (1.0, 2.0) };
-    let ink = ink(series.ink);
-    match series.line {
-        Line::None => Ok(()),
-        Line::Solid => pen.path(pixels, ink, opacity, width),
-        Line::Dashed => dashes(pixels, 7.0, 5.0).iter().try_for_each(|dash| pen.path(dash, ink, opacity, width)),
-        Line::Dotted => dashes(pixels, 2.0, 4.0).iter().try_for_each(|dash| pen.path(dash, ink, opacity, width)),
-    }
-}
-
-fn draw_marker<DB: DrawingBackend>(pen: &Pen<'_, DB>, series: &Series, (x, y): (f64, f64)) -> Result<(), String> {
-    let ink = ink(series.ink);
-    let triangle = |r: f64| [(x, y - r), (x + 0.87 * r, y + 0.5 * r), (x - 0.87 * r, y + 0.5 * r)];
-    match series.marker {
-        Marker::None => Ok(()),
-        Marker::Disc => pen.disc((x, y), 5.0, ink),
-        Marker::Square => {
-            pen.polygon(&[(x - 5.0, y - 5.0), (x + 5.0, y - 5.0), (x + 5.0, y + 5.0), (x - 5.0, y + 5.0)], ink)
-        }
-        Marker::Triangle => pen.polygon(&triangle(7.0), ink),
-        Marker::Ring => pen.disc((x, y), 4.0, BACKGROUND).and_then(|()| pen.ring((x, y), 4.0, ink, 0.7)),
-        Marker::HollowTriangle => {
-            let [a, b, c] = triangle(6.0);
-            pen.polygon(&[a, b, c], BACKGROUND).and_then(|()| pen.path(&[a, b, c, a], ink, 0.7, 1.0))
-        }
-        Marker::Frame => {
-            let (left, right, top, bottom) = (x - 8.5, x + 8.5, y - 8.5, y + 8.5);
-            pen.path(&[(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], ink, 1.0, 1.5)
-        }
-    }
-}
-
-fn draw_x_axis<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'_>, sizes: &Sizes) -> Result<(), String> {
+fn draw_x_axis(surface: &mut dyn Surface, frame: &Frame<'_>, sizes: &Sizes) {
     let Sizes { width, small, .. } = *sizes;
+    let foot = |tick: &Tick| [(frame.x(tick.at), frame.bottom), (frame.x(tick.at), frame.bottom + 5.0)];
+    surface.segments(&frame.chart.x.ticks.iter().map(foot).collect::<Vec<_>>(), THIN);
     let mut free = f64::NEG_INFINITY;
     for tick in &frame.chart.x.ticks {
-        let (x, half) = (frame.x(tick.at), pen.width_of(&tick.label, small) / 2.0);
-        pen.path(&[(x, frame.bottom), (x, frame.bottom + 5.0)], MUTED, 1.0, 1.0)?;
+        let (x, half) = (frame.x(tick.at), width_of(&tick.label, small) / 2.0);
         // A label that would touch the one before it is left out; its tick and grid line stay.
         if x - half > free && x + half < width {
-            pen.text(&tick.label, (x, frame.bottom + 15.0), small, TEXT, CENTER)?;
+            surface.text(&tick.label, (x, frame.bottom + 15.0), small, TEXT, Align::Center);
             free = x + half + 2.0;
         }
     }
     let label = &frame.chart.x.label;
     let room = width - 16.0;
-    let size = TEXT_SIZE * (room / pen.width_of(label, TEXT_SIZE)).min(1.0);
-    let middle = ((frame.left + frame.right) / 2.0).min(width - 8.0 - pen.width_of(label, size) / 2.0);
-    pen.text(label, (middle, frame.bottom + 38.0), size, TEXT, CENTER)
+    let size = TEXT_SIZE * (room / width_of(label, TEXT_SIZE)).min(1.0);
+    let middle = ((frame.left + frame.right) / 2.0).min(width - 8.0 - width_of(label, size) / 2.0);
+    surface.text(label, (middle, frame.bottom + 38.0), size, TEXT, Align::Center);
 }
 
-fn draw_legend_entry<DB: DrawingBackend>(
-    pen: &Pen<'_, DB>,
-    series: &Series,
-    (x, y): (f64, f64),
-    width: f64,
-) -> Result<(), String> {
-    draw_line(pen, series, &[(x, y), (x + 36.0, y)])?;
-    if series.line == Line::None && series.marker == Marker::None {
-        pen.path(&[(x + 18.0, y - 8.0), (x + 18.0, y + 8.0)], ink(series.ink), 0.6, 1.0)?;
+fn draw_legend_entry(surface: &mut dyn Surface, series: &Series, (x, y): (f64, f64), width: f64) {
+    surface.owned_by(series.owner);
+    if !series.band.is_empty() {
+        surface.polygon(&[(x, y - 7.0), (x + 36.0, y - 7.0), (x + 36.0, y + 7.0), (x, y + 7.0)], ink(series.ink), 0.16);
     }
-    draw_marker(pen, series, (x + 18.0, y))?;
-    pen.text(&pen.fit(&series.label, TEXT_SIZE, width - 56.0), (x + 44.0, y), TEXT_SIZE, TEXT, LEFT)
+    draw_line(surface, series, &[(x, y), (x + 36.0, y)]);
+    if series.line == Line::None && series.marker == Marker::None && series.band.is_empty() {
+        surface
+            .path(&[(x + 18.0, y - 8.0), (x + 18.0, y + 8.0)], Stroke { ink: ink(series.ink), opacity: 0.6, ..THIN });
+    }
+    draw_marker(surface, series, (x + 18.0, y), series.marker);
+    surface.text(&fit(&series.label, TEXT_SIZE, width - 56.0), (x + 44.0, y), TEXT_SIZE, TEXT, Align::Left);
 }
 
 fn legend(chart: &Chart) -> impl Iterator<Item = &Series> {
@@ -263,9 +213,4 @@ fn ink(ink: Ink) -> u32 {
         Ink::Muted => MUTED,
         Ink::Colour(index) => COLOURS[index % COLOURS.len()],
     }
-}
-
-fn colour(hex: u32) -> RGBColor {
-    let [_, red, green, blue] = hex.to_be_bytes();
-    RGBColor(red, green, blue)
 }

@@ -73,6 +73,20 @@ pub enum Error {
     /// A report of nothing.
     #[error("found no run to report on, wanted at least one")]
     NoRuns,
+    /// Runs whose accuracies say nothing about each other.
+    #[error(
+        "`{run}` is {found}; `{other}` is {wanted}: accuracies are compared on the same model, data and test images"
+    )]
+    NotComparable {
+        /// One run.
+        run: String,
+        /// What it is an accuracy of.
+        found: String,
+        /// Another run.
+        other: String,
+        /// What that is an accuracy of.
+        wanted: String,
+    },
     /// A picture could not be drawn or encoded.
     #[error("cannot draw the chart `{chart}`: {reason}")]
     Draw {

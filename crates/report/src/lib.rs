@@ -5,33 +5,53 @@
 //!                                              -> Report, write_report   (index.html, *.svg, *.png, curve.csv)
 //! ```
 //!
-//! Nothing here computes an accuracy: what the log does not say is not shown.
+//! Nothing here computes an accuracy. What the log does not say is not shown, but for the [`views`] of trained models, which
+//! somebody else fills in and which are compared with the log.
 
+mod accuracy_chart;
+mod apart;
+mod audit;
+mod axis;
 mod chart;
 mod clip;
+mod compare;
 mod cost;
 mod cost_chart;
 mod csv;
-mod curve;
+mod data;
+mod density_chart;
 mod draw;
 mod error;
 pub mod event;
 mod family;
 mod files;
+mod group;
+mod learning;
+mod lines;
 mod log;
+pub mod matched;
 mod number;
 mod page;
+mod pareto;
 mod read;
 mod record;
 mod render;
 mod report;
 mod rows;
 mod sensitivity;
+mod series;
+mod series_data;
+mod series_table;
+mod statistics;
+mod steps_chart;
 mod table;
+mod target;
+mod tensorboard;
+pub mod views;
 
-pub use chart::{Axis, Chart, Ink, Label, Line, Marker, Panel, Series, Tick};
+pub use axis::{Axis, Tick};
+pub use chart::{Chart, Ink, Label, Line, Marker, Panel, Series};
 pub use csv::curve_csv;
-pub use curve::{Curve, CurvePoint, Measure, curve_chart, learning_chart};
 pub use draw::Layout;
 pub use error::Error;
 pub use event::{Event, Timing};
@@ -40,12 +60,14 @@ pub use page::LivePage;
 pub use read::read_log;
 pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};
 pub use render::{png, svg};
-pub use report::{Report, ReportInput, write_report};
+pub use report::{Origin, Refused, Report, ReportInput, write_report};
 pub use sensitivity::{
     LayerPoint, LayerSensitivity, Sensitivity, lost, sensitivity_chart, sensitivity_csv, sensitivity_json,
     sensitivity_table, sensitivity_toml, write_sensitivity,
 };
+pub use series_table::series_table;
 pub use table::curve_table;
+pub use tensorboard::write_tensorboard;
 
 #[cfg(test)]
 extern crate self as secateur_report;

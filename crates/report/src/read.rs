@@ -17,11 +17,23 @@ use crate::record::RunRecord;
 /// the line, what was found and what was wanted.
 pub fn read_log(path: impl AsRef<Path>) -> Result<RunRecord, Error> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(Error::io("read the log", path))?;
-    parse(path, &bytes)
+    parse(path, &bytes(path)?, |_| ())
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
+/// The lines of the log at `path`, which is read as strictly.
+pub(crate) fn read_entries(path: impl AsRef<Path>) -> Result<Vec<Entry>, Error> {
+    let path = path.as_ref();
+    let mut entries = Vec::new();
+    parse(path, &bytes(path)?, |entry| entries.push(entry.clone()))?;
+    Ok(entries)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(Error::io("read the log", path))
+}
+
+/// Reads a log; `each` sees its lines one by one.
+fn parse(path: &Path, bytes: &[u8], mut each: impl FnMut(&Entry)) -> Result<RunRecord, Error> {
     // What follows the last newline is empty, or a line that is still being written.
     let complete = bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
     let mut record: Option<RunRecord> = None;
@@ -48,6 +60,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, Error> {
                 }
                 (Some(_), _) => {}
             }
+            each(&entry);
             if let Some(record) = &mut record {
                 record.add(entry.event, entry.timing);
             }
@@ -180,7 +193,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<RunRecord, Error> {
-        parse(Path::new("log.jsonl"), text.as_bytes())
+        parse(Path::new("log.jsonl"), text.as_bytes(), |_| ())
     }
 
     #[test]
@@ -333,9 +346,9 @@ mod tests {
         for index in 0..whole.len() {
             let mut bytes = whole.clone().into_bytes();
             bytes[index] = [0xff, b'\n', b'9', b'"', 0][index % 5];
-            let _ = parse(Path::new("log.jsonl"), &bytes);
+            let _ = parse(Path::new("log.jsonl"), &bytes, |_| ());
         }
-        assert!(parse(Path::new("log.jsonl"), &[b'['; 100_000]).is_err());
+        assert!(parse(Path::new("log.jsonl"), &[b'['; 100_000], |_| ()).is_err());
     }
 
     #[test]

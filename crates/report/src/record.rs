@@ -201,7 +201,8 @@ impl RunRecord {
     pub fn control(&self) -> Control {
         match &self.started.method {
             None => Control::Dense,
-            Some(method) if method.criterion == "random" => Control::Random,
+            // Masks that move choose by more than chance, whatever they started from.
+            Some(method) if method.criterion == "random" && self.moves.is_empty() => Control::Random,
             Some(_) => Control::Pruned,
         }
     }

@@ -3,20 +3,18 @@
 
 use std::sync::Once;
 
-use plotters::backend::{BitMapBackend, RGBPixel, SVGBackend};
+use plotters::backend::{BitMapBackend, RGBPixel};
 use plotters::drawing::IntoDrawingArea;
 use plotters::style::{FontStyle, register_font};
 
 use crate::chart::Chart;
-use crate::draw::{FONT, Layout, draw};
+use crate::draw::{FONT, Layout, Pen, Vector, draw};
 use crate::error::Error;
 
 /// Pixels of a PNG for one of the layout, so that it is sharp on a dense screen.
 const PNG_SCALE: u32 = 2;
 /// Pixels drawn for one of the PNG along each side, averaged: plotters draws shapes with hard edges.
 const SAMPLES: u32 = 2;
-/// plotters centres the line of a text on a bitmap, not its letters as in an SVG.
-const PNG_TEXT_DROP: f64 = 0.2;
 
 /// The chart as SVG.
 ///
@@ -24,11 +22,9 @@ const PNG_TEXT_DROP: f64 = 0.2;
 /// When it cannot be drawn; names the chart.
 pub fn svg(chart: &Chart, layout: Layout) -> Result<String, Error> {
     load_font();
-    let mut text = String::new();
-    let area = SVGBackend::with_string(&mut text, layout.size(chart)).into_drawing_area();
-    draw(&printable(chart), layout, &area, 1, 0.0).map_err(|reason| fault(chart, reason))?;
-    drop(area);
-    Ok(text)
+    let mut vector = Vector::new(layout.size(chart));
+    draw(&printable(chart), layout, &mut vector);
+    Ok(vector.finish())
 }
 
 /// The chart as PNG, two pixels for each pixel of the layout.
@@ -44,8 +40,9 @@ pub fn png(chart: &Chart, layout: Layout) -> Result<Vec<u8>, Error> {
     let area = BitMapBackend::<RGBPixel>::with_buffer_and_format(&mut fine, size)
         .map_err(|error| fault(chart, error.to_string()))?
         .into_drawing_area();
-    draw(&printable(chart), layout, &area, PNG_SCALE * SAMPLES, PNG_TEXT_DROP)
-        .map_err(|reason| fault(chart, reason))?;
+    let mut pen = Pen::new(&area, PNG_SCALE * SAMPLES);
+    draw(&printable(chart), layout, &mut pen);
+    pen.finish().map_err(|reason| fault(chart, reason))?;
     drop(area);
     encode(width, height, &average(&fine, width as usize, height as usize))
         .map_err(|error| fault(chart, error.to_string()))
@@ -76,7 +73,7 @@ fn encode(width: u32, height: u32, pixels: &[u8]) -> Result<Vec<u8>, png::Encodi
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    encoder.set_compression(png::Compression::Balanced);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(pixels)?;
     writer.finish()?;
@@ -90,7 +87,10 @@ fn printable(chart: &Chart) -> Chart {
     clean(&mut chart.title);
     clean(&mut chart.subtitle);
     clean(&mut chart.x.label);
-    chart.series.iter_mut().for_each(|series| clean(&mut series.label));
+    for series in &mut chart.series {
+        clean(&mut series.label);
+        series.tips.iter_mut().for_each(|tip| *tip = tip.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}"));
+    }
     chart.labels.iter_mut().for_each(|label| clean(&mut label.text));
     chart
 }
@@ -110,18 +110,20 @@ fn fault(chart: &Chart, reason: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::curve::{Curve, Measure, curve_chart};
+    use crate::accuracy_chart::{Measure, accuracy_chart};
     use crate::fixture;
+    use crate::series::series;
 
     fn chart(label: &str) -> Chart {
-        let record = fixture::record(&fixture::l1_events(1));
-        curve_chart("mnist", &[Curve::of(label, &record)], Measure::Sparsity).expect("a chart")
+        let mut run = fixture::input(label, fixture::record(&fixture::l1_events(1)));
+        run.record.started.name = label.to_owned();
+        accuracy_chart("mnist", &series(&[&run], 0), Measure::Sparsity).expect("a chart")
     }
 
     #[test]
     fn an_svg_holds_every_label() {
         let text = svg(&chart("my run"), Layout::Wide).expect("an SVG");
-        for label in ["Top-1 accuracy against sparsity", "mnist", "my run", "99.5 %", "100 %", "just pruned", "0 %"] {
+        for label in ["Top-1 accuracy against sparsity", "mnist", "my run", "99.5 %", "100 %", "chance", "0 %"] {
             assert!(text.contains(label), "{label}");
         }
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));

@@ -71,7 +71,9 @@ fn cost(out: &mut String, record: &RunRecord) {
 /// Adds lines of cells, each column as wide as its widest cell, and a note behind each line that has one.
 pub(crate) fn align(out: &mut String, lines: &[Vec<String>], notes: &[&str]) {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| lines.iter().filter_map(|cells| cells.get(column)).map(String::len).max().unwrap_or(0);
+    let width =
+        |column: usize| lines.iter().filter_map(|cells| cells.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| width(column).unwrap_or(0);
     let widths: Vec<_> = (0..columns).map(width).collect();
     for (index, cells) in lines.iter().enumerate() {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));

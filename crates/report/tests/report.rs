@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fixture::measured::{Line, measured, unmeasured};
-use secateur_report::{Event, ReportInput, RunLog, Timing, curve_table, read_log, write_report};
+use secateur_report::{Event, Report, ReportInput, RunLog, Timing, curve_table, read_log, write_report};
 
 fn logged(dir: &Path, label: &str, lines: Vec<Line>) -> ReportInput {
     let path = dir.join(format!("{label}.jsonl"));
@@ -22,6 +22,7 @@ fn logged(dir: &Path, label: &str, lines: Vec<Line>) -> ReportInput {
         label: format!("runs/{label}"),
         record,
         reproduce: format!("secateur run configs/{label}.toml --seed 1"),
+        origin: Default::default(),
     }
 }
 
@@ -44,16 +45,22 @@ fn a_report_of_three_runs_and_one_that_is_still_going() {
     ];
     assert_eq!(runs[3].record.elapsed_ms, 4_000 * 35, "the clock of the last line");
     let paths = write_report(&runs, out("report")).expect("a report");
-    assert_eq!(paths.len(), 6, "without a measured cost there is no chart of one");
+    let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let names: Vec<_> = paths.iter().map(name).collect();
+    assert!(names.contains(&"accuracy-vs-macs.svg".to_owned()), "MACs are counted, {names:?}");
+    let timed = |name: &String| name.contains("time") || name.contains("bytes");
+    assert!(!names.iter().any(timed), "without a measured cost there is no chart of one: {names:?}");
     let page = fs::read_to_string(&paths[0]).expect("the page");
-    for text in ["<mark>unfinished</mark>", "random control: runs/lenet-random-global", "dense control, 13,760"] {
+    for text in
+        ["<mark>unfinished</mark>", "random control: random-global", "dense control, 13,760", "runs/lenet-dense"]
+    {
         assert!(page.contains(text), "{text}");
     }
-    for text in ["measured speed-up", "What accuracy costs", "batch 1", "f16"] {
+    for text in [">measured speed-up<", "Accuracy against time", "batch 1,", "f16"] {
         assert!(!page.contains(text) && !curve_table(&runs[0].record).contains(text), "{text}");
     }
     assert!(page.contains("<td>434 MiB</td>"), "the dense control is tested in the 35th line");
-    let csv = fs::read_to_string(&paths[5]).expect("the CSV");
+    let csv = fs::read_to_string(paths.last().expect("the CSV")).expect("the CSV");
     assert_eq!(csv.lines().count(), 1 + runs.iter().map(|run| run.record.tests.len()).sum::<usize>());
     assert!(csv.lines().skip(1).all(|line| line.ends_with(&",".repeat(20))), "no cost, no number");
 }
@@ -129,4 +136,21 @@ fn a_report_of_what_networks_cost() {
     ] {
         assert_eq!(cell(name), value, "{name}");
     }
+}
+
+#[test]
+fn a_page_of_many_long_runs_stays_small_enough_to_open() {
+    let mut runs = Vec::new();
+    for (name, criterion) in [("a", "l1"), ("b", "l2"), ("c", "snip"), ("d", "random")] {
+        for seed in 1..=50 {
+            let lines = unmeasured(fixture::long_events(name, criterion, seed, 100));
+            let record = fixture::measured::record(&lines);
+            runs.push(fixture::input(&format!("{name}-s{seed}"), record));
+        }
+    }
+    let report = Report::of(&runs).expect("a report");
+    let size = report.page().len();
+    assert!(size < 5_000_000, "{size} bytes");
+    assert!(report.page().contains("of 101 cycles are shown; all are in"), "what is left out is said");
+    assert!(runs.iter().all(|run| report.page().contains(&format!(">{}<", run.label))), "every run is named");
 }

@@ -5,10 +5,10 @@
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Snapshot};
-use crate::evaluate::evaluate;
+use crate::config::PruneConfig;
 use crate::plan::Stage;
 use crate::session::Session;
-use crate::{experiment::Experiment, export};
+use crate::{Experiment, export};
 use secateur_pruner::Sparsity;
 use secateur_report::event::{self, Event, Judged};
 use serde::{Deserialize, Serialize};
@@ -38,10 +38,7 @@ const ALL: usize = usize::MAX;
 impl Session<'_> {
     /// Scores validation, keeps the network if it holds, and goes back to the one before and on to refinements if not.
     pub(crate) fn judge(&mut self, cycle: u64) -> Result<(), Error> {
-        let split = &self.dataset.validation;
-        let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
-        let seen = |seen| observer.evaluating("validation", seen, split.len());
-        let score = evaluate(self.engine.as_mut(), split, batch, seen);
+        let score = self.score("validation", &self.dataset.validation);
         let mut search = match self.cursor.search.take() {
             Some(search) => search,
             None => Search { wanted: wanted(self.experiment, score.accuracy()), ..Search::default() },
@@ -65,11 +62,7 @@ impl Session<'_> {
         if !holds {
             self.take_up_last()?;
             // What the schedule would still ask for is out of reach.
-            let stages = &self.experiment.plan().stages;
-            let next = |stage: &Stage| matches!(stage, Stage::Refine | Stage::Settle);
-            let rest = stages.iter().enumerate().skip(self.cursor.stage + 1);
-            let to = rest.filter(|(_, planned)| next(&planned.stage)).map(|(place, _)| place).next();
-            self.cursor.stage = to.unwrap_or(stages.len()) - 1;
+            self.skip_to(|stage| matches!(stage, Stage::Refine | Stage::Settle));
         }
         Ok(())
     }
@@ -82,9 +75,16 @@ impl Session<'_> {
 
     /// Passes over what is left of the search, up to its settling.
     pub(crate) fn skip_refinements(&mut self) {
+        self.skip_to(|stage| *stage == Stage::Settle);
+    }
+
+    /// Makes the next stage of this kind the one to come.
+    fn skip_to(&mut self, wanted: fn(&Stage) -> bool) {
         let stages = &self.experiment.plan().stages;
-        let settle = stages.iter().position(|planned| planned.stage == Stage::Settle);
-        self.cursor.stage = settle.unwrap_or(stages.len()) - 1;
+        let mut rest = (self.cursor.stage + 1)..stages.len();
+        let to = rest.find(|place| wanted(&stages[*place].stage)).unwrap_or(stages.len());
+        // The walk goes one on after every stage.
+        self.cursor.stage = to - 1;
     }
 
     /// Tests the dense network and the last one that held, which the run ends with.
@@ -102,7 +102,7 @@ impl Session<'_> {
 
     /// Forgets the networks that were kept; the run has ended.
     pub(crate) fn forget_kept(&self) -> Result<(), Error> {
-        let kept = self.kept();
+        let kept = self.folder.kept();
         if kept.exists() {
             fs::remove_dir_all(&kept).map_err(Error::io(&kept, "remove"))?;
         }
@@ -111,7 +111,7 @@ impl Session<'_> {
 
     /// Saves the network beside the checkpoints; returns the name.
     fn keep(&mut self) -> Result<String, Error> {
-        let kept = self.kept();
+        let kept = self.folder.kept();
         fs::create_dir_all(&kept).map_err(Error::io(&kept, "create"))?;
         let state = self.engine.state()?;
         self.cursor.count(&state);
@@ -127,7 +127,7 @@ impl Session<'_> {
 
     /// Goes back to a network that was kept; where in the plan the run is stays as it is.
     fn take_up(&mut self, name: &str) -> Result<(), Error> {
-        let found = Checkpoint::load(&self.kept().join(name), &export::shapes(self.experiment.network()))?;
+        let found = Checkpoint::load(&self.folder.kept().join(name), &export::shapes(self.experiment.network()))?;
         let Checkpoint { state, masks, remembered, .. } = found;
         (self.masks, self.remembered) = (masks, remembered);
         self.set(state)
@@ -136,6 +136,6 @@ impl Session<'_> {
 
 /// The share of right answers that a network needs; `dense` is that of the run's own dense network.
 fn wanted(experiment: &Experiment, dense: f64) -> f64 {
-    let until = experiment.config().prune.as_ref().and_then(|prune| prune.until);
+    let until = experiment.config().prune.as_ref().and_then(PruneConfig::budget);
     until.map_or(0.0, |until| until.control.map_or(dense, |control| control / 100.0) - until.within / 100.0)
 }

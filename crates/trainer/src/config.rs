@@ -3,11 +3,13 @@
 //! What the words mean together is checked in [`crate::Experiment`]; here stands only what can be typed.
 
 mod criterion;
+mod differences;
 mod prune;
 mod regrow;
 mod until;
 
 pub use criterion::CriterionConfig;
+pub use differences::{Difference, differences};
 pub use prune::{Override, PruneConfig};
 pub use regrow::RegrowConfig;
 pub use until::UntilConfig;
@@ -299,7 +301,7 @@ impl ExperimentConfig {
     /// # Errors
     /// When the text is no TOML, a key is unknown or a value of the wrong type.
     pub fn parse(place: &str, text: &str, overrides: &[String]) -> Result<Self, Error> {
-        let refuse = |why: String| Error::Config { place: place.into(), why: why.trim_end().into() };
+        let refuse = |why: String| refuse(place, why);
         if overrides.is_empty() {
             // Straight from the text, so that an error shows the line.
             return toml::from_str(text).map_err(|error| refuse(error.to_string()));
@@ -320,6 +322,10 @@ impl ExperimentConfig {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every configuration is representable in TOML")
     }
+}
+
+fn refuse(place: &str, why: String) -> Error {
+    Error::Config { place: place.into(), why: why.trim_end().into() }
 }
 
 /// Sets a dotted key. A value that is no TOML is taken as a string, so that shells need no second quotes.

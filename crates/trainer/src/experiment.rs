@@ -37,6 +37,22 @@ impl Experiment {
     pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
         check(&config)?;
         let network = Arc::new(config.model.network());
+        Self::meant(config, network)
+    }
+
+    /// Another experiment; where it has the same model, the two share what that takes.
+    ///
+    /// # Errors
+    /// The first thing that makes no sense, with its key, the found and the wanted.
+    pub(crate) fn beside(&self, config: ExperimentConfig) -> Result<Self, Error> {
+        if config.model != self.config.model {
+            return Self::new(config);
+        }
+        check(&config)?;
+        Self::meant(config, Arc::clone(&self.network))
+    }
+
+    fn meant(config: ExperimentConfig, network: Arc<Network>) -> Result<Self, Error> {
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &network)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, images(&config).train as usize, targets)?;

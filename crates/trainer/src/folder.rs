@@ -171,17 +171,31 @@ pub(crate) fn model(run: &Path) -> PathBuf {
     run.join("model.safetensors")
 }
 
+/// Whether the run of this folder has come to its end.
+pub fn is_finished(run: &Path) -> bool {
+    model(run).exists()
+}
+
 /// Reads the experiment of a run's folder, as `resume` obeys it.
 ///
 /// # Errors
 /// When the folder is no run, or its experiment makes no sense any more.
 pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
+    let (place, text) = experiment_text(run)?;
+    Experiment::new(ExperimentConfig::parse(&place, &text, &[])?)
+}
+
+/// The text of that experiment, and its path.
+///
+/// # Errors
+/// When the folder is no run.
+pub(crate) fn experiment_text(run: &Path) -> Result<(String, String), Error> {
     let path = run.join(EXPERIMENT);
     let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => no_run(run),
         _ => Error::Io { path: path.clone(), doing: "read", source },
     })?;
-    Experiment::new(ExperimentConfig::parse(&path.display().to_string(), &text, &[])?)
+    Ok((path.display().to_string(), text))
 }
 
 fn no_run(path: &Path) -> Error {

@@ -35,7 +35,7 @@ pub fn start_of(experiment: &Experiment) -> Result<Option<Experiment>, Error> {
         return Ok(None);
     }
     (config.prune, config.retrain) = (None, RetrainConfig::default());
-    let start = Experiment::new(config)?;
+    let start = experiment.beside(config)?;
     let shared = &start.plan().stages;
     let same = experiment.plan().stages.starts_with(shared) && start.plan().steps() > 0;
     Ok(same.then_some(start))
@@ -55,21 +55,18 @@ pub fn run_cell(
     stop: &AtomicBool,
 ) -> Result<(PathBuf, Outcome), Error> {
     let path = places.out.join(experiment.run_name());
-    let model = folder::model(&path);
-    if model.exists() {
+    if folder::is_finished(&path) {
+        let model = folder::model(&path);
         return Ok((path, Outcome::Finished { model }));
     }
+    let place = Place { threads: places.threads, ..Place::default() };
     if !path.exists() {
         fs::create_dir_all(places.out).map_err(Error::io(places.out, "create"))?;
         match start {
             Some(start) => fork(experiment, &places.starts.join(start.run_name()), places.out, facts)?,
-            None => {
-                let place = Place { threads: places.threads, ..Place::default() };
-                return crate::run(&place.apply(experiment.clone())?, places.out, facts, observer, stop);
-            }
+            None => return crate::run(&place.apply(experiment.clone())?, places.out, facts, observer, stop),
         }
     }
-    let place = Place { threads: places.threads, ..Place::default() };
     let outcome = resume(&path, place, observer, stop)?;
     Ok((path, outcome))
 }
@@ -88,7 +85,7 @@ pub struct CellPlaces<'a> {
 /// Makes the folder of a run that goes on from the end of `start`.
 fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> Result<(), Error> {
     let refuse = |why: &str| Error::Run { path: start.to_owned(), why: why.into() };
-    if !folder::model(start).exists() {
+    if !folder::is_finished(start) {
         return Err(refuse("the dense training that this run begins with has not finished"));
     }
     let begun = folder::read_experiment(start)?;

@@ -7,7 +7,7 @@ use secateur_pruner::{
     Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Scope, Selection, Sizes, Sparsity, Targets,
     Terms, choose_by, couple, planned,
 };
-use secateur_sparse::{Layer, Network};
+use secateur_sparse::{Layer, LayerCost, Network};
 
 /// A `[prune]` section that makes sense for its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,9 +43,10 @@ impl Pruning {
         let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let chosen = config.selection().choose(&names)?;
         let overrides = overrides(&config.layers, &names)?;
+        let costs = network.layer_costs();
         let mut competitors = vec![];
         for (name, shape) in shapes.iter().filter(|(name, _)| chosen.contains(&&**name)) {
-            let mut terms = Terms { positions: positions(network, name), ..Terms::new(Layout::of_burn(shape)) };
+            let mut terms = Terms { positions: positions(network, &costs, name), ..Terms::new(Layout::of_burn(shape)) };
             let mut criterion = config.criterion;
             if let Some((_, own)) = overrides.iter().find(|(fits, _)| fits.contains(&&**name)) {
                 (terms.floor, terms.ceiling) = (own.floor.unwrap_or(0.0), own.ceiling.unwrap_or(1.0));
@@ -128,13 +129,14 @@ impl Pruning {
         own.map_or(CriterionConfig::L1, |own| own.criterion)
     }
 
-    /// The masks of a prune within `old`; `scores` gives those of the weights that a mask keeps.
+    /// The masks of a prune within `old`; `scores` is given a parameter's place, name and mask, and gives those of the weights
+    /// that the mask keeps.
     ///
     /// # Errors
     /// When a score is missing, or the target cannot be reached.
     pub(crate) fn choose(
         &self,
-        scores: impl FnMut(&str, &Mask) -> Result<Vec<f32>, secateur_pruner::Error>,
+        scores: impl FnMut(usize, &str, &Mask) -> Result<Vec<f32>, secateur_pruner::Error>,
         old: &MaskSet,
         target: Sparsity,
     ) -> Result<MaskSet, Error> {
@@ -190,10 +192,10 @@ fn overrides<'a>(layers: &'a [Override], names: &[&'a str]) -> Result<Vec<(Vec<&
 }
 
 /// MACs an image of each weight of a parameter.
-fn positions(network: &Network, name: &str) -> u64 {
+fn positions(network: &Network, costs: &[LayerCost], name: &str) -> u64 {
     let Some(layer) = name.strip_suffix(".weight") else { return 0 };
     let weights = network.parameters().find(|own| own.name == layer).map_or(1, |own| own.weight.len().max(1));
-    network.layer_costs().iter().find(|own| own.name == layer).map_or(0, |own| (own.cost.macs / weights) as u64)
+    costs.iter().find(|own| own.name == layer).map_or(0, |own| (own.cost.macs / weights) as u64)
 }
 
 /// What goes along with the filters and neurons of the competing layers: biases, and what reads them.

@@ -19,7 +19,7 @@ fn prune(own: &Pruning, target: f64) -> MaskSet {
     let values = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
     let find = |name: &str| values.iter().find(|own| own.name == name).expect("a parameter of the model");
     let full = own.masked().iter().map(|(name, _)| (name.clone(), Mask::full(&find(name).shape)));
-    let scores = |name: &str, mask: &Mask| {
+    let scores = |_, name: &str, mask: &Mask| {
         let kept = mask.gather(&find(name).kept);
         score(own.criterion(name).of_weights().expect("of weights"), name, &kept, mask, 0, 1)
     };
@@ -73,7 +73,7 @@ fn targets_of_every_measure_are_met() {
         assert_eq!(kept, 3_000 - 236, "{scope}");
         let macs = left("{ kind = \"cubic\", final = { macs = 0.1 }, prunes = 3 }", scope);
         let network = ModelConfig::Lenet { width: 1 }.network();
-        let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&network, name);
+        let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&network, &network.layer_costs(), name);
         let spent: u64 = macs.iter().map(cost).sum();
         let budget = network.cost().macs as u64 / 10;
         assert!(spent <= budget && spent + 676 > budget, "{scope}: {spent} of {budget}");

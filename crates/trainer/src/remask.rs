@@ -55,11 +55,7 @@ impl Session<'_> {
     }
 
     fn move_masks(&mut self, cycle: u64, state: State, masks: MaskSet) -> Result<(), Error> {
-        let fresh = |(name, mask): (&str, &Mask)| {
-            let old = self.masks.get(name).map_or(&[][..], |old| old.words());
-            let came = |(new, old): (&u64, &u64)| u64::from((new & !old).count_ones());
-            mask.words().iter().zip(old).map(came).sum::<u64>()
-        };
+        let fresh = |(name, mask): (&str, &Mask)| self.masks.get(name).map_or(0, |old| mask.fresh(old)) as u64;
         let regrown = masks.iter().map(fresh).sum();
         let (pruned, prunable) = (masks.pruned() as u64, masks.total() as u64);
         self.take(state, masks)?;

@@ -100,7 +100,7 @@ impl Place<'_> {
         if let Some(data) = self.data {
             config.data.dir = data.to_owned();
         }
-        Experiment::new(config)
+        experiment.beside(config)
     }
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn trained(
 /// # Errors
 /// When there is no such state.
 pub(crate) fn named(run: &Path, experiment: &Experiment, checkpoint: Option<&str>) -> Result<Option<String>, Error> {
-    let finished = folder::model(run).exists();
+    let finished = folder::is_finished(run);
     let Some(name) = checkpoint else {
         if !finished {
             let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
@@ -218,7 +218,7 @@ pub(crate) fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<Mani
     Some(ManifestStart { file: file?.display().to_string(), sha256: sha256?.clone() })
 }
 
-fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {
+pub(crate) fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {
     let files = dataset.files.iter().map(|file| ManifestFile {
         file: file.file.clone(),
         sha256: file.sha256.clone(),

@@ -57,14 +57,10 @@ impl Scoring<'_> {
         };
         let (mut state, mut masks) = (Cow::Borrowed(state), old.clone());
         for (left, target) in (0..targets.len()).rev().zip(targets) {
-            let given = self.computed(&state, &masks)?;
-            let names: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
-            let scores = |name: &str, mask: &Mask| match pruning.criterion(name).of_weights() {
-                Some(criterion) => {
-                    let place = names.iter().position(|own| *own == name).unwrap_or_default();
-                    score(criterion, name, state.living(name), mask, place, number)
-                }
-                None => Ok(given.get(name).cloned().unwrap_or_default()),
+            let mut computed = self.computed(&state, &masks)?;
+            let scores = |place, name: &str, mask: &Mask| match pruning.criterion(name).of_weights() {
+                Some(criterion) => score(criterion, name, state.living(name), mask, place, number),
+                None => Ok(computed.remove(name).unwrap_or_default()),
             };
             let new = pruning.choose(scores, &masks, target)?;
             if left > 0 {
@@ -88,7 +84,7 @@ impl Scoring<'_> {
             return Ok(full);
         }
         let gradients = self.sizes_of_gradients(state, old)?;
-        let scores = |name: &str, _: &Mask| match (old.get(name), gradients.get(name)) {
+        let scores = |_, name: &str, _: &Mask| match (old.get(name), gradients.get(name)) {
             (Some(mask), Some(sizes)) => Ok(growth(mask, sizes)),
             _ => Ok(vec![]),
         };
@@ -175,15 +171,8 @@ impl Scoring<'_> {
                 Ok(seen.wanda(&weights)?)
             }
             CriterionConfig::Taylor => {
-                let mut sum: Option<Saliency> = None;
-                for batch in self.batches() {
-                    let one = Saliency::taylor(&weights, &self.gradients(&net, &batch)?)?;
-                    match &mut sum {
-                        Some(sum) => sum.add(&one)?,
-                        None => sum = Some(one),
-                    }
-                }
-                Ok(sum.unwrap_or(Saliency::new(vec![])?))
+                let one = |batch: &[u32]| Ok(Saliency::taylor(&weights, &self.gradients(&net, batch)?)?);
+                Ok(self.over_batches(one, |sum, one| sum.add(one))?.unwrap_or(Saliency::new(vec![])?))
             }
             _ => Ok(Saliency::gradient(&weights, &self.all_gradients(&net)?)?),
         }
@@ -198,15 +187,23 @@ impl Scoring<'_> {
 
     /// The sum of the batches' gradients.
     fn all_gradients(&self, net: &Net) -> Result<Gradients, Error> {
-        let mut sum: Option<Gradients> = None;
-        for batch in self.batches() {
-            let one = self.gradients(net, &batch)?;
-            match &mut sum {
-                Some(sum) => sum.add(&one)?,
-                None => sum = Some(one),
-            }
-        }
+        let sum = self.over_batches(|batch| self.gradients(net, batch), |sum, one| sum.add(one))?;
         Ok(sum.unwrap_or_default())
+    }
+
+    /// What the batches give, added up; `None` without an image.
+    fn over_batches<T>(
+        &self,
+        one: impl Fn(&[u32]) -> Result<T, Error>,
+        add: impl Fn(&mut T, &T) -> Result<(), secateur_pruner::Error>,
+    ) -> Result<Option<T>, Error> {
+        let batches = self.batches();
+        let Some((first, rest)) = batches.split_first() else { return Ok(None) };
+        let mut sum = one(first)?;
+        for batch in rest {
+            add(&mut sum, &one(batch)?)?;
+        }
+        Ok(Some(sum))
     }
 
     fn gradients(&self, net: &Net, batch: &[u32]) -> Result<Gradients, Error> {

@@ -165,10 +165,9 @@ impl Probe {
     ) -> Result<LayerPoint, Error> {
         watched.probing(Some(&layer.name), sparsity.get());
         let seed = seed::stream(self.experiment.config().seed, "sensitivity", 0).next_u64();
-        let scores = |name: &str, mask: &Mask| {
+        let scores = |place, name: &str, mask: &Mask| {
             let own = self.parameters.iter().find(|own| own.name == name);
             let kept = &own.expect("a mask belongs to a parameter").kept;
-            let place = self.masks.iter().position(|(own, _)| own == name).unwrap_or_default();
             score(layer.pruning.criterion(name).of_weights().unwrap_or(Criterion::L1), name, kept, mask, place, seed)
         };
         let masks = layer.pruning.choose(scores, &self.masks, sparsity)?;

@@ -22,7 +22,7 @@ fn alone(experiment: &Experiment, target: f64) -> Vec<(String, MaskSet)> {
     let parameters = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
     let layers = layers(experiment).expect("layers");
     let masks = with_masks(&parameters, &MaskSet::default(), &layers);
-    let scores = |name: &str, mask: &Mask| {
+    let scores = |_, name: &str, mask: &Mask| {
         let own = parameters.iter().find(|own| own.name == name).expect("a parameter");
         score(Criterion::L1, name, &mask.gather(&own.kept), mask, 0, 1)
     };

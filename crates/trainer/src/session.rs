@@ -4,7 +4,7 @@
 //! start of the plan.
 
 use crate::checkpoint::{self, Checkpoint, Cursor, Snapshot};
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
@@ -19,7 +19,7 @@ use crate::state::{State, Weights};
 use crate::{Error, Experiment, engine, export, memory};
 use secateur_pruner::{Mask, MaskSet, Saliency, Sparsity};
 use secateur_report::RunLog;
-use secateur_report::event::{self, Event, Timing};
+use secateur_report::event::{self, Event, Score, Timing};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -187,10 +187,8 @@ impl<'a> Session<'a> {
 
     /// The only reader of the test split.
     pub(crate) fn test(&mut self, cycle: u64, stage: event::Stage) -> Result<(), Error> {
-        let (began, split) = (Instant::now(), self.dataset.test_split());
-        let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
-        let seen = |seen| observer.evaluating("test", seen, split.len());
-        let score = evaluate(self.engine.as_mut(), split, batch, seen);
+        let (began, dataset) = (Instant::now(), self.dataset);
+        let score = self.score("test", dataset.test_split());
         let speed = score.total as f64 / began.elapsed().as_secs_f64();
         let tested = event::Tested { cycle, step: self.cursor.step, stage, score, size: self.size() };
         let timing = Timing { peak_memory_bytes: memory::take_peak(), ..self.timing(Some(speed)) };
@@ -212,9 +210,10 @@ impl<'a> Session<'a> {
         Ok(Outcome::Finished { model: path })
     }
 
-    /// Where the networks lie that an accuracy budget may go back to.
-    pub(crate) fn kept(&self) -> PathBuf {
-        self.folder.kept()
+    /// The score of the network as it is on a split of this name.
+    pub(crate) fn score(&mut self, name: &str, split: &Split) -> Score {
+        let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
+        evaluate(self.engine.as_mut(), split, batch, |seen| observer.evaluating(name, seen, split.len()))
     }
 
     /// What is left of the model.

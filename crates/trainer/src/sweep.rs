@@ -101,8 +101,13 @@ impl Sweep {
                     let name = format!("name=\"{}-{name}\"", config.name);
                     let changes = [&[name, format!("seed={seed}")], &fixed[..], point].concat();
                     let parsed = ExperimentConfig::parse(&config.base.display().to_string(), &base, &changes)?;
-                    let experiment = Experiment::new(parsed)
-                        .map_err(|error| refuse(format!("with {}: {error}", changes.join(", "))))?;
+                    // Cells of one model share its network: every process that runs a cell reads the whole sweep.
+                    let experiment = match cells.last() {
+                        Some(last) => last.experiment.beside(parsed),
+                        None => Experiment::new(parsed),
+                    };
+                    let experiment =
+                        experiment.map_err(|error| refuse(format!("with {}: {error}", changes.join(", "))))?;
                     cells.push(Cell { experiment, changes, start: None });
                     if cells.len() > MOST_CELLS {
                         return Err(refuse(format!("there are more than {MOST_CELLS} cells")));

@@ -6,7 +6,6 @@
 use crate::Error;
 use crate::checkpoint::Best;
 use crate::data;
-use crate::evaluate::evaluate;
 use crate::observer::Tick;
 use crate::plan::Training;
 use crate::session::{Progress, Session};
@@ -67,11 +66,7 @@ impl Session<'_> {
     /// Scores the validation split, keeps the best epoch's weights, and writes the epoch down.
     fn end_epoch(&mut self, cycle: u64, learning_rate: f64, speed: f64, chooses: bool) -> Result<(), Error> {
         let split = &self.dataset.validation;
-        let validation = (!split.is_empty()).then(|| {
-            let (batch, observer) = (self.experiment.config().train.batch_size, &mut self.observer);
-            let seen = |seen| observer.evaluating("validation", seen, split.len());
-            evaluate(self.engine.as_mut(), split, batch, seen)
-        });
+        let validation = (!split.is_empty()).then(|| self.score("validation", split));
         let best = validation.is_some_and(|score| beats(score, self.cursor.best));
         if let Some(score) = validation.filter(|_| best) {
             self.cursor.best = Some(Best { correct: score.correct, loss: score.loss });

@@ -17,7 +17,7 @@ pub(super) const HELP: &str = "A sweep's file:\n  name = \"mine\"\n  base = \"co
 pub(crate) struct SweepArgs {
     /// The sweep, a TOML file such as configs/sweep-mnist.toml.
     pub(crate) sweep: PathBuf,
-    /// Folder of the cells and of their report; runs/<name of the sweep> if left out.
+    /// Folder of the cells and of their report; runs/NAME of the sweep if left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Runs side by side on this machine, which share its cores.

@@ -1,15 +1,13 @@
 //! Tasks side by side on this machine.
 
 use super::{Launcher, Places, State, Task, command, is_done};
+use crate::INTERRUPTED;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-
-/// Exit code of a run that saved its state because it was asked to stop.
-const STOPPED: i32 = 130;
 
 /// Runs so many tasks at a time, each with its share of the cores.
 pub(crate) struct Local {
@@ -58,7 +56,7 @@ impl Local {
             };
             self.states[place] = match status.code() {
                 _ if is_done(&self.tasks[place]) => State::Done,
-                Some(STOPPED) => State::Waiting,
+                Some(code) if code == i32::from(INTERRUPTED) => State::Waiting,
                 Some(code) => State::Failed(format!("exit code {code}")),
                 None => State::Failed("killed by a signal".into()),
             };

@@ -8,7 +8,7 @@ pub(crate) mod local;
 pub(crate) mod slurm;
 
 use anyhow::Result;
-use secateur_trainer::{Experiment, Sweep};
+use secateur_trainer::{Experiment, Sweep, is_finished};
 use std::path::{Path, PathBuf};
 
 /// A run of a sweep, as a process.
@@ -103,7 +103,7 @@ impl Places {
 
 /// Whether a task's run has finished.
 pub(crate) fn is_done(task: &Task) -> bool {
-    task.run.join("model.safetensors").exists()
+    is_finished(&task.run)
 }
 
 /// The command that runs one task of a sweep.

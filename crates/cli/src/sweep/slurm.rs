@@ -5,6 +5,8 @@
 //! is killed is put back, too, and goes on from its last checkpoint.
 
 use super::{Launcher, Places, State, Task, command, is_done};
+use crate::INTERRUPTED;
+use crate::shell::quoted;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -66,11 +68,11 @@ impl Slurm {
     fn script(&self, names: &[&str]) -> Result<String> {
         let program = std::env::current_exe().context("cannot find the program's own file")?;
         let folder = std::env::current_dir().context("cannot find the current folder")?;
-        let quoted: Vec<String> = names.iter().map(|name| quote(name)).collect();
+        let all: Vec<String> = names.iter().map(|name| quoted(name)).collect();
         let (logs, stopped) = (self.places.logs(), self.stopped());
         let words = command(&self.sweep, &self.places, self.threads, "NAME");
         let words: Vec<String> =
-            words.iter().map(|word| if word == "NAME" { "\"$name\"".to_owned() } else { quote(word) }).collect();
+            words.iter().map(|word| if word == "NAME" { "\"$name\"".to_owned() } else { quoted(word) }).collect();
         let mut text = String::from("#!/bin/bash\n");
         for option in [
             "--job-name=secateur".to_owned(),
@@ -83,25 +85,25 @@ impl Slurm {
         ] {
             writeln!(text, "#SBATCH {option}")?;
         }
-        writeln!(text, "cd {}", quote(&folder.display().to_string()))?;
-        writeln!(text, "names=({})", quoted.join(" "))?;
+        writeln!(text, "cd {}", quoted(&folder.display().to_string()))?;
+        writeln!(text, "names=({})", all.join(" "))?;
         writeln!(text, "name=${{names[$SLURM_ARRAY_TASK_ID]}}")?;
         writeln!(
             text,
             "{} {} >> {}/\"$name\".log 2>&1 &",
-            quote(&program.display().to_string()),
+            quoted(&program.display().to_string()),
             words.join(" "),
-            quote(&absolute(&logs)?)
+            quoted(&absolute(&logs)?)
         )?;
         text.push_str(
             "run=$!\ntrap 'kill -TERM $run 2> /dev/null' TERM\nwait $run; code=$?\n\
              while kill -0 $run 2> /dev/null; do wait $run; code=$?; done\n",
         );
-        // Stopped with its state saved (130) or killed (more), and not by the sweep: it goes on some other time. One that is
+        // Stopped with its state saved or killed, and not by the sweep: it goes on some other time. One that is
         // killed again and again has another reason.
-        let stopped = quote(&absolute(&stopped)?);
+        let stopped = quoted(&absolute(&stopped)?);
         writeln!(text, "again=$((${{SLURM_RESTART_COUNT:-0}} < {MOST_RESTARTS}))")?;
-        writeln!(text, "if [ $code = 130 ] || {{ [ $code -gt 128 ] && [ $again = 1 ]; }}; then")?;
+        writeln!(text, "if [ $code = {INTERRUPTED} ] || {{ [ $code -gt 128 ] && [ $again = 1 ]; }}; then")?;
         writeln!(text, "    [ -e {stopped} ] || {{ scontrol requeue $SLURM_JOB_ID; sleep 60; }}\nfi")?;
         text.push_str("exit $code\n");
         Ok(text)
@@ -202,9 +204,4 @@ fn answer(command: &mut Command) -> Result<String> {
 
 fn absolute(path: &Path) -> Result<String> {
     Ok(std::path::absolute(path).with_context(|| format!("{}: no path", path.display()))?.display().to_string())
-}
-
-/// A word as a shell takes it.
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod bench;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod export;
 pub(crate) mod list;
@@ -14,6 +15,7 @@ pub(crate) mod sensitivity;
 pub(crate) mod serve;
 pub(crate) mod sweep;
 pub(crate) mod test;
+pub(crate) mod track;
 
 use crate::args::{ConfigArgs, PlaceArgs};
 use anyhow::{Context, Result};

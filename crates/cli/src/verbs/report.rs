@@ -1,22 +1,51 @@
-//! `secateur report`: pictures and tables from logs, nothing measured again.
+//! `secateur report`: pictures and tables from logs, nothing measured again; and what the final models look like.
+
+mod find;
+mod input;
 
 use super::{Done, print};
 use crate::args::ReportArgs;
-use anyhow::{Context, Result, bail};
-use secateur_report::{ReportInput, RunRecord, curve_table, read_log, write_report};
+use anyhow::{Result, bail};
+use find::{Found, found};
+pub(crate) use input::read as input;
+use secateur_report::views::Views;
+use secateur_report::{Refused, Report, ReportInput, RunRecord, curve_table, series_table};
+use secateur_trainer::inspect;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Writes the report and shows the tables.
+/// Tables of single runs that a terminal shows; of more runs it shows the series.
+const TABLES: usize = 4;
+
+/// Writes the report and shows the tables. What cannot be shown is named in it; nothing that can be is an error.
 pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
     let out = match (&args.out, args.runs.as_slice()) {
         (Some(out), _) => out.clone(),
         (None, [only]) => only.join("report"),
         (None, _) => bail!("several runs need a folder for their report: add --out DIR"),
     };
-    let runs = args.runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
-    let files = write_report(&runs, &out)?;
-    for run in &runs {
-        print(&format!("{}\n{}", run.label, curve_table(&run.record)))?;
+    let Inputs { folders, runs, refused } = inputs(&found(&args.runs));
+    for Refused { label, why } in &refused {
+        eprintln!("not shown: {label}: {why}");
+    }
+    if runs.is_empty() {
+        match refused.as_slice() {
+            [only] => bail!("{}: {}", only.label, only.why),
+            _ => bail!("none of {} folders can be shown", refused.len()),
+        }
+    }
+    let views = match args.no_models {
+        true => Views::default(),
+        false => views(&folders, &runs, args.data.as_deref()),
+    };
+    let files = Report::with(&runs, &refused, &views)?.write(&out)?;
+    if runs.len() <= TABLES {
+        for run in &runs {
+            print(&format!("{}\n{}", run.label, curve_table(&run.record)))?;
+        }
+    }
+    if runs.len() > 1 {
+        print(&series_table(&runs))?;
     }
     for file in files {
         eprintln!("wrote {}", file.display());
@@ -28,15 +57,24 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
 pub(crate) fn of_one(run: &Path) -> Result<(RunRecord, PathBuf)> {
     let input = input(run, name(run))?;
     let out = run.join("report");
-    write_report(std::slice::from_ref(&input), &out)?;
+    let runs = std::slice::from_ref(&input);
+    Report::with(runs, &[], &views(&[run.to_owned()], runs, None))?.write(&out)?;
     Ok((input.record, out.join("index.html")))
 }
 
-/// Writes the report of several runs; returns the page.
+/// Writes the report of several runs, in which those that cannot be read are named; returns the page.
 pub(crate) fn of_many(runs: &[PathBuf], out: &Path) -> Result<PathBuf> {
-    let inputs = runs.iter().map(|run| input(run, name(run))).collect::<Result<Vec<_>>>()?;
-    write_report(&inputs, out)?;
+    let Inputs { folders, runs, refused } = inputs(&found(runs));
+    Report::with(&runs, &refused, &views(&folders, &runs, None))?.write(out)?;
     Ok(out.join("index.html"))
+}
+
+/// What the final models in these folders look like; what cannot be read becomes a note.
+fn views(folders: &[PathBuf], inputs: &[ReportInput], data: Option<&Path>) -> Views {
+    let runs = folders.iter().zip(inputs);
+    let runs: Vec<_> =
+        runs.map(|(folder, input)| inspect::Run { label: &input.label, folder, record: &input.record }).collect();
+    inspect::views(&runs, data)
 }
 
 /// What a run is called: its folder.
@@ -44,48 +82,52 @@ pub(crate) fn name(run: &Path) -> String {
     run.file_name().unwrap_or(run.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// A run as its report takes it.
-pub(crate) fn input(run: &Path, label: String) -> Result<ReportInput> {
-    let log = run.join("log.jsonl");
-    if !log.is_file() {
-        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
-    }
-    Ok(ReportInput { label, record: read_log(&log)?, reproduce: command(run)? })
+/// Runs that can be shown with their folders, and what cannot.
+#[derive(Default)]
+struct Inputs {
+    folders: Vec<PathBuf>,
+    runs: Vec<ReportInput>,
+    refused: Vec<Refused>,
 }
 
-/// The command that repeats a run, from its manifest.
-fn command(run: &Path) -> Result<String> {
-    let path = run.join("manifest.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
-    let manifest: serde_json::Value =
-        serde_json::from_str(&text).with_context(|| format!("{}: no manifest", path.display()))?;
-    let words = manifest["command"].as_array().into_iter().flatten().filter_map(|word| word.as_str());
-    // The program's own path says nothing to others.
-    let mut words: Vec<&str> = words.collect();
-    if let Some(program) = words.first_mut() {
-        *program = "secateur";
+/// Reads what was found, on all cores: logs of long runs are long. The order stays.
+fn inputs(all: &[Found]) -> Inputs {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut read = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(found) = all.get(index) else { return read };
+            read.push((index, one(found)));
+        }
+    };
+    let mut read = std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let others: Vec<_> = (1..cores.min(all.len())).map(|_| scope.spawn(work)).collect();
+        let mut read = work();
+        for other in others {
+            read.extend(other.join().expect("reading a folder reports its faults"));
+        }
+        read
+    });
+    read.sort_by_key(|(index, _)| *index);
+    let mut inputs = Inputs::default();
+    for (index, result) in read {
+        match result {
+            Ok(run) => {
+                inputs.folders.push(all[index].path.clone());
+                inputs.runs.push(run);
+            }
+            Err(why) => inputs.refused.push(why),
+        }
     }
-    Ok(words.into_iter().map(quoted).collect::<Vec<_>>().join(" "))
+    inputs
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("model.width=5"), "model.width=5");
-        assert_eq!(quoted("every={ steps = 5 }"), "'every={ steps = 5 }'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
+fn one(found: &Found) -> Result<ReportInput, Refused> {
+    let refuse = |why: String| Refused { label: found.label.clone(), why };
+    match &found.fault {
+        Some(why) => Err(refuse(why.clone())),
+        None => input(&found.path, found.label.clone()).map_err(|error| refuse(format!("{error:#}"))),
     }
 }

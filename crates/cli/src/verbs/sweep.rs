@@ -9,7 +9,7 @@ use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
 use crate::sweep::{Launcher, Places, State, Task, is_done};
 use anyhow::{Context, Result, bail};
-use secateur_trainer::{CellPlaces, Experiment, Facts, Outcome, Sweep, run_cell};
+use secateur_trainer::{CellPlaces, Experiment, Facts, Outcome, Sweep, is_finished, run_cell};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -66,10 +66,10 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
 
 /// Leaves the report of what has finished, and tells what has not.
 fn conclude(places: &Places, sweep: &Sweep, tasks: &[Task], states: &[State], cancelled: bool) -> Result<Done> {
-    let finished: Vec<PathBuf> = sweep.cells.iter().map(|cell| places.out.join(cell.experiment.run_name())).collect();
-    let finished: Vec<PathBuf> = finished.into_iter().filter(|run| run.join("model.safetensors").exists()).collect();
-    if !finished.is_empty() {
-        let page = report::of_many(&finished, &places.out.join("report"))?;
+    let cells: Vec<PathBuf> = sweep.cells.iter().map(|cell| places.out.join(cell.experiment.run_name())).collect();
+    if cells.iter().any(|run| is_finished(run)) {
+        // All of them: the page says which have not finished, or have not begun.
+        let page = report::of_many(&cells, &places.out.join("report"))?;
         eprintln!("report  {}", page.display());
     }
     if cancelled {

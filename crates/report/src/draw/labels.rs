@@ -1,9 +1,8 @@
 //! Puts names beside points, where they cover no point, no line and no other name as long as there is such a place.
 
-use plotters::prelude::DrawingBackend;
-
-use super::pen::Pen;
-use super::{CENTER, Frame, TEXT};
+use super::surface::{Align, Surface};
+use super::words::width_of;
+use super::{Frame, TEXT};
 use crate::chart::{Line, Marker, Panel};
 use crate::clip::clip;
 
@@ -14,9 +13,9 @@ const AWAY: f64 = 18.0;
 /// A part of the picture: left, top, right, bottom.
 type Area = [f64; 4];
 
-pub(super) fn draw_labels<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'_>) -> Result<(), String> {
+pub(super) fn draw_labels(surface: &mut dyn Surface, frame: &Frame<'_>) {
     if frame.chart.labels.is_empty() {
-        return Ok(());
+        return;
     }
     let mut taken = drawn(frame);
     for label in &frame.chart.labels {
@@ -26,7 +25,7 @@ pub(super) fn draw_labels<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'
             continue;
         }
         let (x, y) = (frame.x(label.at.0), frame.y(label.at.1));
-        let width = pen.width_of(&label.text, SIZE);
+        let width = width_of(&label.text, SIZE);
         let places = candidates(x, y, width).into_iter();
         // Above the highest tick there is a little room; below the lowest there are the axis' labels.
         let inside = |[left, top, right, bottom]: &Area| {
@@ -35,10 +34,9 @@ pub(super) fn draw_labels<DB: DrawingBackend>(pen: &Pen<'_, DB>, frame: &Frame<'
         let inside: Vec<_> = places.filter(|(_, area)| inside(area)).collect();
         let free = inside.iter().find(|(_, area)| !taken.iter().any(|other| overlap(area, other)));
         let Some(&(middle, area)) = free.or(inside.first()) else { continue };
-        pen.text(&label.text, middle, SIZE, TEXT, CENTER)?;
+        surface.text(&label.text, middle, SIZE, TEXT, Align::Center);
         taken.push(area);
     }
-    Ok(())
 }
 
 /// Middles of a name around a point, the best first, and what each covers.
@@ -64,7 +62,7 @@ fn drawn(frame: &Frame<'_>) -> Vec<Area> {
     let axis = &frame.panel.y;
     let around = |(x, y): (f64, f64), reach: f64| [x - reach, y - reach, x + reach, y + reach];
     let mut areas = Vec::new();
-    for series in &frame.chart.series {
+    for series in frame.shown() {
         if series.marker != Marker::None {
             let shown = series.points.iter().filter(|point| (axis.min..=axis.max).contains(&point.1));
             areas.extend(shown.map(|&(x, y)| around((frame.x(x), frame.y(y)), 7.0)));

@@ -1,103 +1,58 @@
-//! Draws lines, shapes and words at fractional places, scaled, on a plotters area: the one place that speaks plotters.
+//! Pixels: the one place that speaks plotters' drawing.
 
 use plotters::coord::Shift;
-use plotters::element::{Circle, PathElement, Polygon, Text};
+use plotters::element::{Circle, Drawable, PathElement, PointCollection, Polygon, Text};
 use plotters::prelude::{Color, DrawingArea, DrawingBackend, IntoFont};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontTransform, ShapeStyle, TextStyle};
+use plotters::style::{FontTransform, RGBColor, ShapeStyle, TextStyle};
 
-use super::{CENTER, colour};
+use super::BACKGROUND;
+use super::surface::{Align, Place, Stroke, Surface};
+use super::words::FONT;
+use crate::clip::dashes;
 
-/// The family under which the compiled-in font is registered; in an SVG, the reader's own font of that kind.
-pub(crate) const FONT: &str = "sans-serif";
+/// plotters centres the line of a text on a bitmap, not its letters as an SVG does: so much of its size further down they
+/// stand in the middle.
+const DROP: f64 = 0.2;
 
-/// A reader's own font may be this much wider than the compiled-in one.
-const FONT_SPREAD: f64 = 1.12;
-
-type Place = (f64, f64);
-
-pub(super) struct Pen<'a, DB: DrawingBackend> {
+/// Draws on a plotters area, every length times `scale`.
+pub(crate) struct Pen<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: f64,
-    drop: f64,
+    /// The first thing that the backend refused.
+    fault: Option<String>,
 }
 
 impl<'a, DB: DrawingBackend> Pen<'a, DB> {
-    /// Text is moved down by `drop` times its size: backends disagree on where its middle is.
-    pub(super) fn new(area: &'a DrawingArea<DB, Shift>, scale: u32, drop: f64) -> Self {
-        Self { area, scale: f64::from(scale), drop }
+    pub(crate) fn new(area: &'a DrawingArea<DB, Shift>, scale: u32) -> Self {
+        let mut pen = Self { area, scale: f64::from(scale), fault: None };
+        pen.keep(area.fill(&colour(BACKGROUND)).map_err(|error| error.to_string()));
+        pen
     }
 
-    pub(super) fn path(&self, points: &[Place], ink: u32, opacity: f64, width: f64) -> Result<(), String> {
-        let style = self.stroke(ink, opacity, width);
-        self.put(&PathElement::new(self.places(points), style))
+    /// Ends the drawing.
+    ///
+    /// # Errors
+    /// What the backend refused first.
+    pub(crate) fn finish(mut self) -> Result<(), String> {
+        self.keep(self.area.present().map_err(|error| error.to_string()));
+        self.fault.map_or(Ok(()), Err)
     }
 
-    pub(super) fn polygon(&self, points: &[Place], ink: u32) -> Result<(), String> {
-        self.put(&Polygon::new(self.places(points), colour(ink).filled()))
-    }
-
-    pub(super) fn disc(&self, center: Place, radius: f64, ink: u32) -> Result<(), String> {
-        self.put(&Circle::new(self.place(center), self.length(radius), colour(ink).filled()))
-    }
-
-    pub(super) fn ring(&self, center: Place, radius: f64, ink: u32, opacity: f64) -> Result<(), String> {
-        self.put(&Circle::new(self.place(center), self.length(radius), self.stroke(ink, opacity, 1.0)))
-    }
-
-    pub(super) fn text(
-        &self,
-        text: &str,
-        place: Place,
-        size: f64,
-        ink: u32,
-        (h, v): (HPos, VPos),
-    ) -> Result<(), String> {
-        let place = (place.0, place.1 + self.drop * size);
-        let ink = colour(ink);
-        let style = TextStyle::from((FONT, size * self.scale).into_font()).color(&ink).pos(Pos::new(h, v));
-        self.put(&Text::new(text.to_owned(), self.place(place), style))
-    }
-
-    /// Text that reads from below, around `place`.
-    pub(super) fn upright(&self, text: &str, place: Place, size: f64, ink: u32) -> Result<(), String> {
-        let place = (place.0 + self.drop * size, place.1);
-        let font = (FONT, size * self.scale).into_font().transform(FontTransform::Rotate270);
-        let ink = colour(ink);
-        let style = TextStyle::from(font).color(&ink).pos(Pos::new(CENTER.0, CENTER.1));
-        self.put(&Text::new(text.to_owned(), self.place(place), style))
-    }
-
-    /// Width of a text at scale 1, in the wider of the fonts that a reader may have.
-    pub(super) fn width_of(&self, text: &str, size: f64) -> f64 {
-        let width = (FONT, size).into_font().box_size(text).map_or(0, |(width, _)| width);
-        f64::from(width) * FONT_SPREAD
-    }
-
-    /// The text, its middle left out where it is wider than `room`: the ends of a path tell runs apart.
-    pub(super) fn fit(&self, text: &str, size: f64, room: f64) -> String {
-        if self.width_of(text, size) <= room {
-            return text.to_owned();
-        }
-        let chars: Vec<char> = text.chars().collect();
-        let shorter = (4..chars.len()).rev().map(|kept| {
-            let (head, tail) = (kept / 3, kept - kept / 3);
-            let tail = &chars[chars.len() - tail..];
-            chars[..head].iter().chain(&['.', '.', '.']).chain(tail).collect::<String>()
-        });
-        let mut fitting = shorter.skip_while(|text| self.width_of(text, size) > room);
-        fitting.next().unwrap_or_else(|| "...".to_owned())
-    }
-
-    fn put<E>(&self, element: &E) -> Result<(), String>
+    fn put<E>(&mut self, element: &E)
     where
-        for<'b> &'b E: plotters::element::PointCollection<'b, (i32, i32)>,
-        E: plotters::element::Drawable<DB>,
+        for<'b> &'b E: PointCollection<'b, (i32, i32)>,
+        E: Drawable<DB>,
     {
-        self.area.draw(element).map_err(|error| error.to_string())
+        self.keep(self.area.draw(element).map_err(|error| error.to_string()));
     }
 
-    fn stroke(&self, ink: u32, opacity: f64, width: f64) -> ShapeStyle {
+    fn keep(&mut self, result: Result<(), String>) {
+        self.fault = self.fault.take().or(result.err());
+    }
+
+    fn style(&self, stroke: Stroke) -> ShapeStyle {
+        let Stroke { ink, opacity, width, .. } = stroke;
         ShapeStyle { color: colour(ink).mix(opacity), filled: false, stroke_width: (width * self.scale).round() as u32 }
     }
 
@@ -112,4 +67,71 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
     fn places(&self, points: &[Place]) -> Vec<(i32, i32)> {
         points.iter().map(|&point| self.place(point)).collect()
     }
+}
+
+impl<DB: DrawingBackend> Surface for Pen<'_, DB> {
+    fn path(&mut self, points: &[Place], stroke: Stroke) {
+        let style = self.style(stroke);
+        match stroke.dash {
+            None => self.put(&PathElement::new(self.places(points), style)),
+            Some((on, off)) => {
+                for dash in dashes(points, on, off) {
+                    self.put(&PathElement::new(self.places(&dash), style));
+                }
+            }
+        }
+    }
+
+    fn segments(&mut self, segments: &[[Place; 2]], stroke: Stroke) {
+        segments.iter().for_each(|segment| self.path(segment, stroke));
+    }
+
+    fn polygon(&mut self, points: &[Place], ink: u32, opacity: f64) {
+        self.put(&Polygon::new(self.places(points), colour(ink).mix(opacity).filled()));
+    }
+
+    fn disc(&mut self, center: Place, radius: f64, ink: u32) {
+        self.put(&Circle::new(self.place(center), self.length(radius), colour(ink).filled()));
+    }
+
+    fn ring(&mut self, center: Place, radius: f64, stroke: Stroke) {
+        self.put(&Circle::new(self.place(center), self.length(radius), self.style(stroke)));
+    }
+
+    fn dots(&mut self, centers: &[Place], Stroke { ink, opacity, width, .. }: Stroke) {
+        for &center in centers {
+            let style = colour(ink).mix(opacity).filled();
+            self.put(&Circle::new(self.place(center), self.length(width / 2.0), style));
+        }
+    }
+
+    fn text(&mut self, text: &str, place: Place, size: f64, ink: u32, align: Align) {
+        let place = (place.0, place.1 + DROP * size);
+        let horizontal = match align {
+            Align::Left => HPos::Left,
+            Align::Center => HPos::Center,
+            Align::Right => HPos::Right,
+        };
+        let ink = colour(ink);
+        let style = TextStyle::from((FONT, size * self.scale).into_font()).color(&ink);
+        let style = style.pos(Pos::new(horizontal, VPos::Center));
+        self.put(&Text::new(text.to_owned(), self.place(place), style));
+    }
+
+    fn upright(&mut self, text: &str, place: Place, size: f64, ink: u32) {
+        let place = (place.0 + DROP * size, place.1);
+        let font = (FONT, size * self.scale).into_font().transform(FontTransform::Rotate270);
+        let ink = colour(ink);
+        let style = TextStyle::from(font).color(&ink).pos(Pos::new(HPos::Center, VPos::Center));
+        self.put(&Text::new(text.to_owned(), self.place(place), style));
+    }
+
+    fn owned_by(&mut self, _owner: Option<usize>) {}
+
+    fn tip(&mut self, _place: Place, _text: &str) {}
+}
+
+fn colour(hex: u32) -> RGBColor {
+    let [_, red, green, blue] = hex.to_be_bytes();
+    RGBColor(red, green, blue)
 }

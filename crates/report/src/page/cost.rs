@@ -1,22 +1,24 @@
 //! What networks cost to store and to run, on the page: charts over all sizes of a model, and a run's tables.
 
 use super::html::{Table, escape, value};
+use super::series::accuracy;
 use super::{figure, files};
 use crate::cost::{calls, cost_table, how_timed, shown};
 use crate::error::Error;
 use crate::event::Latency;
 use crate::family::{Family, Rival};
-use crate::number::{fraction, grouped, kilobytes, milliseconds, percent, times};
+use crate::number::{grouped, kilobytes, milliseconds, percent, short_percent, times};
 use crate::record::{Measurement, Point, RunRecord};
-use crate::report::ReportInput;
+use crate::series::RunSeries;
+use crate::statistics::Spread;
 
 /// The charts of a family, each with a sentence on what it shows.
-pub(super) fn section(family: &Family<'_>) -> Result<String, Error> {
-    let mut out = format!("<section>\n<h2>What accuracy costs: {}</h2>\n", escape(&family.title));
+pub(super) fn section(family: &Family<'_, '_>, index: usize) -> Result<String, Error> {
+    let mut out = format!("<section id=\"cost-{index}\">\n<h2>What accuracy costs: {}</h2>\n", escape(&family.title));
     out.push_str(
-        "<p>Left is cheaper, up is better. Each line is a run, retrained after every prune; it starts at the run's own \
-         dense network, which is framed. Black squares are dense networks that were trained as they are: pruning pays \
-         where its line passes above or left of them.</p>\n",
+        "<p>Left is cheaper, up is better. Each line is a series, trained after every prune; it starts at its own dense \
+         network, which is framed. Black squares are dense networks that were trained as they are: pruning pays where its \
+         line passes above or left of them. Ringed: no other network is both cheaper and more accurate.</p>\n",
     );
     let rivals = family.rivals();
     if rivals.is_empty() {
@@ -27,7 +29,7 @@ pub(super) fn section(family: &Family<'_>) -> Result<String, Error> {
     }
     for drawn in &family.figures {
         out.push_str(&figure(&drawn.chart)?);
-        out.push_str(&format!("<p class=\"note\">{} {}</p>\n", escape(&drawn.note), files(&drawn.stem)));
+        out.push_str(&format!("<p class=\"files\">{} {}</p>\n", escape(&drawn.note), files(&drawn.stem)));
     }
     out.push_str(&equal_cost(family, &rivals));
     out.push_str("</section>\n");
@@ -35,7 +37,7 @@ pub(super) fn section(family: &Family<'_>) -> Result<String, Error> {
 }
 
 /// A row a dense network: the best pruned one that costs no more, by each cost.
-fn equal_cost(family: &Family<'_>, rivals: &[Rival<'_>]) -> String {
+fn equal_cost(family: &Family<'_, '_>, rivals: &[Rival<'_, '_>]) -> String {
     if rivals.is_empty() {
         return String::new();
     }
@@ -43,29 +45,38 @@ fn equal_cost(family: &Family<'_>, rivals: &[Rival<'_>]) -> String {
     let mut headings = vec!["dense control", "top-1"];
     headings.extend(costs.iter().map(String::as_str));
     let mut table = Table::new("names", &headings);
-    for Rival { run, score, pruned } in rivals {
+    let mean = |spread: &Spread| match spread.half_width {
+        Some(half) => format!("{:.2} ± {half:.2}", spread.mean),
+        None => format!("one seed: {:.2}", spread.mean),
+    };
+    let model = |series: &RunSeries<'_>| series.runs[0].record.started.model.clone();
+    for Rival { series, top_1, pruned } in rivals {
         let cells = pruned.iter().map(|best| {
-            best.map_or("-".to_owned(), |(model, best, size)| {
-                let points = format!("{:+.2}", 100.0 * (best.accuracy() - score.accuracy()));
-                let at = format!("{model}, {} sparse", percent(size.pruned, size.prunable));
-                format!("{points}<small>{}</small><small>{}</small>", percent(best.correct, best.total), escape(&at))
+            best.map_or("-".to_owned(), |best| {
+                let points = format!("{:+.2}", best.top_1.mean - top_1.mean);
+                let at = format!("{}, {} % sparse", model(best.series), short_percent(best.sparsity));
+                let name = escape(&best.series.name);
+                format!(
+                    "{points}<small>{} %</small><small>{}</small><small>{name}</small>",
+                    mean(&best.top_1),
+                    escape(&at)
+                )
             })
         });
-        let name = value(&run.record.started.model, Some(&run.label));
-        let top_1 = value(&percent(score.correct, score.total), Some(&fraction(score.correct, score.total)));
-        table.row("", [name, top_1].into_iter().chain(cells));
+        let name = value(&model(series), Some(&series.name));
+        table.row(&format!("s{}", series.id), [name, accuracy(Some(top_1))].into_iter().chain(cells));
     }
     format!(
         "<h3>Against a dense network of equal cost</h3>\n{}<p class=\"note\">A column for each cost: the most accurate \
-         pruned network of another size that costs no more than the dense control in the row, and its distance from it in \
-         points of top-1. The best of several points on test flatters a little. A dash: none costs as little.</p>\n",
+         pruned network of another size that costs no more than the dense control in the row, and the distance of its mean \
+         in points of top-1. The highest of several means on test flatters a little. A dash: none costs as little.</p>\n",
         table.html()
     )
 }
 
 /// Headings of what [`overview`] adds to the table of runs; none where nothing was measured.
-pub(super) fn overview_headings(runs: &[&ReportInput]) -> &'static [&'static str] {
-    if runs.iter().any(|run| last(&run.record).is_some()) { &["file", "measured speed-up"] } else { &[] }
+pub(super) fn overview_headings(records: &[&RunRecord]) -> &'static [&'static str] {
+    if records.iter().any(|record| last(record).is_some()) { &["file", "measured speed-up"] } else { &[] }
 }
 
 /// A run's file and measured speed-up at the last cycle that was measured and has not collapsed.
@@ -184,25 +195,29 @@ mod tests {
     use super::*;
     use crate::family::families;
     use crate::fixture::{self, measured::measured};
+    use crate::group::groups;
+    use crate::report::ReportInput;
 
     fn runs() -> [ReportInput; 2] {
-        [measured(fixture::l1_events(1), 5), measured(fixture::dense_events_to(1, 9869), 2)].map(|lines| ReportInput {
-            label: "runs/a".into(),
-            record: fixture::measured::record(&lines),
-            reproduce: String::new(),
-        })
+        [measured(fixture::l1_events(1), 5), measured(fixture::dense_events_to(1, 9869), 2)]
+            .map(|lines| fixture::input("runs/a", fixture::measured::record(&lines)))
+    }
+
+    fn section_of(runs: &[ReportInput]) -> String {
+        let groups = groups(runs);
+        section(&families(&groups)[0], 0).expect("a section")
     }
 
     #[test]
     fn a_dense_network_meets_the_best_that_costs_no_more() {
         let runs = runs();
-        let html = section(&families(&runs)[0]).expect("a section");
-        let row = "<th scope=\"row\">lenet k=2<small>runs/a</small></th><td>98.69 %<small>9,869 / 10,000</small></td>";
+        let html = section_of(&runs);
+        let row = "<th scope=\"row\">lenet k=2<small>dense</small></th><td>98.69<small>one seed</small></td>";
         assert!(html.contains(row), "{html}");
-        let macs = "<td>-0.27<small>98.42 %</small><small>lenet k=5, 95.00 % sparse</small></td></tr>";
+        let macs = "<td>-0.27<small>one seed: 98.42 %</small><small>lenet k=5, 95 % sparse</small><small>l1-global</small></td></tr>";
         assert!(html.contains(macs), "731,350 MACs of 799,872");
         assert!(!html.contains("No small dense network"));
-        let alone = section(&families(&runs[..1])[0]).expect("a section");
+        let alone = section_of(&runs[..1]);
         assert!(alone.contains("No small dense network") && !alone.contains("equal cost</h3>"));
     }
 
@@ -219,7 +234,7 @@ mod tests {
                 measurement.inference.as_mut().expect("timed").instruction_set = evil.into();
             }
         }
-        let html = section(&families(&runs)[0]).expect("a section") + &tables(&runs[0].record);
+        let html = section_of(&runs) + &tables(&runs[0].record);
         let html = html + &overview(&runs[0].record).concat();
         assert!(!html.contains("<img") && html.contains("&lt;img src=x&gt; file"));
         assert!(html.contains("<td>not a number</td>"));

@@ -1,7 +1,7 @@
 //! The two pieces of HTML that the page is built from: escaped text and tables.
 
 /// Text for HTML, in an element or a quoted attribute. Control characters are replaced.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -29,30 +29,43 @@ pub(super) fn value(value: &str, fraction: Option<&str>) -> String {
 }
 
 /// A table that scrolls sideways where it is wider than the screen. Its first column names the row.
-pub(super) struct Table(String);
+///
+/// One of the class `words` has sentences in its cells: on a narrow screen they stand below each other, each under its heading.
+pub(crate) struct Table {
+    html: String,
+    /// What the cells of a row carry on narrow screens; nothing for a table of numbers.
+    carried: Vec<String>,
+}
 
 impl Table {
-    pub(super) fn new(class: &str, headings: &[&str]) -> Self {
+    pub(crate) fn new(class: &str, headings: &[&str]) -> Self {
         let cells: String = headings.iter().map(|text| format!("<th scope=\"col\">{}</th>", escape(text))).collect();
-        Self(format!("<div class=\"scroll {class}\">\n<table>\n<thead><tr>{cells}</tr></thead>\n<tbody>\n"))
+        let html = format!("<div class=\"scroll {class}\">\n<table>\n<thead><tr>{cells}</tr></thead>\n<tbody>\n");
+        let words = class.split(' ').any(|class| class == "words");
+        let carried = headings.iter().map(|heading| format!(" data-heading=\"{}\"", escape(heading)));
+        Self { html, carried: if words { carried.collect() } else { Vec::new() } }
     }
 
     /// Adds a row of cells that are HTML already.
-    pub(super) fn row(&mut self, class: &str, cells: impl IntoIterator<Item = String>) {
-        self.0.push_str(&if class.is_empty() {
+    pub(crate) fn row(&mut self, class: &str, cells: impl IntoIterator<Item = String>) {
+        self.html.push_str(&if class.is_empty() {
             "<tr>".to_owned()
         } else {
             format!("<tr class=\"{}\">", escape(class))
         });
         for (index, cell) in cells.into_iter().enumerate() {
-            let cell = if index == 0 { format!("<th scope=\"row\">{cell}</th>") } else { format!("<td>{cell}</td>") };
-            self.0.push_str(&cell);
+            let carried = self.carried.get(index).map_or("", String::as_str);
+            let cell = match index {
+                0 => format!("<th scope=\"row\">{cell}</th>"),
+                _ => format!("<td{carried}>{cell}</td>"),
+            };
+            self.html.push_str(&cell);
         }
-        self.0.push_str("</tr>\n");
+        self.html.push_str("</tr>\n");
     }
 
-    pub(super) fn html(self) -> String {
-        self.0 + "</tbody>\n</table>\n</div>\n"
+    pub(crate) fn html(self) -> String {
+        self.html + "</tbody>\n</table>\n</div>\n"
     }
 }
 
@@ -74,5 +87,12 @@ mod tests {
         let html = table.html();
         assert!(html.contains("<th scope=\"col\">&lt;b&gt;</th>"));
         assert!(html.contains("<tr><th scope=\"row\">1</th><td>2</td></tr>"));
+        let mut words = Table::new("words", &["a", "<b>"]);
+        words.row("x", ["1".to_owned(), "2".to_owned()]);
+        let html = words.html();
+        assert!(
+            html.contains("<tr class=\"x\"><th scope=\"row\">1</th><td data-heading=\"&lt;b&gt;\">2</td></tr>"),
+            "{html}"
+        );
     }
 }

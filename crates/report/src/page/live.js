@@ -5,6 +5,9 @@
 (() => {
   "use strict";
   const EVERY = 1000; // milliseconds between two questions
+  // What a reader changes, and what tells where on the page one is.
+  const CHANGED = "details, input, select, textarea, .scroll";
+  const HEADINGS = "h1, h2, h3, h4, summary";
   const badge = document.getElementById("live");
   let version = badge.dataset.version;
 
@@ -20,16 +23,17 @@
     return answer.text();
   };
 
+  // The words of a heading or summary without its small print, which changes while a run goes on.
+  const words = (heading) =>
+    [...heading.childNodes].filter((node) => node.nodeName !== "SMALL").map((node) => node.textContent).join("");
+
   // What a part of the page is called, so that it is found again in the new content: its id, or its place and its words.
   const called = (part) => {
     if (part.id) return "#" + part.id;
     const place = part.parentElement.closest("details, article, section");
-    const heading = place && place !== part ? place.querySelector("summary, h2, h3") : null;
-    const words = part.querySelector(":scope > summary") ?? part;
-    const text = part.matches("input, select, textarea")
-      ? [part.name, part.type === "checkbox" || part.type === "radio" ? part.value : "", part.getAttribute("aria-label")]
-      : part.matches("details, h1, h2, h3, h4") ? [words.textContent] : [];
-    return [part.tagName, heading?.textContent, ...text].join("|");
+    const heading = place?.querySelector("summary, h2, h3");
+    const own = part.matches("details") ? part.querySelector(":scope > summary") : part.matches(HEADINGS) ? part : null;
+    return [part.tagName, heading && words(heading), own && words(own)].join("|");
   };
 
   // The parts that a reader changes, by name; parts of one name are counted.
@@ -44,18 +48,18 @@
     }
     return found;
   };
-  const CHANGED = "details, input, select, textarea, .scroll";
-  const HEADINGS = "h1, h2, h3, h4";
 
-  // The heading that the reader is below, and where on the screen it stands.
+  // The heading nearest to where a reader looks, a third down the screen, and its place there.
   const anchor = (root) => {
-    let below = null;
+    let nearest = null;
     for (const [name, heading] of parts(root, HEADINGS)) {
+      // What stays in sight tells nothing about the place.
+      if (!heading.checkVisibility() || heading.closest("#filter")) continue;
       const top = heading.getBoundingClientRect().top;
-      if (below && top > 1) break;
-      below = { name, top };
+      const far = Math.abs(top - innerHeight / 3);
+      if (!nearest || far < nearest.far) nearest = { name, top, far };
     }
-    return below;
+    return nearest;
   };
 
   const replace = (fresh) => {
@@ -66,9 +70,6 @@
       const { open, value, checked, scrollLeft } = part;
       kept.set(name, { open, value, checked, scrollLeft, focused: part === document.activeElement });
     }
-    // What scripts read, such as the page's data, is as new as what they draw.
-    const data = [...fresh.querySelectorAll('script[type="application/json"][id]')].filter((part) => !part.closest("main"));
-    for (const part of data) document.getElementById(part.id)?.replaceWith(document.adoptNode(part));
     main.replaceChildren(...document.adoptNode(fresh.querySelector("main")).childNodes);
     document.title = fresh.title;
     document.dispatchEvent(new CustomEvent("secateur:content"));

@@ -28,7 +28,8 @@ impl LivePage {
         let notes: String =
             notes.iter().map(|note| format!("<p class=\"note\"><mark>note</mark> {}</p>\n", escape(note))).collect();
         let html = page
-            .replacen("</style>", &format!("{STYLE}</style>"), 1)
+            // An icon of nothing: browsers ask a server for one otherwise.
+            .replacen("</style>", &format!("{STYLE}</style>\n<link rel=\"icon\" href=\"data:,\">"), 1)
             .replacen("<main>\n", &format!("<main>\n{notes}"), 1)
             .replacen(
                 "</body>",
@@ -48,10 +49,10 @@ mod tests {
 
     #[test]
     fn the_script_the_notes_and_the_version_are_in_their_places() {
-        let page = crate::page::page(&[], &[]).expect("a page");
-        let live = LivePage::of(&page, &["run <b>: torn".to_owned()]);
+        let report = crate::Report::of(&[]).expect("a report of nothing");
+        let live = LivePage::of(report.page(), &["run <b>: torn".to_owned()]);
         let parts =
-            ["#live {", "</style>", "<main>", "run &lt;b&gt;: torn", "</main>", &live.version, "<script>", "</body>"];
+            ["#live {", "</style>", "<main>", "run &lt;b&gt;: torn", "</main>", &live.version, SCRIPT, "</body>"];
         let places = parts.map(|part| live.html.find(part).unwrap_or_else(|| panic!("{part} is missing")));
         assert!(places.is_sorted(), "{places:?}");
         assert!(!SCRIPT.contains("</script"), "a script ends at the first of these");

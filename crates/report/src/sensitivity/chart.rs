@@ -1,7 +1,8 @@
 //! One line a layer: top-1 of the whole network against the sparsity of that layer. Pure.
 
 use super::{LayerPoint, LayerSensitivity, Sensitivity, in_points};
-use crate::chart::{Axis, Chart, Ink, Line, Marker, Series, panels, sparsity_position};
+use crate::axis::{Axis, sparsity_position};
+use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
 use crate::number::{grouped, short_percent};
 use crate::record::CLASSES;
 
@@ -16,14 +17,6 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
         label: "sparsity of the one layer that is pruned (density on a log scale)".to_owned(),
         ..Axis::sparsity(right)
     };
-    let level = |label: String, ink, line, percent| Series {
-        label,
-        ink,
-        line,
-        marker: Marker::None,
-        faint: false,
-        points: vec![(x.min, percent), (x.max, percent)],
-    };
     let chance = 100.0 / CLASSES as f64;
     let mut series = lines.clone();
     if let Some(points) = found.within_points {
@@ -33,12 +26,18 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
             ink: Ink::Text,
             line: Line::None,
             marker: Marker::Frame,
-            faint: false,
             points: framed.collect(),
+            ..Series::default()
         });
     }
-    series.push(level(format!("as it was: {before:.2} %"), Ink::Text, Line::Dashed, before));
-    series.push(level(format!("chance: {chance} %, one of {CLASSES} classes"), Ink::Muted, Line::Dotted, chance));
+    series.push(Series::level(&x, format!("as it was: {before:.2} %"), Ink::Text, Line::Dashed, before));
+    series.push(Series::level(
+        &x,
+        format!("chance: {chance} %, one of {CLASSES} classes"),
+        Ink::Muted,
+        Line::Dotted,
+        chance,
+    ));
     Chart {
         title: "Top-1 accuracy with one layer pruned, nothing retrained".to_owned(),
         subtitle: format!(
@@ -79,8 +78,8 @@ fn line(layer: &LayerSensitivity, index: usize, before: f64) -> Series {
         ink: Ink::Colour(index),
         line,
         marker,
-        faint: false,
         points,
+        ..Series::default()
     }
 }
 

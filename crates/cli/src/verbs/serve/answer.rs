@@ -56,10 +56,8 @@ fn answer(board: &Board, method: &Method, path: &str) -> Answer {
     }
     let shown = board.shown();
     match path.strip_prefix('/').unwrap_or(path) {
-        "" | "index.html" => {
-            Answer { status: StatusCode::OK, kind: kind("html"), body: shown.page.html.as_bytes().into() }
-        }
-        "version" => text(StatusCode::OK, &shown.page.version),
+        "" | "index.html" => Answer { status: StatusCode::OK, kind: kind("html"), body: Arc::clone(&shown.html) },
+        "version" => text(StatusCode::OK, &shown.version),
         name => match shown.file(name) {
             Ok(Some(body)) => {
                 let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);

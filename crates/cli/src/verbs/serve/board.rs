@@ -1,6 +1,7 @@
 //! What is shown now: a page that is made by one thread, and handed out to all others without waiting for the next.
 
 use super::library::Library;
+use secateur_report::views::Views;
 use secateur_report::{LivePage, Report};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,33 +16,41 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The page of one instant, with its pictures.
 pub(super) struct Shown {
-    /// The page, and what it is told by.
-    pub(super) page: LivePage,
+    /// What the page is told by.
+    pub(super) version: String,
+    /// The page.
+    pub(super) html: Arc<[u8]>,
     report: Report,
-    /// Pictures that were asked for: drawing one takes longer than an answer may.
-    pictures: Mutex<BTreeMap<String, Arc<[u8]>>>,
+    /// Files that were asked for: drawing a picture takes longer than an answer may.
+    files: Mutex<BTreeMap<String, Arc<[u8]>>>,
 }
 
 impl Shown {
     fn of(library: &Library) -> Self {
-        let mut notes = library.notes();
-        let report = Report::of(&library.runs()).or_else(|error| {
+        let (runs, refused) = (library.runs(), library.refused());
+        let mut notes = Vec::new();
+        if runs.is_empty() && refused.is_empty() {
+            notes.push(format!("There is no run in {} yet.", library.dir().display()));
+        }
+        // Models are opened when a run has ended; here it is its log that is followed.
+        let report = Report::with(&runs, &refused, &Views::default()).or_else(|error| {
             notes.push(error.to_string());
             Report::of(&[])
         });
         let report = report.expect("a report of nothing has no chart that could fail");
-        Self { page: report.live_page(&notes), report, pictures: Mutex::default() }
+        let LivePage { version, html } = report.live_page(&notes);
+        Self { version, html: html.into_bytes().into(), report, files: Mutex::default() }
     }
 
     /// A file that stands beside the page; `None` for a name that is none of the report's.
     pub(super) fn file(&self, name: &str) -> Result<Option<Arc<[u8]>>, secateur_report::Error> {
-        let mut pictures = lock(&self.pictures);
-        if let Some(bytes) = pictures.get(name) {
+        let mut files = lock(&self.files);
+        if let Some(bytes) = files.get(name) {
             return Ok(Some(Arc::clone(bytes)));
         }
         let Some(bytes) = self.report.file(name)? else { return Ok(None) };
         let bytes: Arc<[u8]> = bytes.into();
-        pictures.insert(name.to_owned(), Arc::clone(&bytes));
+        files.insert(name.to_owned(), Arc::clone(&bytes));
         Ok(Some(bytes))
     }
 }

@@ -1,7 +1,7 @@
 //! The runs below a folder, read anew only where a log has changed. Looks at folders and logs, and writes nothing.
 
 use crate::verbs::report::{input, name};
-use secateur_report::ReportInput;
+use secateur_report::{Refused, ReportInput};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,17 +59,18 @@ impl Library {
         self.runs.values().filter_map(|known| known.run.as_ref().ok()).cloned().collect()
     }
 
-    /// What a reader has to know about runs that are not shown, a sentence each.
-    pub(super) fn notes(&self) -> Vec<String> {
-        let left_out = |(run, known): (&PathBuf, &Known)| {
-            let reason = known.run.as_ref().err()?;
-            Some(format!("{} is not shown: {reason}", self.label(run)))
+    /// The runs that cannot be shown, and why.
+    pub(super) fn refused(&self) -> Vec<Refused> {
+        let refused = |(run, known): (&PathBuf, &Known)| {
+            let why = known.run.as_ref().err()?.clone();
+            Some(Refused { label: self.label(run), why })
         };
-        let mut notes: Vec<String> = self.runs.iter().filter_map(left_out).collect();
-        if self.runs.is_empty() {
-            notes.push(format!("There is no run in {} yet.", self.dir.display()));
-        }
-        notes
+        self.runs.iter().filter_map(refused).collect()
+    }
+
+    /// The folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// A run's path below the folder; the folder's own name where it is the run.
@@ -128,7 +129,7 @@ mod tests {
     fn runs_come_change_and_go() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut library = Library::new(dir.path().to_owned());
-        assert!(!library.refresh() && library.notes()[0].contains("no run"));
+        assert!(!library.refresh() && library.runs().is_empty());
         let run = add(dir.path(), "sweep/a", STARTED);
         add(dir.path(), "b", STARTED);
         assert!(library.refresh());
@@ -153,9 +154,9 @@ mod tests {
         let mut library = Library::new(dir.path().to_owned());
         library.refresh();
         assert_eq!(labels(&library), ["good"]);
-        let notes = library.notes();
-        assert!(notes[0].starts_with("broken is not shown: ") && notes[0].contains("line 1"), "{notes:?}");
-        assert!(notes[1].starts_with("empty is not shown: ") && notes[1].contains("no complete line"), "{notes:?}");
+        let [broken, empty] = &library.refused()[..] else { panic!("{:?}", library.refused()) };
+        assert!(broken.label == "broken" && broken.why.contains("line 1"), "{broken:?}");
+        assert!(empty.label == "empty" && empty.why.contains("no complete line"), "{empty:?}");
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! A run's folder as the report takes it.
+
+use crate::shell::quoted;
+use anyhow::{Context, Result, bail};
+use secateur_report::{Origin, ReportInput, read_log};
+use secateur_trainer::ExperimentConfig;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a run's seed, target and place are set to, so that what is left is equal where runs repeat each other. What the
+/// schedule is stands in the log.
+const SAME: [&str; 6] = ["seed=0", "threads=0", "device=\"cpu\"", "data.dir=\"\"", "checkpoint={}", "measure={}"];
+const SAME_SCHEDULE: &str = "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }";
+
+/// Reads the run at `path`, which the report calls `label`.
+pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
+    let log = path.join("log.jsonl");
+    if !log.is_file() {
+        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", path.display());
+    }
+    let record = read_log(&log)?;
+    let manifest = manifest(path)?;
+    let known = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+    let origin = Origin {
+        log: log.display().to_string(),
+        config: known("config.toml"),
+        settings: settings(&known("experiment.toml")),
+        surroundings: surroundings(&manifest),
+    };
+    Ok(ReportInput { label, record, reproduce: command(&manifest), origin })
+}
+
+/// The manifest; nothing where there is none.
+fn manifest(run: &Path) -> Result<serde_json::Value> {
+    let path = run.join("manifest.json");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).with_context(|| format!("{}: no manifest", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(serde_json::Value::Null),
+        Err(error) => Err(error).with_context(|| format!("{}: cannot read", path.display())),
+    }
+}
+
+/// An experiment without what differs between runs of one series; empty where it cannot be read, such as one of another
+/// version.
+fn settings(experiment: &str) -> String {
+    let parse = |changes: &[&str]| {
+        let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
+        ExperimentConfig::parse("experiment.toml", experiment, &changes).ok()
+    };
+    let Some(whole) = parse(&[]) else { return String::new() };
+    let mut same = SAME.to_vec();
+    if whole.prune.is_some() {
+        same.push(SAME_SCHEDULE);
+    }
+    if whole.start.is_some() {
+        same.push("start=\"a state dict\"");
+    }
+    parse(&same).map_or(String::new(), |mut config| {
+        config.instruction_set = None;
+        config.to_toml()
+    })
+}
+
+/// What the manifest says of the program and the machine, by name.
+fn surroundings(manifest: &serde_json::Value) -> BTreeMap<String, String> {
+    let names = ["secateur", "commit", "burn", "platform", "threads", "device"];
+    let mut known: BTreeMap<_, _> =
+        names.iter().filter_map(|name| Some(((*name).to_owned(), words(&manifest[*name])?))).collect();
+    known.extend(words(&manifest["kernels"]["instruction_set"]).map(|set| ("instructions".to_owned(), set)));
+    known
+}
+
+fn words(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The command that repeats a run, from its manifest; empty where that has none.
+fn command(manifest: &serde_json::Value) -> String {
+    let words = manifest["command"].as_array().into_iter().flatten().filter_map(|word| word.as_str());
+    // The program's own path says nothing to others.
+    let mut words: Vec<&str> = words.collect();
+    if let Some(program) = words.first_mut() {
+        *program = "secateur";
+    }
+    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_leave_out_seed_target_and_place() {
+        let of = |changes: &[&str]| {
+            let text = include_str!("../../../../../configs/smoke.toml");
+            let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
+            settings(&ExperimentConfig::parse("smoke", text, &changes).expect("a config").to_toml())
+        };
+        let same = of(&[]);
+        assert!(!same.is_empty());
+        let one_shot = "prune.schedule={ kind = \"one-shot\", sparsity = 0.9 }";
+        for change in ["seed=7", "threads=2", "data.dir=\"elsewhere\"", "checkpoint.keep=9", one_shot] {
+            assert_eq!(of(&[change]), same, "{change}");
+        }
+        for change in ["train.lr_schedule={ kind = \"cosine\" }", "train.keep=\"last\"", "data.validation=99"] {
+            assert_ne!(of(&[change]), same, "{change}");
+        }
+        assert_eq!(settings("no = toml ["), "");
+    }
+
+    #[test]
+    fn a_manifest_says_what_it_can() {
+        let manifest = serde_json::json!({
+            "secateur": "0.1.0", "commit": null, "threads": 2, "kernels": { "instruction_set": "avx2" },
+            "command": ["/somewhere/secateur", "run", "a b"],
+        });
+        let known: Vec<_> = surroundings(&manifest).into_iter().collect();
+        let expected = [("instructions", "avx2"), ("secateur", "0.1.0"), ("threads", "2")];
+        assert_eq!(known, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(command(&manifest), "secateur run 'a b'");
+        assert_eq!(
+            (surroundings(&serde_json::Value::Null).len(), command(&serde_json::Value::Null)),
+            (0, String::new())
+        );
+    }
+}

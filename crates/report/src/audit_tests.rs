@@ -1,0 +1,148 @@
+//! Every recommendation once met and once not.
+
+use super::*;
+use crate::event::Stage;
+use crate::fixture::{self, measured::measured};
+use crate::group::groups;
+
+/// A report that meets everything but the number of pairs: three seeds of a method, its two controls, all measured.
+fn good() -> Vec<ReportInput> {
+    let mut runs = Vec::new();
+    for seed in 1..=3 {
+        for (kind, events) in [
+            ("l1", fixture::l1_events(seed)),
+            ("random", fixture::random_events(seed)),
+            ("dense", fixture::dense_events(seed)),
+        ] {
+            let record = fixture::measured::record(&measured(events, 5));
+            let mut run = fixture::input(&format!("{kind}-s{seed}"), record);
+            let known = [("secateur", "0.1.0"), ("commit", "abc"), ("platform", "x86_64 linux"), ("device", "cpu")];
+            run.origin.surroundings = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            runs.push(run);
+        }
+    }
+    runs
+}
+
+fn found(runs: &[ReportInput], id: &str) -> (bool, String) {
+    let items = audit(&groups(runs));
+    let item = items.iter().find(|item| item.id == id).unwrap_or_else(|| panic!("no item `{id}`"));
+    (item.met, item.found.clone())
+}
+
+#[test]
+fn a_whole_comparison_meets_all_but_the_number_of_pairs() {
+    let items = audit(&groups(&good()));
+    let unmet: Vec<_> = items.iter().filter(|item| !item.met).map(|item| (item.id, item.found.as_str())).collect();
+    assert_eq!(unmet, [("pairs", "One: what is said here holds for it alone.")]);
+    let mut ids: Vec<_> = items.iter().map(|item| item.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), items.len());
+}
+
+#[test]
+fn every_item_can_be_missed_and_says_by_whom() {
+    type Change = fn(&mut Vec<ReportInput>);
+    let table: [(&str, Change, &str); 20] = [
+        ("fractions", |runs| runs[0].record.tests[0].tested.size.nonzero = 0, "l1-s1: 1 tests of a network without"),
+        ("raw-accuracy", |runs| runs[4].record.tests[2].tested.score.total = 0, "random-s2: 1 tests of no image"),
+        ("raw-accuracy", |runs| runs[4].record.tests.clear(), "random-s2: no test"),
+        ("theoretical-speed-up", |runs| runs[2].record.started.macs = 0, "dense-s1: its multiply-accumulates"),
+        ("sparsities", |runs| keep(runs, |target| target < 0.98), "l1-global: 4"),
+        ("collapse", |runs| keep(runs, |target| target < 0.995), "l1-global: ends at 99 % with 93.72 %"),
+        ("seeds", |runs| runs.truncate(7), "random-global: 2 at one sparsity"),
+        ("seeds", |runs| drop(runs.drain(..6)), "l1-global: 1 at one sparsity or more"),
+        ("dense-control", |runs| drop(runs.remove(5)), "l1-global: 1 of its seeds have no control"),
+        ("dense-control", |runs| runs.retain(|run| !run.label.starts_with("dense")), "l1-global: none"),
+        (
+            "dense-control",
+            |runs| runs.iter_mut().filter(|run| run.label.starts_with("dense")).for_each(half_as_long),
+            "its control trains 0.50 times as long",
+        ),
+        ("random-control", |runs| runs.retain(|run| !run.label.starts_with("random")), "none at 7 of 7 sparsities"),
+        ("magnitude", |runs| runs.iter_mut().for_each(as_snip), "10,000 test images: none"),
+        (
+            "same-length",
+            |runs| runs.iter_mut().filter(|run| run.label.starts_with("random")).for_each(twice_as_slow),
+            "50 %: 3,440 to 6,880 steps; 75 %",
+        ),
+        ("selection", |runs| runs[0].record.started.images.validation = 0, "l1-s1: holds out no validation images"),
+        ("selection", |runs| runs[0].record.epochs[1].validation = None, "l1-s1: 1 epochs without a validation score"),
+        (
+            "hardware-and-versions",
+            |runs| drop(runs[3].origin.surroundings.remove("platform")),
+            "l1-s2: platform not known",
+        ),
+        (
+            "same-program",
+            |runs| drop(runs[3].origin.surroundings.insert("commit".into(), "def".into())),
+            "2 builds made the runs.",
+        ),
+        ("measured-time", |runs| runs[1].record.tests[0].measured = None, "random-s1: 1 networks not timed"),
+        ("whole-runs", |runs| runs[0].record.ended = None, "1 of 9 have not ended."),
+    ];
+    for (id, change, wanted) in table {
+        let mut runs = good();
+        assert!(found(&runs, id).0, "{id} is met at first");
+        change(&mut runs);
+        let (met, words) = found(&runs, id);
+        assert!(!met && words.contains(wanted), "{id}: {met}, {words}");
+    }
+}
+
+#[test]
+fn three_pairs_of_model_and_data_are_enough() {
+    let mut runs = good();
+    for (name, dataset, model) in [("a", "fashion-mnist", "lenet k=5"), ("b", "mnist", "lenet k=2")] {
+        let mut run = runs[0].clone();
+        run.label = name.into();
+        run.record.started.dataset = dataset.into();
+        run.record.started.model = model.into();
+        runs.push(run);
+    }
+    assert_eq!(found(&runs, "pairs"), (true, "3.".to_owned()));
+    assert_eq!(found(&runs[..10], "pairs"), (false, "2.".to_owned()));
+}
+
+#[test]
+fn a_report_without_a_result_meets_nothing_about_results() {
+    let dense: Vec<_> = good().into_iter().filter(|run| run.label.starts_with("dense")).collect();
+    for id in ["sparsities", "collapse", "dense-control", "random-control", "magnitude", "same-length", "seeds"] {
+        assert!(!found(&dense, id).0, "{id}");
+    }
+}
+
+#[test]
+fn many_that_lack_something_are_counted() {
+    let mut runs = good();
+    runs.iter_mut().for_each(|run| run.record.started.images.validation = 0);
+    let (_, words) = found(&runs, "selection");
+    assert!(words.ends_with("; and 5 more."), "{words}");
+}
+
+/// Leaves out prunes to other targets, and what follows them.
+fn keep(runs: &mut [ReportInput], target: fn(f64) -> bool) {
+    for run in runs {
+        let record = &mut run.record;
+        record.prunes.retain(|prune| target(prune.target));
+        let left: Vec<_> = record.prunes.iter().map(|prune| prune.cycle).collect();
+        record.tests.retain(|test| test.tested.stage == Stage::Dense || left.contains(&test.tested.cycle));
+    }
+}
+
+fn half_as_long(run: &mut ReportInput) {
+    run.record.started.planned_steps /= 2;
+}
+
+fn twice_as_slow(run: &mut ReportInput) {
+    run.record.tests.iter_mut().for_each(|test| test.tested.step *= 2);
+}
+
+fn as_snip(run: &mut ReportInput) {
+    if let Some(method) = &mut run.record.started.method
+        && method.criterion == "l1"
+    {
+        method.criterion = "snip".into();
+    }
+}

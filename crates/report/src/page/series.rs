@@ -1,0 +1,226 @@
+//! The tables of series on the page: all of them at a glance, who leads where, and every number.
+
+use super::budget::pick;
+use super::filter::swatch;
+use super::html::{Table, escape, value};
+use super::layers::folded;
+use crate::compare::{Contest, against_dense, contests, dense_control, random_control};
+use crate::group::Group;
+use crate::number::{fraction, grouped, percent, times};
+use crate::record::Control;
+use crate::series::{Pool, RunSeries, Sample};
+use crate::statistics::{Sign, Spread};
+
+/// Targets that a table at a glance has room for.
+const COLUMNS: usize = 8;
+/// Rows of the table of every number.
+const ROWS: usize = 600;
+
+/// The tables of a group; nothing where nothing was pruned and tested.
+pub(super) fn tables(group: &Group<'_>) -> String {
+    let contests = contests(&group.series);
+    // Of one run alone its own table says it all.
+    if contests.is_empty() || group.runs.len() == 1 {
+        return String::new();
+    }
+    let shown = columns(&contests);
+    glance(group, &shown) + &leaders(&shown, contests.len()) + &numbers(group)
+}
+
+/// The targets that most series share, from the lowest to the highest.
+fn columns<'c, 's, 'a>(contests: &'c [Contest<'s, 'a>]) -> Vec<&'c Contest<'s, 'a>> {
+    let mut sizes: Vec<usize> = contests.iter().map(|contest| contest.entries.len()).collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    sizes.dedup();
+    let mut picked: Vec<usize> = Vec::new();
+    for size in sizes {
+        let of_size = contests.iter().enumerate().filter(|(_, contest)| contest.entries.len() == size);
+        let places: Vec<usize> = of_size.map(|(place, _)| place).collect();
+        let room = COLUMNS - picked.len();
+        // The widest shared ones alone, unless these are too few for a table.
+        if room < 2 || picked.len() >= 3 {
+            break;
+        }
+        picked.extend(pick(places.len(), room).into_iter().map(|row| places[row]));
+    }
+    picked.sort_unstable();
+    picked.into_iter().map(|place| &contests[place]).collect()
+}
+
+/// A row a series, a column a target.
+fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
+    let targets: Vec<_> = shown.iter().map(|contest| contest.unit.words(contest.target)).collect();
+    let mut headings = vec!["series", "dense"];
+    headings.extend(targets.iter().map(String::as_str));
+    let mut table = Table::new("names", &headings);
+    for series in &group.series {
+        let cell = |contest: &&Contest<'_, '_>| {
+            let Some(entry) = contest.entries.iter().find(|entry| entry.series.id == series.id) else {
+                return String::new();
+            };
+            let mut cell = accuracy(Some(&entry.top_1));
+            match contest.leader() {
+                Some(leader) if leader.series.id == series.id => cell = format!("<strong>{cell}</strong>"),
+                Some(_) if contest.near().any(|near| near.series.id == series.id) => {
+                    cell = format!("<em>≈</em> {cell}");
+                }
+                _ => {}
+            }
+            if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
+        };
+        let name = format!("{}{}", swatch(series), escape(&series.name));
+        let cells = [name, accuracy(series.dense.top_1().as_ref())].into_iter().chain(shown.iter().map(cell));
+        table.row(&format!("s{}", series.id), cells);
+    }
+    format!(
+        "<h3>At a glance</h3>\n{}<p class=\"note\">Top-1 on test in percent after training, by target sparsity: mean ± half \
+         of the 95 % t-interval, and the seeds. <strong>Bold</strong>: the highest mean over more than one seed. \
+         <em>≈</em>: not told apart from it by the seeds that both have. A single seed has no interval, and leads \
+         nothing. A series that collapses with one seed and not with another has an interval wider than the scale: more seeds \
+         would tell. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
+        table.html()
+    )
+}
+
+/// `98.93 ± 0.12`, below it the seeds.
+pub(super) fn accuracy(spread: Option<&Spread>) -> String {
+    let Some(spread) = spread else { return "-".to_owned() };
+    match spread.half_width {
+        Some(half) => format!("{:.2} ± {half:.2}<small>{} seeds</small>", spread.mean, spread.n),
+        None => format!("{:.2}<small>one seed</small>", spread.mean),
+    }
+}
+
+/// A row a target with a leader.
+fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
+    let led: Vec<_> = shown.iter().filter(|contest| contest.leader().is_some()).collect();
+    if led.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new("words", &["sparsity", "highest mean", "not told apart from it", "below it"]);
+    let mut comparisons = 0;
+    for contest in &led {
+        let Some(leader) = contest.leader() else { continue };
+        let difference = |entry: &crate::compare::Entry<'_, '_>| match &entry.from_leader {
+            Some(spread) => format!("{} ({})", entry.series.name, points(spread)),
+            None => format!("{} (no seed in common)", entry.series.name),
+        };
+        comparisons +=
+            contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.n > 1)).count();
+        let near: Vec<_> = contest.near().map(difference).collect();
+        let below =
+            contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.sign() == Sign::Below));
+        let below: Vec<_> = below.map(difference).collect();
+        let list = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { escape(&names.join("; ")) };
+        let name = format!("{}<small>{}</small>", escape(&leader.series.name), accuracy(Some(&leader.top_1)));
+        let target = contest.unit.words(contest.target);
+        table.row("", [target, name, list(near), list(below)]);
+    }
+    let more = if all > shown.len() { " More targets: " } else { " All pairs: " };
+    format!(
+        "<h3>Who leads where</h3>\n{}<p class=\"note\">In brackets: points of top-1 from the leader, the mean of the \
+         differences seed by seed ± half of its 95 % t-interval, and the number of pairs. {comparisons} comparisons were made \
+         at 95 % each, so about {} of them may mislead by luck; and the highest of several means on test flatters a \
+         little.{more}<a href=\"differences.csv\">differences.csv</a>, <a href=\"differences.json\">differences.json</a>.</p>\n",
+        table.html(),
+        (comparisons as f64 / 20.0).ceil()
+    )
+}
+
+/// `-0.52 ± 0.31, 3 pairs`.
+fn points(spread: &Spread) -> String {
+    match spread.half_width {
+        Some(half) => format!("{:+.2} ± {half:.2}, {} pairs", spread.mean, spread.n),
+        None => format!("{:+.2}, one pair", spread.mean),
+    }
+}
+
+/// A row a series and target.
+fn numbers(group: &Group<'_>) -> String {
+    let headings = [
+        "series",
+        "target",
+        "seeds",
+        "steps",
+        "top-1",
+        "lowest",
+        "highest",
+        "just pruned",
+        "sparsity",
+        "compression",
+        "MACs left",
+        "vs dense",
+        "vs random",
+    ];
+    let mut table = Table::new("names", &headings);
+    let all: Vec<_> =
+        group.series.iter().flat_map(|series| series.pools.iter().map(move |pool| (series, pool))).collect();
+    for place in pick(all.len(), ROWS) {
+        let (series, pool) = all[place];
+        let note = if pool.is_collapsed() { format!("s{} collapsed", series.id) } else { format!("s{}", series.id) };
+        table.row(&note, row(group, series, pool));
+    }
+    let thinned = if all.len() > ROWS {
+        format!(
+            " {ROWS} of {} rows are shown; all are in <a href=\"series.csv\">series.csv</a>.",
+            grouped(all.len() as u64)
+        )
+    } else {
+        String::new()
+    };
+    folded(
+        "Every series at every target",
+        &format!(
+            "Top-1 on test, in percent: mean ± half of the 95 % t-interval; lowest and highest of the seeds. vs dense, vs \
+             random: points from the control, the mean over the seeds that both have. steps: how long it had trained when it was tested. Means of sizes.{thinned}"
+        ),
+        table,
+    )
+}
+
+fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String> {
+    let top_1 = pool.top_1();
+    let edge = |of: fn(&Spread) -> f64| top_1.as_ref().map_or("-".to_owned(), |spread| format!("{:.2}", of(spread)));
+    let size = pool.samples.iter().find_map(|sample| sample.point.size());
+    let mean =
+        |of: fn(&crate::event::Size) -> f64| pool.spread(|sample| Some(of(&sample.point.size()?))).map(|s| s.mean);
+    let count = |of: fn(&crate::event::Size) -> f64| mean(of).map_or(0, |mean| mean.round() as u64);
+    let (sparsity, compression, macs) = match size {
+        Some(size) => (
+            value(
+                &percent(count(|size| size.pruned as f64), size.prunable),
+                Some(&fraction(count(|size| size.pruned as f64), size.prunable)),
+            ),
+            value(
+                &times(mean(|size| size.compression_ratio()).unwrap_or(f64::NAN)),
+                Some(&fraction(size.parameters, count(|size| size.nonzero as f64))),
+            ),
+            value(&grouped(count(|size| size.remaining_macs as f64)), Some(&format!("of {}", grouped(size.macs)))),
+        ),
+        None => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
+    };
+    let difference = |control: Option<(&RunSeries<'_>, Spread)>| match control {
+        Some((control, spread)) => {
+            format!("{}<small>{}</small>", escape(&points(&spread)), escape(&control.name))
+        }
+        None => "-".to_owned(),
+    };
+    let dense = dense_control(series, &group.series);
+    let dense = dense.and_then(|control| Some((control, against_dense(pool, &control.dense)?)));
+    let random = random_control(series, pool, &group.series).filter(|_| series.control != Control::Dense);
+    vec![
+        format!("{}{}", swatch(series), escape(&series.name)),
+        series.unit.words(pool.target),
+        pool.samples.len().to_string(),
+        pool.steps().map_or("-".to_owned(), |steps| grouped(steps.round() as u64)),
+        accuracy(top_1.as_ref()).split("<small>").next().unwrap_or("-").to_owned(),
+        edge(|spread| spread.min),
+        edge(|spread| spread.max),
+        accuracy(pool.spread(Sample::just_pruned).as_ref()).split("<small>").next().unwrap_or("-").to_owned(),
+        sparsity,
+        compression,
+        macs,
+        difference(dense),
+        difference(random),
+    ]
+}

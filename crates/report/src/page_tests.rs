@@ -1,0 +1,141 @@
+//! What the page says, and that nothing it is told becomes markup.
+
+use crate::fixture;
+use crate::report::{Report, ReportInput};
+
+fn run(label: &str) -> ReportInput {
+    ReportInput {
+        reproduce: "secateur run <config>".into(),
+        ..fixture::input(label, fixture::record(&fixture::l1_events(7)))
+    }
+}
+
+fn page_of(run: &ReportInput) -> String {
+    pages(std::slice::from_ref(run))
+}
+
+fn pages(runs: &[ReportInput]) -> String {
+    Report::of(runs).expect("a report").page().to_owned()
+}
+
+#[test]
+fn the_page_says_what_was_run_and_how_to_repeat_it() {
+    let page = page_of(&run("runs/l1"));
+    for text in [
+        "runs/l1",
+        "seed 7",
+        "60,074 parameters, 58,944 of them prunable, 199,968 MACs",
+        "55,000 images to train on, 5,000 to choose on, 10,000 to report on",
+        "l1, global; 50, 75, 90, 95, 98, 99, 99.5 %; then fine-tune",
+        "sgd, learning rate 0.05, momentum 0.9; 128 images a step",
+        "13,760 trained of 14,190 planned; 430 saved by an early stop",
+        "secateur run &lt;config&gt;",
+        "9,821 / 10,000",
+        "29,472 / 58,944",
+        "<mark>collapsed</mark>",
+        "conv1.weight",
+        "Which path computed each layer",
+        "One seed is an anecdote",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_cycle_shows_its_peak_memory_or_a_dash() {
+    let mut run = run("a");
+    let runs_of = |run: &ReportInput| page_of(run).split_once("id=\"runs\"").expect("a section of runs").1.to_owned();
+    let before = runs_of(&run);
+    assert!(before.contains(">peak memory</th>") && !before.contains(" MiB</td>"));
+    run.record.tests[0].peak_memory_bytes = Some(412 << 20);
+    let after = runs_of(&run);
+    assert_eq!(after.matches("<td>412 MiB</td></tr>").count(), 1);
+    let dashes = |page: &str| page.matches("<td>-</td></tr>").count();
+    assert_eq!((dashes(&before), dashes(&after)), (8, 7), "a row a cycle");
+}
+
+#[test]
+fn the_page_needs_nothing_beside_it() {
+    let page = page_of(&run("a")).replace("http://www.w3.org/2000/svg", "");
+    assert_eq!(page.matches("<script>").count(), 1, "the one that is written below");
+    for text in ["http:", "https:", "<script ", "<link", "@import", "src=", "url(", "fetch(", "import("] {
+        assert!(!page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn what_a_user_named_cannot_become_markup() {
+    let mut run = run("<script>alert(1)</script>");
+    let evil = "\"><img src=x onerror='1'>&".to_owned();
+    run.record.started.name = evil.clone();
+    run.record.started.optimizer = evil.clone();
+    run.record.started.device = evil.clone();
+    run.record.prunes[0].layers[0].name = evil.clone();
+    let compiled = run.record.tests[0].compiled.as_mut().expect("the fixture says how it computes");
+    compiled.instruction_set = evil.clone();
+    compiled.layers[0].name = evil.clone();
+    compiled.layers[1].path = evil.clone();
+    run.reproduce = evil;
+    let page = page_of(&run);
+    assert!(page.matches("<script").count() == 1 && !page.contains("<img"), "escaped");
+    assert!(page.contains("&quot;&gt;&lt;img src=x onerror=&#39;1&#39;&gt;&amp;"));
+}
+
+#[test]
+fn every_element_is_closed() {
+    let page = page_of(&run("a"));
+    for name in ["section", "article", "table", "tr", "td", "th", "dl", "details", "figure", "div", "svg", "main"] {
+        let opened = page.matches(&format!("<{name}>")).count() + page.matches(&format!("<{name} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{name}>")).count(), "{name}");
+    }
+}
+
+#[test]
+fn a_run_opens_to_its_config_its_log_and_its_command() {
+    let mut runs = [run("a"), run("b"), run("c")];
+    for (run, config) in runs.iter_mut().zip(["name = \"<x>\"", "name = \"<x>\"", "name = \"y\""]) {
+        run.origin.config = config.into();
+        run.origin.log = format!("runs/{}/log.jsonl", run.label);
+        run.origin.surroundings.insert("platform".into(), "x86_64 <linux>".into());
+    }
+    runs[2].reproduce.clear();
+    let page = pages(&runs);
+    assert_eq!(page.matches("<pre><code>name = &quot;&lt;x&gt;&quot;</code></pre>").count(), 1, "a config stands once");
+    assert!(page.contains("Its config is <a href=\"#run-a\">this run's</a>") && page.contains("name = &quot;y&quot;"));
+    assert!(page.contains("<dt>log</dt><dd>runs/b/log.jsonl</dd>"));
+    assert!(page.contains("<dt>platform</dt><dd>x86_64 &lt;linux&gt;</dd>"));
+    assert!(page.contains("The command that made it is not known."));
+    for id in ["a", "b", "c"] {
+        assert_eq!(page.matches(&format!("id=\"run-{id}\"")).count(), 1);
+        assert!(page.contains(&format!("<a href=\"#run-{id}\">")));
+    }
+}
+
+#[test]
+fn what_belongs_to_a_series_carries_its_class() {
+    let random = fixture::input("r", fixture::record(&fixture::random_events(7)));
+    let page = pages(&[run("a"), random]);
+    for class in [
+        "<g class=\"s1\">",
+        "<tr class=\"s1\">",
+        "<details class=\"run s1\" id=\"open-r\">",
+        "class=\"tip s1\"",
+        "-random-global:not(:checked)) .s1 {",
+    ] {
+        assert!(page.contains(class), "{class}");
+    }
+}
+
+#[test]
+fn no_seed_alone_is_called_best() {
+    let random = fixture::input("r", fixture::record(&fixture::random_events(7)));
+    let page = pages(&[run("a"), random.clone()]);
+    assert!(!page.contains("Who leads where") && !page.contains("<strong>98") && page.contains("one seed"));
+    let mut second = [run("a2"), random];
+    for (run, events) in second.iter_mut().zip([fixture::l1_events(8), fixture::random_events(8)]) {
+        run.record = fixture::record(&events);
+    }
+    let [a, b] = second;
+    let page = pages(&[run("a"), fixture::input("r", fixture::record(&fixture::random_events(7))), a, b]);
+    assert!(page.contains("Who leads where") && page.contains("<strong>98"));
+}

@@ -1,0 +1,143 @@
+//! What is pooled, and what must never be.
+
+use super::*;
+use crate::event::{Event, MasksMoved};
+use crate::fixture;
+
+fn input(label: &str, events: &[Event]) -> ReportInput {
+    fixture::input(label, fixture::record(events))
+}
+
+fn of(runs: &[ReportInput]) -> Vec<RunSeries<'_>> {
+    series(&runs.iter().collect::<Vec<_>>(), 0)
+}
+
+/// Name, runs, and of each target how many seeds.
+fn shape_of(all: &[RunSeries<'_>]) -> Vec<(String, usize, Vec<usize>)> {
+    let pools = |series: &RunSeries<'_>| series.pools.iter().map(|pool| pool.samples.len()).collect();
+    all.iter().map(|series| (series.name.clone(), series.runs.len(), pools(series))).collect()
+}
+
+#[test]
+fn seeds_of_one_schedule_share_every_target() {
+    let runs = [1, 2, 3].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
+    let all = of(&runs);
+    assert_eq!(shape_of(&all), [("l1-global".to_owned(), 3, vec![3; 7])]);
+    assert_eq!((all[0].plan, all[0].control), (Plan::Curve, Control::Pruned));
+    let targets: Vec<_> = all[0].pools.iter().map(|pool| pool.target).collect();
+    assert_eq!(targets, [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995]);
+    // 9899, 9886, 9873 of 10,000.
+    let half = all[0].pools[0].top_1().expect("three seeds");
+    assert!((half.mean - 98.86).abs() < 1e-9 && (half.deviation.expect("three seeds") - 0.13).abs() < 1e-9);
+    assert_eq!(all[0].dense.samples.iter().map(|sample| sample.seed).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(all[0].pools[6].is_collapsed() && !all[0].pools[5].is_collapsed());
+}
+
+#[test]
+fn runs_to_one_target_each_give_that_target_alone() {
+    let to = |seed, target, correct| {
+        input(&format!("to-{target}-s{seed}"), &fixture::one_target(fixture::l1_events(seed), target, correct))
+    };
+    let runs = [to(1, 0.9, 9880), to(2, 0.9, 9870), to(1, 0.98, 9700)];
+    let all = of(&runs);
+    assert_eq!(shape_of(&all), [("l1-global".to_owned(), 3, vec![2, 1])]);
+    assert_eq!(all[0].plan, Plan::Sweep);
+    let points: Vec<_> =
+        all[0].pools.iter().map(|pool| (pool.target, pool.top_1().map(|spread| spread.mean))).collect();
+    assert_eq!(points, [(0.9, Some(98.75)), (0.98, Some(97.0))], "what was passed on the way is no point");
+    assert_eq!(all[0].dense.samples.len(), 2, "a seed's dense network counts once");
+    // Alone, such a run is a curve as it always was.
+    assert_eq!(shape_of(&of(&runs[..1])), [("l1-global".to_owned(), 1, vec![1, 1])]);
+}
+
+#[test]
+fn a_run_of_a_sweep_that_is_not_done_is_no_point() {
+    let mut runs = [0.9, 0.98]
+        .map(|target| input(&format!("to-{target}"), &fixture::one_target(fixture::l1_events(1), target, 9800)));
+    runs[1].record.ended = None;
+    runs[1].record.tests.pop();
+    assert_eq!(shape_of(&of(&runs)), [("l1-global".to_owned(), 2, vec![1])], "pruned to its target, not trained");
+    runs[1].record.prunes.pop();
+    runs[1].record.tests.pop();
+    assert_eq!(shape_of(&of(&runs)), [("l1-global".to_owned(), 2, vec![1])], "on its way");
+}
+
+#[test]
+fn lists_of_other_sparsities_are_no_curve() {
+    let mut runs = [1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
+    runs[1].record.prunes[0].target = 0.6;
+    let all = of(&runs);
+    assert_eq!((all[0].plan, shape_of(&all)), (Plan::Sweep, vec![("l1-global".to_owned(), 2, vec![2])]));
+    // What is still going has a part of the same list.
+    runs[1].record.prunes[0].target = 0.5;
+    runs[1].record.prunes.truncate(3);
+    assert_eq!(of(&runs)[0].plan, Plan::Curve);
+}
+
+#[test]
+fn whatever_else_differs_parts_them() {
+    type Change = fn(&mut ReportInput);
+    let changes: [(&str, Change); 8] = [
+        ("name", |run| run.record.started.name = "other".into()),
+        ("optimizer", |run| run.record.started.optimizer = "adam lr 0.001".into()),
+        ("batch size", |run| run.record.started.batch_size = 64),
+        ("training images", |run| run.record.started.images.train = 1000),
+        ("criterion", |run| run.record.started.method.as_mut().expect("a method").criterion = "l2".into()),
+        ("number of prunes", |run| {
+            run.record.started.method.as_mut().expect("a method").schedule = "cubic to 0.9 in 7 prunes".into();
+        }),
+        ("steps", |run| run.record.started.planned_steps *= 2),
+        ("settings", |run| run.origin.settings = "lr_schedule cosine".into()),
+    ];
+    for (what, change) in changes {
+        let mut runs = [1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
+        assert_eq!(of(&runs).len(), 1);
+        change(&mut runs[1]);
+        let all = of(&runs);
+        assert_eq!(all.len(), 2, "{what}");
+        assert_eq!((all[0].id, all[1].id), (0, 1));
+        assert_ne!(all[0].name, all[1].name, "{what}: told apart by their names");
+    }
+    let mut runs = [1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
+    runs[1].record.started.planned_steps += 1_000;
+    assert_eq!(of(&runs).len(), 1, "7 % more steps");
+}
+
+#[test]
+fn a_seed_counts_once() {
+    let mut runs = [1, 1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
+    runs[0].label = "interrupted".into();
+    runs[0].record.ended = None;
+    runs[0].record.tests.truncate(3);
+    let all = of(&runs);
+    let labels = |runs: &[&ReportInput]| runs.iter().map(|run| run.label.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (labels(&all[0].runs), labels(&all[0].spare)),
+        (vec!["s1".into(), "s2".into()], vec!["interrupted".into()])
+    );
+    assert!(all[0].pools.iter().all(|pool| pool.samples.len() == 2));
+}
+
+#[test]
+fn a_network_before_its_first_step_is_no_baseline() {
+    let mut run = input("at-once", &fixture::l1_events(1));
+    run.record.tests[0].tested.step = 0;
+    assert!(of(std::slice::from_ref(&run))[0].dense.samples.is_empty());
+}
+
+#[test]
+fn a_dense_control_is_its_last_test() {
+    let run = input("dense", &fixture::dense_events_to(4, 9906));
+    let all = of(std::slice::from_ref(&run));
+    assert_eq!((all[0].control, all[0].pools.len()), (Control::Dense, 0));
+    assert_eq!(all[0].dense.top_1().map(|spread| spread.mean), Some(99.06));
+}
+
+#[test]
+fn masks_that_move_are_no_random_control() {
+    let mut run = input("rigl", &fixture::random_events(1));
+    assert_eq!(of(std::slice::from_ref(&run))[0].control, Control::Random);
+    let moved = MasksMoved { cycle: 1, step: 1800, regrown: 90, pruned: 29_472, prunable: 58_944 };
+    run.record.add(Event::MasksMoved(moved), None);
+    assert_eq!(of(std::slice::from_ref(&run))[0].control, Control::Pruned);
+}

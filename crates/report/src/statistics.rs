@@ -1,0 +1,187 @@
+//! What several seeds say together: mean, spread, and how far the mean may be off. Pure: numbers in, numbers out.
+//!
+//! Student's t has a sum of finitely many terms for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4),
+//! so that no crate of special functions is needed for it.
+
+use std::f64::consts::FRAC_2_PI;
+
+/// The confidence of every interval.
+const CONFIDENCE: f64 = 0.95;
+
+/// A sample of one number a seed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    /// How many numbers there are; at least one.
+    pub(crate) n: usize,
+    pub(crate) mean: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// Sample standard deviation; `None` for a single number, which says nothing about others.
+    pub(crate) deviation: Option<f64>,
+    /// Half the width of the 95 % t-interval of the mean; `None` for a single number.
+    pub(crate) half_width: Option<f64>,
+}
+
+impl Spread {
+    /// What `values` say; `None` when there is none or one is not finite.
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+        if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        Some(Self {
+            n,
+            mean,
+            min: values.iter().copied().fold(f64::INFINITY, f64::min),
+            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            deviation,
+            half_width: deviation.map(|deviation| critical(n - 1) * deviation / (n as f64).sqrt()),
+        })
+    }
+
+    /// The 95 % t-interval of the mean; `None` for a single number.
+    pub(crate) fn interval(&self) -> Option<(f64, f64)> {
+        self.half_width.map(|half| (self.mean - half, self.mean + half))
+    }
+
+    /// What a sample of differences says about their sign.
+    pub(crate) fn sign(&self) -> Sign {
+        match self.interval() {
+            None => Sign::Unknown,
+            Some((low, _)) if low > 0.0 => Sign::Above,
+            Some((_, high)) if high < 0.0 => Sign::Below,
+            Some(_) => Sign::Open,
+        }
+    }
+}
+
+/// Whether a mean difference is told apart from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// The whole interval lies above 0.
+    Above,
+    /// The whole interval lies below 0.
+    Below,
+    /// The interval holds 0: the seeds do not tell.
+    Open,
+    /// One pair alone has no interval.
+    Unknown,
+}
+
+impl Sign {
+    /// The sign in a word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::Open => "not told apart",
+            Self::Unknown => "one seed",
+        }
+    }
+}
+
+/// The number that Student's t with `freedom` degrees of freedom, at least one, stays within in 95 of 100 cases, on both
+/// sides together.
+pub(crate) fn critical(freedom: usize) -> f64 {
+    assert!(freedom > 0, "a single number has no interval");
+    // One degree of freedom has the widest, 12.7.
+    let (mut low, mut high) = (0.0_f64, 13.0_f64);
+    for _ in 0..80 {
+        let middle = f64::midpoint(low, high);
+        if within(middle, freedom) < CONFIDENCE { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
+/// The probability of `-t..=t` for Student's t.
+fn within(t: f64, freedom: usize) -> f64 {
+    // The sum takes half as many terms as there are degrees of freedom; beyond these the fourth digit no longer moves.
+    let freedom = freedom.min(20_000);
+    let angle = (t / (freedom as f64).sqrt()).atan();
+    let (sine, cosine) = angle.sin_cos();
+    let odd = freedom % 2 == 1;
+    // Odd: cos + 2/3 cos^3 + (2 4)/(3 5) cos^5 ...; even: 1 + 1/2 cos^2 + (1 3)/(2 4) cos^4 ...
+    let mut term = if odd { cosine } else { 1.0 };
+    let mut sum = 0.0;
+    let mut power = if odd { 1 } else { 0 };
+    while power + 2 <= freedom {
+        sum += term;
+        term *= cosine * cosine * (power + 1) as f64 / (power + 2) as f64;
+        power += 2;
+    }
+    if odd { FRAC_2_PI * (angle + sine * sum) } else { sine * sum }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn critical_values_are_those_of_every_table() {
+        for (freedom, expected) in [
+            (1, 12.706),
+            (2, 4.303),
+            (3, 3.182),
+            (4, 2.776),
+            (5, 2.571),
+            (6, 2.447),
+            (7, 2.365),
+            (8, 2.306),
+            (9, 2.262),
+            (10, 2.228),
+            (15, 2.131),
+            (20, 2.086),
+            (29, 2.045),
+            (30, 2.042),
+            (60, 2.000),
+            (100, 1.984),
+            (120, 1.980),
+            (1_000, 1.962),
+            (1_000_000, 1.960),
+        ] {
+            let found = critical(freedom);
+            assert!((found - expected).abs() < 0.000_51, "{freedom}: {found}, wanted {expected}");
+        }
+        // One and two degrees have closed forms.
+        assert!((critical(1) - (0.475 * std::f64::consts::PI).tan()).abs() < 1e-9);
+        assert!((critical(2) - 0.95 * (2.0 / (1.0 - 0.95_f64.powi(2))).sqrt()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn intervals_narrow_with_every_seed() {
+        assert!((1..200).all(|freedom| critical(freedom) > critical(freedom + 1)));
+    }
+
+    #[test]
+    fn a_sample_by_hand() {
+        // Mean 3, squares 4 + 0 + 4 over 2: deviation 2; 4.303 * 2 / sqrt 3.
+        let spread = Spread::of(&[1.0, 3.0, 5.0]).expect("three numbers");
+        assert_eq!((spread.n, spread.mean, spread.min, spread.max), (3, 3.0, 1.0, 5.0));
+        assert_eq!(spread.deviation, Some(2.0));
+        let half = spread.half_width.expect("an interval");
+        assert!((half - 4.9683).abs() < 1e-4, "{half}");
+        assert_eq!(spread.interval(), Some((3.0 - half, 3.0 + half)));
+    }
+
+    #[test]
+    fn one_number_has_no_interval_and_none_has_nothing() {
+        let alone = Spread::of(&[7.0]).expect("a number");
+        assert_eq!((alone.mean, alone.deviation, alone.half_width), (7.0, None, None));
+        assert_eq!(alone.sign(), Sign::Unknown);
+        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(Spread::of(&[1.0, f64::NAN]), None);
+        assert_eq!(Spread::of(&[1.0, f64::INFINITY]), None);
+    }
+
+    #[test]
+    fn a_sign_needs_the_whole_interval() {
+        let sign = |values: &[f64]| Spread::of(values).expect("numbers").sign();
+        assert_eq!(sign(&[1.0, 1.1, 0.9]), Sign::Above);
+        assert_eq!(sign(&[-1.0, -1.1, -0.9]), Sign::Below);
+        assert_eq!(sign(&[1.0, -0.8, 0.5]), Sign::Open);
+        assert_eq!(sign(&[0.0, 0.0, 0.0]), Sign::Open, "equal seeds differ by nothing");
+    }
+}

@@ -1,0 +1,145 @@
+//! A model's weights before, on the way and at the end, and its first layer as pictures.
+
+use super::Finished;
+use crate::checkpoint::{self, Checkpoint};
+use crate::plan::Stage;
+use crate::{Error, export, folder, start};
+use secateur_report::views::{Filter, Filters, Histogram, LayerWeights, Moment, Picture};
+use secateur_sparse::{Network, Parameters};
+
+/// Filters that are shown, at most.
+const FILTERS: usize = 40;
+
+/// The weights of each layer of the final network, and what they were, as far as that is known.
+pub(super) fn layers(
+    own: &Finished<'_>,
+    network: Network,
+    faults: &mut Vec<String>,
+) -> Result<Vec<LayerWeights>, Error> {
+    let layer = |Parameters { name, weight, .. }: Parameters<'_>| LayerWeights {
+        name: format!("{name}.weight"),
+        kept: weight.iter().filter(|weight| **weight != 0.0).count() as u64,
+        total: weight.len() as u64,
+        moments: vec![],
+    };
+    let mut layers: Vec<LayerWeights> = network.parameters().map(layer).collect();
+    let mut add = |moment: Moment, network: &Network| {
+        for (layer, Parameters { weight, .. }) in layers.iter_mut().zip(network.parameters()) {
+            let living: Vec<f32> = weight.iter().copied().filter(|weight| *weight != 0.0).collect();
+            layer.moments.push((moment, Histogram::of(&living)));
+        }
+    };
+    // One after the other: a large network is in memory twice, not four times.
+    match initial(own) {
+        Ok(network) => add(Moment::Start, &network),
+        Err(error) => {
+            faults.push(format!("The weights that {} started from are not shown: {error}.", own.run.label));
+        }
+    }
+    match dense(own) {
+        Ok(network) => network.iter().for_each(|network| add(Moment::Dense, network)),
+        Err(error) => faults.push(format!("The dense weights of {} are not shown: {error}.", own.run.label)),
+    }
+    add(Moment::End, &network);
+    Ok(layers)
+}
+
+/// The weights before the first step: those that the seed draws, or those of the file that the run started from.
+fn initial(own: &Finished<'_>) -> Result<Network, Error> {
+    let manifest = folder::read_manifest(own.run.folder)?;
+    let wanted = manifest.start.as_ref().map(|start| start.sha256.as_str());
+    match start::read(&own.experiment, wanted)? {
+        Some(start) => export::network(own.experiment.network(), &start.parameters, &start.masks),
+        None => Ok(own.experiment.config().model.initial(own.seed())),
+    }
+}
+
+/// The network between the dense training and the first prune, when a checkpoint of that time is still there. `None` for a
+/// run that only trains, too: there it is the final one.
+fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
+    let stages = &own.experiment.plan().stages;
+    let Some(first) = stages.iter().position(|planned| planned.cycle > 0) else { return Ok(None) };
+    let trained = stages[..first].iter().rposition(|planned| matches!(planned.stage, Stage::Train(_)));
+    let checkpoints = folder::checkpoints(own.run.folder);
+    if !checkpoints.is_dir() {
+        return Ok(None);
+    }
+    let stage = |name: &str| name.strip_prefix("stage-")?.split('-').next()?.parse::<usize>().ok();
+    let dense =
+        |name: &&String| stage(name).is_some_and(|stage| stage <= first && trained.is_none_or(|last| stage > last));
+    for name in checkpoint::list(&checkpoints)?.iter().filter(dense) {
+        let shapes = export::shapes(own.experiment.network());
+        let found = Checkpoint::load(&checkpoints.join(name), &shapes)?;
+        // A cycle may begin with training that prepares its prune.
+        if found.cursor.stage_step == 0 {
+            let (parameters, masks) = found.living();
+            return Ok(Some(export::network(own.experiment.network(), &parameters, &masks)?));
+        }
+    }
+    Ok(None)
+}
+
+/// The first layer's weights as pictures, those filters that keep most; `None` where they are none.
+pub(super) fn filters(network: &Network) -> Option<Filters> {
+    let [channels, _, columns] = network.input();
+    let Parameters { name, shape, weight, .. } = network.parameters().next()?;
+    let width = match shape[..] {
+        [_, 1, _, width] => width,
+        // Each neuron sees the whole image.
+        [_, inputs] if channels == 1 && inputs == network.input().iter().product::<usize>() => columns,
+        _ => return None,
+    };
+    let size: usize = shape[1..].iter().product();
+    let finite = weight.iter().copied().filter(|weight| weight.is_finite());
+    let scale = finite.fold(0.0, |scale: f32, weight| scale.max(weight.abs()));
+    let kept = |filter: &[f32]| filter.iter().filter(|weight| **weight != 0.0).count();
+    let mut order: Vec<(usize, &[f32])> = weight.chunks_exact(size.max(1)).enumerate().collect();
+    let count = order.len() as u64;
+    order.sort_by_key(|(index, filter)| (std::cmp::Reverse(kept(filter)), *index));
+    order.truncate(FILTERS);
+    order.sort_by_key(|(index, _)| *index);
+    let filter = |(index, filter): (usize, &[f32])| {
+        let picture = Picture::of_weights(width as u32, filter, scale, |place| filter[place] != 0.0)?;
+        Some(Filter { index: index as u64, kept: kept(filter) as u64, total: size as u64, picture })
+    };
+    let shown = order.into_iter().filter_map(filter).collect();
+    Some(Filters { layer: name.to_owned(), count, scale, shown })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::ModelConfig;
+
+    #[test]
+    fn filters_have_holes_where_weights_are_zero_and_those_that_keep_most_are_shown() {
+        // Of neuron 7 of 300 nothing is pruned, of the others all but as many weights as their number modulo 100.
+        let network = ModelConfig::Lenet300 {}.initial(1).filled(|layer| {
+            let columns = layer.weight.len() / layer.bias.len();
+            for (index, weight) in layer.weight.iter_mut().enumerate() {
+                let (row, column) = (index / columns, index % columns);
+                *weight = if row == 7 || column < row % 100 { 0.5 } else { 0.0 };
+            }
+            Ok::<(), secateur_sparse::Error>(())
+        });
+        let own = filters(&network.expect("only values changed")).expect("pictures of whole images");
+        assert_eq!((own.layer.as_str(), own.count, own.shown.len(), own.scale), ("fc1", 300, FILTERS, 0.5));
+        let indices: Vec<u64> = own.shown.iter().map(|filter| filter.index).collect();
+        // Numbers 87 to 99 of each hundred are 39, and neuron 7 makes 40.
+        let wanted = std::iter::once(7).chain((0..300).filter(|index| index % 100 > 86)).collect::<Vec<u64>>();
+        assert_eq!(indices, wanted);
+        let filter = &own.shown[1];
+        assert_eq!((filter.index, filter.kept, filter.total), (87, 87, 784));
+        assert_eq!((filter.picture.width(), filter.picture.height()), (28, 28));
+        let holes: Vec<bool> = filter.picture.pixels().iter().map(Option::is_none).collect();
+        assert!(holes.iter().enumerate().all(|(place, hole)| *hole == (place >= 87)));
+        assert!(own.shown[0].picture.pixels().iter().all(|pixel| *pixel == Some(255)));
+    }
+
+    #[test]
+    fn a_convolution_is_a_picture_a_filter() {
+        let own = filters(&ModelConfig::Lenet5 {}.initial(1)).expect("one channel");
+        assert_eq!((own.layer.as_str(), own.count, own.shown.len()), ("conv1", 20, 20));
+        assert!(own.shown.iter().all(|filter| (filter.picture.width(), filter.kept, filter.total) == (5, 25, 25)));
+    }
+}
