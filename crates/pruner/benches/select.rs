@@ -1,19 +1,21 @@
 //! How long it takes to decide: scores and masks over LeNet's weights at k=5 (1.5 million) and k=30 (53 million), and the
-//! memory that a decision takes beyond the weights, in score buffers (4 bytes a weight). Prints; asserts nothing.
+//! memory that a decision takes beyond the weights, in score buffers (4 bytes a weight), the scores themselves being one.
+//! Prints; asserts nothing.
 //!
-//! `cargo bench -p secateur-pruner --bench select`
+//! `cargo bench -p secateur-pruner --bench select`, and `-- block` for the rows whose first words begin so.
 
 use secateur_pruner::*;
 use std::time::Instant;
 
-/// Weights of LeNet with width `k`, in burn's layout, filled with numbers of any size.
-fn lenet(k: usize) -> Vec<(Vec<usize>, u64, Vec<f32>)> {
-    let mut state = 1u32;
+/// A layer's shape, the positions of its output, and its weights.
+type Layer = (Vec<usize>, u64, Vec<f32>);
+
+/// Weights of LeNet with width `k`, in burn's layout, near a normal distribution, as trained weights are.
+fn lenet(k: usize) -> Vec<Layer> {
+    let mut state = 1u64;
     let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // The sum of a few is near a normal distribution, as trained weights are.
-        let byte = |shift: u32| (state >> shift & 0xff) as f32;
-        (byte(0) / 64.0 + byte(8) + byte(16) + byte(24) - 384.0) / 4_000.0
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
     };
     let shapes = [
         (vec![6 * k, 1, 3, 3], 26 * 26),
@@ -23,7 +25,7 @@ fn lenet(k: usize) -> Vec<(Vec<usize>, u64, Vec<f32>)> {
         (vec![84 * k, 10], 1),
     ];
     let fill = |(shape, positions): (Vec<usize>, u64)| {
-        let values = (0..shape.iter().product::<usize>()).map(|_| next()).collect();
+        let values = (0..shape.iter().product()).map(|_| (next() + next() + next() + next()) / 10.0).collect();
         (shape, positions, values)
     };
     shapes.map(fill).into()
@@ -32,19 +34,26 @@ fn lenet(k: usize) -> Vec<(Vec<usize>, u64, Vec<f32>)> {
 /// What is timed: by which granularity, scope and criterion, at which sparsities, from full masks or again.
 type Row<'a> = (&'a str, Granularity, Scope, Criterion, &'a [(f64, bool)]);
 
-/// The peak of the process's resident memory in bytes since it was last reset, where Linux tells it.
+/// The peak of the process's resident memory in bytes since [`forget_peak`], where Linux tells it.
 fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? * 1024)
 }
 
+/// Makes what is resident now the peak.
+fn forget_peak() -> Option<usize> {
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    peak()
+}
+
 fn main() {
     let element = Granularity::Element {};
+    let block = |outputs, inputs| Granularity::Block { outputs, inputs };
     let [layerwise, global] = [Scope::Layerwise, Scope::Global];
     let half = [(0.5, false)];
     let twice = [(0.9, false), (0.9, true)];
-    let rows: [Row; 13] = [
+    let rows: [Row; 15] = [
         ("element", element, layerwise, Criterion::L1, &twice),
         ("element", element, global, Criterion::L1, &twice),
         ("element", element, Scope::GlobalNormalised, Criterion::L1, &twice),
@@ -53,56 +62,50 @@ fn main() {
         ("element", element, global, Criterion::Random, &twice),
         ("element", element, global, Criterion::Lamp, &twice),
         ("2:4", Granularity::NOfM { n: 2, m: 4 }, layerwise, Criterion::L1, &half),
-        ("block 2x1", Granularity::Block { outputs: 2, inputs: 1 }, global, Criterion::L1, &twice),
-        ("block 4x4", Granularity::Block { outputs: 4, inputs: 4 }, global, Criterion::L1, &twice),
-        ("block 16x1", Granularity::Block { outputs: 16, inputs: 1 }, global, Criterion::L2, &twice),
+        ("block 1x1", block(1, 1), global, Criterion::L1, &twice),
+        ("block 2x1", block(2, 1), global, Criterion::L1, &twice),
+        ("block 2x1", block(2, 1), Scope::GlobalNormalised, Criterion::L1, &twice),
+        ("block 4x4", block(4, 4), global, Criterion::L1, &twice),
+        ("block 16x1", block(16, 1), global, Criterion::L2, &twice),
         ("filter", Granularity::Filter {}, global, Criterion::L2, &half),
         ("channel", Granularity::Channel {}, global, Criterion::L2, &half),
     ];
-    for k in [5, 30] {
+    let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    for (k, repeats) in [(5, 15), (30, 5)] {
         let network = lenet(k);
         let total: usize = network.iter().map(|(_, _, values)| values.len()).sum();
-        println!("k={k}, {total} weights; median of {} times", if k == 5 { 9 } else { 3 });
+        println!("k={k}, {total} weights; median of {repeats} times");
         println!(
-            "{:<11} {:<17} {:<7} {:>9}  {:>9}  {:>10}",
-            "what goes", "scope", "score", "from", "scores ms", "select ms"
+            "{:<11} {:<17} {:<7} {:>6}  {:>9}  {:>9}  {:>9}  {:>7}",
+            "what goes", "scope", "score", "from", "scores ms", "select ms", "both ms", "buffers"
         );
-        for (name, granularity, scope, criterion, cases) in rows {
-            for &(share, again) in cases {
+        for (name, granularity, scope, criterion, cases) in rows.iter().filter(|row| row.0.starts_with(&wanted)) {
+            for &(share, again) in *cases {
+                let decide = |within: &[Mask], share| decide(&network, within, *granularity, *scope, *criterion, share);
                 let dense: Vec<Mask> = network.iter().map(|(shape, _, _)| Mask::full(shape)).collect();
                 // A second prune begins with a tenth of the weights.
-                let first =
-                    if again { decide(&network, &dense, granularity, scope, criterion, share).2 } else { dense };
+                let first = if again { decide(&dense, share).2 } else { dense };
                 let share = if again { 0.95 } else { share };
-                let mut times: Vec<(f64, f64)> = (0..if k == 5 { 9 } else { 3 })
-                    .map(|_| decide(&network, &first, granularity, scope, criterion, share))
-                    .map(|(scores, select, _)| (scores, select))
-                    .collect();
+                let before = forget_peak();
+                decide(&first, share);
+                let memory = match (before, peak()) {
+                    // Small buffers stay with the allocator, and the next decision has them for nothing.
+                    (Some(before), Some(after)) if k == 30 => {
+                        format!("{:.2}", (after - before) as f64 / (4.0 * total as f64))
+                    }
+                    _ => "-".into(),
+                };
+                let mut times: Vec<(f64, f64)> =
+                    (0..repeats).map(|_| decide(&first, share)).map(|(scores, select, _)| (scores, select)).collect();
                 times.sort_by(|a, b| (a.0 + a.1).total_cmp(&(b.0 + b.1)));
                 let (scores, select) = times[times.len() / 2];
                 let from = if again { "90 %" } else { "dense" };
                 println!(
-                    "{name:<11} {:<17} {:<7} {from:>9}  {scores:>9.2}  {select:>10.2}",
+                    "{name:<11} {:<17} {:<7} {from:>6}  {scores:>9.2}  {select:>9.2}  {:>9.2}  {memory:>7}",
                     scope.to_string(),
-                    criterion.to_string()
+                    criterion.to_string(),
+                    scores + select,
                 );
-            }
-        }
-        // Writing 5 resets the peak.
-        let full: Vec<Mask> = network.iter().map(|(shape, _, _)| Mask::full(shape)).collect();
-        for (name, granularity, criterion) in [
-            ("element", element, Criterion::L1),
-            ("2:4", Granularity::NOfM { n: 2, m: 4 }, Criterion::L1),
-            ("block 2x1", Granularity::Block { outputs: 2, inputs: 1 }, Criterion::L1),
-            ("element by LAMP", element, Criterion::Lamp),
-        ] {
-            if std::fs::write("/proc/self/clear_refs", "5").is_err() {
-                continue;
-            }
-            let before = peak();
-            decide(&network, &full, granularity, global, criterion, 0.5);
-            if let (Some(before), Some(after)) = (before, peak()) {
-                println!("memory, {name}: {:.2} score buffers", (after - before) as f64 / (4.0 * total as f64));
             }
         }
         println!();
@@ -111,7 +114,7 @@ fn main() {
 
 /// Milliseconds for the scores and for the selection, and the masks.
 fn decide(
-    network: &[(Vec<usize>, u64, Vec<f32>)],
+    network: &[Layer],
     within: &[Mask],
     granularity: Granularity,
     scope: Scope,

@@ -1,5 +1,7 @@
 //! What is important: one score a weight, and the weights with the lowest scores go first.
 
+use crate::lamp::shares;
+use crate::mask::ones;
 use crate::{Error, GroupScore, Mask};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -17,7 +19,7 @@ pub enum Criterion {
     Random,
     /// A weight's square over the sum of the squares that would be left in its layer, itself and all larger ones: layers
     /// compete fairly without a share of their own (Lee et al., "Layer-adaptive Sparsity for the Magnitude-based
-    /// Pruning", 2021).
+    /// Pruning", 2021). Of equal magnitudes the one that stands first counts as the larger.
     Lamp,
 }
 
@@ -57,27 +59,21 @@ pub fn score(
         Criterion::Random => {
             let mut numbers = ChaCha8Rng::seed_from_u64(seed);
             numbers.set_stream(layer as u64);
-            let drawn = (0..mask.total()).map(|index| (index, numbers.next_u32() >> 8));
-            let living = drawn.filter(|(index, _)| mask.keeps(*index));
-            living.map(|(_, number)| number as f32 / (1 << 24) as f32).collect()
+            let mut scores = Vec::with_capacity(mask.kept());
+            // The numbers of 64 weights, and of those that live theirs.
+            let mut bytes = [0; 64 * 4];
+            for word in mask.words() {
+                numbers.fill_bytes(&mut bytes);
+                let number = |place: usize| {
+                    let number = bytes[place * 4..][..4].try_into().expect("four bytes");
+                    (u32::from_le_bytes(number) >> 8) as f32 / (1 << 24) as f32
+                };
+                scores.extend(ones(*word).map(number));
+            }
+            scores
         }
-        Criterion::Lamp => lamp(kept),
+        Criterion::Lamp => shares(kept, |share| share),
     })
-}
-
-/// The LAMP score of each value. Of equal magnitudes the one that stands first counts as the larger.
-fn lamp(values: &[f32]) -> Vec<f32> {
-    let mut order: Vec<(u32, u32)> =
-        values.iter().zip(0..).map(|(value, index)| (value.abs().to_bits(), !index)).collect();
-    order.sort_unstable();
-    let mut scores = vec![0.0; values.len()];
-    let mut left = 0.0;
-    for (magnitude, place) in order.iter().rev() {
-        let square = f64::from(f32::from_bits(*magnitude)).powi(2);
-        left += square;
-        scores[!place as usize] = if square == 0.0 { 0.0 } else { (square / left) as f32 };
-    }
-    scores
 }
 
 impl std::fmt::Display for Criterion {
@@ -118,10 +114,25 @@ mod tests {
     }
 
     #[test]
+    fn random_numbers_are_those_that_are_drawn_one_by_one() {
+        for total in [0, 1, 63, 64, 65, 200] {
+            let mut numbers = ChaCha8Rng::seed_from_u64(5);
+            numbers.set_stream(2);
+            let all: Vec<f32> = (0..total).map(|_| (numbers.next_u32() >> 8) as f32 / (1 << 24) as f32).collect();
+            let some = [|_| true, |index| index % 3 == 1, |index| index > 130];
+            for mask in some.map(|keeps: fn(usize) -> bool| Mask::from_fn(&[total], keeps)) {
+                let scores = score(Criterion::Random, "w", &vec![0.0; mask.kept()], &mask, 2, 5).expect("finite");
+                assert_eq!(scores, mask.gather(&all));
+            }
+        }
+    }
+
+    #[test]
     fn lamp_by_hand() {
+        let lamp =
+            |values: &[f32]| score(Criterion::Lamp, "w", values, &Mask::full(&[values.len()]), 0, 1).expect("finite");
         // Squares 1, 4, 9: of the smallest 1/14, then 4/13, then 9/9; zeros have nothing.
-        let scores = lamp(&[2.0, -1.0, 3.0, 0.0]);
-        assert_eq!(scores, [4.0 / 13.0, 1.0 / 14.0, 1.0, 0.0]);
+        assert_eq!(lamp(&[2.0, -1.0, 3.0, 0.0]), [4.0 / 13.0, 1.0 / 14.0, 1.0, 0.0]);
         // Of equal ones the last goes first.
         assert_eq!(lamp(&[1.0, 1.0]), [1.0, 0.5]);
         assert_eq!(lamp(&[]), [0.0f32; 0]);

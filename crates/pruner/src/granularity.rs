@@ -3,7 +3,7 @@
 //! A granularity cuts a parameter into *groups*, tiles of its shape. The axes are data: burn keeps a linear weight as
 //! `[in, out]` and a convolution's as `[out, in, height, width]`, PyTorch both as `[out, in, ..]`.
 
-use crate::Error;
+use crate::{Error, Tiling};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -128,7 +128,7 @@ impl Granularity {
             Self::Filter {} => steps = whole_but(shape, layout.output),
             Self::Channel {} => steps = whole_but(shape, input?),
         }
-        Ok(Tiling::new(shape, steps))
+        Ok(Tiling::new(shape, &steps))
     }
 }
 
@@ -144,75 +144,6 @@ impl fmt::Display for Granularity {
             Self::Block { outputs, inputs } => write!(out, "block {outputs}x{inputs}"),
             Self::Filter {} => out.write_str("filter"),
             Self::Channel {} => out.write_str("input channel"),
-        }
-    }
-}
-
-/// A shape cut into tiles of `steps`; tiles are numbered row-major, which is also the order of their first elements.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tiling {
-    shape: Vec<usize>,
-    steps: Vec<usize>,
-    tiles: Vec<usize>,
-    /// Elements of the first group, which no other exceeds.
-    largest: usize,
-    /// Whether all groups are as large.
-    even: bool,
-}
-
-impl Tiling {
-    fn new(shape: &[usize], steps: Vec<usize>) -> Self {
-        let tiles = shape.iter().zip(&steps).map(|(size, step)| size.div_ceil(*step)).collect();
-        let largest = shape.iter().zip(&steps).map(|(size, step)| size.min(step)).product();
-        let even = shape.iter().zip(&steps).all(|(size, step)| size.is_multiple_of(*step) || size < step);
-        Self { shape: shape.to_vec(), steps, tiles, largest, even }
-    }
-
-    /// Number of groups.
-    pub fn groups(&self) -> usize {
-        if self.shape.contains(&0) { 0 } else { self.tiles.iter().product() }
-    }
-
-    /// Elements of a group.
-    pub fn size(&self, group: usize) -> usize {
-        if self.even {
-            return self.largest;
-        }
-        let (mut rest, mut size) = (group, 1);
-        for axis in (0..self.shape.len()).rev() {
-            let place = rest % self.tiles[axis];
-            rest /= self.tiles[axis];
-            size *= self.steps[axis].min(self.shape[axis] - place * self.steps[axis]);
-        }
-        size
-    }
-
-    /// Elements of the largest group.
-    pub fn largest(&self) -> usize {
-        if self.groups() == 0 { 0 } else { self.largest }
-    }
-
-    /// Calls `visit` with each element's group, in the order of flat indices.
-    pub fn walk(&self, mut visit: impl FnMut(usize)) {
-        if self.groups() == 0 {
-            return;
-        }
-        let Some(last) = self.shape.len().checked_sub(1) else { return visit(0) };
-        let (size, step) = (self.shape[last], self.steps[last]);
-        let mut place = vec![0; last];
-        loop {
-            let row = (0..last).fold(0, |group, axis| group * self.tiles[axis] + place[axis] / self.steps[axis]);
-            let first = row * self.tiles[last];
-            if step == 1 {
-                (first..first + size).for_each(&mut visit);
-            } else {
-                for tile in 0..self.tiles[last] {
-                    (tile * step..size.min((tile + 1) * step)).for_each(|_| visit(first + tile));
-                }
-            }
-            let Some(axis) = (0..last).rev().find(|&axis| place[axis] + 1 < self.shape[axis]) else { return };
-            place[axis] += 1;
-            place[axis + 1..].fill(0);
         }
     }
 }

@@ -17,6 +17,7 @@ mod flow;
 mod focus;
 mod gradients;
 mod granularity;
+mod lamp;
 mod mask;
 mod masked;
 mod movement;
@@ -31,6 +32,7 @@ mod score_file;
 mod select;
 mod sparsity;
 mod target;
+mod tiling;
 
 pub use activations::Activations;
 pub use attach::{fold_masks, mask_selected};
@@ -40,7 +42,7 @@ pub use error::Error;
 pub use flow::{grasp, in_rounds, prune_by, prune_in_rounds, synflow};
 pub use focus::focus;
 pub use gradients::Gradients;
-pub use granularity::{Granularity, GroupScore, Layout, Tiling};
+pub use granularity::{Granularity, GroupScore, Layout};
 pub use mask::{Mask, MaskSet};
 pub use masked::{
     Masked, Parameter, attach_masks, attach_straight_through, masks, move_masks, parameters, set_masks, set_parameters,
@@ -57,3 +59,4 @@ pub use scope::{Scope, Terms};
 pub use select::{Request, Scores, planned, select};
 pub use sparsity::Sparsity;
 pub use target::{Amount, Measure, Measured, Sizes, Target};
+pub use tiling::Tiling;

@@ -13,7 +13,7 @@ pub struct Mask {
 impl Mask {
     /// A mask of this shape that keeps every element.
     pub fn full(shape: &[usize]) -> Self {
-        Self::from_fn(shape, |_| true)
+        Self::from_words(shape, vec![u64::MAX; shape.iter().product::<usize>().div_ceil(64)])
     }
 
     /// A mask of this shape that keeps the elements whose flat (row-major) index `keeps` accepts; it is asked in order.
@@ -100,14 +100,8 @@ impl Mask {
 
     /// Flat indices of the elements kept, rising.
     pub fn indices(&self) -> impl Iterator<Item = usize> {
-        self.words.iter().enumerate().flat_map(|(place, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(place * 64 + bit)
-            })
-        })
+        let bits = |(place, word): (usize, &u64)| ones(*word).map(move |bit| place * 64 + bit);
+        self.words.iter().enumerate().flat_map(bits)
     }
 
     /// The kept ones of these values, in their order.
@@ -181,6 +175,16 @@ impl Mask {
             }
         }
     }
+}
+
+/// Places of the bits that are set, rising.
+pub(crate) fn ones(word: u64) -> impl Iterator<Item = usize> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+        rest &= rest - 1;
+        Some(bit)
+    })
 }
 
 impl std::fmt::Debug for Mask {

@@ -158,18 +158,7 @@ impl Saliency {
 /// The root has the order of the score, and does not vanish where the square of a small weight would. Among equal
 /// magnitudes the first one is the largest, as it is for a selection.
 pub fn lamp(kept: &[f32]) -> Vec<f32> {
-    let mut order: Vec<usize> = (0..kept.len()).collect();
-    order.sort_unstable_by(|a, b| kept[*b].abs().total_cmp(&kept[*a].abs()).then(a.cmp(b)));
-    let mut scores = vec![0.0; kept.len()];
-    let mut sum = 0.0;
-    for place in order {
-        let square = f64::from(kept[place]).powi(2);
-        sum += square;
-        if sum > 0.0 {
-            scores[place] = (square / sum).sqrt() as f32;
-        }
-    }
-    scores
+    crate::lamp::shares(kept, f64::sqrt)
 }
 
 /// Maps all finite numbers onto those that are not negative, in their order. The range is just wide enough for half of

@@ -5,8 +5,11 @@
 //! a new mask lies within the old one.
 
 mod elements;
+mod group_scores;
 mod groups;
+mod histogram;
 mod n_of_m;
+mod rows;
 
 use crate::scope::{Bounds, Stake, allot, erk_factor};
 use crate::target::Amount;
@@ -101,7 +104,7 @@ pub fn select(layers: &[Scores<'_>], request: &Request) -> Result<MaskSet, Error
 
 fn enter<'a, 's>(layer: &'a Scores<'s>, request: &Request) -> Result<Entrant<'a, 's>, Error> {
     let tiling = request.granularity.tiling(layer.name, layer.shape, layer.terms.layout)?;
-    let pruned = groups::pruned(layer.within, &tiling);
+    let pruned = group_scores::pruned(layer.within, &tiling);
     let mut bounds = Bounds::new(&layer.terms, layer.within.total(), pruned, request.min_kept, tiling.largest());
     let in_macs = matches!(request.amount, Amount::Macs(_));
     let cost = if in_macs { layer.terms.positions } else { 1 };
@@ -113,8 +116,9 @@ fn enter<'a, 's>(layer: &'a Scores<'s>, request: &Request) -> Result<Entrant<'a,
             positions => scale = per_mac(&layer.scores, positions),
         }
     }
-    if request.scope == Scope::GlobalNormalised && request.granularity == (Granularity::Element {}) {
-        scale = over_mean(layer.scores.iter().map(|score| f64::from(*score)));
+    if request.scope == Scope::GlobalNormalised && tiling.largest() <= 1 {
+        let sum = layer.scores.iter().fold(0.0, |sum, score| sum + f64::from(*score));
+        scale = over_mean((sum, layer.scores.len()));
     }
     Ok(Entrant { layer, scale, cost, pruned, bounds })
 }
@@ -125,9 +129,8 @@ fn per_mac(scores: &[f32], positions: u64) -> f64 {
     if whole > 0.0 { 1.0 / (positions as f64 * whole).sqrt() } else { 1.0 }
 }
 
-/// One over the mean; 1 where there is none.
-fn over_mean(scores: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = scores.fold((0.0, 0usize), |(sum, count), score| (sum + score, count + 1));
+/// One over the mean of scores with this sum and number; 1 where there is none.
+fn over_mean((sum, count): (f64, usize)) -> f64 {
     if sum > 0.0 { count as f64 / sum } else { 1.0 }
 }
 
@@ -169,10 +172,13 @@ fn layerwise(share: Sparsity, terms: &Terms, pruned: usize, bounds: Bounds) -> u
 /// Prunes the layers of one competition until `wanted` of their cost is pruned.
 fn compete(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Result<Vec<Mask>, Error> {
     let wanted = check(entrants, wanted, request)?;
-    match request.granularity {
-        Granularity::Element {} => Ok(elements::prune(entrants, wanted)),
-        _ => groups::prune(entrants, wanted, request),
-    }
+    // Groups of one weight are weights, except that one that costs nothing stays.
+    let single = |own: &Entrant<'_, '_>| own.cost > 0 && groups::largest(own, request) <= 1;
+    Ok(if request.granularity == (Granularity::Element {}) || entrants.iter().all(single) {
+        elements::prune(entrants, wanted)
+    } else {
+        groups::prune(entrants, wanted, request)
+    })
 }
 
 /// Refuses an amount that cannot be reached. What is pruned already may exceed it by what one whole group brings.
@@ -250,3 +256,6 @@ pub fn planned(layers: &[(&str, &[usize], Terms)], request: &Request) -> Result<
 #[cfg(test)]
 #[path = "select_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod twins;

@@ -1,45 +1,40 @@
 //! Single weights: where the order of all scores is cut, in linear time and without a copy.
 //!
-//! Bits of non-negative floats are ordered like the floats, so a threshold is found digit by digit, by histograms of 11,
-//! 11 and 10 bits, one a layer, so that each layer's bounds are obeyed on the way.
+//! A threshold is found digit by digit, by one histogram a layer, so that each layer's bounds are obeyed on the way.
 
+use super::histogram::{DIGITS, count};
 use super::{Entrant, Scores};
 use crate::Mask;
-
-/// Digits of a key, highest first: how far to shift, and how many bits.
-const DIGITS: [(u32, u32); 3] = [(21, 11), (10, 11), (0, 10)];
 
 /// The masks that leave `wanted` of the cost pruned. The bounds have to allow it.
 pub(super) fn prune(entrants: &[Entrant<'_, '_>], wanted: u64) -> Vec<Mask> {
     let counts = |entrant: &Entrant<'_, '_>, below: usize| {
         (entrant.pruned + below).clamp(entrant.bounds.least, entrant.bounds.most)
     };
-    let spent = |below: &[usize]| -> u64 {
-        entrants.iter().zip(below).map(|(own, below)| own.cost * counts(own, *below) as u64).sum()
+    // What is spent when so many are taken of each layer, and as many more.
+    let spent = |below: &[usize], more: &dyn Fn(usize) -> usize| -> u64 {
+        let all = entrants.iter().zip(below).enumerate();
+        all.map(|(place, (own, below))| own.cost * counts(own, below + more(place)) as u64).sum()
     };
     let mut below = vec![0; entrants.len()];
     let mut equal = vec![0; entrants.len()];
     let mut threshold = 0;
-    if spent(&below) < wanted {
-        for (shift, bits) in DIGITS {
-            let histogram = |own: &Entrant<'_, '_>| histogram(&own.layer.scores, own.scale, threshold, shift, bits);
+    if spent(&below, &|_| 0) < wanted {
+        for digit in DIGITS {
+            let histogram = |own: &Entrant<'_, '_>| histogram(&own.layer.scores, own.scale, threshold, digit);
             let histograms: Vec<Vec<usize>> = entrants.iter().map(histogram).collect();
-            let mut digit = 0;
-            loop {
-                equal = histograms.iter().map(|own| own[digit]).collect();
-                let through: Vec<usize> = below.iter().zip(&equal).map(|(below, equal)| below + equal).collect();
-                if spent(&through) >= wanted || digit + 1 == 1 << bits {
-                    break;
-                }
-                below = through;
-                digit += 1;
+            let mut value = 0;
+            while value + 1 < 1 << digit.1 && spent(&below, &|place| histograms[place][value]) < wanted {
+                below.iter_mut().zip(&histograms).for_each(|(below, own)| *below += own[value]);
+                value += 1;
             }
-            threshold = threshold << bits | digit as u32;
+            equal = histograms.iter().map(|own| own[value]).collect();
+            threshold = threshold << digit.1 | value as u32;
         }
     }
     // The ties that go are those of the last layers.
     let mut finals: Vec<usize> = entrants.iter().zip(&below).map(|(own, below)| counts(own, *below)).collect();
-    let mut left = wanted.saturating_sub(spent(&below));
+    let mut left = wanted.saturating_sub(spent(&below, &|_| 0));
     for (place, own) in entrants.iter().enumerate().rev().filter(|(_, own)| own.cost > 0) {
         let room = counts(own, below[place] + equal[place]) - finals[place];
         let taken = room.min(left.div_ceil(own.cost) as usize);
@@ -65,34 +60,12 @@ fn key(score: f32, scale: f64) -> u32 {
 }
 
 /// How many of the keys that begin with `prefix` have which next digit.
-fn histogram(scores: &[f32], scale: f64, prefix: u32, shift: u32, bits: u32) -> Vec<usize> {
+fn histogram(scores: &[f32], scale: f64, prefix: u32, digit: (u32, u32)) -> Vec<usize> {
     if scale == 1.0 {
-        count(scores, f32::to_bits, prefix, shift, bits)
+        count(scores, f32::to_bits, prefix, digit)
     } else {
-        count(scores, |score| key(score, scale), prefix, shift, bits)
+        count(scores, |score| key(score, scale), prefix, digit)
     }
-}
-
-fn count(scores: &[f32], key: impl Fn(f32) -> u32, prefix: u32, shift: u32, bits: u32) -> Vec<usize> {
-    let digit = |key: u32| (key >> shift & ((1 << bits) - 1)) as usize;
-    let mut histogram = vec![0usize; 1 << bits];
-    if shift + bits == 32 {
-        // Neighbours often share a digit; four histograms keep their counts from waiting for each other.
-        let mut lanes = vec![[0usize; 4]; 1 << bits];
-        for four in scores.chunks(4) {
-            for (lane, score) in four.iter().enumerate() {
-                lanes[digit(key(*score))][lane] += 1;
-            }
-        }
-        return lanes.iter().map(|lanes| lanes.iter().sum()).collect();
-    }
-    for score in scores {
-        let key = key(*score);
-        if key >> (shift + bits) == prefix {
-            histogram[digit(key)] += 1;
-        }
-    }
-    histogram
 }
 
 /// Where the order is cut: all keys above `threshold` stay, and the first `ties_kept` of those equal to it.
@@ -105,14 +78,14 @@ impl Cut {
     /// The cut that removes `gone` of the scores, at least 1.
     fn find(scores: &[f32], scale: f64, gone: usize) -> Self {
         let (mut threshold, mut rank, mut equal) = (0, gone, 0);
-        for (shift, bits) in DIGITS {
-            let histogram = histogram(scores, scale, threshold, shift, bits);
-            let mut digit = 0;
-            while digit + 1 < histogram.len() && rank > histogram[digit] {
-                rank -= histogram[digit];
-                digit += 1;
+        for digit in DIGITS {
+            let histogram = histogram(scores, scale, threshold, digit);
+            let mut value = 0;
+            while value + 1 < histogram.len() && rank > histogram[value] {
+                rank -= histogram[value];
+                value += 1;
             }
-            (threshold, equal) = (threshold << bits | digit as u32, histogram[digit]);
+            (threshold, equal) = (threshold << digit.1 | value as u32, histogram[value]);
         }
         Self { threshold, ties_kept: equal.saturating_sub(rank) }
     }

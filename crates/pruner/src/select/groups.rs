@@ -2,26 +2,23 @@
 //!
 //! A group counts as pruned when all of its weights are, and then with its whole size; so a filter that has lost some of
 //! its inputs is still there. Ties keep the lower (layer, flat index of the group's first element).
+//!
+//! No list of groups is sorted: what goes as a whole is found by histograms, and what is looked at one by one is what ties
+//! at the cut, or is smaller than the others.
 
-use super::{Entrant, over_mean};
-use crate::granularity::Tiling;
-use crate::select::Request;
+use super::group_scores::{keys, mask};
+use super::histogram::{DIGITS, count};
+use super::{Entrant, Request};
 use crate::target::Amount;
-use crate::{Error, Granularity, GroupScore, Mask, Scope};
+use crate::{Granularity, Mask, Tiling};
+use std::cmp::Reverse;
 
-/// Elements of groups of which none is left.
-pub(crate) fn pruned(mask: &Mask, tiling: &Tiling) -> usize {
-    if tiling.groups() == mask.total() || mask.kept() == mask.total() {
-        return mask.total() - mask.kept();
-    }
-    let mut alive = vec![false; tiling.groups()];
-    let mut index = 0;
-    tiling.walk(|group| {
-        alive[group] |= mask.keeps(index);
-        index += 1;
-    });
-    alive.iter().enumerate().filter(|(_, alive)| !**alive).map(|(group, _)| tiling.size(group)).sum()
-}
+/// In place of a group's score: it stays whatever comes.
+const STAYS: u32 = u32::MAX;
+/// In place of a group's score: it goes.
+const GOES: u32 = u32::MAX - 1;
+/// Above all scores, but below what stands in place of one: where a group has no weight left, too.
+const END: u32 = f32::INFINITY.to_bits() + 1;
 
 fn tiling(own: &Entrant<'_, '_>, request: &Request) -> Tiling {
     let layer = own.layer;
@@ -38,107 +35,51 @@ pub(super) fn largest(own: &Entrant<'_, '_>, request: &Request) -> u64 {
 }
 
 /// The masks that leave about `wanted` of the cost pruned: the nearest count, or, of MACs, the first that is enough.
-pub(super) fn prune(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Result<Vec<Mask>, Error> {
-    let tilings: Vec<Tiling> = entrants.iter().map(|own| tiling(own, request)).collect();
-    let total: usize = tilings.iter().map(Tiling::groups).sum();
-    if total > u32::MAX as usize {
-        let why = format!("there are {total} groups, wanted at most {}", u32::MAX);
-        let name = entrants[0].layer.name.into();
-        return Err(Error::Granularity { name, granularity: request.granularity.to_string(), why });
-    }
-    // One buffer: the scores add up where their places in the order will stand.
-    let mut order = vec![GONE; total];
-    let mut alive: Vec<Vec<bool>> = Vec::with_capacity(entrants.len());
-    let mut first = 0;
-    for (own, tiling) in entrants.iter().zip(&tilings) {
-        let sums = &mut order[first..first + tiling.groups()];
-        scores(own, tiling, request, sums);
-        alive.push(sums.iter().map(|sum| *sum != GONE).collect());
-        for (group, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| **sum != GONE) {
-            // Of equal scores the higher group comes first.
-            let score = f64::from_bits(*sum) as f32;
-            *sum = u64::from(score.to_bits()) << 32 | u64::from(!((first + group) as u32));
-        }
-        first += tiling.groups();
-    }
-    order.retain(|entry| *entry != GONE);
-    let firsts: Vec<usize> =
-        tilings.iter().scan(0, |next, own| Some(std::mem::replace(next, *next + own.groups()))).collect();
-    let find = |entry: u64| {
-        let number = !(entry as u32) as usize;
-        // Layers without groups share their first number with the next, which is the last of these.
-        let place = firsts.partition_point(|first| *first <= number) - 1;
-        (place, number - firsts[place])
-    };
-    let mut counts: Vec<usize> = entrants.iter().map(|own| own.pruned).collect();
-    let spent =
-        |counts: &[usize]| entrants.iter().zip(counts).map(|(own, count)| own.cost * *count as u64).sum::<u64>();
+pub(super) fn prune(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Vec<Mask> {
+    let mut layers: Vec<Groups> = entrants.iter().map(|own| Groups::new(own, request)).collect();
     // First what each layer has to give, then the rest in order.
-    if entrants.iter().zip(&counts).any(|(own, count)| own.bounds.least > *count) {
-        order.sort_unstable();
-        for &entry in &order {
-            let (place, group) = find(entry);
-            let (own, size) = (&entrants[place], tilings[place].size(group));
-            if counts[place] + size / 2 < own.bounds.least && counts[place] + size <= own.bounds.most {
-                (alive[place][group], counts[place]) = (false, counts[place] + size);
-            }
-        }
-        order.retain(|entry| {
-            let (place, group) = find(*entry);
-            alive[place][group]
-        });
+    for (layer, own) in layers.iter_mut().zip(entrants) {
+        layer.give(own.bounds.least, own.bounds.most);
     }
-    let mut gone = spent(&counts);
+    let mut gone: u64 = layers.iter().map(|layer| layer.cost * layer.count as u64).sum();
+    let mut threshold = 0;
     if !near(gone, wanted, entrants, request) {
-        let mut rest = &mut order[..];
-        // Halves that go as a whole need no order within; what is left in the end is short.
-        while rest.len() > SHORT {
-            let half = rest.len() / 2;
-            rest.select_nth_unstable(half);
-            let mut brought = vec![0; entrants.len()];
-            for &entry in &rest[..half] {
-                let (place, group) = find(entry);
-                brought[place] += tilings[place].size(group);
+        layers.iter_mut().filter(|layer| layer.cost == 0).for_each(|layer| layer.hold(0));
+        let cut = loop {
+            let cut = Cut::find(&layers, wanted.saturating_sub(gone), |layer| layer.cost);
+            let mut again = false;
+            for ((layer, own), through) in layers.iter_mut().zip(entrants).zip(&cut.through) {
+                if layer.count + through > own.bounds.most {
+                    layer.hold(own.bounds.most - layer.count);
+                    again = true;
+                }
             }
-            let all = entrants.iter().zip(counts.iter().zip(&brought));
-            if entrants.iter().any(|own| own.cost == 0)
-                || all.clone().any(|(own, (count, more))| count + more > own.bounds.most)
-            {
-                break;
+            if !again {
+                break cut;
             }
-            let cost: u64 = entrants.iter().zip(&brought).map(|(own, more)| own.cost * *more as u64).sum();
-            if gone + cost > wanted {
-                rest = &mut rest[..half];
-                continue;
+        };
+        threshold = cut.key;
+        gone += cut.spent;
+        'ties: for layer in layers.iter_mut().rev() {
+            for group in (0..layer.keys.len()).rev() {
+                if layer.keys[group] != threshold {
+                    continue;
+                }
+                let cost = layer.cost * layer.tiling.size(group) as u64;
+                let enough = match request.amount {
+                    Amount::Macs(_) => gone >= wanted,
+                    _ => gone + cost > wanted && gone + cost - wanted > wanted.saturating_sub(gone),
+                };
+                if enough {
+                    break 'ties;
+                }
+                layer.keys[group] = GOES;
+                gone += cost;
             }
-            for &entry in &rest[..half] {
-                let (place, group) = find(entry);
-                alive[place][group] = false;
-            }
-            counts.iter_mut().zip(&brought).for_each(|(count, more)| *count += more);
-            gone += cost;
-            rest = &mut rest[half..];
-        }
-        rest.sort_unstable();
-        for &entry in rest.iter() {
-            let (place, group) = find(entry);
-            let (own, size) = (&entrants[place], tilings[place].size(group));
-            let cost = own.cost * size as u64;
-            if counts[place] + size > own.bounds.most || own.cost == 0 {
-                continue;
-            }
-            let enough = match request.amount {
-                Amount::Macs(_) => gone >= wanted,
-                _ => gone + cost > wanted && gone + cost - wanted > wanted.saturating_sub(gone),
-            };
-            if enough {
-                break;
-            }
-            (alive[place][group], counts[place], gone) = (false, counts[place] + size, gone + cost);
         }
     }
-    let masks = entrants.iter().zip(&tilings).zip(&alive);
-    Ok(masks.map(|((own, tiling), alive)| mask(own.layer.within, tiling, alive)).collect())
+    let stays = |key: &u32| *key >= threshold && *key != GOES;
+    layers.iter().zip(entrants).map(|(layer, own)| mask(own.layer.within, &layer.tiling, &layer.keys, stays)).collect()
 }
 
 /// Whether an earlier prune has come as near as whole groups did: within half of the largest one. Then the same target
@@ -151,62 +92,124 @@ fn near(gone: u64, wanted: u64, entrants: &[Entrant<'_, '_>], request: &Request)
     }
 }
 
-/// Below this many groups they are simply sorted.
-const SHORT: usize = 32;
+/// The groups of a layer.
+struct Groups {
+    tiling: Tiling,
+    /// The score of each as an integer of the same order, [`STAYS`], or [`GOES`].
+    keys: Vec<u32>,
+    /// Weights that count as pruned.
+    count: usize,
+    /// What each of them costs of the amount.
+    cost: u64,
+}
 
-/// In place of a score: none of the group's weights is left. No score is this NaN.
-const GONE: u64 = u64::MAX;
-
-/// Writes a score for each group, as bits.
-fn scores(own: &Entrant<'_, '_>, tiling: &Tiling, request: &Request, sums: &mut [u64]) {
-    let within = own.layer.within;
-    let full = within.kept() == within.total();
-    let mut living = own.layer.scores.iter();
-    let mut index = 0;
-    tiling.walk(|group| {
-        if full || within.keeps(index) {
-            let score = f64::from(*living.next().expect("there is a score for each living weight"));
-            let before = if sums[group] == GONE { None } else { Some(f64::from_bits(sums[group])) };
-            let sum = match request.group_score {
-                GroupScore::L2 => before.unwrap_or(0.0) + score * score,
-                GroupScore::L1 | GroupScore::Mean => before.unwrap_or(0.0) + score,
-                GroupScore::First => before.unwrap_or(score),
-            };
-            sums[group] = sum.to_bits();
-        }
-        index += 1;
-    });
-    let aware = request.scope == Scope::MacAware;
-    let change = |sums: &mut [u64], change: &dyn Fn(usize, f64) -> f64| {
-        for (group, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| **sum != GONE) {
-            *sum = change(group, f64::from_bits(*sum)).to_bits();
-        }
-    };
-    let size = |group| tiling.size(group) as f64;
-    match request.group_score {
-        GroupScore::L2 if aware => change(sums, &|group, sum| (sum / size(group)).sqrt()),
-        GroupScore::L2 => change(sums, &|_, sum| sum.sqrt()),
-        GroupScore::L1 if aware => change(sums, &|group, sum| sum / size(group)),
-        GroupScore::Mean => change(sums, &|group, sum| sum / size(group)),
-        GroupScore::L1 | GroupScore::First => {}
+impl Groups {
+    fn new(own: &Entrant<'_, '_>, request: &Request) -> Self {
+        let tiling = tiling(own, request);
+        Self { keys: keys(own, &tiling, request), tiling, count: own.pruned, cost: own.cost }
     }
-    let scale = match request.scope {
-        Scope::GlobalNormalised => over_mean(sums.iter().filter(|sum| **sum != GONE).map(|sum| f64::from_bits(*sum))),
-        _ => own.scale,
-    };
-    if scale != 1.0 {
-        change(sums, &|_, sum| sum * scale);
+
+    /// Lets go what the layer has to give: groups that come nearer to `least`, and no more than `most`.
+    fn give(&mut self, least: usize, most: usize) {
+        if self.count < least {
+            let fits = |count, size| count + size / 2 < least && count + size <= most;
+            self.count = self.in_order(least - self.count, fits, |goes, key| if goes { GOES } else { key });
+        }
+    }
+
+    /// Holds what the layer cannot give beside the weights that `room` is left for, in order; what is left then fits.
+    fn hold(&mut self, room: usize) {
+        let most = self.count + room;
+        self.in_order(room, |count, size| count + size <= most, |goes, key| if goes { key } else { STAYS });
+    }
+
+    /// Goes through the groups in their order and takes each with which `fits(count, size)`, `count` being the weights that
+    /// have gone before it; it fits until `room` is full. `mark` says what becomes of a group's key. Returns the count.
+    fn in_order(&mut self, room: usize, fits: impl Fn(usize, usize) -> bool, mark: impl Fn(bool, u32) -> u32) -> usize {
+        let Cut { key: threshold, spent, .. } = Cut::find(std::slice::from_ref(self), room as u64, |_| 1);
+        let mut count = self.count + spent as usize;
+        let Some(last) = self.keys.len().checked_sub(1) else { return count };
+        let smallest = self.tiling.size(last);
+        for group in (0..self.keys.len()).rev() {
+            if self.keys[group] == threshold {
+                let goes = fits(count, smallest) && fits(count, self.tiling.size(group));
+                count += if goes { self.tiling.size(group) } else { 0 };
+                self.keys[group] = mark(goes, threshold);
+            }
+        }
+        // Where the next group was too large, smaller ones behind it may not be.
+        let mut rest: Vec<(u32, Reverse<usize>)> = vec![];
+        if fits(count, smallest) {
+            let later = self.keys.iter().zip(0..).filter(|(key, _)| (threshold + 1..END).contains(*key));
+            let later = later.filter(|(_, group)| fits(count, self.tiling.size(*group)));
+            rest.extend(later.map(|(key, group)| (*key, Reverse(group))));
+            rest.sort_unstable();
+        }
+        for key in self.keys.iter_mut().filter(|key| **key < END && **key != threshold) {
+            *key = mark(*key < threshold, *key);
+        }
+        for (key, Reverse(group)) in rest {
+            let size = self.tiling.size(group);
+            if fits(count, size) {
+                (self.keys[group], count) = (mark(true, key), count + size);
+            }
+        }
+        count
+    }
+
+    /// How many weights the groups bring whose keys begin with `prefix`, by the next digit.
+    fn histogram(&self, prefix: u32, digit: (u32, u32)) -> Vec<usize> {
+        let largest = self.tiling.largest();
+        let mut weights = count(&self.keys, |key| key, prefix, digit);
+        weights.iter_mut().for_each(|weights| *weights *= largest);
+        let (shift, bits) = digit;
+        let mut group = 0;
+        while group < self.keys.len() {
+            let (size, run) = self.tiling.run(group);
+            let keys = if size < largest { &self.keys[group..group + run] } else { &[] };
+            for key in keys.iter().filter(|key| u64::from(**key) >> (shift + bits) == u64::from(prefix)) {
+                weights[(key >> shift & ((1 << bits) - 1)) as usize] -= largest - size;
+            }
+            group += run;
+        }
+        weights
     }
 }
 
-/// What `within` keeps of the groups that are alive.
-fn mask(within: &Mask, tiling: &Tiling, alive: &[bool]) -> Mask {
-    let mut words = vec![0u64; within.words().len()];
-    let mut index = 0;
-    tiling.walk(|group| {
-        words[index / 64] |= u64::from(alive[group]) << (index % 64);
-        index += 1;
-    });
-    words.iter_mut().zip(within.words()).for_each(|(word, old)| *word &= old);
-    Mask::from_words(within.shape(), words)
+/// Where the order of all groups is cut.
+struct Cut {
+    /// What is below it, all together, costs no more than the limit; with the groups that have it, it would. [`END`] when
+    /// all groups are below it.
+    key: u32,
+    /// What those below it cost.
+    spent: u64,
+    /// Weights of each layer up to the key.
+    through: Vec<usize>,
+}
+
+impl Cut {
+    fn find(layers: &[Groups], limit: u64, cost: impl Fn(&Groups) -> u64) -> Self {
+        let mut cut = Self { key: 0, spent: 0, through: vec![0; layers.len()] };
+        for (shift, bits) in DIGITS {
+            let histograms: Vec<Vec<usize>> = layers.iter().map(|own| own.histogram(cut.key, (shift, bits))).collect();
+            let mut value = 0;
+            loop {
+                if cut.key << bits | value > END >> shift {
+                    return Self { key: END, ..cut };
+                }
+                let own = histograms.iter().map(|own| own[value as usize]);
+                let more: u64 = layers.iter().zip(own.clone()).map(|(layer, more)| cost(layer) * more as u64).sum();
+                if cut.spent + more > limit {
+                    break;
+                }
+                cut.through.iter_mut().zip(own).for_each(|(through, more)| *through += more);
+                (cut.spent, value) = (cut.spent + more, value + 1);
+            }
+            cut.key = cut.key << bits | value;
+            if shift == 0 {
+                cut.through.iter_mut().zip(&histograms).for_each(|(through, own)| *through += own[value as usize]);
+            }
+        }
+        cut
+    }
 }

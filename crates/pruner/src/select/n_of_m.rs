@@ -2,9 +2,11 @@
 //!
 //! A target below `1 - n/m` is reached in whole weights a group: at a sparsity s each keeps `round((1 - s) m)`.
 
+use super::rows::{Bits, Rows};
 use super::{Request, Scores};
 use crate::target::Amount;
 use crate::{Error, Mask, MaskSet, Terms};
+use std::cmp::Reverse;
 
 /// Weights that each group keeps.
 fn kept(total: usize, request: &Request, [n, m]: [usize; 2]) -> Result<usize, Error> {
@@ -48,55 +50,59 @@ pub(super) fn planned(
     Ok(left)
 }
 
+/// Keeps the best of each group; of equal scores the first ones.
 fn mask(layer: &Scores<'_>, kept: usize, m: usize) -> Mask {
     let within = layer.within;
-    let ranks = Ranks::new(within);
     let axis = layer.terms.layout.input.expect("a layer without an input axis was refused");
     let (inputs, stride) = (layer.shape[axis], layer.shape[axis + 1..].iter().product::<usize>());
-    let mut words = within.words().to_vec();
-    let full = within.kept() == within.total();
-    // A score and the member's number in the group, the highest first among equal scores.
-    let mut living: Vec<u64> = Vec::with_capacity(m.min(inputs));
-    for first in (0..within.total()).step_by((inputs * stride).max(1)) {
+    let (mut rows, mut bits) = (Rows::new(layer), Bits::new(within.total()));
+    let mut stays = vec![];
+    for _ in 0..within.total() / (inputs * stride).max(1) {
         for block in (0..inputs).step_by(m) {
             let members = m.min(inputs - block);
-            for index in first + block * stride..first + (block + 1) * stride {
-                living.clear();
-                for member in 0..members {
-                    let own = index + member * stride;
-                    let Some(rank) = (if full { Some(own) } else { ranks.of(own) }) else { continue };
-                    living.push(u64::from(layer.scores[rank].to_bits()) << 32 | u64::from(!(member as u32)));
-                }
-                let Some(gone) = living.len().checked_sub(kept).filter(|gone| *gone > 0) else { continue };
-                living.sort_unstable();
-                for entry in &living[..gone] {
-                    let own = index + !(*entry as u32) as usize * stride;
-                    words[own / 64] &= !(1 << (own % 64));
-                }
+            let scores = rows.next(members * stride);
+            stays.clear();
+            stays.resize(scores.len(), true);
+            match members {
+                _ if members <= kept => {}
+                2 => few::<2>(scores, kept, &mut stays),
+                4 => few::<4>(scores, kept, &mut stays),
+                8 => few::<8>(scores, kept, &mut stays),
+                _ => many(scores, members, kept, &mut stays),
             }
+            bits.extend(&stays, 1, stays.len(), |stays| *stays);
         }
     }
-    Mask::from_words(layer.shape, words)
+    bits.mask(within)
 }
 
-/// The place of a kept element among the kept ones.
-struct Ranks<'a> {
-    mask: &'a Mask,
-    /// Elements kept before each word; empty when all are kept, and nobody asks.
-    before: Vec<usize>,
-}
-
-impl<'a> Ranks<'a> {
-    fn new(mask: &'a Mask) -> Self {
-        let full = mask.kept() == mask.total();
-        let words = if full { &[] } else { mask.words() };
-        let before = words.iter().scan(0, |sum, word| Some(std::mem::replace(sum, *sum + word.count_ones() as usize)));
-        Self { mask, before: before.collect() }
+/// `M` members of each group, one after the other in rows of as many scores as there are groups: all are compared with
+/// all. As an integer with a sign a pruned weight's score is below all others.
+fn few<const M: usize>(scores: &[f32], kept: usize, stays: &mut [bool]) {
+    let stride = scores.len() / M;
+    let rows: [&[f32]; M] = std::array::from_fn(|member| &scores[member * stride..][..stride]);
+    for (member, stays) in stays.chunks_exact_mut(stride).enumerate() {
+        for (group, stays) in stays.iter_mut().enumerate() {
+            let own = rows[member][group].to_bits() as i32;
+            let better = |other: usize| {
+                let score = rows[other][group].to_bits() as i32;
+                u32::from(score > own) + u32::from(other < member && score == own)
+            };
+            *stays = (0..M).map(better).sum::<u32>() < kept as u32;
+        }
     }
+}
 
-    fn of(&self, index: usize) -> Option<usize> {
-        let word = self.mask.words()[index / 64];
-        let bit = 1u64 << (index % 64);
-        (word & bit != 0).then(|| self.before[index / 64] + (word & (bit - 1)).count_ones() as usize)
+/// The same for groups of any size, by their order.
+fn many(scores: &[f32], members: usize, kept: usize, stays: &mut [bool]) {
+    let stride = scores.len() / members;
+    let mut order: Vec<(i32, Reverse<usize>)> = Vec::with_capacity(members);
+    for group in 0..stride {
+        order.clear();
+        order.extend((0..members).map(|member| (scores[member * stride + group].to_bits() as i32, Reverse(member))));
+        order.select_nth_unstable(members - kept);
+        for (_, Reverse(member)) in &order[..members - kept] {
+            stays[member * stride + group] = false;
+        }
     }
 }
