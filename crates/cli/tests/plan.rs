@@ -64,7 +64,7 @@ fn the_plan_is_what_the_run_did() {
 #[test]
 fn planning_leaves_nothing_behind_and_every_config_can_be_planned() {
     let before = fs::read_dir(root()).expect("the root").count();
-    let files = ["configs", "configs/rules"].into_iter().flat_map(|folder| {
+    let files = ["configs", "configs/rules", "configs/width"].into_iter().flat_map(|folder| {
         let entries = fs::read_dir(root().join(folder)).expect("configs").map(|entry| entry.expect("readable").path());
         let files = entries.filter(|path| path.is_file()).collect::<Vec<_>>();
         files.into_iter().map(move |path| format!("{folder}/{}", path.file_name().expect("named").to_string_lossy()))

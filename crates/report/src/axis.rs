@@ -117,10 +117,10 @@ pub(crate) fn compression_position(ratio: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn labels(axis: &Axis) -> Vec<&str> {
+    pub(crate) fn labels(axis: &Axis) -> Vec<&str> {
         axis.ticks.iter().map(|tick| tick.label.as_str()).collect()
     }
 

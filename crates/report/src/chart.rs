@@ -160,6 +160,23 @@ pub(crate) fn panels(best: Option<f64>) -> Vec<Panel> {
     vec![Panel { title, y: Axis::percent(top - 5.0, top, 1.0), weight: 3.0, shows: None }, full]
 }
 
+/// The same for `accuracies`, in percent, that may differ by little: where three of four are at most about two points below
+/// the best, the closer look is at those two.
+pub(crate) fn panels_near(accuracies: &[f64]) -> Vec<Panel> {
+    let best = accuracies.iter().copied().reduce(f64::max);
+    let mut panels = panels(best);
+    if let (Some(best), Some(closer)) = (best, panels.first_mut()) {
+        let top = ((2.0 * (best + 0.1)).ceil() / 2.0).clamp(2.0, 100.0);
+        let bottom = top - 2.0;
+        let near = accuracies.iter().filter(|accuracy| **accuracy >= bottom).count();
+        if 4 * near >= 3 * accuracies.len() {
+            closer.title = format!("closer look, {bottom} to {top} %");
+            closer.y = Axis::percent(bottom, top, 0.5);
+        }
+    }
+    panels
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +189,23 @@ mod tests {
             assert_eq!((panels[1].y.min, panels[1].y.max), (0.0, 100.0));
         }
         assert_eq!(panels(None).len(), 1);
+    }
+
+    #[test]
+    fn the_closer_look_is_closer_where_nearly_all_are_close() {
+        let closer = |accuracies: &[f64]| {
+            let panels = panels_near(accuracies);
+            assert_eq!((panels.len(), panels[1].y.max), (2, 100.0));
+            (panels[0].y.min, panels[0].y.max)
+        };
+        assert_eq!(closer(&[99.3, 98.7, 97.5, 11.0]), (97.5, 99.5));
+        assert_eq!(closer(&[99.45, 98.7, 98.0]), (98.0, 100.0), "a tenth of a point above the best is in it, too");
+        assert_eq!(closer(&[99.3, 98.7, 97.4, 11.0]), (95.0, 100.0), "two of four are far away");
+        assert_eq!(closer(&[0.5]), (0.0, 2.0));
+        assert_eq!(
+            crate::axis::tests::labels(&panels_near(&[99.3])[0].y),
+            ["97.5 %", "98 %", "98.5 %", "99 %", "99.5 %"]
+        );
+        assert_eq!(panels_near(&[]).len(), 1);
     }
 }

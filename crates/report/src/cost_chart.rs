@@ -1,10 +1,10 @@
-//! Charts of accuracy against what a network costs: time, bytes, multiply-accumulates. Unlike sparsity, cost is
-//! comparable between sizes of a model, so dense networks stand in these charts beside what was pruned.
+//! Charts of accuracy against what a network costs: time, bytes, parameters, multiply-accumulates. Unlike sparsity, cost
+//! is comparable between sizes of a model, so dense networks stand in these charts beside what was pruned.
 
 use std::collections::BTreeMap;
 
 use crate::axis::Axis;
-use crate::chart::{Chart, Label, Line, Marker, Series, panels};
+use crate::chart::{Chart, Label, Line, Marker, Series, panels_near};
 use crate::cost::Call;
 use crate::lines::{Across, Drawn, Mean, drawn, halos, has_seeds, legend_label};
 use crate::number::{grouped, milliseconds};
@@ -18,6 +18,8 @@ pub(crate) enum Cost {
     Time(Call),
     /// Bytes of the sparse model file at this precision.
     Bytes(String),
+    /// Parameters that are not zero, biases included; counted.
+    Parameters,
     /// Multiply-accumulates an image whose weight is not zero; counted.
     Macs,
 }
@@ -31,6 +33,7 @@ impl Cost {
                 let files = &point.measured?.measured.files;
                 files.iter().find(|file| &file.precision == precision)?.bytes as f64
             }
+            Self::Parameters => point.size()?.nonzero as f64,
             Self::Macs => point.size()?.remaining_macs as f64,
         };
         Some(cost.max(1e-9))
@@ -41,6 +44,7 @@ impl Cost {
         match self {
             Self::Time(call) => format!("time, batch {}", grouped(call.batch)),
             Self::Bytes(precision) => format!("{precision} file"),
+            Self::Parameters => "parameters".to_owned(),
             Self::Macs => "MACs".to_owned(),
         }
     }
@@ -49,6 +53,7 @@ impl Cost {
         match self {
             Self::Time(call) => format!("Accuracy against time, batch {}", grouped(call.batch)),
             Self::Bytes(_) => "Accuracy against bytes on disk".to_owned(),
+            Self::Parameters => "Accuracy against parameters left".to_owned(),
             Self::Macs => "Accuracy against MACs".to_owned(),
         }
     }
@@ -57,6 +62,7 @@ impl Cost {
         let (label, unit): (_, fn(f64) -> String) = match self {
             Self::Time(call) => (format!("measured time an image: {call} (log scale)"), time_tick),
             Self::Bytes(precision) => (format!("sparse model file, {precision} values (log scale)"), bytes_tick),
+            Self::Parameters => ("parameters that are not zero (log scale)".to_owned(), count_tick),
             Self::Macs => ("MACs an image whose weight is not zero (log scale)".to_owned(), count_tick),
         };
         Axis::logarithmic(label, low, high, unit)
@@ -73,6 +79,7 @@ impl Across for Cost {
         match self {
             Self::Time(call) => format!("{} an image ({call})", milliseconds(spread.mean)),
             Self::Bytes(precision) => format!("{} bytes, {precision} values", grouped(spread.mean.round() as u64)),
+            Self::Parameters => format!("{} parameters left", grouped(spread.mean.round() as u64)),
             // It is said of every network.
             Self::Macs => String::new(),
         }
@@ -126,7 +133,10 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
         }
     }
     // One network alone is no comparison.
-    let best = means.iter().map(|mean| mean.at.1).reduce(f64::max).filter(|_| means.len() > 1)?;
+    let accuracies: Vec<_> = means.iter().map(|mean| mean.at.1).collect();
+    if accuracies.len() < 2 {
+        return None;
+    }
     let low = means.iter().map(|mean| mean.at.0).reduce(f64::min)?;
     let high = means.iter().map(|mean| mean.at.0).reduce(f64::max)?;
     let mark = |label: &str, marker, owner, points| Series {
@@ -152,7 +162,7 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
         subtitle: subject.to_owned(),
         x: cost.axis(low, high),
         y_label: "top-1 accuracy on test".to_owned(),
-        panels: panels(Some(best)),
+        panels: panels_near(&accuracies),
         series,
         marks: Vec::new(),
         labels: names.into_iter().map(|(model, (_, at))| Label { at, text: model }).collect(),
@@ -233,6 +243,28 @@ mod tests {
         assert!(ringed.contains(&&chart.series[3].points[0]), "{ringed:?}");
         assert!(chart.series[1].points.iter().all(|point| !ringed.contains(&point)), "none of the random control");
         assert_eq!(cost_chart("s", &all, &Cost::Bytes("f64".into())), None, "nobody has such a file");
+    }
+
+    #[test]
+    fn parameters_left_are_counted_with_what_cannot_be_pruned() {
+        let lines = [measured(fixture::l1_events(1), 5), measured(fixture::dense_events_to(1, 9771), 1)];
+        let runs = lines.map(|lines| fixture::input("a", fixture::measured::record(&lines)));
+        let groups = groups(&runs);
+        let all: Vec<_> = groups.iter().flat_map(|group| &group.series).collect();
+        let chart = cost_chart("s", &all, &Cost::Parameters).expect("a chart");
+        let counts = |marker, label: &str| {
+            let of = chart.series.iter().find(|s| s.marker == marker && s.label == label).expect("drawn");
+            of.points.iter().map(|p| 10_f64.powf(p.0).round() as u64).collect::<Vec<_>>()
+        };
+        // 60,074 parameters of which 58,944 may be pruned: at 50 % 30,602 are left, at 99.5 % 1,425; 25 times of each.
+        let pruned = counts(Marker::Disc, "lenet k=5: l1-global");
+        assert_eq!((pruned[0], pruned[1], pruned[7]), (1_501_850, 765_050, 35_625));
+        assert_eq!(counts(Marker::Square, ""), [60_074]);
+        let tips = &chart.series.iter().find(|s| s.marker == Marker::Disc).expect("drawn").tips;
+        assert!(tips[1].contains("765,050 parameters left"), "{}", tips[1]);
+        let words = [chart.title.as_str(), &Cost::Parameters.name()];
+        assert_eq!(words, ["Accuracy against parameters left", "parameters"]);
+        assert!(chart.x.label.starts_with("parameters that are not zero"));
     }
 
     #[test]

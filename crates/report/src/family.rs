@@ -134,6 +134,8 @@ fn figures(title: &str, series: &[&RunSeries<'_>], suffix: &str) -> Vec<CostFigu
         let note = format!("The whole sparse model file with {precision} values, headers and checksums included.");
         add("bytes".to_owned(), Cost::Bytes(precision), note);
     }
+    let note = "Counted, not measured: parameters that are not zero, biases included.";
+    add("parameters".to_owned(), Cost::Parameters, note.to_owned());
     let note = "Counted, not measured: multiply-accumulates an image whose weight is not zero, before compaction.";
     add("macs".to_owned(), Cost::Macs, note.to_owned());
     figures

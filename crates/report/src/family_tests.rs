@@ -38,7 +38,7 @@ fn what_was_not_measured_is_compared_by_counts_alone() {
     let groups = groups(std::slice::from_ref(&run));
     let families = families(&groups);
     let stems: Vec<_> = families[0].figures.iter().map(|figure| figure.stem.as_str()).collect();
-    assert_eq!(stems, ["accuracy-vs-macs"]);
+    assert_eq!(stems, ["accuracy-vs-parameters", "accuracy-vs-macs"]);
 }
 
 #[test]

@@ -193,8 +193,9 @@ impl Report {
 ///
 /// Charts are `accuracy-vs-sparsity`, `accuracy-vs-compression`, `accuracy-just-pruned` and `sparsity-over-steps`, and
 /// `layers-NAME` for the first series. Runs of different models or data sets are never drawn into one of these: where there
-/// are several such groups, the names of their pictures end with the group's. `accuracy-vs-macs` and, where a log says what
-/// the networks cost, `accuracy-vs-bytes` and `accuracy-vs-time-batch-N` show all sizes of a model on one data set together.
+/// are several such groups, the names of their pictures end with the group's. `accuracy-vs-parameters`, `accuracy-vs-macs`
+/// and, where a log says what the networks cost, `accuracy-vs-bytes` and `accuracy-vs-time-batch-N` show all sizes of a model
+/// on one data set together.
 ///
 /// # Errors
 /// When there is no run, a chart cannot be drawn, or the system refuses a file, which is named.

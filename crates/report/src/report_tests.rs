@@ -24,6 +24,7 @@ fn one_group_has_plain_names() {
         "sparsity-over-steps",
         "layers-l1-global",
         "layers-random-global",
+        "accuracy-vs-parameters",
         "accuracy-vs-macs",
     ];
     let tables =

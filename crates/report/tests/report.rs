@@ -47,7 +47,9 @@ fn a_report_of_three_runs_and_one_that_is_still_going() {
     let paths = write_report(&runs, out("report")).expect("a report");
     let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
     let names: Vec<_> = paths.iter().map(name).collect();
-    assert!(names.contains(&"accuracy-vs-macs.svg".to_owned()), "MACs are counted, {names:?}");
+    for counted in ["accuracy-vs-parameters.svg", "accuracy-vs-macs.svg"] {
+        assert!(names.contains(&counted.to_owned()), "{counted} is counted, {names:?}");
+    }
     let timed = |name: &String| name.contains("time") || name.contains("bytes");
     assert!(!names.iter().any(timed), "without a measured cost there is no chart of one: {names:?}");
     let page = fs::read_to_string(&paths[0]).expect("the page");
@@ -77,7 +79,7 @@ fn a_report_of_what_networks_cost() {
     ];
     let paths = write_report(&runs, out("costs")).expect("a report");
     let names: Vec<_> = paths.iter().map(|path| path.file_name().expect("a name").to_string_lossy()).collect();
-    for name in ["time-batch-1", "time-batch-128", "bytes", "macs"] {
+    for name in ["time-batch-1", "time-batch-128", "bytes", "parameters", "macs"] {
         for kind in ["svg", "png"] {
             assert!(names.contains(&format!("accuracy-vs-{name}.{kind}").into()), "{names:?}");
         }
