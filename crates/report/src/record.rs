@@ -259,8 +259,14 @@ impl Point<'_> {
     /// Whether the model has collapsed: after training, right at most twice as often as a guess. Before the
     /// retrained test is there, the just-pruned one says nothing about it.
     pub fn is_collapsed(&self) -> bool {
-        self.trained
-            .is_some_and(|test| test.score.correct.saturating_mul(CLASSES) <= test.score.total.saturating_mul(2))
+        self.trained.is_some_and(|test| test.score.is_collapsed())
+    }
+}
+
+impl Score {
+    /// Whether at most twice as many images are right as a guess would get.
+    pub fn is_collapsed(&self) -> bool {
+        self.correct.saturating_mul(CLASSES) <= self.total.saturating_mul(2)
     }
 }
 

@@ -189,6 +189,10 @@ impl<'a> Session<'a> {
     pub(crate) fn test(&mut self, cycle: u64, stage: event::Stage) -> Result<(), Error> {
         let (began, dataset) = (Instant::now(), self.dataset);
         let score = self.score("test", dataset.test_split());
+        if stage != event::Stage::JustPruned && score.is_collapsed() {
+            let event::Score { correct, total, .. } = score;
+            tracing::warn!("cycle {cycle}: the network has collapsed, {correct} of {total} images are right");
+        }
         let speed = score.total as f64 / began.elapsed().as_secs_f64();
         let tested = event::Tested { cycle, step: self.cursor.step, stage, score, size: self.size() };
         let timing = Timing { peak_memory_bytes: memory::take_peak(), ..self.timing(Some(speed)) };

@@ -46,3 +46,16 @@ fn a_run_may_rewind_to_any_step() {
     ]);
     assert!(said.contains("`retrain.rewind_to`"), "{said}");
 }
+
+#[test]
+fn a_network_that_collapses_is_told_of_when_it_does() {
+    let out = tempfile::tempdir().expect("a folder");
+    let said = |sparsity: &str| {
+        let schedule = format!("prune.schedule={{ kind = \"one-shot\", sparsity = {sparsity} }}");
+        let args = with(out.path(), &[&schedule, "retrain.final={ steps = 1 }"]);
+        let output = output(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).contains("the network has collapsed")
+    };
+    assert!(said("0.9999") && !said("0.3"));
+}
