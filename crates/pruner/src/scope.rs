@@ -10,6 +10,9 @@ pub enum Scope {
     /// Every layer gives the same share of its own weights.
     #[default]
     Layerwise,
+    /// Every output unit of a layer gives the same share of its own weights, as Wanda compares them (Sun et al., "A Simple and
+    /// Effective Pruning Approach for Large Language Models", 2024). For single weights.
+    Output,
     /// All layers compete together.
     Global,
     /// All layers compete together, each with its scores divided by their mean over what it still has.
@@ -26,6 +29,7 @@ impl std::fmt::Display for Scope {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
             Self::Layerwise => "layerwise",
+            Self::Output => "output",
             Self::Global => "global",
             Self::GlobalNormalised => "global-normalised",
             Self::Erk => "erk",

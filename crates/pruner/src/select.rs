@@ -9,11 +9,12 @@ mod group_scores;
 mod groups;
 mod histogram;
 mod n_of_m;
+mod outputs;
 mod rows;
 
 use crate::scope::{Bounds, Stake, allot, erk_factor};
 use crate::target::Amount;
-use crate::{Error, Granularity, GroupScore, Mask, MaskSet, Scope, Sparsity, Terms};
+use crate::{Error, Granularity, GroupScore, Mask, MaskSet, Scope, Sparsity, Terms, Tiling};
 
 /// The scores of one layer.
 #[derive(Clone, Debug)]
@@ -95,7 +96,8 @@ pub fn select(layers: &[Scores<'_>], request: &Request) -> Result<MaskSet, Error
         let mut masks = Vec::with_capacity(layers.len());
         for (entrant, wanted) in entrants.iter().zip(shares(&entrants, request)?) {
             let alone = Request { amount: Amount::Weights(wanted), ..*request };
-            masks.extend(compete(std::slice::from_ref(&Entrant { cost: 1, ..*entrant }), wanted as u64, &alone)?);
+            let own = Entrant { cost: 1, ..*entrant };
+            masks.extend(compete(std::slice::from_ref(&own), wanted as u64, &alone)?);
         }
         masks
     };
@@ -103,7 +105,7 @@ pub fn select(layers: &[Scores<'_>], request: &Request) -> Result<MaskSet, Error
 }
 
 fn enter<'a, 's>(layer: &'a Scores<'s>, request: &Request) -> Result<Entrant<'a, 's>, Error> {
-    let tiling = request.granularity.tiling(layer.name, layer.shape, layer.terms.layout)?;
+    let tiling = tiling(layer.name, layer.shape, &layer.terms, request)?;
     let pruned = group_scores::pruned(layer.within, &tiling);
     let mut bounds = Bounds::new(&layer.terms, layer.within.total(), pruned, request.min_kept, tiling.largest());
     let in_macs = matches!(request.amount, Amount::Macs(_));
@@ -123,6 +125,16 @@ fn enter<'a, 's>(layer: &'a Scores<'s>, request: &Request) -> Result<Entrant<'a,
     Ok(Entrant { layer, scale, cost, pruned, bounds })
 }
 
+/// The groups of a layer.
+fn tiling(name: &str, shape: &[usize], terms: &Terms, request: &Request) -> Result<Tiling, Error> {
+    let granularity = request.granularity;
+    if request.scope == Scope::Output && granularity != (Granularity::Element {}) {
+        let why = "the scope `output` compares single weights".into();
+        return Err(Error::Granularity { name: name.into(), granularity: granularity.to_string(), why });
+    }
+    granularity.tiling(name, shape, terms.layout)
+}
+
 /// By what a layer's scores are multiplied so that their squares are shares of the layer's own sum, a MAC.
 fn per_mac(scores: &[f32], positions: u64) -> f64 {
     let whole: f64 = scores.iter().map(|score| f64::from(*score).powi(2)).sum();
@@ -136,7 +148,7 @@ fn over_mean((sum, count): (f64, usize)) -> f64 {
 
 /// How many weights each layer has pruned, where layers do not compete with each other.
 fn shares(entrants: &[Entrant<'_, '_>], request: &Request) -> Result<Vec<usize>, Error> {
-    if let (Scope::Layerwise, Amount::Share(share)) = (request.scope, request.amount) {
+    if let (Scope::Layerwise | Scope::Output, Amount::Share(share)) = (request.scope, request.amount) {
         let own = |entrant: &Entrant<'_, '_>| layerwise(share, &entrant.layer.terms, entrant.pruned, entrant.bounds);
         return Ok(entrants.iter().map(own).collect());
     }
@@ -174,7 +186,9 @@ fn compete(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Resu
     let wanted = check(entrants, wanted, request)?;
     // Groups of one weight are weights, except that one that costs nothing stays.
     let single = |own: &Entrant<'_, '_>| own.cost > 0 && groups::largest(own, request) <= 1;
-    Ok(if request.granularity == (Granularity::Element {}) || entrants.iter().all(single) {
+    Ok(if request.scope == Scope::Output {
+        entrants.iter().map(|own| outputs::prune(own, wanted as usize)).collect()
+    } else if request.granularity == (Granularity::Element {}) || entrants.iter().all(single) {
         elements::prune(entrants, wanted)
     } else {
         groups::prune(entrants, wanted, request)
@@ -226,11 +240,11 @@ pub fn planned(layers: &[(&str, &[usize], Terms)], request: &Request) -> Result<
     }
     let mut bounds = Vec::with_capacity(layers.len());
     for (name, shape, terms) in layers {
-        let tiling = request.granularity.tiling(name, shape, terms.layout)?;
+        let tiling = tiling(name, shape, terms, request)?;
         bounds.push(Bounds::new(terms, shape.iter().product(), 0, request.min_kept, tiling.largest()));
     }
     let single = request.granularity == (Granularity::Element {});
-    if let (Scope::Layerwise, Amount::Share(share)) = (request.scope, request.amount) {
+    if let (Scope::Layerwise | Scope::Output, Amount::Share(share)) = (request.scope, request.amount) {
         let kept =
             |((_, _, terms), own): (&(&str, &[usize], Terms), &Bounds)| own.size - layerwise(share, terms, 0, *own);
         return Ok(single.then(|| layers.iter().zip(&bounds).map(kept).sum()));

@@ -4,7 +4,8 @@
 use secateur_pruner::*;
 use std::collections::BTreeMap;
 
-const SCOPES: [Scope; 5] = [Scope::Layerwise, Scope::Global, Scope::GlobalNormalised, Scope::Erk, Scope::MacAware];
+const SCOPES: [Scope; 6] =
+    [Scope::Layerwise, Scope::Output, Scope::Global, Scope::GlobalNormalised, Scope::Erk, Scope::MacAware];
 const CRITERIA: [Criterion; 4] = [Criterion::L1, Criterion::L2, Criterion::Random, Criterion::Lamp];
 
 fn granularities() -> Vec<Granularity> {
@@ -183,6 +184,9 @@ fn selection_and_sort_agree_over_everything() {
                 continue;
             };
             let expected: Vec<Vec<bool>> = match scope {
+                Scope::Output => {
+                    rows.iter().zip(&network).map(|(row, made)| within_outputs(row, made, share)).collect()
+                }
                 Scope::Layerwise | Scope::Erk => {
                     let own = |(row, made): (&Scores<'_>, &Made)| {
                         let size = made.values.len();
@@ -211,6 +215,19 @@ fn selection_and_sort_agree_over_everything() {
     }
 }
 
+/// The slow twin of the scope `output`: of each unit the lowest go, as many as of the others; the last units lose one more.
+fn within_outputs(row: &Scores<'_>, made: &Made, share: f64) -> Vec<bool> {
+    let wanted = Sparsity::new(share).unwrap().count(made.values.len()).min(made.values.len().saturating_sub(1));
+    let units = members(made, Granularity::Filter {});
+    let mut keeps = vec![true; made.values.len()];
+    for (place, mut unit) in units.iter().cloned().enumerate() {
+        let more = usize::from(place >= units.len() - wanted % units.len());
+        unit.sort_by(|a, b| row.scores[*a].total_cmp(&row.scores[*b]).then(b.cmp(a)));
+        unit.iter().take(wanted / units.len() + more).for_each(|index| keeps[*index] = false);
+    }
+    keeps
+}
+
 fn erk(network: &[Made], granularity: Granularity, share: f64, name: &str) -> usize {
     let within = full(network);
     let mut rows = rows(network, &within, Criterion::Random);
@@ -225,7 +242,9 @@ fn erk(network: &[Made], granularity: Granularity, share: f64, name: &str) -> us
 
 fn all() -> impl Iterator<Item = (Granularity, Scope, Criterion)> {
     let each = |granularity| SCOPES.into_iter().flat_map(move |scope| CRITERIA.map(|own| (granularity, scope, own)));
-    granularities().into_iter().flat_map(each)
+    // Within an output unit only single weights compete.
+    let fits = |own: &(Granularity, Scope, Criterion)| own.1 != Scope::Output || own.0 == Granularity::Element {};
+    granularities().into_iter().flat_map(each).filter(fits)
 }
 
 #[test]
@@ -244,13 +263,13 @@ fn repeated_prunes_are_monotone_exact_and_idempotent() {
             assert!(next.iter().zip(&within).all(|(new, old)| new.is_within(old)), "{place}");
             assert!(next.iter().all(|mask| mask.kept() > 0 || mask.total() == 0), "{place}: a layer is empty");
             let sizes = network.iter().map(|own| largest(own, granularity));
-            let alone = matches!(scope, Scope::Layerwise | Scope::Erk);
+            let alone = matches!(scope, Scope::Layerwise | Scope::Output | Scope::Erk);
             let bound: usize = if alone { sizes.sum() } else { sizes.max().unwrap() };
             let pruned: usize = next.iter().map(|mask| mask.total() - mask.kept()).sum();
             let off = pruned.abs_diff(Sparsity::new(share).unwrap().count(total));
             let single = granularity == (Granularity::Element {});
             match scope {
-                Scope::Layerwise if single => assert!(off <= network.len(), "{place}: {off}"),
+                Scope::Layerwise | Scope::Output if single => assert!(off <= network.len(), "{place}: {off}"),
                 _ if single => assert_eq!(off, 0, "{place}"),
                 // Layer by layer, the floors of small layers come on top.
                 _ => assert!(off <= bound, "{place}: {off} of {bound}"),
@@ -327,7 +346,7 @@ fn budgets_of_macs_are_met_within_one_group() {
                 continue;
             };
             assert!(next.iter().zip(&within).all(|(new, old)| new.is_within(old)), "{place}");
-            let alone = matches!(scope, Scope::Layerwise | Scope::Erk);
+            let alone = matches!(scope, Scope::Layerwise | Scope::Output | Scope::Erk);
             if alone && granularity != (Granularity::Element {}) {
                 // Each layer rounds to whole groups of its own.
                 continue;
@@ -364,12 +383,27 @@ fn terms_are_obeyed_and_the_impossible_is_refused() {
             assert!(kept("conv1") >= 23, "{place}");
             assert!(kept("conv2") <= 42, "{place}");
             assert_eq!(kept("fc1"), 403 - 161, "{place}");
-            if scope != Scope::Layerwise {
+            if !matches!(scope, Scope::Layerwise | Scope::Output) {
                 assert_eq!(set.pruned(), Sparsity::new(0.5).unwrap().count(total), "{place}");
                 let error = at(0.9).unwrap_err().to_string();
                 assert!(error.contains("of all layers") && error.contains("floors"), "{place}: {error}");
                 assert!(at(0.1).is_err(), "{place}: ceilings ask for more");
             }
+        }
+    }
+}
+
+#[test]
+fn the_scope_output_is_for_single_weights() {
+    let network = network();
+    let within = full(&network);
+    let rows = rows(&network, &within, Criterion::L1);
+    for granularity in granularities().into_iter().skip(1) {
+        let request = request(granularity, Scope::Output, Criterion::L1, 0.5);
+        let shapes: Vec<(&str, &[usize], Terms)> = rows.iter().map(|row| (row.name, row.shape, row.terms)).collect();
+        for error in [select(&rows, &request).unwrap_err(), planned(&shapes, &request).unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("`conv1`") && error.contains("output") && error.contains("single"), "{error}");
         }
     }
 }

@@ -67,7 +67,7 @@ fn targets_of_every_measure_are_met() {
         }
         masks
     };
-    for scope in ["global", "global-normalised", "erk", "mac-aware"] {
+    for scope in ["output", "global", "global-normalised", "erk", "mac-aware"] {
         // 236 biases are always left.
         let kept = left("{ kind = \"one-shot\", sparsity = { kept = 3000 } }", scope).kept();
         assert_eq!(kept, 3_000 - 236, "{scope}");
@@ -98,6 +98,10 @@ fn what_makes_no_sense_is_named() {
     for (lines, wanted) in [
         (one_shot("granularity = { kind = \"filter\" }"), "the neurons of `fc3` are the answers"),
         (one_shot("granularity = { kind = \"n-of-m\", n = 5, m = 4 }"), "`prune.granularity`: n is 5"),
+        (
+            one_shot("granularity = { kind = \"channel\" }\nscope = \"output\""),
+            "`prune.scope`: output compares single weights",
+        ),
         (one_shot("granularity = { kind = \"n-of-m\", n = 1, m = 4 }"), "wanted 0.75, which is what 1:4 leaves"),
         (one_shot("granularity = { kind = \"n-of-m\", n = 3, m = 4 }"), "wanted a sparsity of at most 0.25"),
         (one_shot("granularity = { kind = \"channel\" }\ninclude = [\"*\"]"), "`conv1.bias` cannot be pruned"),

@@ -187,7 +187,7 @@ fn check_first_prune(experiment: &Experiment, masks: &MaskSet) -> Result<(), Err
         Err(Error::Meaning { key: "prune.schedule", why })
     };
     match pruning.scope() {
-        Scope::Layerwise => {
+        Scope::Layerwise | Scope::Output => {
             masks.iter().try_for_each(|(name, mask)| one(format!("`{name}`"), mask.total() - mask.kept(), mask.total()))
         }
         _ => one("the model".into(), masks.pruned(), masks.total()),

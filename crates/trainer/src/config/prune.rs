@@ -138,6 +138,12 @@ impl PruneConfig {
         }
         let single = self.granularity == Granularity::Element {};
         let unscored = single || matches!(self.granularity, Granularity::NOfM { .. });
+        if self.scope == Scope::Output && !unscored {
+            return Some((
+                "prune.scope",
+                format!("output compares single weights, found granularity {}", self.granularity),
+            ));
+        }
         if self.group_score.is_some() && unscored {
             return Some(("prune.group_score", format!("{} has no groups that are scored", self.granularity)));
         }
@@ -155,7 +161,7 @@ impl PruneConfig {
         if let Some(signed) = criteria.iter().find(|own| own.has_sign()).filter(|_| !unscored || common) {
             let why = format!(
                 "scores of {signed} have a sign, so that only their order counts, wanted single weights or n-of-m, and the \
-                 scope layerwise, global or erk; found {} and {}",
+                 scope layerwise, output, global or erk; found {} and {}",
                 self.granularity, self.scope
             );
             return Some(("prune.criterion", why));
@@ -187,7 +193,7 @@ impl PruneConfig {
         if self.grows() && !single {
             return Some((key, format!("masks grow by single weights, found granularity {}", self.granularity)));
         }
-        let together = matches!(self.scope, Scope::GlobalNormalised | Scope::MacAware);
+        let together = matches!(self.scope, Scope::Output | Scope::GlobalNormalised | Scope::MacAware);
         if self.schedule.falls() && (together || self.rounds() > 1 || self.shuffle || self.has_shadows()) {
             let why = format!(
                 "{} lets masks grow back, which goes with the scopes layerwise, global and erk, without `rounds`, \
