@@ -34,7 +34,10 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
     }
     let good = fs::read_dir(&runs).expect("runs").map(|entry| entry.expect("readable").path()).min().expect("a run");
     let bad = runs.join("z-bad");
-    fs::create_dir_all(bad.join("empty")).expect("a folder");
+    for name in ["empty", "config-only"] {
+        fs::create_dir_all(bad.join(name)).expect("a folder");
+    }
+    fs::copy(good.join("config.toml"), bad.join("config-only/config.toml")).expect("copied");
     for name in ["no-log", "half", "newer", "older", "torn", "no-manifest", "fashion"] {
         copy(&good, &bad.join(name));
     }
@@ -57,6 +60,8 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
     let (apart, _) = apart.split_once("</section>").expect("closed");
     for (name, why) in [
         ("no-log", "found no log.jsonl"),
+        ("empty", "found no log.jsonl"),
+        ("config-only", "found no log.jsonl"),
         ("half", "holds no complete line"),
         ("newer", "found version 9, this program reads up to version 1"),
         ("older", "wanted version 1"),
@@ -70,7 +75,6 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
             apart.lines().find(|line| line.contains(&format!("{name}<"))).unwrap_or_else(|| panic!("{name}: {apart}"));
         assert!(row.contains(why), "{name}: {row}");
     }
-    assert!(!apart.contains("empty"), "a folder that nobody named and that holds nothing is no run");
 
     let series = fs::read_to_string(page.join("series.json")).expect("a table");
     let series: serde_json::Value = serde_json::from_str(&series).expect("JSON");

@@ -84,7 +84,8 @@ fn a_sweep_that_is_stopped_or_killed_goes_on() {
     let (whole, torn) = (folder.path().join("whole"), folder.path().join("torn"));
     let sweep = write(folder.path(), "");
     succeed(&["sweep", text(&sweep), "--out", text(&whole), "--jobs", "2"]);
-    // Told to stop: its runs save, it says so and ends with 130; then killed outright, its runs with it.
+    // Told to stop: its runs save, it says so and ends with 130; then killed outright: its runs notice, and the next sweep
+    // waits until they have left.
     for signal in ["-TERM", "-KILL"] {
         let mut child = start(&["sweep", text(&sweep), "--out", text(&torn), "--jobs", "2"]);
         std::thread::sleep(Duration::from_millis(900));
@@ -95,10 +96,6 @@ fn a_sweep_that_is_stopped_or_killed_goes_on() {
         let code = child.wait().expect("it ends").code();
         if signal == "-TERM" {
             assert!(matches!(code, Some(130) | Some(0)), "{code:?}");
-        } else {
-            let pattern = format!("sweep-cell.*{}", torn.display());
-            let _ = std::process::Command::new("pkill").args(["-KILL", "-f", &pattern]).status();
-            std::thread::sleep(Duration::from_millis(200));
         }
     }
     succeed(&["sweep", text(&sweep), "--out", text(&torn)]);
@@ -113,10 +110,14 @@ fn a_sweep_that_is_stopped_or_killed_goes_on() {
 #[test]
 fn a_cell_that_fails_stops_no_other_and_is_told_with_its_log() {
     let folder = tempfile::tempdir().expect("a folder");
-    let diverging = "[[methods]]\nname = \"wild\"\nset = { \"retrain.lr\" = 1e30 }";
-    let (sweep, out) = (write(folder.path(), diverging), folder.path().join("out"));
+    let wild = "[[methods]]\nname = \"wild\"\nset = { \"retrain.lr\" = 1e30 }\n";
+    let lost = "[[methods]]\nname = \"lost\"\nset = { \"train.optimizer\" = { kind = \"sgd\", lr = 1e30 } }";
+    let (sweep, out) = (write(folder.path(), &format!("{wild}{lost}")), folder.path().join("out"));
     let said = fail(&["sweep", text(&sweep), "--out", text(&out), "--jobs", "2"]);
-    assert!(said.contains("4 of 16 runs failed"), "{said}");
+    assert!(said.contains("6 of 22 runs failed; 4 that begin with one of them were not begun"), "{said}");
+    // Each by a log that is there; what was not begun has none.
+    let logs: Vec<&str> = said.lines().filter_map(|line| Some(line.split_once("it said: ")?.1)).collect();
+    assert!(logs.len() == 6 && logs.iter().all(|log| Path::new(log).is_file()), "{said}");
     let (_, told) = said.split_once("it said: ").expect("a log's place");
     let log = fs::read_to_string(told.lines().next().expect("a path")).expect("a log");
     assert!(log.contains("training diverged"), "{log}");

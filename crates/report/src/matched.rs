@@ -31,7 +31,8 @@ pub struct Matched {
 pub struct Dense {
     /// Top-1 of the run's own network before its first prune, in `[0, 1]`; `None` without such a test.
     pub before_pruning: Option<f64>,
-    /// The dense control among the runs: the first of the same seed, or else the first; a dense control is its own.
+    /// The dense control among the runs that trained on as many images in the same batches by the same optimizer: the first
+    /// of the same seed, or else the first; a dense control is its own.
     pub control: Option<String>,
     /// Top-1 of the control at its end.
     pub control_top_1: Option<f64>,
@@ -145,7 +146,11 @@ fn targets(record: &RunRecord) -> BTreeMap<Key, Point<'_>> {
 }
 
 fn dense(run: &ReportInput, runs: &[ReportInput]) -> Dense {
-    let is_control = |run: &&ReportInput| run.record.control() == Control::Dense;
+    let trained = |run: &ReportInput| {
+        let started = &run.record.started;
+        (started.batch_size, started.optimizer.clone(), started.images)
+    };
+    let is_control = |other: &&ReportInput| other.record.control() == Control::Dense && trained(other) == trained(run);
     let controls = || runs.iter().filter(is_control);
     let same_seed = controls().find(|other| other.record.started.seed == run.record.started.seed);
     let control = Some(run).filter(is_control).or(same_seed).or_else(|| controls().next());

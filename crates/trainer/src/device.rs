@@ -93,7 +93,7 @@ impl Device {
 }
 
 fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Error> {
-    let threads = if config.threads == 0 { cores() } else { config.threads };
+    let threads = threads(config);
     if let Some(Kernels { instruction_set: name, conv_crossover, linear_crossover }) = begun {
         let instruction_set = by_name(name).unwrap_or_else(|| {
             let best = InstructionSet::best();
@@ -130,6 +130,18 @@ fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Err
 /// The instructions of this name, if this machine has them.
 fn by_name(name: &str) -> Option<InstructionSet> {
     InstructionSet::available().into_iter().find(|own| own.name() == name)
+}
+
+/// The processor as Linux names it.
+pub(crate) fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let (_, name) = text.lines().find(|line| line.starts_with("model name"))?.split_once(':')?;
+    Some(name.trim().to_owned())
+}
+
+/// Threads that a run computes with.
+pub(crate) fn threads(config: &ExperimentConfig) -> usize {
+    if config.threads == 0 { cores() } else { config.threads }
 }
 
 /// Hardware threads.

@@ -41,8 +41,14 @@ pub(crate) struct Manifest {
     pub burn: String,
     /// Processor architecture and operating system.
     pub platform: String,
+    /// The processor as the system calls it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
     /// Hardware threads.
     pub threads: usize,
+    /// Threads that the run began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads_used: Option<usize>,
     /// The device that computes.
     pub device: String,
     /// What the device `cpu` chose; resuming obeys it.
@@ -247,6 +253,8 @@ mod tests {
             commit: None,
             burn: "0".into(),
             platform: "p".into(),
+            processor: None,
+            threads_used: None,
             threads: 1,
             device: "cpu".into(),
             kernels: None,

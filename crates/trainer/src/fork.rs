@@ -16,6 +16,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+/// Folder of shared starts, beside the runs that began with them.
+pub const STARTS: &str = ".starts";
+
 /// Names of runs that are shared starts: what is measured is no part of a run's hash, but of its log.
 const NAMES: [&str; 2] = ["start-unmeasured", "start"];
 

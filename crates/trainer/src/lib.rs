@@ -47,7 +47,7 @@ pub use error::Error;
 pub use experiment::Experiment;
 pub use files::write_file;
 pub use folder::is_finished;
-pub use fork::{CellPlaces, run_cell, start_of};
+pub use fork::{CellPlaces, STARTS, run_cell, start_of};
 pub use lower::Lowering;
 pub use memory::peak_memory;
 pub use model::Model;

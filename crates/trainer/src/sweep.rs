@@ -17,7 +17,7 @@ pub struct SweepConfig {
     pub base: PathBuf,
     /// Seeds of every cell.
     pub seeds: Vec<u64>,
-    /// Whether the dense control is run: the base with `prune.enabled = false`, once a seed.
+    /// Whether the dense control is run: the base with `prune.enabled = false`, over the axes that are not of pruning.
     #[serde(default = "yes")]
     pub dense: bool,
     /// Whether the random control is run: the base with `prune.criterion = "random"`, over all axes.
@@ -93,13 +93,16 @@ impl Sweep {
             return Err(refuse("`seeds` is empty, wanted at least one".into()));
         }
         let points = points(&config.axes).map_err(&refuse)?;
-        let none = vec![vec![]];
+        // What only says how to prune makes no other dense network.
+        let training = config.axes.iter().filter(|(key, _)| !["prune", "retrain"].contains(&section(key)));
+        let dense = self::points(&training.map(|(key, values)| (key.clone(), values.clone())).collect());
+        let dense = dense.map_err(&refuse)?;
         let mut cells: Vec<Cell> = vec![];
-        for (name, fixed, free) in groups(&config) {
-            for point in if free { &points } else { &none } {
+        for (name, fixed, pruned) in groups(&config) {
+            for point in if pruned { &points } else { &dense } {
                 for seed in &config.seeds {
-                    let name = format!("name=\"{}-{name}\"", config.name);
-                    let changes = [&[name, format!("seed={seed}")], &fixed[..], point].concat();
+                    let named = format!("name=\"{}-{name}\"", config.name);
+                    let changes = [&[named, format!("seed={seed}")], &fixed[..], point].concat();
                     let parsed = ExperimentConfig::parse(&config.base.display().to_string(), &base, &changes)?;
                     // Cells of one model share its network: every process that runs a cell reads the whole sweep.
                     let experiment = match cells.last() {
@@ -125,7 +128,12 @@ impl Sweep {
     }
 }
 
-/// The groups of cells: name, changes, and whether the axes apply.
+/// The section that a dotted key is of.
+fn section(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+/// The groups of cells: name, changes, and whether they prune.
 fn groups(config: &SweepConfig) -> Vec<(String, Vec<String>, bool)> {
     let mut groups = vec![];
     if config.dense {
@@ -232,6 +240,16 @@ mod tests {
         }
         let without = sweep("name = \"s\"\nbase = \"b\"\nseeds = [1]\ndense = false\nrandom = false").expect("valid");
         assert_eq!((without.cells.len(), without.starts.len()), (1, 0), "nobody shares with itself");
+    }
+
+    #[test]
+    fn the_dense_control_follows_the_axes_that_change_training() {
+        let axes = "[axes]\n\"train.batch_size\" = [32, 64]\n\"prune.schedule.sparsity\" = [0.5, 0.9]";
+        let grid = sweep(&format!("name = \"s\"\nbase = \"b\"\nseeds = [1, 2]\n{axes}")).expect("valid");
+        let dense = grid.cells.iter().filter(|cell| cell.experiment.config().name == "s-dense");
+        let sizes: Vec<_> = dense.map(|cell| cell.experiment.config().train.batch_size).collect();
+        assert_eq!(sizes, [32, 32, 64, 64]);
+        assert_eq!(grid.cells.len(), 4 + 2 * 2 * 4);
     }
 
     #[test]

@@ -60,4 +60,7 @@ pub(crate) struct SweepCellArgs {
     /// Threads.
     #[arg(long, default_value_t = 0)]
     pub(crate) threads: usize,
+    /// The process that started this one; the run saves its state and ends when that does.
+    #[arg(long, value_name = "PID")]
+    pub(crate) parent: Option<u32>,
 }

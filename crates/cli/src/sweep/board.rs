@@ -54,7 +54,7 @@ impl Board {
             states.len(),
             count(|state| *state == State::Running),
             count(|state| *state == State::Waiting),
-            count(|state| matches!(state, State::Failed(_)))
+            count(|state| matches!(state, State::Failed(_) | State::Blocked))
         );
         let room = if last { usize::MAX } else { usize::from(self.term.size().0).saturating_sub(3).max(1) };
         let urgent = |state: &State| matches!(state, State::Running | State::Failed(_));
@@ -78,6 +78,7 @@ impl Board {
             State::Running => "running".to_owned(),
             State::Done => "done".to_owned(),
             State::Failed(why) => format!("failed: {why}, see {}", task.log.display()),
+            State::Blocked => "not begun: its shared start failed".to_owned(),
         };
         format!("{:<wide$}  {word:<8}  {}", task.name, progress(task), wide = self.wide).trim_end().to_owned()
     }

@@ -34,6 +34,7 @@ impl Local {
         let program = std::env::current_exe().context("cannot find the program's own file")?;
         let child = Command::new(program)
             .args(command(&self.sweep, &self.places, self.threads, &task.name))
+            .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -57,6 +58,8 @@ impl Local {
             self.states[place] = match status.code() {
                 _ if is_done(&self.tasks[place]) => State::Done,
                 Some(code) if code == i32::from(INTERRUPTED) => State::Waiting,
+                // It was told to stop before it could listen.
+                None if self.cancelled => State::Waiting,
                 Some(code) => State::Failed(format!("exit code {code}")),
                 None => State::Failed("killed by a signal".into()),
             };
@@ -84,7 +87,7 @@ impl Launcher for Local {
                 continue;
             }
             match self.tasks[place].after.map(|after| &self.states[after]) {
-                Some(State::Failed(_)) => self.states[place] = State::Failed("its shared start failed".into()),
+                Some(State::Failed(_) | State::Blocked) => self.states[place] = State::Blocked,
                 Some(State::Waiting | State::Running) => {}
                 Some(State::Done) | None if self.running.len() < self.jobs => self.start(place)?,
                 Some(State::Done) | None => {}

@@ -8,7 +8,7 @@ pub(crate) mod local;
 pub(crate) mod slurm;
 
 use anyhow::Result;
-use secateur_trainer::{Experiment, Sweep, is_finished};
+use secateur_trainer::{Experiment, STARTS, Sweep, is_finished};
 use std::path::{Path, PathBuf};
 
 /// A run of a sweep, as a process.
@@ -35,6 +35,8 @@ pub(crate) enum State {
     Done,
     /// It ended before its run did, with this reason.
     Failed(String),
+    /// The start that it shares with others failed, so that it was not begun.
+    Blocked,
 }
 
 /// Who runs tasks. Another engine is another implementation.
@@ -66,7 +68,7 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn starts(&self) -> PathBuf {
-        self.out.join(".starts")
+        self.out.join(STARTS)
     }
 
     pub(crate) fn logs(&self) -> PathBuf {

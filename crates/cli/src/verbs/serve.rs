@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// A connection on which nothing moves for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
+/// A connection on which nothing moves for so long is closed: others may be waiting for its place.
+const IDLE: Duration = Duration::from_secs(10);
 /// Connections at once; more have to wait.
 const CONNECTIONS: usize = 64;
 

@@ -2,23 +2,27 @@
 
 use super::{Done, report};
 use crate::args::{LauncherKind, SweepArgs, SweepCellArgs};
-use crate::interrupt::on_signal;
+use crate::interrupt::{end_with, on_signal};
 use crate::progress::Progress;
 use crate::sweep::board::Board;
 use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
 use crate::sweep::{Launcher, Places, State, Task, is_done};
 use anyhow::{Context, Result, bail};
-use secateur_trainer::{CellPlaces, Experiment, Facts, Outcome, Sweep, is_finished, run_cell};
+use secateur_trainer::{CellPlaces, Error, Experiment, Facts, Outcome, Sweep, is_finished, run_cell};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the launcher is asked.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(5);
 /// How often a cluster is asked.
 const POLL_CLUSTER: Duration = Duration::from_secs(2);
+
+/// How long a cell waits for another process to leave its folder, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Runs all cells that are not finished, then leaves the report.
 pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
@@ -84,7 +88,12 @@ fn conclude(places: &Places, sweep: &Sweep, tasks: &[Task], states: &[State], ca
         })
         .collect();
     if !failed.is_empty() {
-        bail!("{} of {} runs failed; the others are finished\n  {}", failed.len(), tasks.len(), failed.join("\n  "));
+        let blocked = states.iter().filter(|state| **state == State::Blocked).count();
+        let others = match blocked {
+            0 => "the others are finished".to_owned(),
+            _ => format!("{blocked} that begin with one of them were not begun, the others are finished"),
+        };
+        bail!("{} of {} runs failed; {others}\n  {}", failed.len(), tasks.len(), failed.join("\n  "));
     }
     Ok(Done::Whole)
 }
@@ -95,8 +104,16 @@ fn table(sweep: &Sweep, tasks: &[Task]) -> String {
         let all = sweep.starts.iter().chain(sweep.cells.iter().map(|cell| &cell.experiment));
         all.into_iter().find(|own| own.run_name() == name)
     };
+    // What a cell changes, but for its name, which begins the row.
+    let changes = |name: &str| -> String {
+        let cell = sweep.cells.iter().find(|cell| cell.experiment.run_name() == name);
+        cell.map_or(String::new(), |cell| cell.changes.iter().skip(1).cloned().collect::<Vec<_>>().join("  "))
+    };
     let wide = tasks.iter().map(|task| task.name.chars().count()).max().unwrap_or(0);
-    let mut rows = vec![format!("{:<wide$}  {:<8}  {:>9}  begins with", "run", "state", "steps")];
+    let start =
+        tasks.iter().filter_map(|task| Some(tasks[task.after?].name.chars().count())).max().unwrap_or(0).max(11);
+    let mut rows =
+        vec![format!("{:<wide$}  {:<8}  {:>9}  {:<start$}  changes", "run", "state", "steps", "begins with")];
     let mut left = 0;
     for task in tasks {
         let own = experiment(&task.name);
@@ -110,7 +127,8 @@ fn table(sweep: &Sweep, tasks: &[Task]) -> String {
         };
         left += if state == "done" { 0 } else { steps };
         let after = task.after.map_or("", |after| tasks[after].name.as_str());
-        rows.push(format!("{:<wide$}  {state:<8}  {steps:>9}  {after}", task.name).trim_end().to_owned());
+        let row = format!("{:<wide$}  {state:<8}  {steps:>9}  {after:<start$}  {}", task.name, changes(&task.name));
+        rows.push(row.trim_end().to_owned());
     }
     rows.push(format!("{} runs, {} cells, at most {left} steps left", tasks.len(), sweep.cells.len()));
     rows.join("\n")
@@ -134,7 +152,20 @@ pub(crate) fn cell(args: &SweepCellArgs) -> Result<Done> {
     command.extend(changes.iter().flat_map(|change| ["--set".to_owned(), change.clone()]));
     let facts = Facts { typed: &sweep.base, commit: option_env!("SECATEUR_COMMIT"), command: &command };
     let places = CellPlaces { out: &out, starts: &places.starts(), threads: Some(args.threads) };
-    let (run, outcome) = run_cell(experiment, start, places, facts, &mut Progress::new(), &stop)?;
+    if let Some(parent) = args.parent {
+        end_with(parent, &stop);
+    }
+    let mut progress = Progress::new();
+    let began = Instant::now();
+    let (run, outcome) = loop {
+        match run_cell(experiment, start, places, facts, &mut progress, &stop) {
+            // A run of a sweep that was killed may still be saving its state.
+            Err(Error::Locked { .. }) if began.elapsed() < PATIENCE && !stop.load(Ordering::Relaxed) => {
+                std::thread::sleep(RETRY);
+            }
+            other => break other?,
+        }
+    };
     match outcome {
         Outcome::Finished { .. } => {
             eprintln!("{} has finished", run.display());

@@ -3,25 +3,41 @@
 use super::Done;
 use super::report::name;
 use crate::args::TrackArgs;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use secateur_report::write_tensorboard;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-/// Writes an event file a run, below a folder of the run's name.
+/// Writes an event file a run, below a folder of the run's name. A folder that cannot be read is named, and stops no other.
 pub(crate) fn track(args: &TrackArgs) -> Result<Done> {
     let mut names = BTreeSet::new();
+    let mut bad = 0;
     for run in &args.runs {
-        if !run.join("log.jsonl").is_file() {
-            bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
-        }
-        if !names.insert(name(run)) {
-            bail!("{}: found a second run of the name `{}`, wanted one folder for each", run.display(), name(run));
+        match written(run, &args.tensorboard, &mut names) {
+            Ok(path) => eprintln!("wrote {}", path.display()),
+            Err(error) => {
+                bad += 1;
+                eprintln!("not written: {error:#}");
+            }
         }
     }
-    for run in &args.runs {
-        let path = write_tensorboard(run.join("log.jsonl"), args.tensorboard.join(name(run)))?;
-        eprintln!("wrote {}", path.display());
+    if bad < args.runs.len() {
+        eprintln!("look at it with: tensorboard --logdir {}", args.tensorboard.display());
     }
-    eprintln!("look at it with: tensorboard --logdir {}", args.tensorboard.display());
+    if bad > 0 {
+        bail!("{bad} of {} folders could not be written", args.runs.len());
+    }
     Ok(Done::Whole)
+}
+
+/// Writes the event file of one run.
+fn written(run: &Path, to: &Path, names: &mut BTreeSet<String>) -> Result<PathBuf> {
+    let log = run.join("log.jsonl");
+    if !log.is_file() {
+        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
+    }
+    if !names.insert(name(run)) {
+        bail!("{}: found a second run of the name `{}`, wanted one folder for each", run.display(), name(run));
+    }
+    write_tensorboard(log, to.join(name(run))).with_context(|| run.display().to_string())
 }

@@ -3,7 +3,7 @@
 use super::Finished;
 use crate::checkpoint::{self, Checkpoint};
 use crate::plan::Stage;
-use crate::{Error, export, folder, start};
+use crate::{Error, export, folder, fork, start};
 use secateur_report::views::{Filter, Filters, Histogram, LayerWeights, Moment, Picture};
 use secateur_sparse::{Network, Parameters};
 
@@ -55,14 +55,14 @@ fn initial(own: &Finished<'_>) -> Result<Network, Error> {
 }
 
 /// The network between the dense training and the first prune, when a checkpoint of that time is still there. `None` for a
-/// run that only trains, too: there it is the final one.
+/// run that only trains, too: there it is the final one. Cells of a sweep have it in the dense training that they began with.
 fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
     let stages = &own.experiment.plan().stages;
     let Some(first) = stages.iter().position(|planned| planned.cycle > 0) else { return Ok(None) };
     let trained = stages[..first].iter().rposition(|planned| matches!(planned.stage, Stage::Train(_)));
     let checkpoints = folder::checkpoints(own.run.folder);
     if !checkpoints.is_dir() {
-        return Ok(None);
+        return shared(own);
     }
     let stage = |name: &str| name.strip_prefix("stage-")?.split('-').next()?.parse::<usize>().ok();
     let dense =
@@ -76,7 +76,16 @@ fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
             return Ok(Some(export::network(own.experiment.network(), &parameters, &masks)?));
         }
     }
-    Ok(None)
+    shared(own)
+}
+
+/// The end of the dense training that a cell of a sweep began with, where that is still there.
+fn shared(own: &Finished<'_>) -> Result<Option<Network>, Error> {
+    let Some(start) = fork::start_of(&own.experiment)? else { return Ok(None) };
+    let beside = own.run.folder.parent().map(|out| out.join(fork::STARTS).join(start.run_name()));
+    let Some(run) = beside.filter(|run| folder::is_finished(run)) else { return Ok(None) };
+    let (parameters, masks) = export::read(&folder::model(&run), &start)?;
+    export::network(own.experiment.network(), &parameters, &masks).map(Some)
 }
 
 /// The first layer's weights as pictures, those filters that keep most; `None` where they are none.

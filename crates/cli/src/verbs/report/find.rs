@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Folders below a named one are looked through so deep.
 const DEEPEST: usize = 6;
 /// What a run's folder has, from its first moment or its last.
-const MARKS: [&str; 3] = ["log.jsonl", "experiment.toml", "manifest.json"];
+const MARKS: [&str; 4] = ["log.jsonl", "experiment.toml", "manifest.json", "config.toml"];
 
 /// A folder that may be a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) fn found(named: &[PathBuf]) -> Vec<Found> {
     all
 }
 
-/// Adds `path` if it is a run, else the runs below it. Hidden folders are runs in the making; links are not followed.
+/// Adds `path` if it is a run, or empty, else the runs below it. Hidden folders are runs in the making; links are not followed.
 fn walk(path: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<(), String> {
     if MARKS.iter().any(|mark| path.join(mark).is_file()) {
         runs.push(path.to_owned());
@@ -68,7 +68,12 @@ fn walk(path: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<(), String
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         (!hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())).then(|| entry.path())
     };
-    let mut below: Vec<_> = entries.filter_map(|entry| folder(entry.ok()?)).collect();
+    let entries: Vec<_> = entries.filter_map(Result::ok).collect();
+    if entries.is_empty() && depth > 0 {
+        // Nothing was left there by somebody, who will look for it in the report.
+        runs.push(path.to_owned());
+    }
+    let mut below: Vec<_> = entries.into_iter().filter_map(folder).collect();
     below.sort();
     // One that cannot be opened below holds nothing that was asked for by name.
     below.iter().for_each(|path| drop(walk(path, depth + 1, runs)));

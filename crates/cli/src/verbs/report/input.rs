@@ -63,7 +63,7 @@ fn settings(experiment: &str) -> String {
 
 /// What the manifest says of the program and the machine, by name.
 fn surroundings(manifest: &serde_json::Value) -> BTreeMap<String, String> {
-    let names = ["secateur", "commit", "burn", "platform", "threads", "device"];
+    let names = ["secateur", "commit", "burn", "platform", "processor", "threads", "threads_used", "device"];
     let mut known: BTreeMap<_, _> =
         names.iter().filter_map(|name| Some(((*name).to_owned(), words(&manifest[*name])?))).collect();
     known.extend(words(&manifest["kernels"]["instruction_set"]).map(|set| ("instructions".to_owned(), set)));
