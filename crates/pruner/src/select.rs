@@ -238,9 +238,10 @@ pub fn planned(layers: &[(&str, &[usize], Terms)], request: &Request) -> Result<
     if let Granularity::NOfM { n, m } = request.granularity {
         return n_of_m::planned(layers, request, [n, m]).map(Some);
     }
-    let mut bounds = Vec::with_capacity(layers.len());
+    let (mut bounds, mut largest) = (Vec::with_capacity(layers.len()), vec![]);
     for (name, shape, terms) in layers {
         let tiling = tiling(name, shape, terms, request)?;
+        largest.push(tiling.largest());
         bounds.push(Bounds::new(terms, shape.iter().product(), 0, request.min_kept, tiling.largest()));
     }
     let single = request.granularity == (Granularity::Element {});
@@ -260,7 +261,9 @@ pub fn planned(layers: &[(&str, &[usize], Terms)], request: &Request) -> Result<
         Amount::Weights(count) => count as u64,
         Amount::Macs(macs) => macs,
     };
-    let near = !single && unit == "weights";
+    // As when they are chosen: whole groups may come as near as half of the largest.
+    let largest = largest.iter().max().map_or(0, |largest| *largest as u64);
+    let near = unit == "weights" && largest > 1 && wanted > most && (wanted - most) * 2 <= largest;
     if (wanted > most || (wanted < least && unit == "weights")) && !near {
         return Err(Error::Impossible { place: "all layers".into(), wanted, total, least, most, unit });
     }

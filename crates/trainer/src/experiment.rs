@@ -4,7 +4,7 @@ use crate::config::{CriterionConfig, ExperimentConfig, Keep, Length, PruneConfig
 use crate::device;
 use crate::optimizer::{OptimizerConfig, rate_fault};
 use crate::plan::Plan;
-use crate::pruning::Pruning;
+use crate::pruning::{Masked, Pruning};
 use crate::{Error, data};
 use secateur_pruner::Sparsity;
 use secateur_report::event;
@@ -82,10 +82,10 @@ impl Experiment {
     /// Names of the parameters that have masks, because they are pruned or go along with what is, in the model's order;
     /// empty when nothing is pruned.
     pub fn prunable(&self) -> Vec<&str> {
-        self.masked().iter().map(|(name, _)| name.as_str()).collect()
+        self.masked().iter().map(|own| own.name.as_str()).collect()
     }
 
-    fn masked(&self) -> &[(String, usize)] {
+    fn masked(&self) -> &[Masked] {
         self.pruning.as_ref().map_or(&[], Pruning::masked)
     }
 
@@ -189,7 +189,7 @@ impl Experiment {
 
     /// Elements of the prunable parameters.
     pub fn prunable_elements(&self) -> usize {
-        self.masked().iter().map(|(_, size)| size).sum()
+        self.masked().iter().map(Masked::size).sum()
     }
 }
 

@@ -6,6 +6,7 @@
 mod budget;
 mod checkpoint;
 pub mod config;
+mod coupled;
 pub mod data;
 pub mod device;
 mod engine;

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
+use crate::coupled::Goal;
 use crate::export;
 use secateur_pruner::{
     Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Scope, Selection, Sizes, Sparsity, Targets,
@@ -16,7 +17,7 @@ pub struct Pruning {
     request: Request,
     competitors: Vec<Competitor>,
     couplings: Vec<Coupling>,
-    masked: Vec<(String, usize)>,
+    masked: Vec<Masked>,
     sizes: Sizes,
     targets: Targets,
 }
@@ -59,13 +60,21 @@ impl Pruning {
             Granularity::Filter {} => couplings(network, &competitors)?,
             _ => vec![],
         };
+        floors_of_units(&mut competitors, &couplings);
         let masked = |name: &str| chosen.contains(&name) || couplings.iter().any(|own| own.to == name);
         let masked = shapes.iter().filter(|(name, _)| masked(name));
         let cost = network.cost();
+        let masked: Vec<Masked> = masked
+            .map(|(name, shape)| Masked {
+                name: name.clone(),
+                shape: shape.clone(),
+                positions: positions(network, &costs, name),
+            })
+            .collect();
         let sizes = Sizes {
-            prunable: competitors.iter().map(Competitor::size).sum(),
+            prunable: masked.iter().map(Masked::size).sum(),
             parameters: cost.parameters,
-            prunable_macs: competitors.iter().map(|own| own.size() as u64 * own.terms.positions).sum(),
+            prunable_macs: masked.iter().map(|own| own.size() as u64 * own.positions).sum(),
             macs: cost.macs as u64,
         };
         let targets = config.schedule.targets(sizes)?;
@@ -77,7 +86,7 @@ impl Pruning {
                 amount: Amount::Share(Sparsity::DENSE),
                 min_kept: config.least(),
             },
-            masked: masked.map(|(name, shape)| (name.clone(), shape.iter().product())).collect(),
+            masked,
             competitors,
             couplings,
             sizes,
@@ -93,8 +102,8 @@ impl Pruning {
         &self.targets
     }
 
-    /// Names and sizes of the parameters that have masks: those that compete, and those that go along.
-    pub(crate) fn masked(&self) -> &[(String, usize)] {
+    /// The parameters that have masks: those that compete, and those that go along.
+    pub(crate) fn masked(&self) -> &[Masked] {
         &self.masked
     }
 
@@ -113,6 +122,9 @@ impl Pruning {
     /// # Errors
     /// When the target is impossible.
     pub(crate) fn kept(&self, target: Sparsity) -> Result<Option<usize>, Error> {
+        if !self.couplings.is_empty() {
+            return self.reach(target).map(|()| None);
+        }
         let terms = |own| -> (&str, &[usize], Terms) { named(own, self.at(own, target)) };
         let layers: Vec<(&str, &[usize], Terms)> = self.competitors.iter().map(terms).collect();
         Ok(planned(&layers, &self.request(target))?)
@@ -136,14 +148,81 @@ impl Pruning {
     /// When a score is missing, or the target cannot be reached.
     pub(crate) fn choose(
         &self,
-        scores: impl FnMut(usize, &str, &Mask) -> Result<Vec<f32>, secateur_pruner::Error>,
+        mut scores: impl FnMut(usize, &str, &Mask) -> Result<Vec<f32>, secateur_pruner::Error>,
         old: &MaskSet,
         target: Sparsity,
     ) -> Result<MaskSet, Error> {
         let terms = |name: &str, _: &[usize]| {
             self.competitors.iter().find(|own| own.name == name).map(|own| self.at(own, target))
         };
-        Ok(couple(&choose_by(scores, old, &self.request(target), terms)?, &self.couplings)?)
+        if self.couplings.is_empty() {
+            return Ok(choose_by(scores, old, &self.request(target), terms)?);
+        }
+        // The scores stay the same in the search.
+        let mut known = vec![];
+        for (place, (name, mask)) in old.iter().enumerate() {
+            known.push(if self.competes(name) { scores(place, name, mask)? } else { vec![] });
+        }
+        self.goal(target).search(old, |amount| {
+            let amount = match self.targets.measure {
+                Measure::Weights => Amount::Weights(amount as usize),
+                Measure::Macs => Amount::Macs(amount),
+            };
+            let request = Request { amount, ..self.request };
+            couple(&choose_by(|place, _, _| Ok(known[place].clone()), old, &request, terms)?, &self.couplings)
+        })
+    }
+
+    /// What a prune to this target is after, in whole units with all that goes along.
+    fn goal(&self, target: Sparsity) -> Goal<impl Fn(&MaskSet) -> u64> {
+        let macs = self.targets.measure == Measure::Macs;
+        let cost = move |own: &Masked| if macs { own.positions } else { 1 };
+        let gone = move |masks: &MaskSet| {
+            let of =
+                |own: &Masked| cost(own) * masks.get(&own.name).map_or(0, |mask| mask.total() - mask.kept()) as u64;
+            self.masked.iter().map(of).sum()
+        };
+        let along = |own: &Competitor| {
+            let units = own.shape[own.terms.layout.output].max(1);
+            let taken = |name: &str| {
+                let masked = self.masked.iter().find(|masked| masked.name == name);
+                masked.map_or(0, |masked| cost(masked) * (masked.size() / units) as u64)
+            };
+            let sets = self.couplings.iter().filter(|coupling| coupling.from == own.name);
+            taken(&own.name) + sets.map(|coupling| taken(&coupling.to)).sum::<u64>()
+        };
+        let total = self.masked.iter().map(|own| cost(own) * own.size() as u64).sum();
+        let wanted = match self.targets.measure.amount(target, self.sizes) {
+            Amount::Macs(macs) => macs,
+            Amount::Weights(count) => count as u64,
+            Amount::Share(share) => share.count(total as usize) as u64,
+        };
+        let largest = self.competitors.iter().map(along).max().unwrap_or(0);
+        Goal { wanted, enough: macs, gone, unit: if macs { "MACs" } else { "weights" }, total, largest }
+    }
+
+    /// Refuses a target of whole units that is out of reach even when every layer keeps no more than it has to.
+    fn reach(&self, target: Sparsity) -> Result<(), Error> {
+        let goal = self.goal(target);
+        let least = |own: &Masked| {
+            let Some(competitor) = self.competitors.iter().find(|other| other.name == own.name) else {
+                return Mask::full(&own.shape);
+            };
+            let (output, terms) = (competitor.terms.layout.output, self.at(competitor, target));
+            let (units, stride) = (own.shape[output], own.shape[output + 1..].iter().product::<usize>());
+            let share = terms.own.map_or(terms.floor, |own| 1.0 - own.get());
+            let least = self.request.min_kept.div_ceil((competitor.size() / units.max(1)).max(1));
+            let kept = ((share * units as f64 - 1e-9).ceil() as usize).max(least).min(units);
+            Mask::from_fn(&own.shape, |index| index / stride % units < kept)
+        };
+        let least = MaskSet::new(self.masked.iter().map(|own| (own.name.clone(), least(own))).collect());
+        let most = (goal.gone)(&couple(&least, &self.couplings)?);
+        if goal.wanted > most && (goal.enough || (goal.wanted - most) * 2 > goal.largest) {
+            let (wanted, total, unit) = (goal.wanted, goal.total, goal.unit);
+            let place = "all layers, with what goes along".into();
+            return Err(secateur_pruner::Error::Impossible { place, wanted, total, least: 0, most, unit }.into());
+        }
+        Ok(())
     }
 
     fn request(&self, target: Sparsity) -> Request {
@@ -172,6 +251,23 @@ impl Pruning {
     }
 }
 
+/// A parameter that has a mask.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Masked {
+    /// Its path.
+    pub(crate) name: String,
+    shape: Vec<usize>,
+    /// MACs an image of each of its weights.
+    positions: u64,
+}
+
+impl Masked {
+    /// Its elements.
+    pub(crate) fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
 impl Competitor {
     fn size(&self) -> usize {
         self.shape.iter().product()
@@ -196,6 +292,23 @@ fn positions(network: &Network, costs: &[LayerCost], name: &str) -> u64 {
     let Some(layer) = name.strip_suffix(".weight") else { return 0 };
     let weights = network.parameters().find(|own| own.name == layer).map_or(1, |own| own.weight.len().max(1));
     costs.iter().find(|own| own.name == layer).map_or(0, |own| (own.cost.macs / weights) as u64)
+}
+
+/// Turns floors of weights into floors of units: what a layer keeps is the share of its own units times that of those it
+/// reads, so that where both may go each keeps the root of it.
+fn floors_of_units(competitors: &mut [Competitor], couplings: &[Coupling]) {
+    let floors: Vec<(String, f64)> = competitors.iter().map(|own| (own.name.clone(), own.terms.floor)).collect();
+    for (name, floor) in floors {
+        let Some(read) = couplings.iter().find(|own| own.to == name) else { continue };
+        for own in competitors.iter_mut() {
+            if own.name == name {
+                // Asked for by what reads this layer, it may be higher already.
+                own.terms.floor = if own.terms.floor > floor { own.terms.floor } else { floor.sqrt() };
+            } else if own.name == read.from {
+                own.terms.floor = own.terms.floor.max(floor.sqrt());
+            }
+        }
+    }
 }
 
 /// What goes along with the filters and neurons of the competing layers: biases, and what reads them.

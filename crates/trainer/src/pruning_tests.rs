@@ -18,7 +18,7 @@ fn pruning(lines: &str) -> Result<Pruning, Error> {
 fn prune(own: &Pruning, target: f64) -> MaskSet {
     let values = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
     let find = |name: &str| values.iter().find(|own| own.name == name).expect("a parameter of the model");
-    let full = own.masked().iter().map(|(name, _)| (name.clone(), Mask::full(&find(name).shape)));
+    let full = own.masked().iter().map(|own| (own.name.clone(), Mask::full(&find(&own.name).shape)));
     let scores = |_, name: &str, mask: &Mask| {
         let kept = mask.gather(&find(name).kept);
         score(own.criterion(name).of_weights().expect("of weights"), name, &kept, mask, 0, 1)
@@ -31,9 +31,11 @@ const ONE_SHOT: &str = "schedule = { kind = \"one-shot\", sparsity = 0.5 }\n";
 
 #[test]
 fn a_filter_takes_its_bias_and_what_reads_it_along() {
-    let own =
-        pruning(&format!("{ONE_SHOT}granularity = {{ kind = \"filter\" }}\nexclude = [\"fc3.*\"]")).expect("valid");
-    let names: Vec<&str> = own.masked().iter().map(|(name, _)| name.as_str()).collect();
+    let own = pruning(&format!(
+        "{ONE_SHOT}scope = \"layerwise\"\ngranularity = {{ kind = \"filter\" }}\nexclude = [\"fc3.*\"]"
+    ))
+    .expect("valid");
+    let names: Vec<&str> = own.masked().iter().map(|own| own.name.as_str()).collect();
     let wanted = [
         "conv1.weight",
         "conv1.bias",
@@ -48,12 +50,56 @@ fn a_filter_takes_its_bias_and_what_reads_it_along() {
     assert_eq!(names, wanted, "fc3's bias stays whole");
     let masks = prune(&own, 0.5);
     let kept = |name: &str| masks.get(name).expect("masked").kept();
-    // Half of the 6, 16, 120 and 84 units; fc1 reads 25 pixels of a channel.
-    assert_eq!([kept("conv1.weight"), kept("conv1.bias")], [3 * 9, 3]);
-    assert_eq!([kept("conv2.weight"), kept("conv2.bias")], [8 * 3 * 9, 8]);
-    assert_eq!([kept("fc1.weight"), kept("fc1.bias")], [60 * 8 * 25, 60]);
-    assert_eq!([kept("fc2.weight"), kept("fc2.bias")], [42 * 60, 42]);
-    assert_eq!(kept("fc3.weight"), 10 * 42);
+    // About the same share of the 6, 16, 120 and 84 units; fc1 reads 25 pixels of a channel.
+    let units = ["conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias"].map(kept);
+    let [one, two, three, four] = units;
+    assert_eq!(kept("conv1.weight"), one * 9);
+    assert_eq!(kept("conv2.weight"), two * one * 9);
+    assert_eq!(kept("fc1.weight"), three * two * 25);
+    assert_eq!(kept("fc2.weight"), four * three);
+    assert_eq!(kept("fc3.weight"), 10 * four);
+    let shares = [6, 16, 120, 84].iter().zip(units).map(|(all, kept)| kept as f64 / f64::from(*all));
+    assert!(shares.clone().all(|share| (share - 0.71).abs() < 0.06), "{:?}", shares.collect::<Vec<_>>());
+}
+
+#[test]
+fn targets_of_whole_filters_count_what_goes_along() {
+    let filters = "granularity = { kind = \"filter\" }\nexclude = [\"fc3.*\"]\n";
+    let network = ModelConfig::Lenet { width: 1 }.network();
+    let costs = network.layer_costs();
+    for scope in ["layerwise", "global", "global-normalised", "erk", "mac-aware"] {
+        let of = |target: &str, more: &str| {
+            let schedule = format!("schedule = {{ kind = \"one-shot\", sparsity = {target} }}\nscope = \"{scope}\"\n");
+            let own = pruning(&format!("{schedule}{filters}{more}")).expect(target);
+            prune(&own, own.targets().shares[0].get())
+        };
+        // The largest unit is a channel of conv2: fc1 reads 25 pixels of it for 120 neurons.
+        let half = (54 + 1 + 25 * 120) as f64 / 2.0;
+        for share in [0.2, 0.5, 0.9] {
+            let masks = of(&share.to_string(), "");
+            let off = (masks.pruned() as f64 - share * masks.total() as f64).abs();
+            assert!(off <= half, "{scope} {share}: off by {off}");
+        }
+        // Of all parameters, those that cannot go among them.
+        let kept = 60_074 - of("{ kept = 30_000 }", "").pruned();
+        assert!((kept as f64 - 30_000.0).abs() <= half, "{scope}: {kept}");
+        for share in [0.5, 0.1] {
+            let masks = of(&format!("{{ macs = {share} }}"), "");
+            let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&network, &costs, name);
+            let (left, budget) = (masks.iter().map(cost).sum::<u64>() as f64, share * network.cost().macs as f64);
+            // A filter of conv1 takes 9 weights at 676 positions along, and 16 times 9 at 121 that read it.
+            let largest = (9 * 676 + 16 * 9 * 121) as f64;
+            assert!(left <= budget && left > budget - largest, "{scope} {share}: {left} of {budget}");
+        }
+        let floor = of("0.5", "layers = [{ pattern = \"fc2.weight\", floor = 0.6 }]");
+        let fc2 = floor.get("fc2.weight").expect("masked");
+        assert!(fc2.kept() as f64 >= 0.6 * fc2.total() as f64, "{scope}: {fc2:?}");
+        let floor = "layers = [{ pattern = \"fc1.weight\", floor = 0.5 }]";
+        let refused =
+            format!("schedule = {{ kind = \"one-shot\", sparsity = 0.9 }}\nscope = \"{scope}\"\n{filters}{floor}");
+        let error = pruning(&refused).expect_err("fc1 holds most of the weights").to_string();
+        assert!(error.contains("with what goes along"), "{scope}: {error}");
+    }
 }
 
 #[test]
@@ -106,7 +152,15 @@ fn what_makes_no_sense_is_named() {
         (one_shot("granularity = { kind = \"n-of-m\", n = 3, m = 4 }"), "wanted a sparsity of at most 0.25"),
         (one_shot("granularity = { kind = \"channel\" }\ninclude = [\"*\"]"), "`conv1.bias` cannot be pruned"),
         (one_shot("group_score = \"mean\""), "`prune.group_score`: element has no groups"),
-        (one_shot("layers = [{ pattern = \"conv9.*\" }]"), "`conv9.*` matches no parameter"),
+        (one_shot("layers = [{ pattern = \"conv9.*\", floor = 0.1 }]"), "`conv9.*` matches no parameter"),
+        (one_shot("layers = [{ pattern = \"conv1.*\" }]"), "`conv1.*` has no terms"),
+        (one_shot("layers = [{ pattern = \"fc1.*\", criterion = \"random\" }]"), "has a criterion of its own"),
+        (one_shot("granularity = { kind = \"n-of-m\", n = 2, m = 4 }\nmin_kept = 1"), "`prune.min_kept`"),
+        (
+            "schedule = { kind = \"one-shot\", sparsity = 0.99 }\ngranularity = { kind = \"block\", outputs = 16, inputs = 16 }"
+                .into(),
+            "but what each layer keeps",
+        ),
         (one_shot("layers = [{ pattern = \"*\", floor = 1.5 }]"), "wanted 0 <= floor"),
         (one_shot("layers = [{ pattern = \"*\", floor = 0.1, sparsity = 0.5 }]"), "one or the other"),
         (one_shot("scope = \"erk\"\nlayers = [{ pattern = \"*\", floor = 0.6 }]"), "from 0 to"),
@@ -118,7 +172,7 @@ fn what_makes_no_sense_is_named() {
         (one_shot("criterion = \"grasp\"\nscope = \"global-normalised\""), "scores of grasp have a sign"),
         (one_shot("rounds = 0"), "`prune.rounds`: found 0"),
         (one_shot("calibration = 0"), "`prune.calibration`: found 0"),
-        (one_shot("gsm = { epochs = 1 }"), "`prune.gsm`: weights compete"),
+        (one_shot("gsm = { epochs = 1 }\nscope = \"erk\""), "`prune.gsm`: weights compete"),
         (one_shot("regrow = { kind = \"set\", every = { steps = 0 } }"), "`prune.regrow`: every is 0"),
         (one_shot("regrow = { kind = \"set\", every = { steps = 9 }, share = 2.0 }"), "share is 2, wanted"),
         (one_shot("regrow = { kind = \"rigl\", every = { steps = 9 }, until = 0.0 }"), "until is 0, wanted"),
@@ -140,17 +194,17 @@ fn what_makes_no_sense_is_named() {
 }
 
 #[test]
-fn a_layer_is_emptied_unless_the_config_keeps_some_of_it() {
+fn a_layer_is_emptied_only_when_the_config_says_so() {
     let least = |lines: &str| {
         let schedule = "schedule = { kind = \"one-shot\", sparsity = 0.9999 }\nscope = \"global\"\n";
         let masks = prune(&pruning(&format!("{schedule}{lines}")).expect("valid"), 0.9999);
         masks.iter().map(|(_, mask)| mask.kept()).min()
     };
-    assert_eq!([least(""), least("min_kept = 0"), least("min_kept = 1")], [Some(0), Some(0), Some(1)]);
+    assert_eq!([least(""), least("min_kept = 0"), least("min_kept = 1")], [Some(1), Some(0), Some(1)]);
     let prune_config = |kind: &str| {
         let lines = format!("schedule = {{ kind = \"one-shot\", sparsity = 0.9 }}\n{kind}");
         pruning(&lines).expect("valid").request.min_kept
     };
     let blocks = "granularity = { kind = \"block\", outputs = 4, inputs = 4 }\n";
-    assert_eq!([prune_config(""), prune_config(blocks), prune_config(&format!("{blocks}min_kept = 0"))], [0, 1, 0]);
+    assert_eq!([prune_config(""), prune_config(blocks), prune_config(&format!("{blocks}min_kept = 0"))], [1, 1, 0]);
 }

@@ -250,7 +250,7 @@ fn layers(experiment: &Experiment) -> Result<Vec<Layer>, Error> {
 
 /// The masks that there are, and full ones for what else the layers may touch.
 fn with_masks(parameters: &[Weights], masks: &MaskSet, layers: &[Layer]) -> MaskSet {
-    let touched = |name: &str| layers.iter().any(|own| own.pruning.masked().iter().any(|(masked, _)| masked == name));
+    let touched = |name: &str| layers.iter().any(|own| own.pruning.masked().iter().any(|masked| masked.name == name));
     let mask = |own: &Weights| {
         let full = || touched(&own.name).then(|| Mask::full(&own.shape));
         Some((own.name.clone(), masks.get(&own.name).cloned().or_else(full)?))

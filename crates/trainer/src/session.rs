@@ -189,7 +189,8 @@ impl<'a> Session<'a> {
     pub(crate) fn test(&mut self, cycle: u64, stage: event::Stage) -> Result<(), Error> {
         let (began, dataset) = (Instant::now(), self.dataset);
         let score = self.score("test", dataset.test_split());
-        if stage != event::Stage::JustPruned && score.is_collapsed() {
+        // A network that was never trained has nothing to lose.
+        if stage != event::Stage::JustPruned && self.cursor.step > 0 && score.is_collapsed() {
             let event::Score { correct, total, .. } = score;
             tracing::warn!("cycle {cycle}: the network has collapsed, {correct} of {total} images are right");
         }

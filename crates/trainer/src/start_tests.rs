@@ -148,7 +148,8 @@ fn masks_that_the_prunes_do_not_fit_are_refused_before_anything_runs() {
     let path = folder.path().join("model.safetensors");
     thirds(&path);
     let low = ["start_zeros=pruned", "prune.schedule={ kind = \"list\", sparsities = [0.2, 0.9] }"];
-    let error = read(&experiment(&path, &low), None).expect_err("would grow").to_string();
+    let alone = [low[0], low[1], "prune.scope=layerwise"];
+    let error = read(&experiment(&path, &alone), None).expect_err("would grow").to_string();
     assert!(error.contains("`conv1.weight` starts with 18 of 54 weights pruned"), "{error}");
     let global = [low[0], low[1], "prune.scope=global"];
     let error = read(&experiment(&path, &global), None).expect_err("would grow").to_string();

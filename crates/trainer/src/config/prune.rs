@@ -36,8 +36,8 @@ pub struct PruneConfig {
     /// How the scores of a group become one, where another way is wanted than fits the criterion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_score: Option<GroupScore>,
-    /// Who competes: `layerwise`, `global`, `global-normalised`, `erk` or `mac-aware`.
-    #[serde(default = "layerwise")]
+    /// Who competes: `layerwise`, `output`, `global`, `global-normalised`, `erk` or `mac-aware`.
+    #[serde(default = "global")]
     pub scope: Scope,
     /// Weights that every layer keeps at least; left out, see [`Self::least`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,11 +88,10 @@ pub struct Override {
 }
 
 impl PruneConfig {
-    /// Weights that every layer keeps at least. If not said otherwise, single weights may empty a layer, and whole blocks,
-    /// filters and channels may not: an emptied layer would take what reads it along.
+    /// Weights that every layer keeps at least. If not said otherwise no layer is emptied, which would cut the network in two;
+    /// N of M says itself what stays.
     pub fn least(&self) -> usize {
-        let whole = !matches!(self.granularity, Granularity::Element {} | Granularity::NOfM { .. });
-        self.min_kept.unwrap_or(usize::from(whole))
+        self.min_kept.unwrap_or(usize::from(!matches!(self.granularity, Granularity::NOfM { .. })))
     }
 
     /// The name patterns as the pruner takes them.
@@ -147,9 +146,13 @@ impl PruneConfig {
         if self.group_score.is_some() && unscored {
             return Some(("prune.group_score", format!("{} has no groups that are scored", self.granularity)));
         }
-        if matches!(self.granularity, Granularity::NOfM { .. }) && !(self.layers.is_empty() && self.least() == 0) {
+        if matches!(self.granularity, Granularity::NOfM { .. }) {
             let why = format!("{} fixes what stays in every layer, wanted no other terms", self.granularity);
-            return Some(("prune.layers", why));
+            match (self.layers.is_empty(), self.least()) {
+                (true, 0) => {}
+                (true, _) => return Some(("prune.min_kept", why)),
+                (false, _) => return Some(("prune.layers", why)),
+            }
         }
         let fault = self.layers.iter().find_map(Override::fault).map(|why| ("prune.layers", why));
         fault.or_else(|| self.criterion_fault(unscored)).or_else(|| self.growth_fault(single))
@@ -173,6 +176,18 @@ impl PruneConfig {
                 return Some(("prune.scores", why));
             }
             _ => {}
+        }
+        let together = matches!(self.scope, Scope::Global | Scope::GlobalNormalised | Scope::MacAware);
+        if let Some(own) = self.layers.iter().find(|own| own.criterion.is_some_and(|own| own != self.criterion))
+            && together
+            && !matches!(self.granularity, Granularity::NOfM { .. })
+        {
+            let why = format!(
+                "`{}` has a criterion of its own, whose scores compare with no others, wanted the scope layerwise, output or \
+                 erk; found {}",
+                own.pattern, self.scope
+            );
+            return Some(("prune.layers", why));
         }
         if self.calibration == 0 {
             return Some(("prune.calibration", "found 0, wanted at least 1 image".into()));
@@ -231,7 +246,10 @@ const MOST_ROUNDS: u32 = 10_000;
 
 impl Override {
     fn fault(&self) -> Option<String> {
-        let Self { pattern, floor, ceiling, sparsity, .. } = self;
+        let Self { pattern, floor, ceiling, sparsity, criterion } = self;
+        if (floor, ceiling, sparsity, criterion) == (&None, &None, &None, &None) {
+            return Some(format!("`{pattern}` has no terms, wanted a floor, a ceiling, a sparsity or a criterion"));
+        }
         let (low, high) = (floor.unwrap_or(0.0), ceiling.unwrap_or(1.0));
         let share = |share: f64| (0.0..=1.0).contains(&share);
         if !share(low) || !share(high) || low > high {
@@ -264,8 +282,8 @@ fn is_calibration(images: &usize) -> bool {
     *images == calibration()
 }
 
-fn layerwise() -> Scope {
-    Scope::Layerwise
+fn global() -> Scope {
+    Scope::Global
 }
 
 fn weights() -> Vec<String> {
