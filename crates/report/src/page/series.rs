@@ -119,12 +119,21 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
     let more = if all > shown.len() { " More targets: " } else { " All pairs: " };
     format!(
         "<h3>Who leads where</h3>\n{}<p class=\"note\">In brackets: points of top-1 from the leader, the mean of the \
-         differences seed by seed ± half of its 95 % t-interval, and the number of pairs. {comparisons} comparisons were made \
-         at 95 % each, so about {} of them may mislead by luck; and the highest of several means on test flatters a \
-         little.{more}<a href=\"differences.csv\">differences.csv</a>, <a href=\"differences.json\">differences.json</a>.</p>\n",
+         differences seed by seed ± half of its 95 % t-interval, and the number of pairs. {}The highest of several means on \
+         test flatters a little.{more}<a href=\"differences.csv\">differences.csv</a>, <a href=\"differences.json\">differences.json</a>.</p>\n",
         table.html(),
-        (comparisons as f64 / 20.0).ceil()
+        luck(comparisons)
     )
+}
+
+/// How far to trust that many comparisons; nothing where there is none.
+fn luck(comparisons: usize) -> String {
+    let made = match comparisons {
+        0 => return String::new(),
+        1 => "One comparison was made at 95 %".to_owned(),
+        more => format!("{} comparisons were made at 95 % each", grouped(more as u64)),
+    };
+    format!("{made}: of twenty such, about one misleads by luck. ")
 }
 
 /// `-0.52 ± 0.31, 3 pairs`.
@@ -223,4 +232,32 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         difference(dense),
         difference(random),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::group::groups;
+
+    #[test]
+    fn comparisons_are_counted_and_none_is_not_mentioned() {
+        assert_eq!(luck(0), "");
+        assert_eq!(luck(1), "One comparison was made at 95 %: of twenty such, about one misleads by luck. ");
+        assert_eq!(luck(21), "21 comparisons were made at 95 % each: of twenty such, about one misleads by luck. ");
+        let runs = |of_random: &[u64]| {
+            let pruned = [1, 2, 3].map(fixture::l1_events);
+            let events = pruned.into_iter().chain(of_random.iter().map(|&seed| fixture::random_events(seed)));
+            events.map(|events| fixture::input("a", fixture::record(&events))).collect::<Vec<_>>()
+        };
+        let page = |of_random: &[u64]| tables(&groups(&runs(of_random))[0]);
+        let compared = page(&[1, 2, 3]);
+        assert!(compared.contains("7 comparisons were made at 95 % each: of twenty such"), "{compared}");
+        let strangers = page(&[4, 5]);
+        assert!(strangers.contains("Who leads where"), "{strangers}");
+        assert!(
+            !strangers.contains("comparison") && !strangers.contains("luck"),
+            "no pair, no comparison: {strangers}"
+        );
+    }
 }
