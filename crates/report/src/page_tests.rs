@@ -112,6 +112,25 @@ fn a_run_opens_to_its_config_its_log_and_its_command() {
 }
 
 #[test]
+fn changes_of_the_command_come_on_top_of_the_config() {
+    let said = " What the command sets with <code>--set</code> comes on top of it.</p>";
+    let page = |commands: [&str; 2]| {
+        let mut runs = [run("a"), run("b")];
+        for (run, command) in runs.iter_mut().zip(commands) {
+            run.origin.config = "name = \"x\"".into();
+            run.reproduce = command.into();
+        }
+        pages(&runs)
+    };
+    let plain = page(["secateur run x.toml", "secateur run x.toml --settle"]);
+    assert!(!plain.contains(said) && !plain.contains("As it was written."));
+    let changed = page(["secateur run x.toml --set=model.width=5", "secateur run x.toml --set model.width=5"]);
+    assert_eq!(changed.matches(said).count(), 2, "beside the config and beside the link to it");
+    assert_eq!(changed.matches(&format!("<p class=\"note\">As it was written.{said}")).count(), 1);
+    assert_eq!(changed.matches(&format!("this run's</a>.{said}")).count(), 1);
+}
+
+#[test]
 fn what_belongs_to_a_series_carries_its_class() {
     let random = fixture::input("r", fixture::record(&fixture::random_events(7)));
     let page = pages(&[run("a"), random]);
