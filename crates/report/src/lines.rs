@@ -64,7 +64,10 @@ pub(crate) fn drawn<'p, 'a: 'p>(
         main.tips.push(tip(series, pool, &y, &across.words(pool)));
         means.push(Mean { owner: series.id, at: (x.mean, y.mean), n: y.n, collapsed: pool.is_collapsed() });
         match y.interval() {
-            Some((low, high)) => piece.push((x.mean, low, high)),
+            Some(interval) => {
+                let (low, high) = on_scale(interval);
+                piece.push((x.mean, low, high));
+            }
             None => main.band.extend((!piece.is_empty()).then(|| std::mem::take(&mut piece))),
         }
         if y.n > 1 {
@@ -76,6 +79,12 @@ pub(crate) fn drawn<'p, 'a: 'p>(
         dots.points.clear();
     }
     Drawn { line: main, dots, means }
+}
+
+/// What is drawn of an interval of accuracies, in percent: few seeds give one that goes on where no accuracy can be. Tables
+/// say it as it is.
+pub(crate) fn on_scale((low, high): (f64, f64)) -> (f64, f64) {
+    (low.clamp(0.0, 100.0), high.clamp(0.0, 100.0))
 }
 
 /// Colour, line and marker of a series: controls look unlike results.
