@@ -17,6 +17,7 @@ use crate::target::{Key, Unit, shape};
 
 mod names;
 mod repeats;
+mod settings;
 
 use names::name;
 use repeats::{plan, repeats};
