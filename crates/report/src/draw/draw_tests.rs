@@ -3,22 +3,40 @@
 use super::surface::Place;
 use super::*;
 use crate::axis::{Axis, compression_position, sparsity_position};
+use crate::chart::Label;
 use crate::number::grouped;
 
 /// Remembers what was drawn on it.
 #[derive(Default)]
-pub(super) struct Memory {
+struct Memory {
     /// Words, their place, size and alignment.
-    pub(super) texts: Vec<(String, Place, f64, Align)>,
+    texts: Vec<(String, Place, f64, Align)>,
+    /// Middles of shapes and how far they reach.
+    markers: Vec<(f64, f64, f64)>,
 }
 
 impl Surface for Memory {
-    fn path(&mut self, _: &[Place], _: Stroke) {}
+    fn path(&mut self, points: &[Place], _: Stroke) {
+        // A line that comes back to where it began is a frame.
+        if points.len() > 3 && points.first() == points.last() {
+            self.polygon(points, 0, 1.0);
+        }
+    }
     fn segments(&mut self, _: &[[Place; 2]], _: Stroke) {}
-    fn polygon(&mut self, _: &[Place], _: u32, _: f64) {}
-    fn disc(&mut self, _: Place, _: f64, _: u32) {}
-    fn ring(&mut self, _: Place, _: f64, _: Stroke) {}
-    fn dots(&mut self, _: &[Place], _: Stroke) {}
+    fn polygon(&mut self, points: &[Place], _: u32, _: f64) {
+        let (low, high) = points.iter().fold((f64::MAX, f64::MIN), |ends, (x, _)| (ends.0.min(*x), ends.1.max(*x)));
+        let (top, bottom) = points.iter().fold((f64::MAX, f64::MIN), |ends, (_, y)| (ends.0.min(*y), ends.1.max(*y)));
+        self.markers.push(((low + high) / 2.0, (top + bottom) / 2.0, (high - low).min(bottom - top) / 2.0));
+    }
+    fn disc(&mut self, (x, y): Place, radius: f64, _: u32) {
+        self.markers.push((x, y, radius));
+    }
+    fn ring(&mut self, (x, y): Place, radius: f64, _: Stroke) {
+        self.markers.push((x, y, radius));
+    }
+    fn dots(&mut self, centers: &[Place], stroke: Stroke) {
+        self.markers.extend(centers.iter().map(|&(x, y)| (x, y, stroke.width / 2.0)));
+    }
     fn text(&mut self, text: &str, place: Place, size: f64, _: u32, align: Align) {
         self.texts.push((text.to_owned(), place, size, align));
     }
@@ -27,7 +45,7 @@ impl Surface for Memory {
     fn tip(&mut self, _: Place, _: &str) {}
 }
 
-pub(super) fn drawn(chart: &Chart, layout: Layout) -> Memory {
+fn drawn(chart: &Chart, layout: Layout) -> Memory {
     crate::render::load_font();
     let mut memory = Memory::default();
     draw(chart, layout, &mut memory);
@@ -81,5 +99,56 @@ fn no_two_labels_of_an_axis_overlap_and_its_ends_are_written() {
             let last = axis.ticks.iter().rfind(|tick| fits(&tick.label, tick.at)).expect("a label fits");
             assert_eq!((names[0], names[names.len() - 1]), (&*axis.ticks[0].label, &*last.label), "{layout:?}");
         }
+    }
+}
+
+#[test]
+fn a_name_covers_no_marker_and_no_other_name() {
+    // A line with rings and a crowd of squares beside the named points, on all sides.
+    let named = [(0.5, 98.0), (0.56, 98.0), (0.5, 99.9), (0.01, 50.0)];
+    let crowd: Vec<_> = (0..40).map(|n| (0.1 + 0.02 * f64::from(n), 97.0 + 0.05 * f64::from(n))).collect();
+    let of =
+        |line, marker, points: &[(f64, f64)]| Series { line, marker, points: points.to_vec(), ..Series::default() };
+    let mut chart = chart(Axis { label: "cost".to_owned(), min: 0.0, max: 1.0, ticks: Vec::new() });
+    chart.panels = crate::chart::panels(Some(99.0));
+    chart.series = vec![
+        of(Line::Solid, Marker::Disc, &crowd),
+        of(Line::Dashed, Marker::Triangle, &[(0.0, 98.3), (0.48, 98.2), (0.55, 97.6), (1.0, 97.5)]),
+        of(Line::None, Marker::Frame, &named),
+        of(Line::None, Marker::Halo, &named),
+    ];
+    chart.labels = named.iter().map(|&at| Label { at, text: "lenet k=1".to_owned() }).collect();
+    for layout in [Layout::Wide, Layout::Narrow] {
+        let memory = drawn(&chart, layout);
+        let areas: Vec<_> = memory.texts.iter().filter(|(text, ..)| text == "lenet k=1").collect();
+        assert_eq!(areas.len(), named.len(), "each once");
+        let areas: Vec<_> = areas
+            .into_iter()
+            .map(|(text, (x, y), size, _)| (*x, *y, width_of(text, *size) / 2.0, size / 2.0))
+            .collect();
+        for (index, &(x, y, half, high)) in areas.iter().enumerate() {
+            let apart = |&(of_x, of_y, reach, of_high): &(f64, f64, f64, f64)| {
+                (x - of_x).abs() >= half + reach || (y - of_y).abs() >= high + of_high
+            };
+            assert!(areas[index + 1..].iter().all(apart), "{layout:?}: names on names {areas:?}");
+            assert!(memory.markers.iter().all(|&(x, y, reach)| apart(&(x, y, reach, reach))), "{layout:?}: {x} {y}");
+            let sizes = layout.sizes(&chart);
+            assert!(x - half >= sizes.left && x + half <= sizes.width - sizes.right, "{layout:?}: inside the panel");
+        }
+    }
+}
+
+#[test]
+fn a_name_goes_where_no_line_is() {
+    let mut chart = chart(Axis { label: "cost".to_owned(), min: 0.0, max: 1.0, ticks: Vec::new() });
+    let points = vec![(0.0, 54.0), (1.0, 54.0)];
+    chart.series = vec![Series { line: Line::Solid, points, ..Series::default() }];
+    chart.labels = vec![Label { at: (0.5, 50.0), text: "lenet k=1".to_owned() }];
+    for layout in [Layout::Wide, Layout::Narrow] {
+        let sizes = layout.sizes(&chart);
+        let at = |height: f64| sizes.head + sizes.panels * (1.0 - height / 100.0);
+        let memory = drawn(&chart, layout);
+        let (_, (_, y), size, _) = memory.texts.iter().find(|(text, ..)| text == "lenet k=1").expect("written");
+        assert!(y - size / 2.0 > at(54.0), "below the line that is above the point");
     }
 }
