@@ -49,7 +49,7 @@ pub(crate) fn apart(groups: &[Group<'_>], refused: &[Refused]) -> Vec<Apart> {
             let listed = |label: &str, why| Apart { label: label.to_owned(), what: What::Listed, why };
             for run in &series.spare {
                 let seed = run.record.started.seed;
-                let repeats = format!("repeats seed {seed} of the series {}, which would count twice", series.name);
+                let repeats = format!("repeats seed {seed} of the series {}, which would count twice", series.label);
                 // First what is wrong with it: a finished one would be as good as the one that counts.
                 let why = match run.record.ended {
                     Some(_) => repeats,

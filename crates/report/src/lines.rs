@@ -116,7 +116,7 @@ pub(crate) fn legend_label(series: &RunSeries<'_>, seeds_matter: bool) -> String
         (1, 1) => " (unfinished)".to_owned(),
         (open, _) => format!(" ({open} unfinished)"),
     };
-    format!("{kind}{}{seeds}{state}", series.name)
+    format!("{kind}{}{seeds}{state}", series.label)
 }
 
 /// Whether any series has a point of more than one seed.
@@ -155,7 +155,7 @@ pub(crate) fn halos(means: &[Mean], left_is_better: bool) -> Vec<Series> {
 fn tip(series: &RunSeries<'_>, pool: &Pool<'_>, top_1: &Spread, words: &str) -> String {
     let what =
         if pool.target > 0.0 { format!("target {}", series.unit.words(pool.target)) } else { "dense".to_owned() };
-    let mut lines = vec![series.name.clone(), format!("{what}: top-1 {}", in_words(top_1))];
+    let mut lines = vec![series.label.clone(), format!("{what}: top-1 {}", in_words(top_1))];
     if !words.is_empty() {
         lines.push(words.to_owned());
     }

@@ -68,7 +68,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
             }
             if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
         };
-        let name = format!("{}{}", swatch(series), escape(&series.name));
+        let name = format!("{}{}", swatch(series), escape(&series.label));
         let cells = [name, accuracy(series.dense.top_1().as_ref())].into_iter().chain(shown.iter().map(cell));
         table.row(&format!("s{}", series.id), cells);
     }
@@ -102,8 +102,8 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
     for contest in &led {
         let Some(leader) = contest.leader() else { continue };
         let difference = |entry: &crate::compare::Entry<'_, '_>| match &entry.from_leader {
-            Some(spread) => format!("{} ({})", entry.series.name, points(spread)),
-            None => format!("{} (no seed in common)", entry.series.name),
+            Some(spread) => format!("{} ({})", entry.series.label, points(spread)),
+            None => format!("{} (no seed in common)", entry.series.label),
         };
         comparisons +=
             contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.n > 1)).count();
@@ -112,7 +112,7 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
             contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.sign() == Sign::Below));
         let below: Vec<_> = below.map(difference).collect();
         let list = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { escape(&names.join("; ")) };
-        let name = format!("{}<small>{}</small>", escape(&leader.series.name), accuracy(Some(&leader.top_1)));
+        let name = format!("{}<small>{}</small>", escape(&leader.series.label), accuracy(Some(&leader.top_1)));
         let target = contest.unit.words(contest.target);
         table.row("", [target, name, list(near), list(below)]);
     }
@@ -210,7 +210,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
     };
     let difference = |control: Option<(&RunSeries<'_>, Spread)>| match control {
         Some((control, spread)) => {
-            format!("{}<small>{}</small>", escape(&points(&spread)), escape(&control.name))
+            format!("{}<small>{}</small>", escape(&points(&spread)), escape(&control.label))
         }
         None => "-".to_owned(),
     };
@@ -218,7 +218,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
     let dense = dense.and_then(|control| Some((control, against_dense(pool, &control.dense)?)));
     let random = random_control(series, pool, &group.series).filter(|_| series.control != Control::Dense);
     vec![
-        format!("{}{}", swatch(series), escape(&series.name)),
+        format!("{}{}", swatch(series), escape(&series.label)),
         series.unit.words(pool.target),
         pool.samples.len().to_string(),
         pool.steps().map_or("-".to_owned(), |steps| grouped(steps.round() as u64)),
