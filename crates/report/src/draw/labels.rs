@@ -55,7 +55,7 @@ pub(super) fn draw_labels(surface: &mut dyn Surface, frame: &Frame<'_>) {
 }
 
 /// Middles of a name around a point, the best first, and what each covers.
-fn candidates((x, y): Place, width: f64, further: f64) -> [(Place, Area); 8] {
+fn candidates((x, y): Place, width: f64, further: f64) -> [(Place, Area); 12] {
     let away = AWAY + further;
     let beside = away - 4.0 + width / 2.0;
     let aslant = AWAY - 8.0 + further + width / 2.0;
@@ -64,6 +64,10 @@ fn candidates((x, y): Place, width: f64, further: f64) -> [(Place, Area); 8] {
         (x, y + away),
         (x + beside, y),
         (x - beside, y),
+        (x + beside, y - 0.7 * SIZE),
+        (x - beside, y - 0.7 * SIZE),
+        (x + beside, y + 0.7 * SIZE),
+        (x - beside, y + 0.7 * SIZE),
         (x + aslant, y - away),
         (x - aslant, y - away),
         (x + aslant, y + away),
