@@ -2,7 +2,7 @@
 
 use crate::axis::{Axis, compression_position, sparsity_position};
 use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
-use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, look};
+use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, look, on_scale};
 use crate::number::{grouped, short_percent};
 use crate::record::{CLASSES, Control};
 use crate::series::{Pool, RunSeries, Sample};
@@ -58,7 +58,7 @@ pub(crate) fn accuracy_chart(subject: &str, all: &[RunSeries<'_>], measure: Meas
         dots.push(seeds);
     }
     for (label, accuracy, owner) in levels {
-        let band = accuracy.interval().map(|(low, high)| vec![(x.min, low, high), (x.max, low, high)]);
+        let band = accuracy.interval().map(on_scale).map(|(low, high)| vec![(x.min, low, high), (x.max, low, high)]);
         let band = band.into_iter().collect();
         let level = Series::level(&x, label, Ink::Text, Line::Dashed, accuracy.mean);
         series.push(Series { band, owner, ..level });

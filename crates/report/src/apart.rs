@@ -1,6 +1,7 @@
 //! What a report was given and does not show, or does not average, and why: nothing is left out in silence. Pure.
 
 use crate::group::Group;
+use crate::number::grouped;
 use crate::record::Control;
 use crate::report::Refused;
 use crate::series::Plan;
@@ -48,7 +49,12 @@ pub(crate) fn apart(groups: &[Group<'_>], refused: &[Refused]) -> Vec<Apart> {
             let listed = |label: &str, why| Apart { label: label.to_owned(), what: What::Listed, why };
             for run in &series.spare {
                 let seed = run.record.started.seed;
-                let why = format!("repeats seed {seed} of the series {}, which would count twice", series.name);
+                let repeats = format!("repeats seed {seed} of the series {}, which would count twice", series.label);
+                // First what is wrong with it: a finished one would be as good as the one that counts.
+                let why = match run.record.ended {
+                    Some(_) => repeats,
+                    None => format!("is unfinished, at step {}; and {repeats}", grouped(run.record.step())),
+                };
                 all.push(listed(&run.label, why));
             }
             for run in &series.runs {
@@ -60,10 +66,10 @@ pub(crate) fn apart(groups: &[Group<'_>], refused: &[Refused]) -> Vec<Apart> {
                     .flat_map(|pool| &pool.samples)
                     .any(|sample| std::ptr::eq(sample.run, *run) && sample.point.trained.is_some());
                 if !pooled && series.control != Control::Dense || run.record.tests.is_empty() {
-                    let step = run.record.step();
+                    let step = grouped(run.record.step());
                     let why = match (run.record.tests.is_empty(), whole) {
                         (true, _) => "has no test yet".to_owned(),
-                        (_, false) => format!("has not reached its target yet, at step {step}"),
+                        (_, false) => format!("is unfinished: it has not reached its target yet, at step {step}"),
                         (_, true) => "has no test of a network that was trained after its last prune".to_owned(),
                     };
                     all.push(listed(&run.label, why));
@@ -142,5 +148,21 @@ mod tests {
         {
             assert!(why.contains(wanted), "{why}");
         }
+    }
+    #[test]
+    fn a_log_that_is_cut_off_is_unfinished_before_it_is_a_repetition() {
+        let mut runs = ["cut-off", "finished", "again"].map(|label| input(label, &fixture::l1_events(1)));
+        runs[0].record.ended = None;
+        runs[0].record.tests.truncate(3);
+        runs[0].record.epochs.truncate(8);
+        runs[0].record.prunes.truncate(1);
+        runs[0].record.compiled = None;
+        let whys: Vec<_> = apart(&groups(&runs), &[]).into_iter().map(|apart| (apart.label, apart.why)).collect();
+        let repeats = "repeats seed 1 of the series l1-global, which would count twice";
+        let expected = [
+            ("cut-off".to_owned(), format!("is unfinished, at step 3,440; and {repeats}")),
+            ("again".to_owned(), repeats.to_owned()),
+        ];
+        assert_eq!(whys, expected);
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use surface::Surface;
 use surface::{Align, Stroke};
 pub(crate) use vector::Vector;
 pub(crate) use words::FONT;
-use words::{fit, width_of};
+use words::{apart, fit, width_of};
 
 /// Colours of six runs that people with any colour vision tell apart (Okabe and Ito).
 const COLOURS: [u32; 6] = [0x0072B2, 0xD55E00, 0x009E73, 0xCC79A7, 0xE69F00, 0x56B4E9];
@@ -173,14 +173,10 @@ fn draw_x_axis(surface: &mut dyn Surface, frame: &Frame<'_>, sizes: &Sizes) {
     let Sizes { width, small, .. } = *sizes;
     let foot = |tick: &Tick| [(frame.x(tick.at), frame.bottom), (frame.x(tick.at), frame.bottom + 5.0)];
     surface.segments(&frame.chart.x.ticks.iter().map(foot).collect::<Vec<_>>(), THIN);
-    let mut free = f64::NEG_INFINITY;
-    for tick in &frame.chart.x.ticks {
-        let (x, half) = (frame.x(tick.at), width_of(&tick.label, small) / 2.0);
-        // A label that would touch the one before it is left out; its tick and grid line stay.
-        if x - half > free && x + half < width {
-            surface.text(&tick.label, (x, frame.bottom + 15.0), small, TEXT, Align::Center);
-            free = x + half + 2.0;
-        }
+    let middles: Vec<_> = frame.chart.x.ticks.iter().map(|tick| (frame.x(tick.at), tick.label.as_str())).collect();
+    for place in apart(&middles, small, width) {
+        let (x, label) = middles[place];
+        surface.text(label, (x, frame.bottom + 15.0), small, TEXT, Align::Center);
     }
     let label = &frame.chart.x.label;
     let room = width - 16.0;
@@ -214,3 +210,7 @@ fn ink(ink: Ink) -> u32 {
         Ink::Colour(index) => COLOURS[index % COLOURS.len()],
     }
 }
+
+#[cfg(test)]
+#[path = "draw/draw_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use crate::family::kind;
 use crate::number::grouped;
 use crate::record::Control;
 use crate::report::{ReportInput, slug};
-use crate::series::{RunSeries, series};
+use crate::series::{RunSeries, series, shorten};
 use crate::steps_chart::steps_chart;
 
 /// Files of layers' densities are written for so many series of a group; the page shows those of all.
@@ -51,7 +51,7 @@ pub(crate) fn groups(runs: &[ReportInput]) -> Vec<Group<'_>> {
     }
     let alone = parts.len() == 1;
     let (mut used, mut colours) = (BTreeMap::new(), BTreeMap::new());
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let (mut groups, mut suffixes): (Vec<Group<'_>>, _) = (Vec::new(), Vec::new());
     for ((dataset, model, _, images), runs) in parts {
         let suffix = if alone { String::new() } else { suffix(&mut used, &format!("{dataset} {model}")) };
         let title = format!("{model} on {dataset}, {} test images", grouped(images));
@@ -64,9 +64,13 @@ pub(crate) fn groups(runs: &[ReportInput]) -> Vec<Group<'_>> {
             series.colour = *next;
             *next += 1;
         }
-        let figures = figures(&title, &series, &suffix);
-        let densities = densities(&series, &suffix);
-        groups.push(Group { title, runs, series, figures, densities });
+        suffixes.push(suffix);
+        groups.push(Group { title, runs, series, figures: Vec::new(), densities: Vec::new() });
+    }
+    shorten(groups.iter_mut().flat_map(|group| &mut group.series));
+    for (group, suffix) in groups.iter_mut().zip(suffixes) {
+        group.figures = figures(&group.title, &group.series, &suffix);
+        group.densities = densities(&group.series, &suffix);
     }
     groups
 }

@@ -64,7 +64,10 @@ pub(crate) fn drawn<'p, 'a: 'p>(
         main.tips.push(tip(series, pool, &y, &across.words(pool)));
         means.push(Mean { owner: series.id, at: (x.mean, y.mean), n: y.n, collapsed: pool.is_collapsed() });
         match y.interval() {
-            Some((low, high)) => piece.push((x.mean, low, high)),
+            Some(interval) => {
+                let (low, high) = on_scale(interval);
+                piece.push((x.mean, low, high));
+            }
             None => main.band.extend((!piece.is_empty()).then(|| std::mem::take(&mut piece))),
         }
         if y.n > 1 {
@@ -76,6 +79,12 @@ pub(crate) fn drawn<'p, 'a: 'p>(
         dots.points.clear();
     }
     Drawn { line: main, dots, means }
+}
+
+/// What is drawn of an interval of accuracies, in percent: few seeds give one that goes on where no accuracy can be. Tables
+/// say it as it is.
+pub(crate) fn on_scale((low, high): (f64, f64)) -> (f64, f64) {
+    (low.clamp(0.0, 100.0), high.clamp(0.0, 100.0))
 }
 
 /// Colour, line and marker of a series: controls look unlike results.
@@ -107,7 +116,7 @@ pub(crate) fn legend_label(series: &RunSeries<'_>, seeds_matter: bool) -> String
         (1, 1) => " (unfinished)".to_owned(),
         (open, _) => format!(" ({open} unfinished)"),
     };
-    format!("{kind}{}{seeds}{state}", series.name)
+    format!("{kind}{}{seeds}{state}", series.label)
 }
 
 /// Whether any series has a point of more than one seed.
@@ -146,7 +155,7 @@ pub(crate) fn halos(means: &[Mean], left_is_better: bool) -> Vec<Series> {
 fn tip(series: &RunSeries<'_>, pool: &Pool<'_>, top_1: &Spread, words: &str) -> String {
     let what =
         if pool.target > 0.0 { format!("target {}", series.unit.words(pool.target)) } else { "dense".to_owned() };
-    let mut lines = vec![series.name.clone(), format!("{what}: top-1 {}", in_words(top_1))];
+    let mut lines = vec![series.label.clone(), format!("{what}: top-1 {}", in_words(top_1))];
     if !words.is_empty() {
         lines.push(words.to_owned());
     }

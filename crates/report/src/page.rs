@@ -110,9 +110,14 @@ fn lead(parts: &Parts<'_, '_>) -> String {
         link("apart".to_owned(), "not shown, and why".to_owned());
     }
     link("runs".to_owned(), "runs".to_owned());
+    let first = parts.groups.iter().flat_map(|group| &group.series).next();
+    let shared = first.and_then(|series| series.name.strip_suffix(&series.label)).filter(|shared| !shared.is_empty());
+    let shared = shared.map_or(String::new(), |shared| {
+        format!(" All names of series begin with <code>{}</code>, which is left out here.", escape(shared))
+    });
     format!(
         "<p>Top-1 on the test split of {} in {}. The test split is only ever reported on: choices, such as the best epoch or \
-         an early stop, were made on the validation split. {seeds}</p>\n<nav>{}</nav>\n",
+         an early stop, were made on the validation split. {seeds}{shared}</p>\n<nav>{}</nav>\n",
         count(runs, "run", "runs"),
         count(series, "series", "series"),
         links.join(" · ")

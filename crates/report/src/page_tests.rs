@@ -112,6 +112,25 @@ fn a_run_opens_to_its_config_its_log_and_its_command() {
 }
 
 #[test]
+fn changes_of_the_command_come_on_top_of_the_config() {
+    let said = " What the command sets with <code>--set</code> comes on top of it.</p>";
+    let page = |commands: [&str; 2]| {
+        let mut runs = [run("a"), run("b")];
+        for (run, command) in runs.iter_mut().zip(commands) {
+            run.origin.config = "name = \"x\"".into();
+            run.reproduce = command.into();
+        }
+        pages(&runs)
+    };
+    let plain = page(["secateur run x.toml", "secateur run x.toml --settle"]);
+    assert!(!plain.contains(said) && !plain.contains("As it was written."));
+    let changed = page(["secateur run x.toml --set=model.width=5", "secateur run x.toml --set model.width=5"]);
+    assert_eq!(changed.matches(said).count(), 2, "beside the config and beside the link to it");
+    assert_eq!(changed.matches(&format!("<p class=\"note\">As it was written.{said}")).count(), 1);
+    assert_eq!(changed.matches(&format!("this run's</a>.{said}")).count(), 1);
+}
+
+#[test]
 fn what_belongs_to_a_series_carries_its_class() {
     let random = fixture::input("r", fixture::record(&fixture::random_events(7)));
     let page = pages(&[run("a"), random]);
@@ -138,4 +157,38 @@ fn no_seed_alone_is_called_best() {
     let [a, b] = second;
     let page = pages(&[run("a"), fixture::input("r", fixture::record(&fixture::random_events(7))), a, b]);
     assert!(page.contains("Who leads where") && page.contains("<strong>98"));
+}
+
+#[test]
+fn what_all_names_share_is_said_once_and_stays_in_tables_for_programs() {
+    let named = |name: &str, events: &[crate::Event]| {
+        let mut run = fixture::input(&format!("runs/{name}-s1"), fixture::record(events));
+        run.record.started.name = format!("sweep-mnist-{name}");
+        run
+    };
+    let mut runs = vec![
+        named("global", &fixture::l1_events(1)),
+        named("random", &fixture::random_events(1)),
+        named("dense", &fixture::dense_events(1)),
+    ];
+    let report = Report::of(&runs).expect("a report");
+    let (page, _) = report.page().split_once("id=\"runs\"").expect("a section of runs");
+    assert!(page.contains("begin with <code>sweep-mnist-</code>, which is left out here."));
+    for text in
+        ["</i>global</th>", "</i>dense, one seed</label>", ">random control: random</text>", ">asked of all series<"]
+    {
+        assert!(page.replace(">\n", ">").replace("\n<", "<").contains(text), "{text}");
+    }
+    // Whole names are in the ids of boxes, which stay when other runs come, and in the names of the two pictures of layers. The
+    // checklist, which is a table for programs, too, comes after.
+    let (before, _) = page.split_once("id=\"audit\"").expect("a checklist");
+    assert_eq!(before.matches("sweep-mnist-global").count(), before.matches("-images-sweep-mnist-global").count() + 2);
+    let names = report.names();
+    assert!(names.contains(&"layers-sweep-mnist-global.svg".to_owned()), "{names:?}");
+    for table in ["series.csv", "series.json", "differences.csv", "curve.csv"] {
+        let bytes = report.file(table).expect("no fault").expect("a table");
+        assert!(String::from_utf8_lossy(&bytes).contains("sweep-mnist-global"), "{table}");
+    }
+    runs[2].record.started.name = "dense".into();
+    assert!(pages(&runs).contains("</i>sweep-mnist-global</th>"), "where not all share it, it tells");
 }

@@ -95,7 +95,8 @@ fn printable(chart: &Chart) -> Chart {
     chart
 }
 
-fn load_font() {
+/// Makes the compiled-in font known; nothing can be measured before.
+pub(crate) fn load_font() {
     static LOADED: Once = Once::new();
     LOADED.call_once(|| {
         let loaded = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);

@@ -16,9 +16,12 @@ use crate::statistics::Spread;
 use crate::target::{Key, Unit, shape};
 
 mod names;
+mod prefix;
 mod repeats;
+mod settings;
 
 use names::name;
+pub(crate) use prefix::shorten;
 use repeats::{plan, repeats};
 
 /// How many times as many steps a run of a series may have planned as its shortest one.
@@ -31,6 +34,8 @@ pub(crate) struct RunSeries<'a> {
     pub(crate) id: usize,
     /// What it is called; no other series of its group has the name.
     pub(crate) name: String,
+    /// Its name on the page: without what all series of the report are called alike.
+    pub(crate) label: String,
     pub(crate) control: Control,
     /// Its place among the colours of the charts that it is in.
     pub(crate) colour: usize,
@@ -175,6 +180,7 @@ pub(crate) fn series<'a>(runs: &[&'a ReportInput], first_id: usize) -> Vec<RunSe
         series.id = first_id + index;
     }
     name(&mut all);
+    all.iter_mut().for_each(|series| series.label = series.name.clone());
     all
 }
 
@@ -224,6 +230,7 @@ fn of(all: Vec<&ReportInput>) -> RunSeries<'_> {
     RunSeries {
         id: 0,
         name: record.started.name.clone(),
+        label: String::new(),
         control,
         colour: 0,
         plan,

@@ -11,8 +11,8 @@ use crate::target::{Key, Unit};
 
 /// Prunes that are drawn as circles; more of them are drawn as dots.
 const MOST_CIRCLES: usize = 60;
-/// Series whose names stand in a legend together.
-const NAMES: usize = 3;
+/// Letters of names that stand in a legend together: more of them would be cut.
+const LETTERS: usize = 28;
 
 /// Steps and targets of the prunes of a run.
 type Way = Vec<(u64, Key)>;
@@ -33,7 +33,7 @@ pub(crate) fn steps_chart(subject: &str, all: &[RunSeries<'_>]) -> Option<Chart>
     }
     let mut series: Vec<Series> = pruned.iter().filter_map(|series| left(series)).collect();
     for (ways, sharing) in asked.iter().filter(|(ways, _)| !ways.is_empty()) {
-        series.extend(lines(ways, sharing));
+        series.extend(lines(ways, sharing, sharing.len() == pruned.len()));
     }
     let points = || series.iter().flat_map(|series: &Series| &series.points);
     let high = points().map(|point| point.1).reduce(f64::max)?;
@@ -68,17 +68,13 @@ fn left(series: &RunSeries<'_>) -> Option<Series> {
     (!points.is_empty()).then(|| Series { label, ink, marker, owner, points, ..Series::default() })
 }
 
-/// A step line for each way that the targets of some series go.
-fn lines(ways: &BTreeSet<Way>, sharing: &[&RunSeries<'_>]) -> Vec<Series> {
+/// A step line for each way that the targets of some series go, or of `all`.
+fn lines(ways: &BTreeSet<Way>, sharing: &[&RunSeries<'_>], all: bool) -> Vec<Series> {
     let (ink, line, owner) = match sharing {
         [only] => (look(only).0, look(only).1, Some(only.id)),
         _ => (Ink::Text, Line::Solid, None),
     };
-    let mut names: Vec<_> = sharing.iter().take(NAMES).map(|series| series.name.clone()).collect();
-    if sharing.len() > NAMES {
-        names.push(format!("{} more", sharing.len() - NAMES));
-    }
-    let mut label = Some(format!("asked of {}", names.join(", ")));
+    let mut label = Some(format!("asked of {}", whose(sharing, all)));
     let runs = || sharing.iter().flat_map(|series| &series.runs).map(|run| &run.record);
     let drawn = ways.iter().filter_map(|asked| runs().find(|record| way(record) == *asked)).map(steps);
     let series = |points| Series {
@@ -91,6 +87,22 @@ fn lines(ways: &BTreeSet<Way>, sharing: &[&RunSeries<'_>]) -> Vec<Series> {
         ..Series::default()
     };
     drawn.map(series).collect()
+}
+
+/// The names of series, as many as a legend has room for.
+fn whose(sharing: &[&RunSeries<'_>], all: bool) -> String {
+    let names: Vec<&str> = sharing.iter().map(|series| series.label.as_str()).collect();
+    match names[..] {
+        [only] => return only.to_owned(),
+        _ if all => return "all series".to_owned(),
+        _ => {}
+    }
+    let with_rest = |shown: usize| match names.len() - shown {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..shown].join(", ")),
+    };
+    let fitting = (1..=names.len()).rev().map(with_rest).find(|words| words.chars().count() <= LETTERS);
+    fitting.unwrap_or_else(|| format!("{} series", names.len()))
 }
 
 /// The targets of a run as corners of a step line, up to its last step.
@@ -127,7 +139,7 @@ mod tests {
         let expected = [
             ("left: l1-global, 2 seeds", Line::None, Some(0), 7),
             ("left: random control: random-global", Line::None, Some(1), 7),
-            ("asked of l1-global, random-global", Line::Solid, None, 16),
+            ("asked of all series", Line::Solid, None, 16),
         ];
         assert_eq!(looks, expected);
         // 50 % at step 1720, then 75 % at 3440.
@@ -150,5 +162,24 @@ mod tests {
         }
         let chart = chart_of(&runs).expect("a chart");
         assert_eq!((lines(&chart), chart.series[0].points.len()), (0, 4));
+    }
+
+    #[test]
+    fn a_legend_names_whom_it_has_room_for() {
+        let names = ["global", "layerwise", "mac-aware", "a-name-that-no-legend-has-room-for"];
+        let runs = names.map(|name| {
+            let mut run = fixture::input(name, fixture::record(&fixture::l1_events(1)));
+            run.record.started.name = name.into();
+            run
+        });
+        let all = series(&runs.iter().collect::<Vec<_>>(), 0);
+        let whose =
+            |places: &[usize], every| super::whose(&places.iter().map(|&place| &all[place]).collect::<Vec<_>>(), every);
+        assert_eq!(whose(&[0, 1, 2, 3], true), "all series");
+        assert_eq!(whose(&[0], true), "global");
+        assert_eq!(whose(&[0, 1, 2], false), "global, layerwise, mac-aware");
+        assert_eq!(whose(&[0, 1, 3], false), "global, layerwise and 1 more");
+        assert_eq!(whose(&[3, 0], false), "2 series");
+        assert_eq!(whose(&[3], false), names[3]);
     }
 }

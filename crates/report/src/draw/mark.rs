@@ -132,3 +132,15 @@ pub(super) fn draw_marker(surface: &mut dyn Surface, series: &Series, (x, y): Pl
         Marker::Halo => surface.ring((x, y), 9.0, stroke(0.9, 1.5)),
     }
 }
+
+/// How far from its middle a marker covers the picture.
+pub(super) fn reach(marker: Marker) -> f64 {
+    match marker {
+        Marker::None => 0.0,
+        Marker::Dot => 2.0,
+        Marker::Disc | Marker::Square | Marker::Ring | Marker::HollowSquare => 5.5,
+        Marker::Triangle | Marker::HollowTriangle => 7.0,
+        Marker::Frame => 9.5,
+        Marker::Halo => 10.0,
+    }
+}

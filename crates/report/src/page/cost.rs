@@ -55,7 +55,7 @@ fn equal_cost(family: &Family<'_, '_>, rivals: &[Rival<'_, '_>]) -> String {
             best.map_or("-".to_owned(), |best| {
                 let points = format!("{:+.2}", best.top_1.mean - top_1.mean);
                 let at = format!("{}, {} % sparse", model(best.series), short_percent(best.sparsity));
-                let name = escape(&best.series.name);
+                let name = escape(&best.series.label);
                 format!(
                     "{points}<small>{} %</small><small>{}</small><small>{name}</small>",
                     mean(&best.top_1),
@@ -63,7 +63,7 @@ fn equal_cost(family: &Family<'_, '_>, rivals: &[Rival<'_, '_>]) -> String {
                 )
             })
         });
-        let name = value(&model(series), Some(&series.name));
+        let name = value(&model(series), Some(&series.label));
         table.row(&format!("s{}", series.id), [name, accuracy(Some(top_1))].into_iter().chain(cells));
     }
     format!(

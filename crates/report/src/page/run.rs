@@ -71,13 +71,23 @@ fn origin(Placed { run, id, same_config, .. }: &Placed<'_>, budget: Budget) -> S
     } else {
         format!("<p>To repeat it:</p>\n<pre><code>{}</code></pre>\n", escape(&run.reproduce))
     };
+    let changed = match run.reproduce.split_whitespace().any(|word| word == "--set" || word.starts_with("--set=")) {
+        true => " What the command sets with <code>--set</code> comes on top of it.",
+        false => "",
+    };
     if !origin.config.is_empty() && same_config != id {
-        out.push_str(&format!("<p class=\"note\">Its config is <a href=\"#run{same_config}\">this run's</a>.</p>\n"));
+        out.push_str(&format!(
+            "<p class=\"note\">Its config is <a href=\"#run{same_config}\">this run's</a>.{changed}</p>\n"
+        ));
     } else if !origin.config.is_empty() {
         let shown: String = origin.config.chars().take(budget.config).collect();
         let cut = if shown.len() < origin.config.len() { "\n# the rest is in its config.toml" } else { "" };
+        let note = match changed {
+            "" => String::new(),
+            changed => format!("<p class=\"note\">As it was written.{changed}</p>\n"),
+        };
         out.push_str(&format!(
-            "<details>\n<summary>Its config</summary>\n<pre><code>{}{cut}</code></pre>\n</details>\n",
+            "<details>\n<summary>Its config</summary>\n{note}<pre><code>{}{cut}</code></pre>\n</details>\n",
             escape(&shown)
         ));
     }

@@ -68,7 +68,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
             }
             if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
         };
-        let name = format!("{}{}", swatch(series), escape(&series.name));
+        let name = format!("{}{}", swatch(series), escape(&series.label));
         let cells = [name, accuracy(series.dense.top_1().as_ref())].into_iter().chain(shown.iter().map(cell));
         table.row(&format!("s{}", series.id), cells);
     }
@@ -102,8 +102,8 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
     for contest in &led {
         let Some(leader) = contest.leader() else { continue };
         let difference = |entry: &crate::compare::Entry<'_, '_>| match &entry.from_leader {
-            Some(spread) => format!("{} ({})", entry.series.name, points(spread)),
-            None => format!("{} (no seed in common)", entry.series.name),
+            Some(spread) => format!("{} ({})", entry.series.label, points(spread)),
+            None => format!("{} (no seed in common)", entry.series.label),
         };
         comparisons +=
             contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.n > 1)).count();
@@ -112,19 +112,28 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
             contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.sign() == Sign::Below));
         let below: Vec<_> = below.map(difference).collect();
         let list = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { escape(&names.join("; ")) };
-        let name = format!("{}<small>{}</small>", escape(&leader.series.name), accuracy(Some(&leader.top_1)));
+        let name = format!("{}<small>{}</small>", escape(&leader.series.label), accuracy(Some(&leader.top_1)));
         let target = contest.unit.words(contest.target);
         table.row("", [target, name, list(near), list(below)]);
     }
     let more = if all > shown.len() { " More targets: " } else { " All pairs: " };
     format!(
         "<h3>Who leads where</h3>\n{}<p class=\"note\">In brackets: points of top-1 from the leader, the mean of the \
-         differences seed by seed ± half of its 95 % t-interval, and the number of pairs. {comparisons} comparisons were made \
-         at 95 % each, so about {} of them may mislead by luck; and the highest of several means on test flatters a \
-         little.{more}<a href=\"differences.csv\">differences.csv</a>, <a href=\"differences.json\">differences.json</a>.</p>\n",
+         differences seed by seed ± half of its 95 % t-interval, and the number of pairs. {}The highest of several means on \
+         test flatters a little.{more}<a href=\"differences.csv\">differences.csv</a>, <a href=\"differences.json\">differences.json</a>.</p>\n",
         table.html(),
-        (comparisons as f64 / 20.0).ceil()
+        luck(comparisons)
     )
+}
+
+/// How far to trust that many comparisons; nothing where there is none.
+fn luck(comparisons: usize) -> String {
+    let made = match comparisons {
+        0 => return String::new(),
+        1 => "One comparison was made at 95 %".to_owned(),
+        more => format!("{} comparisons were made at 95 % each", grouped(more as u64)),
+    };
+    format!("{made}: of twenty such, about one misleads by luck. ")
 }
 
 /// `-0.52 ± 0.31, 3 pairs`.
@@ -201,7 +210,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
     };
     let difference = |control: Option<(&RunSeries<'_>, Spread)>| match control {
         Some((control, spread)) => {
-            format!("{}<small>{}</small>", escape(&points(&spread)), escape(&control.name))
+            format!("{}<small>{}</small>", escape(&points(&spread)), escape(&control.label))
         }
         None => "-".to_owned(),
     };
@@ -209,7 +218,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
     let dense = dense.and_then(|control| Some((control, against_dense(pool, &control.dense)?)));
     let random = random_control(series, pool, &group.series).filter(|_| series.control != Control::Dense);
     vec![
-        format!("{}{}", swatch(series), escape(&series.name)),
+        format!("{}{}", swatch(series), escape(&series.label)),
         series.unit.words(pool.target),
         pool.samples.len().to_string(),
         pool.steps().map_or("-".to_owned(), |steps| grouped(steps.round() as u64)),
@@ -223,4 +232,32 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         difference(dense),
         difference(random),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::group::groups;
+
+    #[test]
+    fn comparisons_are_counted_and_none_is_not_mentioned() {
+        assert_eq!(luck(0), "");
+        assert_eq!(luck(1), "One comparison was made at 95 %: of twenty such, about one misleads by luck. ");
+        assert_eq!(luck(21), "21 comparisons were made at 95 % each: of twenty such, about one misleads by luck. ");
+        let runs = |of_random: &[u64]| {
+            let pruned = [1, 2, 3].map(fixture::l1_events);
+            let events = pruned.into_iter().chain(of_random.iter().map(|&seed| fixture::random_events(seed)));
+            events.map(|events| fixture::input("a", fixture::record(&events))).collect::<Vec<_>>()
+        };
+        let page = |of_random: &[u64]| tables(&groups(&runs(of_random))[0]);
+        let compared = page(&[1, 2, 3]);
+        assert!(compared.contains("7 comparisons were made at 95 % each: of twenty such"), "{compared}");
+        let strangers = page(&[4, 5]);
+        assert!(strangers.contains("Who leads where"), "{strangers}");
+        assert!(
+            !strangers.contains("comparison") && !strangers.contains("luck"),
+            "no pair, no comparison: {strangers}"
+        );
+    }
 }
