@@ -2,9 +2,10 @@
 //! both were made for.
 
 use crate::gradients::own_copy;
+use crate::prune::free_terms;
 use crate::{
-    Amount, Error, Gradients, Layout, Mask, MaskSet, Parameter, Request, Saliency, Scope, Sparsity, Terms, choose_by,
-    masks, parameters, set_masks, set_parameters,
+    Amount, Error, Gradients, Mask, MaskSet, Parameter, Request, Saliency, Scope, Sparsity, choose_by, masks,
+    parameters, set_masks, set_parameters,
 };
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -120,7 +121,7 @@ pub(crate) fn by_scores(saliency: &Saliency, old: &MaskSet, request: &Request) -
     let mut kept = saliency.kept(old)?.into_iter();
     // Asked for in the order of the set, in which they stand.
     let scores = |_, _: &str, _: &Mask| Ok(kept.next().unwrap_or_default());
-    choose_by(scores, old, request, |_, shape| Some(Terms::new(Layout::of_burn(shape))))
+    choose_by(scores, old, request, free_terms(old, request)?)
 }
 
 /// Prunes in `rounds`, each of which removes the same share of what remains and scores what the one before has left.

@@ -60,3 +60,8 @@ pub use select::{Request, Scores, planned, select};
 pub use sparsity::Sparsity;
 pub use target::{Amount, Measure, Measured, Sizes, Target};
 pub use tiling::Tiling;
+
+/// The code of the page for those who come from PyTorch.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/pytorch.md")]
+struct FromPyTorch;

@@ -45,12 +45,27 @@ impl Rule {
 /// in order. All parameters compete, in burn's layout and on free terms. Pure: numbers in, bits out.
 ///
 /// # Errors
-/// When a masked weight is not finite, or the target cannot be reached.
+/// When a masked weight is not finite, the target cannot be reached, or MACs of a convolution are counted, whose positions
+/// only [`choose_on`] can be told.
 ///
 /// # Panics
 /// When there are not as many values as a mask keeps.
 pub fn choose<'a>(kept: impl Fn(&str, &Mask) -> Cow<'a, [f32]>, old: &MaskSet, rule: Rule) -> Result<MaskSet, Error> {
-    choose_on(kept, old, rule, |_, shape| Some(Terms::new(Layout::of_burn(shape))))
+    choose_on(kept, old, rule, free_terms(old, &rule.request())?)
+}
+
+/// Free terms of every parameter, in burn's layout.
+///
+/// # Errors
+/// When the request counts MACs and there is a convolution: how many positions it has is not in its shape.
+pub(crate) fn free_terms(old: &MaskSet, request: &Request) -> Result<impl Fn(&str, &[usize]) -> Option<Terms>, Error> {
+    let in_macs = request.scope == Scope::MacAware || matches!(request.amount, Amount::Macs(_));
+    if let Some((name, _)) = old.iter().find(|(_, mask)| in_macs && mask.shape().len() > 2) {
+        let why =
+            format!("the positions of `{name}` are not known from its shape, wanted `choose_on` with its `Terms`");
+        return Err(Error::Target { target: "MACs of a convolution".into(), why });
+    }
+    Ok(|_: &str, shape: &[usize]| Some(Terms::new(Layout::of_burn(shape))))
 }
 
 /// [`choose`] on terms: `terms` gives those of a parameter by name and shape, or `None` for one that does not compete and

@@ -68,34 +68,47 @@ fn optimizers() -> Vec<(&'static str, ModuleOptimizer)> {
 #[test]
 fn zeros_stay_zero_for_a_thousand_steps_of_every_optimizer() {
     let device = Device::flex().autodiff();
-    for (name, mut optimizer) in optimizers() {
-        let mut net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
-        for i in 0..20 {
-            net = step(net, &mut optimizer, &device, i);
-        }
-        let (pruned, set) = prune(net, rule(0.6)).unwrap();
-        net = pruned;
-        optimizer = forget_pruned(optimizer, &net).unwrap();
-        assert_eq!(set.pruned(), (0.6f64 * (27.0 + 192.0)).round() as usize, "{name}");
-        for i in 20..1020 {
-            net = step(net, &mut optimizer, &device, i);
-        }
-        for (parameter, mask) in set.iter() {
-            // Read the base through a clone without masks: it must not have moved either.
-            let base = base_of(&net, parameter);
-            for (index, value) in base.iter().enumerate() {
-                if !mask.keeps(index) {
-                    assert_eq!(value.to_bits(), 0, "{name}: `{parameter}` at {index} is {value}");
-                }
+    let half = Rule { granularity: Granularity::NOfM { n: 2, m: 4 }, ..rule(0.5) };
+    let block = Rule { granularity: Granularity::Block { outputs: 2, inputs: 3 }, ..rule(0.6) };
+    let filter = Rule { granularity: Granularity::Filter {}, scope: Scope::GlobalNormalised, ..rule(0.4) };
+    let channel = Rule { granularity: Granularity::Channel {}, scope: Scope::Erk, ..rule(0.6) };
+    for rule in [rule(0.6), half, block, filter, channel] {
+        for (name, mut optimizer) in optimizers() {
+            let name = format!("{name}, {}", rule.granularity);
+            let mut net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+            for i in 0..20 {
+                net = step(net, &mut optimizer, &device, i);
             }
-            assert!(base.iter().filter(|value| **value != 0.0).count() > mask.kept() / 2, "{name}: the rest trains");
-        }
-        let state = OptimizerState::read(&optimizer).unwrap();
-        assert!(!state.tensors.is_empty(), "{name}");
-        for tensor in &state.tensors {
-            let Some(mask) = set.get(&tensor.parameter) else { continue };
-            let leak = (0..mask.total()).find(|i| !mask.keeps(*i) && tensor.values[*i] != 0.0);
-            assert_eq!(leak, None, "{name}: {} of `{}` leaks", tensor.field, tensor.parameter);
+            let (pruned, set) = prune(net, rule).unwrap();
+            net = pruned;
+            optimizer = forget_pruned(optimizer, &net).unwrap();
+            if rule.granularity == (Granularity::Element {}) {
+                assert_eq!(set.pruned(), (0.6f64 * (27.0 + 192.0)).round() as usize, "{name}");
+            }
+            assert!(set.pruned() > 40, "{name}: {set:?}");
+            for i in 20..1020 {
+                net = step(net, &mut optimizer, &device, i);
+            }
+            for (parameter, mask) in set.iter() {
+                // Read the base through a clone without masks: it must not have moved either.
+                let base = base_of(&net, parameter);
+                for (index, value) in base.iter().enumerate() {
+                    if !mask.keeps(index) {
+                        assert_eq!(value.to_bits(), 0, "{name}: `{parameter}` at {index} is {value}");
+                    }
+                }
+                assert!(
+                    base.iter().filter(|value| **value != 0.0).count() > mask.kept() / 2,
+                    "{name}: the rest trains"
+                );
+            }
+            let state = OptimizerState::read(&optimizer).unwrap();
+            assert!(!state.tensors.is_empty(), "{name}");
+            for tensor in &state.tensors {
+                let Some(mask) = set.get(&tensor.parameter) else { continue };
+                let leak = (0..mask.total()).find(|i| !mask.keeps(*i) && tensor.values[*i] != 0.0);
+                assert_eq!(leak, None, "{name}: {} of `{}` leaks", tensor.field, tensor.parameter);
+            }
         }
     }
 }
@@ -201,4 +214,32 @@ fn foreign_state_is_refused_by_name() {
         ..Default::default()
     };
     assert!(state.write(AdamConfig::new().init(), &net()).is_err());
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_an_error_that_names_its_layer() {
+    let device = Device::flex();
+    for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut values = parameters(&Net::new(&device));
+        values[2].values[100] = poison;
+        let net = attach_masks(set_parameters(Net::new(&device), &values).unwrap(), &WEIGHTS).unwrap();
+        for criterion in [Criterion::L1, Criterion::L2, Criterion::Random, Criterion::Lamp] {
+            for granularity in [Granularity::Element {}, Granularity::Filter {}, Granularity::NOfM { n: 2, m: 4 }] {
+                for scope in [Scope::Layerwise, Scope::Global, Scope::GlobalNormalised, Scope::Erk] {
+                    let rule = Rule { criterion, granularity, scope, ..rule(0.5) };
+                    let error = prune(net.clone(), rule).unwrap_err().to_string();
+                    assert!(error.contains("`fc.weight`"), "{criterion} {granularity} {scope} {poison}: {error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn macs_of_a_convolution_are_not_guessed() {
+    let net = attach_masks(Net::new(&Device::flex()), &WEIGHTS).unwrap();
+    for rule in [Rule { scope: Scope::MacAware, ..rule(0.5) }, Rule { amount: Amount::Macs(50), ..rule(0.0) }] {
+        let error = prune(net.clone(), rule).unwrap_err().to_string();
+        assert!(error.contains("`conv.weight`") && error.contains("choose_on"), "{error}");
+    }
 }

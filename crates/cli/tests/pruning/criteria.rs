@@ -33,7 +33,14 @@ fn synflow_in_rounds_leaves_no_layer_empty_where_one_round_does() {
         let schedule = "prune.schedule={ kind = \"one-shot\", sparsity = 0.999 }";
         let run = run(
             out.path(),
-            &["prune.criterion=synflow", schedule, rounds, "train.length={ steps = 0 }", "prune.every={ steps = 1 }"],
+            &[
+                "prune.criterion=synflow",
+                "prune.min_kept=0",
+                schedule,
+                rounds,
+                "train.length={ steps = 0 }",
+                "prune.every={ steps = 1 }",
+            ],
         );
         kept(&run).iter().map(|(_, kept, _)| *kept).min()
     };

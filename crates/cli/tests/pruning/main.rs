@@ -8,6 +8,7 @@ mod ablations;
 mod budget;
 mod criteria;
 mod growth;
+mod structures;
 
 use common::*;
 use std::path::{Path, PathBuf};

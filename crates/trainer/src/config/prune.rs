@@ -289,3 +289,7 @@ fn global() -> Scope {
 fn weights() -> Vec<String> {
     Selection::default().include
 }
+
+#[cfg(test)]
+#[path = "documents_tests.rs"]
+mod tests;
