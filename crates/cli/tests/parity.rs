@@ -52,9 +52,31 @@ fn check(device: &str, changes: &[&str]) {
     assert!(both as f64 >= 0.98 * either as f64, "{device}: masks share {both} of {either} kept weights");
 }
 
+/// Of the same weights the masks are the same, to the bit: the network is pruned as it was drawn.
+fn same_masks(device: &str) {
+    let fresh = [
+        "train.length={ steps = 0 }",
+        "prune.every={ steps = 1 }",
+        "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }",
+    ];
+    for more in [
+        &["prune.criterion=lamp"][..],
+        &["prune.criterion=random", "prune.scope=layerwise"],
+        &["prune.granularity={ kind = \"n-of-m\", n = 2, m = 4 }"],
+        &["prune.granularity={ kind = \"filter\" }", "prune.exclude=[\"fc3.*\"]", "prune.scope=mac-aware"],
+    ] {
+        let [flex, other] = ["flex", device].map(|device| {
+            let out = tempfile::tempdir().expect("a folder");
+            kept(&run(out.path(), device, &[&fresh[..], more].concat()))
+        });
+        assert!(flex == other, "{device}: {more:?} chose other masks than on flex");
+    }
+}
+
 #[test]
 fn our_own_kernels_agree_with_flex() {
     check("cpu", &[]);
+    same_masks("cpu");
 }
 
 #[test]
@@ -70,10 +92,12 @@ fn our_own_kernels_agree_with_flex_on_other_models_and_optimizers() {
 #[test]
 fn wgpu_agrees_with_flex() {
     check("wgpu", &[]);
+    same_masks("wgpu");
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn ndarray_agrees_with_flex() {
     check("ndarray", &[]);
+    same_masks("ndarray");
 }

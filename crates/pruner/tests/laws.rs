@@ -243,3 +243,87 @@ fn macs_of_a_convolution_are_not_guessed() {
         assert!(error.contains("`conv.weight`") && error.contains("choose_on"), "{error}");
     }
 }
+
+/// Scores by every criterion that looks at more than weights, each with its name.
+fn saliencies(net: &Net, device: &Device) -> Vec<(&'static str, Saliency)> {
+    let images = || {
+        let pixels: Vec<f32> = (0..8 * 36).map(|i| (i * 7 % 17) as f32 / 17.0 - 0.5).collect();
+        Tensor::<4>::from_data(TensorData::new(pixels, [8, 1, 6, 6]), device)
+    };
+    let loss = |net: &Net| net.forward(images()).powf_scalar(2.0).mean();
+    let (weights, gradients) = (parameters(net), Gradients::of(net, loss).unwrap());
+    let masked: Vec<Parameter> = weights.iter().filter(|own| WEIGHTS.contains(&own.name.as_str())).cloned().collect();
+    let mut movement = Movement::new(&WEIGHTS);
+    movement.add(&masked, &gradients).unwrap();
+    let mut seen = Activations::new();
+    seen.channels("conv.weight", &images()).unwrap();
+    seen.features("fc.weight", &relu(net.conv.forward(images())).flatten::<2>(1, 3)).unwrap();
+    vec![
+        ("snip", Saliency::gradient(&weights, &gradients).unwrap()),
+        ("taylor", Saliency::taylor(&weights, &gradients).unwrap()),
+        ("grasp", grasp(net, loss).unwrap()),
+        ("synflow", synflow(net, |net: &Net| net.forward(Tensor::ones([1, 1, 6, 6], device))).unwrap()),
+        ("movement", movement.saliency().unwrap().clone()),
+        ("wanda", seen.wanda(&masked).unwrap()),
+        ("own", Saliency::of(&masked, |own| own.values.iter().map(|value| (9.0 * value).sin()).collect()).unwrap()),
+    ]
+}
+
+#[test]
+fn every_criterion_keeps_the_laws_in_every_structure_and_scope() {
+    let device = Device::flex().autodiff();
+    let net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
+    let element = Granularity::Element {};
+    let structures = [
+        element,
+        Granularity::NOfM { n: 2, m: 4 },
+        Granularity::Block { outputs: 2, inputs: 3 },
+        Granularity::Filter {},
+        Granularity::Channel {},
+    ];
+    let terms = |_: &str, shape: &[usize]| {
+        let positions = if shape.len() > 2 { 16 } else { 1 };
+        Some(Terms { positions, ..Terms::new(Layout::of_burn(shape)) })
+    };
+    let mut compared = 0;
+    for (name, saliency) in saliencies(&net, &device) {
+        for granularity in structures {
+            for scope in
+                [Scope::Layerwise, Scope::Output, Scope::Global, Scope::GlobalNormalised, Scope::Erk, Scope::MacAware]
+            {
+                let pattern = matches!(granularity, Granularity::NOfM { .. });
+                if scope == Scope::Output && granularity != element && !pattern {
+                    continue;
+                }
+                // Scores with a sign have an order only; sums and factors want sizes.
+                let single = granularity == element && !matches!(scope, Scope::GlobalNormalised | Scope::MacAware);
+                let scores = if single || pattern { saliency.clone() } else { saliency.clone().magnitudes() };
+                let choose = |old: &MaskSet, share: f64| {
+                    let amount = Amount::Share(Sparsity::new(share).unwrap());
+                    let request = Request { granularity, ..Request::new(scope, amount) };
+                    let kept = scores.kept(old).unwrap();
+                    choose_by(|place, _, _| Ok(kept[place].clone()), old, &request, terms).unwrap()
+                };
+                let place = format!("{name} {granularity} {scope}");
+                let mut old = masks(&net);
+                for share in [0.25, 0.5] {
+                    let new = choose(&old, share);
+                    assert!(new.is_within(&old), "{place}: masks grew");
+                    assert_eq!(choose(&new, share), new, "{place}: once is enough");
+                    let off = new.pruned().abs_diff(Sparsity::new(share).unwrap().count(219));
+                    let most = match granularity {
+                        Granularity::Element {} if matches!(scope, Scope::Layerwise | Scope::Output) => 1,
+                        Granularity::Element {} => 0,
+                        // A group a layer that is not filled.
+                        Granularity::NOfM { .. } => 16,
+                        _ => 9 + 48,
+                    };
+                    assert!(off <= most, "{place} {share}: {} of 219", new.pruned());
+                    old = new;
+                }
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 7 * (2 * 6 + 3 * 5));
+}
