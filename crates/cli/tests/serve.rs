@@ -106,10 +106,14 @@ fn the_page_follows_the_log() {
         let (code, page) = server.ask("GET", "/index.html");
         assert!(code == 200 && page.contains(wanted) && page.contains("<svg"), "{wanted}");
     }
-    assert!(server.ask("GET", "/").1.contains("95.00 %"), "the last cycle is there");
-    for (name, start) in
-        [("/accuracy-vs-sparsity.svg", "<svg"), ("/accuracy-vs-compression.png", "\u{fffd}PNG"), ("/curve.csv", "run,")]
-    {
+    let page = server.ask("GET", "/").1;
+    assert!(page.contains("95.00 %") && page.contains("The trained models"), "the last cycle is there, and the model");
+    for (name, start) in [
+        ("/accuracy-vs-sparsity.svg", "<svg"),
+        ("/accuracy-vs-compression.png", "\u{fffd}PNG"),
+        ("/curve.csv", "run,"),
+        ("/models-answers.csv", "run,seed,true,given"),
+    ] {
         let (code, answer) = server.ask("GET", name);
         let body = answer.split_once("\r\n\r\n").expect("a body").1;
         assert!(code == 200 && body.starts_with(start), "{name}: {code} {}", body.chars().take(80).collect::<String>());

@@ -31,8 +31,10 @@ impl Local {
         let task = &self.tasks[place];
         let log = OpenOptions::new().create(true).append(true).open(&task.log);
         let log = log.with_context(|| format!("{}: cannot write", task.log.display()))?;
-        let program = std::env::current_exe().context("cannot find the program's own file")?;
-        let child = Command::new(program)
+        // The program that is running, even if its file was replaced meanwhile.
+        let program = if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
+        let child = Command::new(program.context("cannot find the program's own file")?)
+            .arg0("secateur")
             .args(command(&self.sweep, &self.places, self.threads, &task.name))
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
@@ -89,7 +91,11 @@ impl Launcher for Local {
             match self.tasks[place].after.map(|after| &self.states[after]) {
                 Some(State::Failed(_) | State::Blocked) => self.states[place] = State::Blocked,
                 Some(State::Waiting | State::Running) => {}
-                Some(State::Done) | None if self.running.len() < self.jobs => self.start(place)?,
+                Some(State::Done) | None if self.running.len() < self.jobs => {
+                    if let Err(error) = self.start(place) {
+                        self.states[place] = State::Failed(format!("{error:#}"));
+                    }
+                }
                 Some(State::Done) | None => {}
             }
         }

@@ -1,7 +1,6 @@
 //! What is shown now: a page that is made by one thread, and handed out to all others without waiting for the next.
 
 use super::library::Library;
-use secateur_report::views::Views;
 use secateur_report::{LivePage, Report};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,8 +31,7 @@ impl Shown {
         if runs.is_empty() && refused.is_empty() {
             notes.push(format!("There is no run in {} yet.", library.dir().display()));
         }
-        // Models are opened when a run has ended; here it is its log that is followed.
-        let report = Report::with(&runs, &refused, &Views::default()).or_else(|error| {
+        let report = Report::with(&runs, &refused, library.views()).or_else(|error| {
             notes.push(error.to_string());
             Report::of(&[])
         });
@@ -93,7 +91,9 @@ impl Board {
             let waited = self.turn.wait_while(lock(&self.state), |state| !state.asked);
             waited.unwrap_or_else(PoisonError::into_inner).asked = false;
             let began = Instant::now();
-            let shown = library.refresh().then(|| Arc::new(Shown::of(&library)));
+            // Models come after the first page, for which nobody has to wait.
+            let changed = library.refresh() | library.look();
+            let shown = changed.then(|| Arc::new(Shown::of(&library)));
             let took = began.elapsed();
             let mut state = lock(&self.state);
             state.looked = Instant::now();

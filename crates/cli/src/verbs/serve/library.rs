@@ -1,7 +1,9 @@
 //! The runs below a folder, read anew only where a log has changed. Looks at folders and logs, and writes nothing.
 
 use crate::verbs::report::{input, name};
-use secateur_report::{Refused, ReportInput};
+use secateur_report::views::Views;
+use secateur_report::{Refused, ReportInput, State};
+use secateur_trainer::inspect;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,9 @@ const DEPTH: usize = 3;
 pub(super) struct Library {
     dir: PathBuf,
     runs: BTreeMap<PathBuf, Known>,
+    /// The finished runs whose models were looked into, and what they look like.
+    looked: Vec<PathBuf>,
+    views: Views,
 }
 
 struct Known {
@@ -32,7 +37,7 @@ struct Seen {
 impl Library {
     /// The runs below `dir`, none of them read yet.
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir, runs: BTreeMap::new() }
+        Self { dir, runs: BTreeMap::new(), looked: vec![], views: Views::default() }
     }
 
     /// Reads the logs that are new or have changed, and forgets those that are gone; returns whether there were any.
@@ -52,6 +57,27 @@ impl Library {
             changed = true;
         }
         changed
+    }
+
+    /// Looks into the models of finished runs, where others have finished since; returns whether there were any. This takes
+    /// longer than an answer may.
+    pub(super) fn look(&mut self) -> bool {
+        let known = self.runs.iter().filter_map(|(path, known)| Some((path, known.run.as_ref().ok()?)));
+        let finished: Vec<_> = known.filter(|(_, run)| run.record.state() == State::Finished).collect();
+        if finished.iter().map(|(path, _)| *path).eq(&self.looked) {
+            return false;
+        }
+        let runs =
+            finished.iter().map(|(path, run)| inspect::Run { label: &run.label, folder: path, record: &run.record });
+        let runs: Vec<_> = runs.collect();
+        let views = if runs.is_empty() { Views::default() } else { inspect::views(&runs, inspect::Choice::default()) };
+        (self.looked, self.views) = (finished.into_iter().map(|(path, _)| path.clone()).collect(), views);
+        true
+    }
+
+    /// What the models of finished runs looked like when somebody looked.
+    pub(super) fn views(&self) -> &Views {
+        &self.views
     }
 
     /// The runs that can be shown, by their paths.
