@@ -16,7 +16,13 @@ fn good() -> Vec<ReportInput> {
         ] {
             let record = fixture::measured::record(&measured(events, 5));
             let mut run = fixture::input(&format!("{kind}-s{seed}"), record);
-            let known = [("secateur", "0.1.0"), ("commit", "abc"), ("platform", "x86_64 linux"), ("device", "cpu")];
+            let known = [
+                ("secateur", "0.1.0"),
+                ("commit", "abc"),
+                ("platform", "x86_64 linux"),
+                ("processor", "EPYC"),
+                ("device", "cpu"),
+            ];
             run.origin.surroundings = known.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             runs.push(run);
         }
@@ -71,7 +77,7 @@ fn every_item_can_be_missed_and_says_by_whom() {
         ("selection", |runs| runs[0].record.epochs[1].validation = None, "l1-s1: 1 epochs without a validation score"),
         (
             "hardware-and-versions",
-            |runs| drop(runs[3].origin.surroundings.remove("platform")),
+            |runs| drop(runs[3].origin.surroundings.remove("processor")),
             "l1-s2: platform not known",
         ),
         (

@@ -69,14 +69,15 @@ impl<'a> View<'_, 'a> {
     pub(super) fn place(&self) -> Item {
         let lacks = |run: &ReportInput| {
             let known = &run.origin.surroundings;
-            let missing = ["secateur", "platform", "device"].into_iter().filter(|name| !known.contains_key(*name));
+            let missing =
+                ["secateur", "platform", "processor", "device"].into_iter().filter(|name| !known.contains_key(*name));
             let missing: Vec<_> = missing.collect();
             (!missing.is_empty()).then(|| format!("{} not known", missing.join(", ")))
         };
         self.each_run(
             "hardware-and-versions",
             "The hardware and the versions of the libraries are named.",
-            "Every run names its program, platform and device.",
+            "Every run names its program, platform, processor and device.",
             lacks,
         )
     }
