@@ -150,11 +150,11 @@ fn what_is_printed_for_the_next_config_gives_these_layers_these_sparsities() {
     let dir = tempfile::tempdir().expect("a folder");
     let run_folder = run(&dir.path().join("runs"), &[DENSE]);
     let (found, stdout) = measured(&run_folder, &dir.path().join("out"), &["--within", "1"]);
-    let fragment = &stdout[stdout.find("# To paste below [prune]").expect("printed")..];
+    let fragment = &stdout[stdout.find("# To paste below [prune], with scope = \"layerwise\"").expect("printed")..];
     let typed = format!(
         "name = \"pasted\"\n[data]\nsource = \"synthetic\"\nvalidation = 200\n[model]\nkind = \"lenet\"\nwidth = 1\n\
          [train]\nlength = {{ steps = 1 }}\n[prune]\nschedule = {{ kind = \"one-shot\", sparsity = 0.97 }}\n\
-         every = {{ steps = 1 }}\n{fragment}[measure]\nenabled = false\n"
+         every = {{ steps = 1 }}\nscope = \"layerwise\"\n{fragment}[measure]\nenabled = false\n"
     );
     let config = dir.path().join("pasted.toml");
     fs::write(&config, typed).expect("written");

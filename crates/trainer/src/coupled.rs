@@ -58,7 +58,7 @@ impl<C: Fn(&MaskSet) -> u64> Goal<C> {
             }
             amount = low + (high - low) / 2;
         }
-        let near = if self.enough { best.0 < u64::MAX } else { best.0 * 2 <= self.largest };
+        let near = if self.enough { best.0 < u64::MAX } else { best.0 <= self.largest / 2 };
         if !near {
             let (wanted, total) = (self.wanted, self.total);
             let place = "all layers, with what goes along".into();

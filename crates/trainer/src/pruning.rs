@@ -197,7 +197,10 @@ impl Pruning {
             Amount::Weights(count) => count as u64,
             Amount::Share(share) => share.count(total as usize) as u64,
         };
+        // Layers that do not compete give what they can, as single weights do.
+        let alone = matches!(self.request.scope, Scope::Layerwise | Scope::Output) && !macs;
         let largest = self.competitors.iter().map(along).max().unwrap_or(0);
+        let largest = if alone { u64::MAX } else { largest };
         Goal { wanted, enough: macs, gone, unit: if macs { "MACs" } else { "weights" }, total, largest }
     }
 
@@ -217,7 +220,7 @@ impl Pruning {
         };
         let least = MaskSet::new(self.masked.iter().map(|own| (own.name.clone(), least(own))).collect());
         let most = (goal.gone)(&couple(&least, &self.couplings)?);
-        if goal.wanted > most && (goal.enough || (goal.wanted - most) * 2 > goal.largest) {
+        if goal.wanted > most && (goal.enough || goal.wanted - most > goal.largest / 2) {
             let (wanted, total, unit) = (goal.wanted, goal.total, goal.unit);
             let place = "all layers, with what goes along".into();
             return Err(secateur_pruner::Error::Impossible { place, wanted, total, least: 0, most, unit }.into());
