@@ -78,7 +78,7 @@ fn every_item_can_be_missed_and_says_by_whom() {
         (
             "hardware-and-versions",
             |runs| drop(runs[3].origin.surroundings.remove("processor")),
-            "l1-s2: platform not known",
+            "l1-s2: processor not known",
         ),
         (
             "same-program",

@@ -228,7 +228,9 @@ fn dense_forms_hold_the_zeros_and_answer_the_same() {
     let engine = |forms| Engine::new(network, &Options { forms, ..Options::new(16) });
     let (mut any, mut dense) = (engine(Forms::Any), engine(Forms::Dense));
     assert!(worst(&any.logits(&images), &dense.logits(&images)) < 2e-5);
-    assert!(dense.bytes() > any.bytes());
+    // Which form is the fastest is measured, so any may be dense as well; but dense ones hold every weight.
+    let weights: usize = network.parameters().map(|own| own.weight.len()).sum();
+    assert!(dense.bytes() >= any.bytes() && dense.bytes() >= 4 * weights);
 }
 
 #[test]
