@@ -1,10 +1,12 @@
-//! Whole units, counted with what goes along: how much to select so that the target is what is gone in the end.
+//! Whole units, with what goes along: what that is, and how much to select so that the target is what is gone in the end.
 //!
 //! A filter takes its bias and what reads it, so that more goes than was selected, by how much depends on which. The more
 //! is selected, the more goes, so the amount is found by halving.
 
 use crate::Error;
-use secateur_pruner::{Error as Refusal, MaskSet};
+use crate::pruning::Competitor;
+use secateur_pruner::{Coupling, Error as Refusal, MaskSet};
+use secateur_sparse::{Layer, Network};
 
 /// What is wanted of masks.
 pub(crate) struct Goal<C> {
@@ -71,6 +73,51 @@ impl<C: Fn(&MaskSet) -> u64> Goal<C> {
     fn far(&self, gone: u64) -> u64 {
         if self.enough && gone < self.wanted { u64::MAX } else { gone.abs_diff(self.wanted) }
     }
+}
+
+/// Turns floors of weights into floors of units: what a layer keeps is the share of its own units times that of those it
+/// reads, so that where both may go each keeps the root of it.
+pub(crate) fn floors_of_units(competitors: &mut [Competitor], couplings: &[Coupling]) {
+    let floors: Vec<(String, f64)> = competitors.iter().map(|own| (own.name.clone(), own.terms.floor)).collect();
+    for (name, floor) in floors {
+        let Some(read) = couplings.iter().find(|own| own.to == name) else { continue };
+        for own in competitors.iter_mut() {
+            if own.name == name {
+                // Asked for by what reads this layer, it may be higher already.
+                own.terms.floor = if own.terms.floor > floor { own.terms.floor } else { floor.sqrt() };
+            } else if own.name == read.from {
+                own.terms.floor = own.terms.floor.max(floor.sqrt());
+            }
+        }
+    }
+}
+
+/// What goes along with the filters and neurons of the competing layers: biases, and what reads them.
+pub(crate) fn couplings(network: &Network, competitors: &[Competitor]) -> Result<Vec<Coupling>, Error> {
+    let mut found = vec![];
+    let mut before: Option<(&str, usize, usize)> = None;
+    for (place, layer) in network.layers().iter().enumerate() {
+        let Some(own) = layer.parameters() else { continue };
+        let weight = format!("{}.weight", own.name);
+        let linear = matches!(layer, Layer::Linear(_));
+        if let Some((from, output, units)) = before {
+            // Through a flatten a channel is as many features as it has pixels.
+            let [channels, height, width] = network.shape(place);
+            let spread = if linear { channels * height * width / units.max(1) } else { 1 };
+            let input = usize::from(!linear);
+            found.push(Coupling { from: format!("{from}.weight"), output, to: weight.clone(), input, spread });
+        }
+        let output = usize::from(linear);
+        found.push(Coupling { from: weight, output, to: format!("{}.bias", own.name), input: 0, spread: 1 });
+        before = Some((own.name, output, own.bias.len()));
+    }
+    let competes = |name: &str| competitors.iter().any(|own| own.name == name);
+    if let Some((last, ..)) = before.filter(|(last, ..)| competes(&format!("{last}.weight"))) {
+        let why = format!("the neurons of `{last}` are the answers, wanted \"{last}.*\" excluded");
+        return Err(Error::Meaning { key: "prune.exclude", why });
+    }
+    found.retain(|own| competes(&own.from));
+    Ok(found)
 }
 
 #[cfg(test)]

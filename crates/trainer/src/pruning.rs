@@ -2,13 +2,13 @@
 
 use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
-use crate::coupled::Goal;
+use crate::coupled::{Goal, couplings, floors_of_units};
 use crate::export;
 use secateur_pruner::{
     Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Scope, Selection, Sizes, Sparsity, Targets,
     Terms, choose_by, couple, planned,
 };
-use secateur_sparse::{Layer, LayerCost, Network};
+use secateur_sparse::{LayerCost, Network};
 
 /// A `[prune]` section that makes sense for its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,11 +24,11 @@ pub struct Pruning {
 
 /// A parameter that competes, by its final terms.
 #[derive(Clone, Debug, PartialEq)]
-struct Competitor {
-    name: String,
+pub(crate) struct Competitor {
+    pub(crate) name: String,
     shape: Vec<usize>,
     criterion: CriterionConfig,
-    terms: Terms,
+    pub(crate) terms: Terms,
 }
 
 impl Pruning {
@@ -295,51 +295,6 @@ fn positions(network: &Network, costs: &[LayerCost], name: &str) -> u64 {
     let Some(layer) = name.strip_suffix(".weight") else { return 0 };
     let weights = network.parameters().find(|own| own.name == layer).map_or(1, |own| own.weight.len().max(1));
     costs.iter().find(|own| own.name == layer).map_or(0, |own| (own.cost.macs / weights) as u64)
-}
-
-/// Turns floors of weights into floors of units: what a layer keeps is the share of its own units times that of those it
-/// reads, so that where both may go each keeps the root of it.
-fn floors_of_units(competitors: &mut [Competitor], couplings: &[Coupling]) {
-    let floors: Vec<(String, f64)> = competitors.iter().map(|own| (own.name.clone(), own.terms.floor)).collect();
-    for (name, floor) in floors {
-        let Some(read) = couplings.iter().find(|own| own.to == name) else { continue };
-        for own in competitors.iter_mut() {
-            if own.name == name {
-                // Asked for by what reads this layer, it may be higher already.
-                own.terms.floor = if own.terms.floor > floor { own.terms.floor } else { floor.sqrt() };
-            } else if own.name == read.from {
-                own.terms.floor = own.terms.floor.max(floor.sqrt());
-            }
-        }
-    }
-}
-
-/// What goes along with the filters and neurons of the competing layers: biases, and what reads them.
-fn couplings(network: &Network, competitors: &[Competitor]) -> Result<Vec<Coupling>, Error> {
-    let mut found = vec![];
-    let mut before: Option<(&str, usize, usize)> = None;
-    for (place, layer) in network.layers().iter().enumerate() {
-        let Some(own) = layer.parameters() else { continue };
-        let weight = format!("{}.weight", own.name);
-        let linear = matches!(layer, Layer::Linear(_));
-        if let Some((from, output, units)) = before {
-            // Through a flatten a channel is as many features as it has pixels.
-            let [channels, height, width] = network.shape(place);
-            let spread = if linear { channels * height * width / units.max(1) } else { 1 };
-            let input = usize::from(!linear);
-            found.push(Coupling { from: format!("{from}.weight"), output, to: weight.clone(), input, spread });
-        }
-        let output = usize::from(linear);
-        found.push(Coupling { from: weight, output, to: format!("{}.bias", own.name), input: 0, spread: 1 });
-        before = Some((own.name, output, own.bias.len()));
-    }
-    let competes = |name: &str| competitors.iter().any(|own| own.name == name);
-    if let Some((last, ..)) = before.filter(|(last, ..)| competes(&format!("{last}.weight"))) {
-        let why = format!("the neurons of `{last}` are the answers, wanted \"{last}.*\" excluded");
-        return Err(Error::Meaning { key: "prune.exclude", why });
-    }
-    found.retain(|own| competes(&own.from));
-    Ok(found)
 }
 
 #[cfg(test)]
