@@ -4,7 +4,6 @@
 //! is selected, the more goes, so the amount is found by halving.
 
 use crate::Error;
-use crate::pruning::Competitor;
 use secateur_pruner::{Coupling, Error as Refusal, MaskSet};
 use secateur_sparse::{Layer, Network};
 
@@ -77,23 +76,23 @@ impl<C: Fn(&MaskSet) -> u64> Goal<C> {
 
 /// Turns floors of weights into floors of units: what a layer keeps is the share of its own units times that of those it
 /// reads, so that where both may go each keeps the root of it.
-pub(crate) fn floors_of_units(competitors: &mut [Competitor], couplings: &[Coupling]) {
-    let floors: Vec<(String, f64)> = competitors.iter().map(|own| (own.name.clone(), own.terms.floor)).collect();
-    for (name, floor) in floors {
-        let Some(read) = couplings.iter().find(|own| own.to == name) else { continue };
-        for own in competitors.iter_mut() {
-            if own.name == name {
+pub(crate) fn floors_of_units(floors: &mut [(&str, &mut f64)], couplings: &[Coupling]) {
+    let asked: Vec<f64> = floors.iter().map(|(_, floor)| **floor).collect();
+    for (place, floor) in asked.into_iter().enumerate() {
+        let Some(read) = couplings.iter().find(|own| own.to == floors[place].0) else { continue };
+        for (other, (name, own)) in floors.iter_mut().enumerate() {
+            if other == place {
                 // Asked for by what reads this layer, it may be higher already.
-                own.terms.floor = if own.terms.floor > floor { own.terms.floor } else { floor.sqrt() };
-            } else if own.name == read.from {
-                own.terms.floor = own.terms.floor.max(floor.sqrt());
+                **own = if **own > floor { **own } else { floor.sqrt() };
+            } else if *name == read.from {
+                **own = own.max(floor.sqrt());
             }
         }
     }
 }
 
-/// What goes along with the filters and neurons of the competing layers: biases, and what reads them.
-pub(crate) fn couplings(network: &Network, competitors: &[Competitor]) -> Result<Vec<Coupling>, Error> {
+/// What goes along with the filters and neurons of the layers that compete: biases, and what reads them.
+pub(crate) fn couplings(network: &Network, competes: impl Fn(&str) -> bool) -> Result<Vec<Coupling>, Error> {
     let mut found = vec![];
     let mut before: Option<(&str, usize, usize)> = None;
     for (place, layer) in network.layers().iter().enumerate() {
@@ -111,7 +110,6 @@ pub(crate) fn couplings(network: &Network, competitors: &[Competitor]) -> Result
         found.push(Coupling { from: weight, output, to: format!("{}.bias", own.name), input: 0, spread: 1 });
         before = Some((own.name, output, own.bias.len()));
     }
-    let competes = |name: &str| competitors.iter().any(|own| own.name == name);
     if let Some((last, ..)) = before.filter(|(last, ..)| competes(&format!("{last}.weight"))) {
         let why = format!("the neurons of `{last}` are the answers, wanted \"{last}.*\" excluded");
         return Err(Error::Meaning { key: "prune.exclude", why });

@@ -24,11 +24,11 @@ pub struct Pruning {
 
 /// A parameter that competes, by its final terms.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Competitor {
-    pub(crate) name: String,
+struct Competitor {
+    name: String,
     shape: Vec<usize>,
     criterion: CriterionConfig,
-    pub(crate) terms: Terms,
+    terms: Terms,
 }
 
 impl Pruning {
@@ -57,10 +57,11 @@ impl Pruning {
             competitors.push(Competitor { name: name.clone(), shape: shape.clone(), criterion, terms });
         }
         let couplings = match config.granularity {
-            Granularity::Filter {} => couplings(network, &competitors)?,
+            Granularity::Filter {} => couplings(network, |name| competitors.iter().any(|own| own.name == name))?,
             _ => vec![],
         };
-        floors_of_units(&mut competitors, &couplings);
+        let floors = competitors.iter_mut().map(|own| (own.name.as_str(), &mut own.terms.floor));
+        floors_of_units(&mut floors.collect::<Vec<_>>(), &couplings);
         let masked = |name: &str| chosen.contains(&name) || couplings.iter().any(|own| own.to == name);
         let masked = shapes.iter().filter(|(name, _)| masked(name));
         let cost = network.cost();
