@@ -28,7 +28,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// Inclusions minus exclusions leave nothing.
-    #[error("no parameter is left to prune: every included parameter is excluded; there are {}", List(known))]
+    #[error("no parameter is left to prune: none is included, or all of them are excluded; there are {}", List(known))]
     NothingSelected {
         /// The names that could have been selected.
         known: Vec<String>,

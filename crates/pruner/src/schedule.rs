@@ -280,7 +280,12 @@ fn ramp(prunes: u32, rule: impl Fn(f64) -> f64) -> Result<Vec<Sparsity>, Error> 
     if prunes > MOST_PRUNES {
         return Err(Error::Schedule(format!("the schedule has {prunes} prunes, wanted at most {MOST_PRUNES}")));
     }
-    (1..=prunes).map(|prune| Sparsity::new(rule(f64::from(prune) / f64::from(prunes)))).collect()
+    let at = |prune: u32| {
+        let share = rule(f64::from(prune) / f64::from(prunes));
+        let why = format!("prune {prune} of {prunes} asks for a sparsity of {share}, wanted at least 0 and below 1");
+        Sparsity::new(share).map_err(|_| Error::Schedule(why))
+    };
+    (1..=prunes).map(at).collect()
 }
 
 /// `last` with the share `left` of the way back to `initial`; exactly `last` when nothing is left.

@@ -4,6 +4,7 @@
 
 mod criterion;
 mod differences;
+mod kinds;
 mod prune;
 mod regrow;
 mod until;
@@ -304,14 +305,15 @@ impl ExperimentConfig {
         let refuse = |why: String| refuse(place, why);
         if overrides.is_empty() {
             // Straight from the text, so that an error shows the line.
-            return toml::from_str(text).map_err(|error| refuse(error.to_string()));
+            return toml::from_str(text).map_err(|error| refuse(kinds::in_words(&error.to_string())));
         }
         let mut table: toml::Table = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
         for change in overrides {
             set(&mut table, change).map_err(|why| refuse(format!("--set {change}: {why}")))?;
         }
         table.try_into().map_err(|error: toml::de::Error| {
-            refuse(format!("{} (with --set {})", error.to_string().trim_end(), overrides.join(" --set ")))
+            let error = kinds::in_words(&error.to_string());
+            refuse(format!("{} (with --set {})", error.trim_end(), overrides.join(" --set ")))
         })
     }
 
