@@ -43,8 +43,9 @@ impl<C: Fn(&MaskSet) -> u64> Goal<C> {
         let (mut low, mut high, mut amount) = (0, self.wanted, self.wanted);
         while low < high {
             match select(amount) {
-                // Less is selected than is gone already.
+                // Less is selected than is gone already, or than has to go.
                 Err(Refusal::Grows { .. }) => low = amount + 1,
+                Err(Refusal::Impossible { wanted, least, .. }) if wanted < least => low = amount + 1,
                 Err(Refusal::Impossible { .. }) => high = amount,
                 Err(other) => return Err(other.into()),
                 Ok(masks) => {
@@ -149,6 +150,23 @@ mod tests {
             let enough = reached.iter().copied().filter(|gone| *gone >= wanted).min();
             assert_eq!(search(wanted, true, 100).ok(), enough, "{wanted}");
         }
+    }
+
+    #[test]
+    fn what_has_to_go_is_not_taken_for_too_much() {
+        let gone = |masks: &MaskSet| masks.pruned() as u64;
+        let goal = Goal { wanted: 50, enough: false, gone, unit: "weights", total: 100, largest: 3 };
+        let old = MaskSet::new(vec![("w".into(), Mask::full(&[100]))]);
+        let refuse = |wanted| Refusal::Impossible {
+            place: "w".into(),
+            wanted,
+            total: 100,
+            least: 20,
+            most: 100,
+            unit: "weights",
+        };
+        let found = goal.search(&old, |n| if n < 20 { Err(refuse(n)) } else { select(n, 100) }).expect("possible");
+        assert!(gone(&found).abs_diff(50) <= 1, "{found:?}");
     }
 
     #[test]
