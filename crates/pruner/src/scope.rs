@@ -25,6 +25,16 @@ pub enum Scope {
     MacAware,
 }
 
+impl Scope {
+    /// Whether layers compete with each other, so that their scores have to compare.
+    pub fn is_common(self) -> bool {
+        match self {
+            Self::Layerwise | Self::Output | Self::Erk => false,
+            Self::Global | Self::GlobalNormalised | Self::MacAware => true,
+        }
+    }
+}
+
 impl std::fmt::Display for Scope {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {

@@ -84,8 +84,7 @@ pub fn select(layers: &[Scores<'_>], request: &Request) -> Result<MaskSet, Error
         return n_of_m::select(layers, request, [n, m]);
     }
     let entrants = layers.iter().map(|layer| enter(layer, request)).collect::<Result<Vec<_>, _>>()?;
-    let together = matches!(request.scope, Scope::Global | Scope::GlobalNormalised | Scope::MacAware);
-    let masks = if together {
+    let masks = if request.scope.is_common() {
         let wanted = match request.amount {
             Amount::Share(share) => share.count(entrants.iter().map(|own| own.bounds.size).sum()) as u64,
             Amount::Weights(count) => count as u64,

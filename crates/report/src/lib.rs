@@ -15,6 +15,7 @@ mod axis;
 mod chart;
 mod clip;
 mod compare;
+mod cores;
 mod cost;
 mod cost_chart;
 mod csv;
@@ -51,6 +52,7 @@ pub mod views;
 
 pub use axis::{Axis, Tick};
 pub use chart::{Chart, Ink, Label, Line, Marker, Panel, Series};
+pub use cores::on_all_cores;
 pub use csv::curve_csv;
 pub use draw::Layout;
 pub use error::Error;

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::apart::apart;
 use crate::audit::{audit, audit_data};
 use crate::chart::Chart;
+use crate::cores::on_all_cores;
 use crate::csv::curve_csv;
 use crate::draw::Layout;
 use crate::error::Error;
@@ -150,24 +148,8 @@ impl Report {
     pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let names = self.names();
         // Pixels take most of the time, and each picture is drawn for itself.
-        let next = AtomicUsize::new(0);
-        let done = Mutex::new(Vec::with_capacity(names.len()));
-        let work = || {
-            while let Some((index, name)) =
-                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, names.get(at)?)))
-            {
-                let bytes = self.file(name).map(|bytes| bytes.expect("its own names are its files"));
-                done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, bytes));
-            }
-        };
-        thread::scope(|scope| {
-            let others = thread::available_parallelism().map_or(1, usize::from).saturating_sub(1);
-            (0..others.min(names.len())).for_each(|_| drop(scope.spawn(work)));
-            work();
-        });
-        let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        done.sort_by_key(|(index, _)| *index);
-        names.into_iter().zip(done).map(|(name, (_, bytes))| Ok((name, bytes?))).collect()
+        let all = on_all_cores(&names, |name| self.file(name).map(|bytes| bytes.expect("its own names are its files")));
+        names.into_iter().zip(all).map(|(name, bytes)| Ok((name, bytes?))).collect()
     }
 
     /// Writes all files to `out_dir`, which is created where it is missing, and returns their paths, the page first.

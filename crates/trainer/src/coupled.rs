@@ -81,13 +81,9 @@ pub(crate) fn floors_of_units(floors: &mut [(&str, &mut f64)], couplings: &[Coup
     let asked: Vec<f64> = floors.iter().map(|(_, floor)| **floor).collect();
     for (place, floor) in asked.into_iter().enumerate() {
         let Some(read) = couplings.iter().find(|own| own.to == floors[place].0) else { continue };
-        for (other, (name, own)) in floors.iter_mut().enumerate() {
-            if other == place {
-                // Asked for by what reads this layer, it may be higher already.
-                **own = if **own > floor { **own } else { floor.sqrt() };
-            } else if *name == read.from {
-                **own = own.max(floor.sqrt());
-            }
+        let both = [read.to.as_str(), read.from.as_str()];
+        for (_, own) in floors.iter_mut().filter(|(name, _)| both.contains(name)) {
+            **own = own.max(floor.sqrt());
         }
     }
 }

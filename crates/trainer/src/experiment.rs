@@ -52,6 +52,20 @@ impl Experiment {
         Self::meant(config, Arc::clone(&self.network))
     }
 
+    /// An experiment beside others, of which one that has the same model shares what that takes.
+    ///
+    /// # Errors
+    /// The first thing that makes no sense, with its key, the found and the wanted.
+    pub(crate) fn among<'a>(
+        mut others: impl Iterator<Item = &'a Self>,
+        config: ExperimentConfig,
+    ) -> Result<Self, Error> {
+        match others.find(|own| own.config.model == config.model) {
+            Some(own) => own.beside(config),
+            None => Self::new(config),
+        }
+    }
+
     fn meant(config: ExperimentConfig, network: Arc<Network>) -> Result<Self, Error> {
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &network)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);

@@ -187,8 +187,16 @@ pub fn is_finished(run: &Path) -> bool {
 /// # Errors
 /// When the folder is no run, or its experiment makes no sense any more.
 pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
+    Experiment::new(read_config(run)?)
+}
+
+/// The config of that experiment.
+///
+/// # Errors
+/// When the folder is no run, or its config cannot be read any more.
+pub(crate) fn read_config(run: &Path) -> Result<ExperimentConfig, Error> {
     let (place, text) = experiment_text(run)?;
-    Experiment::new(ExperimentConfig::parse(&place, &text, &[])?)
+    ExperimentConfig::parse(&place, &text, &[])
 }
 
 /// The text of that experiment, and its path.

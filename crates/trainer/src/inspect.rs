@@ -103,10 +103,12 @@ struct Finished<'a> {
 }
 
 fn finished<'a>(runs: &'a [Run<'a>], data: Option<&Path>, faults: &mut Vec<String>) -> Vec<Finished<'a>> {
-    let mut found = vec![];
+    let mut found: Vec<Finished<'a>> = vec![];
+    let place = Place { data, ..Place::default() };
     for run in runs.iter().filter(|run| run.record.state() == State::Finished) {
-        let place = Place { data, ..Place::default() };
-        match folder::read_experiment(run.folder).and_then(|experiment| place.apply(experiment)) {
+        // Runs of one model share its network: there may be hundreds of them.
+        let config = folder::read_config(run.folder).map(|config| place.config(config));
+        match config.and_then(|config| Experiment::among(found.iter().map(|own| &own.experiment), config)) {
             Ok(experiment) => found.push(Finished { run, experiment }),
             Err(error) => faults.push(format!("{} is not shown: {error}.", run.label)),
         }

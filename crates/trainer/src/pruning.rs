@@ -174,25 +174,30 @@ impl Pruning {
         })
     }
 
+    /// What one of its weights counts in the targets' measure.
+    fn cost(&self, own: &Masked) -> u64 {
+        if self.targets.measure == Measure::Macs { own.positions } else { 1 }
+    }
+
     /// What a prune to this target is after, in whole units with all that goes along.
     fn goal(&self, target: Sparsity) -> Goal<impl Fn(&MaskSet) -> u64> {
         let macs = self.targets.measure == Measure::Macs;
-        let cost = move |own: &Masked| if macs { own.positions } else { 1 };
-        let gone = move |masks: &MaskSet| {
-            let of =
-                |own: &Masked| cost(own) * masks.get(&own.name).map_or(0, |mask| mask.total() - mask.kept()) as u64;
+        let gone = |masks: &MaskSet| {
+            let of = |own: &Masked| {
+                self.cost(own) * masks.get(&own.name).map_or(0, |mask| mask.total() - mask.kept()) as u64
+            };
             self.masked.iter().map(of).sum()
         };
         let along = |own: &Competitor| {
             let units = own.shape[own.terms.layout.output].max(1);
             let taken = |name: &str| {
                 let masked = self.masked.iter().find(|masked| masked.name == name);
-                masked.map_or(0, |masked| cost(masked) * (masked.size() / units) as u64)
+                masked.map_or(0, |masked| self.cost(masked) * (masked.size() / units) as u64)
             };
             let sets = self.couplings.iter().filter(|coupling| coupling.from == own.name);
             taken(&own.name) + sets.map(|coupling| taken(&coupling.to)).sum::<u64>()
         };
-        let total = self.masked.iter().map(|own| cost(own) * own.size() as u64).sum();
+        let total = self.masked.iter().map(|own| self.cost(own) * own.size() as u64).sum();
         let wanted = match self.targets.measure.amount(target, self.sizes) {
             Amount::Macs(macs) => macs,
             Amount::Weights(count) => count as u64,
@@ -207,26 +212,32 @@ impl Pruning {
 
     /// Refuses a target of whole units that is out of reach even when every layer keeps no more than it has to.
     fn reach(&self, target: Sparsity) -> Result<(), Error> {
-        let goal = self.goal(target);
-        let least = |own: &Masked| {
-            let Some(competitor) = self.competitors.iter().find(|other| other.name == own.name) else {
-                return Mask::full(&own.shape);
-            };
-            let (output, terms) = (competitor.terms.layout.output, self.at(competitor, target));
-            let (units, stride) = (own.shape[output], own.shape[output + 1..].iter().product::<usize>());
-            let share = terms.own.map_or(terms.floor, |own| 1.0 - own.get());
-            let least = self.request.min_kept.div_ceil((competitor.size() / units.max(1)).max(1));
-            let kept = ((share * units as f64 - 1e-9).ceil() as usize).max(least).min(units);
-            Mask::from_fn(&own.shape, |index| index / stride % units < kept)
-        };
-        let least = MaskSet::new(self.masked.iter().map(|own| (own.name.clone(), least(own))).collect());
-        let most = (goal.gone)(&couple(&least, &self.couplings)?);
+        let (goal, most) = (self.goal(target), self.most(target));
         if goal.wanted > most && (goal.enough || goal.wanted - most > goal.largest / 2) {
             let (wanted, total, unit) = (goal.wanted, goal.total, goal.unit);
             let place = "all layers, with what goes along".into();
             return Err(secateur_pruner::Error::Impossible { place, wanted, total, least: 0, most, unit }.into());
         }
         Ok(())
+    }
+
+    /// What is gone when every layer keeps no more units than it has to.
+    fn most(&self, target: Sparsity) -> u64 {
+        // Units that a competing layer keeps at least, and all of them.
+        let units = |name: &str| {
+            let own = self.competitors.iter().find(|own| own.name == name)?;
+            let (terms, units) = (self.at(own, target), own.shape[own.terms.layout.output]);
+            let share = terms.own.map_or(terms.floor, |own| 1.0 - own.get());
+            let least = self.request.min_kept.div_ceil((own.size() / units.max(1)).max(1));
+            Some((((share * units as f64 - 1e-9).ceil() as usize).max(least).min(units), units))
+        };
+        // Of a parameter stays what its own units and those that it reads have in common.
+        let kept = |own: &Masked| {
+            let read = self.couplings.iter().filter(|coupling| coupling.to == own.name).map(|coupling| &coupling.from);
+            let all = read.chain([&own.name]).filter_map(|name| units(name));
+            all.fold(own.size(), |size, (kept, units)| size / units.max(1) * kept)
+        };
+        self.masked.iter().map(|own| self.cost(own) * (own.size() - kept(own)) as u64).sum()
     }
 
     fn request(&self, target: Sparsity) -> Request {

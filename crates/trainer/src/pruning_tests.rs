@@ -105,6 +105,30 @@ fn targets_of_whole_filters_count_what_goes_along() {
 }
 
 #[test]
+fn what_filters_can_lose_at_most_is_what_masks_of_the_fewest_units_lose() {
+    let filters = "granularity = { kind = \"filter\" }\nexclude = [\"fc3.*\"]\nscope = \"global\"\n";
+    for (more, units) in [("", [1, 1, 1, 1]), ("layers = [{ pattern = \"conv1.weight\", floor = 0.5 }]", [3, 1, 1, 1])]
+    {
+        let own = pruning(&format!("{ONE_SHOT}{filters}{more}")).expect("valid");
+        // The first units of each layer stay.
+        let outputs = ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"];
+        let masks = own.masked().iter().map(|masked| {
+            let mask = match outputs.iter().position(|name| *name == masked.name) {
+                Some(layer) if layer < 2 => {
+                    let stride: usize = masked.shape[1..].iter().product();
+                    Mask::from_fn(&masked.shape, |index| index / stride < units[layer])
+                }
+                Some(layer) => Mask::from_fn(&masked.shape, |index| index % masked.shape[1] < units[layer]),
+                None => Mask::full(&masked.shape),
+            };
+            (masked.name.clone(), mask)
+        });
+        let masks = couple(&MaskSet::new(masks.collect()), &own.couplings).expect("fits");
+        assert_eq!(own.most(own.targets().shares[0]), masks.pruned() as u64, "{more}");
+    }
+}
+
+#[test]
 fn targets_of_every_measure_are_met() {
     let left = |schedule: &str, scope: &str| {
         let own = pruning(&format!("schedule = {schedule}\nscope = \"{scope}\"")).expect("valid");

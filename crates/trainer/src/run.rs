@@ -8,7 +8,7 @@ use crate::observer::Observer;
 use crate::plan::Stage;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
-use crate::{Error, Experiment, Plan, data, device, engine, export, scores, start};
+use crate::{Error, Experiment, ExperimentConfig, Plan, data, device, engine, export, scores, start};
 use secateur_pruner::MaskSet;
 use secateur_report::event::{self, Score};
 use std::ops::RangeInclusive;
@@ -90,7 +90,11 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     pub(crate) fn apply(self, experiment: Experiment) -> Result<Experiment, Error> {
-        let mut config = experiment.config().clone();
+        experiment.beside(self.config(experiment.config().clone()))
+    }
+
+    /// The config with what is another one here.
+    pub(crate) fn config(self, mut config: ExperimentConfig) -> ExperimentConfig {
         if let Some(device) = self.device {
             config.device = device.to_owned();
         }
@@ -100,7 +104,7 @@ impl Place<'_> {
         if let Some(data) = self.data {
             config.data.dir = data.to_owned();
         }
-        experiment.beside(config)
+        config
     }
 }
 

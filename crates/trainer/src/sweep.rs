@@ -105,10 +105,7 @@ impl Sweep {
                     let changes = [&[named, format!("seed={seed}")], &fixed[..], point].concat();
                     let parsed = ExperimentConfig::parse(&config.base.display().to_string(), &base, &changes)?;
                     // Cells of one model share its network: every process that runs a cell reads the whole sweep.
-                    let experiment = match cells.last() {
-                        Some(last) => last.experiment.beside(parsed),
-                        None => Experiment::new(parsed),
-                    };
+                    let experiment = Experiment::among(cells.iter().rev().map(|cell| &cell.experiment), parsed);
                     let experiment =
                         experiment.map_err(|error| refuse(format!("with {}: {error}", changes.join(", "))))?;
                     cells.push(Cell { experiment, changes, start: None });

@@ -7,12 +7,11 @@ use super::{Done, print};
 use crate::args::ReportArgs;
 use anyhow::{Result, bail};
 use find::{Found, found};
-pub(crate) use input::read as input;
+pub(crate) use input::{log_of, read as input};
 use secateur_report::views::Views;
-use secateur_report::{Refused, Report, ReportInput, RunRecord, curve_table, series_table};
+use secateur_report::{Refused, Report, ReportInput, RunRecord, curve_table, on_all_cores, series_table};
 use secateur_trainer::inspect;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Tables of single runs that a terminal shows; of more runs it shows the series.
 const TABLES: usize = 4;
@@ -96,30 +95,11 @@ struct Inputs {
 
 /// Reads what was found, on all cores: logs of long runs are long. The order stays.
 fn inputs(all: &[Found]) -> Inputs {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut read = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(found) = all.get(index) else { return read };
-            read.push((index, one(found)));
-        }
-    };
-    let mut read = std::thread::scope(|scope| {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let others: Vec<_> = (1..cores.min(all.len())).map(|_| scope.spawn(work)).collect();
-        let mut read = work();
-        for other in others {
-            read.extend(other.join().expect("reading a folder reports its faults"));
-        }
-        read
-    });
-    read.sort_by_key(|(index, _)| *index);
     let mut inputs = Inputs::default();
-    for (index, result) in read {
+    for (found, result) in all.iter().zip(on_all_cores(all, one)) {
         match result {
             Ok(run) => {
-                inputs.folders.push(all[index].path.clone());
+                inputs.folders.push(found.path.clone());
                 inputs.runs.push(run);
             }
             Err(why) => inputs.refused.push(why),

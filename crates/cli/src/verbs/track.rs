@@ -1,7 +1,7 @@
 //! `secateur track`: logs for the tools that people look at experiments with.
 
 use super::Done;
-use super::report::name;
+use super::report::{log_of, name};
 use crate::args::TrackArgs;
 use anyhow::{Context, Result, bail};
 use secateur_report::write_tensorboard;
@@ -32,10 +32,7 @@ pub(crate) fn track(args: &TrackArgs) -> Result<Done> {
 
 /// Writes the event file of one run.
 fn written(run: &Path, to: &Path, names: &mut BTreeSet<String>) -> Result<PathBuf> {
-    let log = run.join("log.jsonl");
-    if !log.is_file() {
-        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
-    }
+    let log = log_of(run)?;
     if !names.insert(name(run)) {
         bail!("{}: found a second run of the name `{}`, wanted one folder for each", run.display(), name(run));
     }

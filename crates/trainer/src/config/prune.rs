@@ -160,8 +160,8 @@ impl PruneConfig {
 
     fn criterion_fault(&self, unscored: bool) -> Option<(&'static str, String)> {
         let criteria = self.criteria();
-        let common = matches!(self.scope, Scope::GlobalNormalised | Scope::MacAware);
-        if let Some(signed) = criteria.iter().find(|own| own.has_sign()).filter(|_| !unscored || common) {
+        let scaled = matches!(self.scope, Scope::GlobalNormalised | Scope::MacAware);
+        if let Some(signed) = criteria.iter().find(|own| own.has_sign()).filter(|_| !unscored || scaled) {
             let why = format!(
                 "scores of {signed} have a sign, so that only their order counts, wanted single weights or n-of-m, and the \
                  scope layerwise, output, global or erk; found {} and {}",
@@ -177,9 +177,8 @@ impl PruneConfig {
             }
             _ => {}
         }
-        let together = matches!(self.scope, Scope::Global | Scope::GlobalNormalised | Scope::MacAware);
         if let Some(own) = self.layers.iter().find(|own| own.criterion.is_some_and(|own| own != self.criterion))
-            && together
+            && self.scope.is_common()
             && !matches!(self.granularity, Granularity::NOfM { .. })
         {
             let why = format!(
@@ -208,8 +207,8 @@ impl PruneConfig {
         if self.grows() && !single {
             return Some((key, format!("masks grow by single weights, found granularity {}", self.granularity)));
         }
-        let together = matches!(self.scope, Scope::Output | Scope::GlobalNormalised | Scope::MacAware);
-        if self.schedule.falls() && (together || self.rounds() > 1 || self.shuffle || self.has_shadows()) {
+        let grows_back = matches!(self.scope, Scope::Layerwise | Scope::Global | Scope::Erk);
+        if self.schedule.falls() && (!grows_back || self.rounds() > 1 || self.shuffle || self.has_shadows()) {
             let why = format!(
                 "{} lets masks grow back, which goes with the scopes layerwise, global and erk, without `rounds`, \
                  `shuffle` and surgery",

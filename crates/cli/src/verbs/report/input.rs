@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use secateur_report::{Origin, ReportInput, read_log};
 use secateur_trainer::ExperimentConfig;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a run's seed, target and place are set to, so that what is left is equal where runs repeat each other. What the
 /// schedule is stands in the log.
@@ -14,10 +14,7 @@ const SAME_SCHEDULE: &str = "prune.schedule={ kind = \"one-shot\", sparsity = 0.
 
 /// Reads the run at `path`, which the report calls `label`.
 pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
-    let log = path.join("log.jsonl");
-    if !log.is_file() {
-        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", path.display());
-    }
+    let log = log_of(path)?;
     let record = read_log(&log)?;
     let manifest = manifest(path)?;
     let known = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
@@ -28,6 +25,15 @@ pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
         surroundings: surroundings(&manifest),
     };
     Ok(ReportInput { label, record, reproduce: command(&manifest), origin })
+}
+
+/// Where a run's log is.
+pub(crate) fn log_of(run: &Path) -> Result<PathBuf> {
+    let log = run.join("log.jsonl");
+    if !log.is_file() {
+        bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
+    }
+    Ok(log)
 }
 
 /// The manifest; nothing where there is none.
