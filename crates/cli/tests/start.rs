@@ -69,3 +69,40 @@ fn faults_of_the_file_leave_nothing_behind() {
     assert!(smoke("start=README.md").contains("README.md: wanted a file whose name ends in"));
     assert_eq!(only_run(out.path()), None);
 }
+
+#[test]
+fn a_start_that_was_trained_on_the_validation_images_is_refused() {
+    let out = tempfile::tempdir().expect("a folder");
+    let tiny = |name: &str, changes: &[&str]| {
+        let short = ["train.length={ steps = 1 }", "prune.every={ steps = 0 }", "retrain.final={ steps = 0 }"];
+        let small = ["prune.enabled=false", "measure.enabled=false"];
+        let mut args =
+            vec!["run".to_owned(), "configs/quickstart.toml".into(), "--out".into(), text(out.path()).into()];
+        let name = format!("name={name}");
+        for change in short.iter().chain(&small).chain(changes).chain([&&*name]) {
+            args.extend(["--set".into(), (*change).to_owned()]);
+        }
+        args
+    };
+    let run = |args: Vec<String>| succeed(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let refused = |args: Vec<String>| fail(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    run(tiny("first", &["data.split_seed=3"]));
+    let first = only_run(out.path()).expect("a run");
+    let model = first.join("model.safetensors");
+    let copy = out.path().join(".copy.safetensors");
+    fs::copy(&model, &copy).expect("copied");
+    for file in [&model, &copy] {
+        let said = refused(tiny("second", &[&format!("start={}", file.display())]));
+        assert!(said.contains("`data.split_seed`") && said.contains("set data.split_seed = 3"), "{said}");
+    }
+    let start = format!("start={}", copy.display());
+    run(tiny("second", &[&start, "data.split_seed=3", "seed=2"]));
+    run(tiny("third", &[&start, "data.validation=0"]));
+    // A model of a version that told nothing: its folder says how its images were divided.
+    let mut silent = fs::read(&model).expect("a model");
+    let note = silent.windows(11).position(|bytes| bytes == b"secateur.tr").expect("a note");
+    silent[note] = b'S';
+    fs::write(&model, silent).expect("written");
+    let said = refused(tiny("fourth", &[&format!("start={}", model.display())]));
+    assert!(said.contains("set data.split_seed = 3"), "{said}");
+}

@@ -136,7 +136,7 @@ impl Snapshot<'_> {
         }
         fs::create_dir_all(beside).map_err(Error::io(beside, "create"))?;
         let cursor = serde_json::to_string_pretty(&self.cursor).expect("a cursor is plain data") + "\n";
-        let state = stream_synced(&beside.join(STATE), |out| self.tensors().write(None, out))?;
+        let state = stream_synced(&beside.join(STATE), |out| self.tensors().write(&BTreeMap::new(), out))?;
         let cursor = write_synced(&beside.join(CURSOR), cursor.as_bytes())?;
         let sums = format!("{}  {STATE}\n{}  {CURSOR}\n", state.sha256, cursor.sha256);
         write_synced(&beside.join(SUMS), sums.as_bytes())?;

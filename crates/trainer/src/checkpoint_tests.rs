@@ -111,7 +111,7 @@ fn what_does_not_fit_is_named_with_found_and_wanted() {
         file.add_f32("parameter/fc.bias".into(), &[3], &[0.0; 3]);
         file.add_bytes("mask/fc.weight".into(), vec![0b11_0111]);
         let write = |file: &TensorFile<'_>| {
-            let state = stream_synced(&path.join(STATE), |out| file.write(None, out)).expect("written");
+            let state = stream_synced(&path.join(STATE), |out| file.write(&BTreeMap::new(), out)).expect("written");
             let cursor = sha256(&path.join(CURSOR)).expect("read");
             fs::write(path.join(SUMS), format!("{}  {STATE}\n{cursor}  {CURSOR}\n", state.sha256)).expect("written");
         };

@@ -93,8 +93,12 @@ pub struct DataConfig {
     pub source: Source,
     /// Folder of the four files, for `idx`.
     pub dir: PathBuf,
-    /// Training images held out for choices, taken by the seed.
+    /// Training images held out for choices, taken by `split_seed`.
     pub validation: usize,
+    /// Which of the training images are held out. Apart from `seed`, so that runs of several seeds, and runs that start from
+    /// each other's models, choose by images that none of them has trained on. Without effect on `synthetic`, whose validation
+    /// images are drawn apart.
+    pub split_seed: u64,
     /// Images to train on, for `synthetic`.
     pub synthetic_train: usize,
     /// Images to test on, for `synthetic`.
@@ -117,6 +121,7 @@ impl Default for DataConfig {
             source: Source::Idx,
             dir: "datasets/mnist".into(),
             validation: 5_000,
+            split_seed: 1,
             synthetic_train: 2_000,
             synthetic_test: 500,
         }

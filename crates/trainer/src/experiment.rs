@@ -137,7 +137,7 @@ impl Experiment {
     pub fn load_data(&self) -> Result<data::Dataset, Error> {
         let data = &self.config.data;
         Ok(match data.source {
-            Source::Idx => data::load(&data.dir, data.validation, self.config.seed)?,
+            Source::Idx => data::load(&data.dir, data.validation, data.split_seed)?,
             Source::Synthetic => {
                 let sizes = data::Synthetic {
                     train: data.synthetic_train,
@@ -157,7 +157,8 @@ impl Experiment {
         facts.seed = 0;
         facts.threads = 0;
         facts.measure = Default::default();
-        let digest = Sha256::digest(facts.to_toml());
+        // A key that came later renames no run.
+        let digest = Sha256::digest(facts.to_toml().replacen("split_seed = 1\n", "", 1));
         let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         format!("{}-{hash}-s{}", self.config.name, self.config.seed)
     }
@@ -231,6 +232,10 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
             "seed",
             format!("found {}, wanted at most {}: TOML has no larger numbers", config.seed, i64::MAX),
         );
+    }
+    if config.data.split_seed > i64::MAX as u64 {
+        let found = config.data.split_seed;
+        return refuse("data.split_seed", format!("found {found}, expected at most {}", i64::MAX));
     }
     if !crate::device::NAMES.contains(&config.device.as_str()) {
         return Err(Error::UnknownDevice { name: config.device.clone() });

@@ -3,24 +3,36 @@
 use crate::models::transpose;
 use crate::state::Weights;
 use crate::tensor_file::{TensorFile, TensorReader};
+use crate::trained_on::{self, TrainedOn};
 use crate::{Error, Experiment};
 use secateur_pruner::{Mask, MaskSet};
 use secateur_sparse::{Network, Parameters};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 /// Writes the model as safetensors: `<layer>.weight` (`[out, in, height, width]` or `[out, in]`) and `<layer>.bias`, so
-/// that PyTorch's `load_state_dict` takes it as it is. Pruned weights are zeros.
+/// that PyTorch's `load_state_dict` takes it as it is. Pruned weights are zeros. The header tells which splits the model was
+/// trained on, where that is known.
 ///
 /// # Errors
 /// What `out` says.
-pub(crate) fn write(parameters: &[Weights], masks: &MaskSet, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(
+    parameters: &[Weights],
+    masks: &MaskSet,
+    trained_on: &[TrainedOn],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut file = TensorFile::default();
     for own in parameters {
         let mask = masks.get(&own.name);
         file.add_f32_later(own.name.clone(), &turned(&own.shape), move || whole(own, mask));
     }
-    file.write(Some(("format", "pt")), out)
+    let mut notes = BTreeMap::from([("format", "pt".to_owned())]);
+    if !trained_on.is_empty() {
+        notes.insert(trained_on::NOTE, serde_json::to_string(trained_on).expect("plain data"));
+    }
+    file.write(&notes, out)
 }
 
 /// A shape of burn's in PyTorch's layout, or the other way round: they differ in matrices, one is the other transposed.
@@ -146,7 +158,7 @@ mod tests {
             .map(|Weights { name, shape, kept }| Weights::of(Parameter { name, shape, values: kept }, &masks))
             .collect();
         let mut bytes = vec![];
-        write(&kept, &masks, &mut bytes).expect("into memory");
+        write(&kept, &masks, &[], &mut bytes).expect("into memory");
 
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("model.safetensors");

@@ -16,6 +16,7 @@
 use crate::config::ExperimentConfig;
 use crate::device::Kernels;
 use crate::files::{sync_folder, write_synced};
+use crate::trained_on::TrainedOn;
 use crate::{Error, Experiment};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
@@ -58,6 +59,10 @@ pub(crate) struct Manifest {
     pub dataset: String,
     /// SHA-256 of each raw data file; empty for synthetic data.
     pub files: Vec<ManifestFile>,
+    /// The splits whose training images the model has seen when the run ends: the run's own, and those of the models that it
+    /// started from. Empty for synthetic data, and for runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trained_on: Vec<TrainedOn>,
     /// The file that the run started from, when it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<ManifestStart>,
@@ -142,6 +147,10 @@ impl RunFolder {
         }
     }
 
+    pub(crate) fn manifest(&self) -> Result<Manifest, Error> {
+        read_manifest(&self.path)
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         log(&self.path)
     }
@@ -196,7 +205,13 @@ pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
 /// When the folder is no run, or its config cannot be read any more.
 pub(crate) fn read_config(run: &Path) -> Result<ExperimentConfig, Error> {
     let (place, text) = experiment_text(run)?;
-    ExperimentConfig::parse(&place, &text, &[])
+    let mut config = ExperimentConfig::parse(&place, &text, &[])?;
+    // Every default is spelled out here. Before the split had a seed of its own, the run's seed divided the images.
+    let spelled = text.lines().any(|line| line.starts_with("split_seed"));
+    if !spelled {
+        config.data.split_seed = config.seed;
+    }
+    Ok(config)
 }
 
 /// The text of that experiment, and its path.
@@ -268,6 +283,7 @@ mod tests {
             kernels: None,
             dataset: "mnist".into(),
             files: vec![file("aa")],
+            trained_on: vec![],
             start: None,
             scores: None,
             command: vec![],

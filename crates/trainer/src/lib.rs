@@ -41,6 +41,7 @@ mod start;
 mod state;
 mod sweep;
 mod tensor_file;
+mod trained_on;
 mod training;
 
 pub use config::ExperimentConfig;

@@ -8,7 +8,7 @@ use crate::observer::Observer;
 use crate::plan::Stage;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
-use crate::{Error, Experiment, ExperimentConfig, Plan, data, device, engine, export, scores, start};
+use crate::{Error, Experiment, ExperimentConfig, Plan, data, device, engine, export, scores, start, trained_on};
 use secateur_pruner::MaskSet;
 use secateur_report::event::{self, Score};
 use std::ops::RangeInclusive;
@@ -36,8 +36,10 @@ pub fn run(
     let device = device::open(experiment.config(), None)?;
     let dataset = experiment.load_data()?;
     let start = start::read(experiment, None)?.map(|start| start.sha256);
+    let trained_on = trained_on::with_start(experiment, &dataset)?;
     let (scores, sha256) = scores::read(experiment, None)?.unzip();
     let manifest = Manifest {
+        trained_on,
         start: input(experiment.config().start.as_deref(), start.as_ref()),
         scores: input(scores::path(experiment), sha256.as_ref()),
         ..manifest(experiment, &device, &dataset, &facts)
@@ -213,6 +215,7 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
         kernels: device.kernels(),
         dataset: dataset.name.clone(),
         files: manifest_files(dataset),
+        trained_on: vec![],
         start: None,
         scores: None,
         command: facts.command.to_vec(),

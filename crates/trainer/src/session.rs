@@ -207,7 +207,8 @@ impl<'a> Session<'a> {
     /// Writes the final model and the log's last line; safe to do again after a crash in between.
     fn finish(mut self) -> Result<Outcome, Error> {
         let (path, parameters) = (self.folder.model(), self.engine.parameters());
-        let model = write_atomically(&path, |out| export::write(&parameters, &self.masks, out))?;
+        let trained_on = self.folder.manifest()?.trained_on;
+        let model = write_atomically(&path, |out| export::write(&parameters, &self.masks, &trained_on, out))?;
         let ended = event::RunEnded { step: self.cursor.step, model_sha256: model.sha256, model_bytes: model.bytes };
         self.record(&Event::RunEnded(ended), Some(self.timing(None)))?;
         self.log.sync()?;

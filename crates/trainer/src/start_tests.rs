@@ -119,7 +119,7 @@ fn thirds(path: &Path) -> Vec<Weights> {
         own.kept.iter_mut().step_by(3).for_each(|value| *value = 0.0);
     }
     let mut bytes = vec![];
-    export::write(&parameters, &MaskSet::default(), &mut bytes).expect("into memory");
+    export::write(&parameters, &MaskSet::default(), &[], &mut bytes).expect("into memory");
     fs::write(path, bytes).expect("written");
     parameters
 }

@@ -48,16 +48,14 @@ impl<'a> TensorFile<'a> {
         self.bytes.insert(name, bytes);
     }
 
-    /// Writes the file, with `note` in its header. The same tensors and note give the same bytes.
+    /// Writes the file, with `notes` in its header. The same tensors and notes give the same bytes.
     ///
     /// # Errors
     /// What `out` says.
     ///
     /// # Panics
     /// When a tensor's values, made late, do not fill its shape.
-    pub(crate) fn write(&self, note: Option<(&str, &str)>, out: &mut dyn Write) -> io::Result<()> {
-        // At most one note: the format keeps them in an unordered map, whose bytes would differ from run to run.
-        let notes = note.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
+    pub(crate) fn write(&self, notes: &BTreeMap<&str, String>, out: &mut dyn Write) -> io::Result<()> {
         let mut end = 0;
         let mut info = |name: &String, dtype, shape: &[usize], bytes: usize| {
             let start = end;
@@ -67,8 +65,14 @@ impl<'a> TensorFile<'a> {
         let floats = self.floats.iter().map(|(name, (shape, _))| (name, shape, 4 * shape.iter().product::<usize>()));
         let mut infos: Vec<_> = floats.map(|(name, shape, bytes)| info(name, Dtype::F32, shape, bytes)).collect();
         infos.extend(self.bytes.iter().map(|(name, bytes)| info(name, Dtype::U8, &[bytes.len()], bytes.len())));
-        let metadata = Metadata::new(notes, infos).expect("offsets follow each other, and names are keys of a map");
+        let metadata = Metadata::new(None, infos).expect("offsets follow each other, and names are keys of a map");
         let mut header = serde_json::to_vec(&metadata).expect("a header is plain data");
+        if !notes.is_empty() {
+            // Written here: the format's own type keeps notes in an unordered map, whose bytes would differ from run to run.
+            let notes = serde_json::to_string(notes).expect("notes are plain data");
+            let comma = if self.floats.is_empty() && self.bytes.is_empty() { "" } else { "," };
+            header.splice(..1, format!("{{\"__metadata__\":{notes}{comma}").into_bytes());
+        }
         header.resize(header.len().next_multiple_of(LENGTH as usize), b' ');
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
@@ -105,6 +109,7 @@ pub(crate) struct TensorReader {
     /// Where the tensors begin.
     start: u64,
     tensors: BTreeMap<String, TensorInfo>,
+    notes: HashMap<String, String>,
 }
 
 impl TensorReader {
@@ -138,7 +143,13 @@ impl TensorReader {
         }
         let tensors: BTreeMap<String, TensorInfo> =
             metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
-        Ok(Self { path: path.to_owned(), file, start: LENGTH + header, tensors })
+        let notes = metadata.metadata().clone().unwrap_or_default();
+        Ok(Self { path: path.to_owned(), file, start: LENGTH + header, tensors, notes })
+    }
+
+    /// A note of the header.
+    pub(crate) fn note(&self, key: &str) -> Option<&str> {
+        self.notes.get(key).map(String::as_str)
     }
 
     /// An error that names the file.
@@ -218,7 +229,11 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn bytes(note: Option<(&str, &str)>) -> Vec<u8> {
+    fn notes(notes: &[(&'static str, &str)]) -> BTreeMap<&'static str, String> {
+        notes.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
+    }
+
+    fn bytes(own: &[(&'static str, &str)]) -> Vec<u8> {
         let many: Vec<f32> = (0..2 * CHUNK + 5).map(|value| value as f32).collect();
         let mut file = TensorFile::default();
         file.add_f32("b".into(), &[2, 1], &[1.5, -0.0]);
@@ -226,7 +241,7 @@ mod tests {
         file.add_f32("empty".into(), &[0], &[]);
         file.add_f32_later("many".into(), &[many.len()], || many.clone());
         let mut bytes = vec![];
-        file.write(note, &mut bytes).expect("into memory");
+        file.write(&notes(own), &mut bytes).expect("into memory");
         bytes
     }
 
@@ -240,7 +255,7 @@ mod tests {
 
     #[test]
     fn reading_is_the_inverse_of_writing() {
-        let (_folder, read) = read(&bytes(Some(("format", "pt"))));
+        let (_folder, read) = read(&bytes(&[("format", "pt")]));
         let read = read.expect("own bytes");
         assert_eq!(read.names().collect::<Vec<_>>(), ["a", "b", "empty", "many"]);
         assert_eq!(read.f32("b", &[2, 1]).expect("read"), Some(vec![1.5, -0.0]));
@@ -256,7 +271,7 @@ mod tests {
 
     #[test]
     fn other_programs_read_the_same() {
-        let bytes = bytes(Some(("format", "pt")));
+        let bytes = bytes(&[("format", "pt")]);
         let read = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
         assert_eq!(read.tensor("b").expect("there").data(), [0, 0, 0xc0, 0x3f, 0, 0, 0, 0x80]);
         // And in their own order.
@@ -265,8 +280,20 @@ mod tests {
     }
 
     #[test]
+    fn notes_are_in_order_and_read_back() {
+        let bytes = bytes(&[("b", "2\""), ("a", "1")]);
+        assert!(bytes[8..].starts_with(b"{\"__metadata__\":{\"a\":\"1\",\"b\":\"2\\\"\"},"));
+        let (_folder, read) = read(&bytes);
+        let read = read.expect("own bytes");
+        assert_eq!((read.note("a"), read.note("b"), read.note("c")), (Some("1"), Some("2\""), None));
+        let mut empty = vec![];
+        TensorFile::default().write(&notes(&[("a", "1")]), &mut empty).expect("into memory");
+        assert!(self::read(&empty).1.is_ok());
+    }
+
+    #[test]
     fn any_cut_or_flip_is_an_error_or_another_file_but_never_a_panic() {
-        let bytes = bytes(None);
+        let bytes = bytes(&[]);
         let header = bytes.len() - 4 * (2 * CHUNK + 7) - 3;
         for end in (0..header + 9).chain([bytes.len() - 1]) {
             assert!(read(&bytes[..end]).1.is_err(), "cut at {end}");

@@ -37,12 +37,12 @@ pub const CLASSES: usize = 10;
 /// as Fashion-MNIST or a set of one's own, is welcome; a file that differs from the published set that the folder seems
 /// to be is warned of.
 ///
-/// Which images are held out derives from the seed alone. Both parts keep the order of the files.
+/// Which images are held out derives from `split_seed` alone. Both parts keep the order of the files.
 ///
 /// # Errors
 /// If a file is missing or wrong, or no image would be left to train on.
-pub fn load(dir: &Path, validation: usize, seed: u64) -> Result<Dataset, Error> {
-    let (kept, held_out) = divide(idx::TRAINING, validation, seed)?;
+pub fn load(dir: &Path, validation: usize, split_seed: u64) -> Result<Dataset, Error> {
+    let (kept, held_out) = divide(idx::TRAINING, validation, split_seed)?;
     let located = files::locate(dir)?;
     let checked = Checked::new()?;
     let mut files = Vec::with_capacity(located.len());
@@ -112,6 +112,17 @@ fn divide(training: usize, validation: usize, seed: u64) -> Result<(Vec<u32>, Ve
     kept.sort_unstable();
     held_out.sort_unstable();
     Ok((kept, held_out))
+}
+
+/// How many of the images that the first split holds out for validation the second one trains on; both are (seed, images
+/// held out) of the same `training` images.
+///
+/// # Errors
+/// When one of them leaves no image to train on.
+pub(crate) fn overlap(training: usize, own: (u64, usize), other: (u64, usize)) -> Result<usize, Error> {
+    let (_, held_out) = divide(training, own.1, own.0)?;
+    let (trained, _) = divide(training, other.1, other.0)?;
+    Ok(held_out.iter().filter(|image| trained.binary_search(image).is_ok()).count())
 }
 
 /// The dataset's name; says once if the files are not what they seem.
@@ -201,6 +212,20 @@ mod tests {
         assert_eq!(divide(1_000, 100, 1).expect("fewer").1, held_out);
         assert_ne!(divide(1_000, 100, 2).expect("fewer").1, held_out);
         assert!(divide(1_000, 0, 1).expect("fewer").1.is_empty());
+    }
+
+    #[test]
+    fn another_split_trains_on_most_of_what_this_one_holds_out() {
+        let count = |own, other| overlap(1_000, own, other).expect("images are left");
+        assert_eq!(
+            (count((1, 100), (1, 100)), count((1, 50), (1, 100))),
+            (0, 0),
+            "fewer of the same seed are among them"
+        );
+        assert_eq!(count((1, 100), (1, 50)), 50);
+        assert_eq!(count((2, 0), (1, 100)), 0);
+        // Of 100 images another seed holds out about a tenth, too.
+        assert!((80..100).contains(&count((2, 100), (1, 100))));
     }
 
     #[test]
