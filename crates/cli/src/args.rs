@@ -17,7 +17,8 @@ use tracing_subscriber::EnvFilter;
 #[command(
     version,
     after_help = "Exit codes: 0 done; 1 failed, the reason is on stderr; 2 the command line cannot be read; 130 stopped \
-                  by a signal, with the run's state saved.\n\nExamples:\n  secateur run configs/quickstart.toml\n  \
+                  by a signal, with the run's state saved; 131 ended at once by a second signal: `resume` goes on from the \
+                  last checkpoint.\n\nExamples:\n  secateur run configs/quickstart.toml\n  \
                   secateur resume runs/quickstart-*\n  secateur report runs/quickstart-* --out report"
 )]
 pub(crate) struct Arguments {
@@ -379,7 +380,7 @@ pub(crate) fn start_logging(verbose: u8) {
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| crate::say::Stderr)
         .with_ansi(colours)
         .with_target(false)
         .without_time()

@@ -1,7 +1,8 @@
-//! SIGINT and SIGTERM: the first asks a run to finish its step and save, the second ends at once. The end of a sweep is such
+//! SIGINT and SIGTERM: the first asks a run to finish its step and save, the second ends at once, with an
+//! exit code that promises no saved state. The end of a sweep is such
 //! a signal for its runs.
 
-use crate::INTERRUPTED;
+use crate::HALTED;
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -13,7 +14,7 @@ pub(crate) fn on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // Order matters: the second handler must find the flag as the first signal left it.
-        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop))
+        flag::register_conditional_shutdown(signal, HALTED.into(), Arc::clone(&stop))
             .context("cannot watch for signals")?;
         flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
     }

@@ -1,12 +1,19 @@
 //! The door: arguments -> verbs -> exit code.
+#![deny(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "they panic when nobody can read: `say!` and `verbs::print`"
+)]
 
 mod args;
 mod interrupt;
 mod progress;
+mod say;
 mod shell;
 mod sweep;
 mod verbs;
 
+use crate::say::say;
 use args::{Arguments, Verb};
 use clap::Parser;
 use std::process::ExitCode;
@@ -17,6 +24,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Stopped by a signal after saving the run's state.
 pub(crate) const INTERRUPTED: u8 = 130;
+/// Ended at once by a second signal: what happened since the last checkpoint is lost.
+pub(crate) const HALTED: u8 = 131;
 /// A configuration makes no sense, or the work failed.
 const FAILED: u8 = 1;
 
@@ -46,7 +55,7 @@ fn main() -> ExitCode {
         Ok(verbs::Done::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say!("error: {error:#}");
             ExitCode::from(FAILED)
         }
     }

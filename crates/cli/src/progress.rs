@@ -1,5 +1,6 @@
 //! What a person sees while a run goes: a bar on a terminal, plain lines otherwise; all of it on stderr.
 
+use crate::say::say;
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_report::Timing;
 use secateur_report::event::{Event, Inference, Latency, LayerPath, Measured, Score, Stage};
@@ -36,7 +37,7 @@ impl Progress {
     }
 
     fn say(&self, line: &str) {
-        self.beside_the_bar(|| eprintln!("{line}"));
+        self.beside_the_bar(|| say!("{line}"));
     }
 
     fn beside_the_bar(&self, speak: impl FnOnce()) {
@@ -101,7 +102,7 @@ impl Observer for Progress {
                 bar.set_message(message());
             }
             None if self.last_line.elapsed() >= LINE_EVERY || self.from == Some(tick.step - 1) => {
-                eprintln!("{}", message());
+                say!("{}", message());
                 self.last_line = Instant::now();
             }
             None => {}

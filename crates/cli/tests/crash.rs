@@ -165,7 +165,6 @@ fn a_damaged_checkpoint_is_told_and_the_one_before_is_used() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_full_disk_leaves_the_last_good_checkpoint() {
     let out = folder();
     // A limit on the size of files, in blocks of 512 bytes, stands in for the full disk: the first checkpoints fit

@@ -19,6 +19,9 @@ const IDX_TEST: usize = 10_000;
 /// Largest batch that is accepted; beyond it memory, not sense, is the limit.
 const LARGEST_BATCH: usize = 65_536;
 
+/// Most threads that are asked of the system, and of the device `cpu`.
+const MOST_THREADS: usize = 1024;
+
 /// A configuration that makes sense, with its plan.
 #[derive(Clone, Debug)]
 pub struct Experiment {
@@ -236,6 +239,22 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     if config.data.split_seed > i64::MAX as u64 {
         let found = config.data.split_seed;
         return refuse("data.split_seed", format!("found {found}, expected at most {}", i64::MAX));
+    }
+    if config.threads > MOST_THREADS {
+        return refuse(
+            "threads",
+            format!("expected at most {MOST_THREADS}, 0 for every core, found {}", config.threads),
+        );
+    }
+    let scores = config.prune.as_ref().and_then(|prune| prune.scores.as_deref());
+    let paths =
+        [("data.dir", Some(config.data.dir.as_path())), ("start", config.start.as_deref()), ("prune.scores", scores)];
+    if let Some((key, path)) =
+        paths.into_iter().find_map(|(key, path)| Some((key, path?)).filter(|(_, path)| path.to_str().is_none()))
+    {
+        let why =
+            format!("expected a path in UTF-8, as TOML and so the run's experiment.toml holds it, found {path:?}");
+        return refuse(key, why);
     }
     if !crate::device::NAMES.contains(&config.device.as_str()) {
         return Err(Error::UnknownDevice { name: config.device.clone() });

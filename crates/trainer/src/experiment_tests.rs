@@ -23,6 +23,7 @@ fn faults_are_named_with_found_and_wanted() {
         ("name=\".hidden\"", "no dot first"),
         ("device=tpu", "device is `tpu`, wanted one of cpu, flex"),
         ("model.width=0", "`model`: width is 0"),
+        ("threads=1025", "`threads`: expected at most 1024, 0 for every core, found 1025"),
         ("start_zeros=pruned", "`start_zeros`: found `pruned`, wanted a `start`"),
         ("train.batch_size=0", "`train.batch_size`: found 0"),
         ("train.optimizer={kind=\"adam\", lr=0.0}", "`train.optimizer`: lr is 0"),
@@ -70,4 +71,18 @@ fn the_first_event_counts_the_model() {
     assert_eq!(started.layers.len(), 5);
     let all = experiment(&["prune.include=[\"*\"]"]).expect("valid").started("mnist");
     assert_eq!(all.prunable, all.parameters);
+}
+
+#[test]
+fn a_path_that_toml_cannot_hold_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let torn = || std::path::PathBuf::from(std::ffi::OsStr::from_bytes(b"/data/\xff"));
+    let mut data = ExperimentConfig::parse("small", TEXT, &[]).expect("valid");
+    let mut start = data.clone();
+    data.data.dir = torn();
+    start.start = Some(torn());
+    for (config, key) in [(data, "`data.dir`"), (start, "`start`")] {
+        let found = Experiment::new(config).expect_err(key).to_string();
+        assert!(found.contains(key) && found.contains(r#"in UTF-8"#) && found.contains(r#""/data/\xFF""#), "{found}");
+    }
 }

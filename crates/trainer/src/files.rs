@@ -84,12 +84,7 @@ impl Write for Hashing {
 /// Waits until a folder's entries are on the disk.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    // Only Unix opens folders as files; elsewhere the rename is as safe as the system makes it.
-    if cfg!(unix) {
-        File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io(path, "sync"))
-    } else {
-        Ok(())
-    }
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io(path, "sync"))
 }
 
 /// SHA-256 of a file's content, in hexadecimal.

@@ -1,6 +1,7 @@
 //! What is shown of a sweep: a table of all cells that is drawn anew on a terminal, a line a change elsewhere.
 
 use super::{State, Task};
+use crate::say::say;
 use console::Term;
 use secateur_report::read_log;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ impl Board {
     pub(crate) fn show(&mut self, tasks: &[Task], states: &[State], last: bool) {
         if !self.term.is_term() {
             for ((task, state), _) in tasks.iter().zip(states).zip(&self.last).filter(|((_, now), was)| now != was) {
-                eprintln!("{}", self.row(task, state));
+                say!("{}", self.row(task, state));
             }
             self.last = states.to_vec();
             return;

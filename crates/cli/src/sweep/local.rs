@@ -1,7 +1,7 @@
 //! Tasks side by side on this machine.
 
 use super::{Launcher, Places, State, Task, command, is_done};
-use crate::INTERRUPTED;
+use crate::{HALTED, INTERRUPTED};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::OpenOptions;
@@ -60,7 +60,8 @@ impl Local {
             self.states[place] = match status.code() {
                 _ if is_done(&self.tasks[place]) => State::Done,
                 Some(code) if code == i32::from(INTERRUPTED) => State::Waiting,
-                // It was told to stop before it could listen.
+                // It was told twice, or before it could listen: it goes on from its last checkpoint.
+                Some(code) if code == i32::from(HALTED) && self.cancelled => State::Waiting,
                 None if self.cancelled => State::Waiting,
                 Some(code) => State::Failed(format!("exit code {code}")),
                 None => State::Failed("killed by a signal".into()),

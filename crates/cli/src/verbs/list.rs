@@ -3,6 +3,7 @@
 use super::{Done, print};
 use crate::args::ListArgs;
 use crate::progress::clock;
+use crate::say::say;
 use anyhow::{Context, Result};
 use secateur_report::{State, read_log};
 use std::fmt::Write;
@@ -21,7 +22,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<Done> {
     }
     runs.sort();
     if runs.is_empty() {
-        eprintln!("no runs in {}; start one with: secateur run configs/quickstart.toml", args.dir.display());
+        say!("no runs in {}; start one with: secateur run configs/quickstart.toml", args.dir.display());
         return Ok(Done::Whole);
     }
     let names: Vec<String> =

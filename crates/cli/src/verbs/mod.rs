@@ -18,6 +18,7 @@ pub(crate) mod test;
 pub(crate) mod track;
 
 use crate::args::{ConfigArgs, PlaceArgs};
+use crate::say::say;
 use anyhow::{Context, Result};
 use secateur_trainer::{Experiment, ExperimentConfig, Outcome, Place};
 use std::io::Write;
@@ -59,14 +60,14 @@ impl PlaceArgs {
 fn conclude(run: &Path, outcome: Outcome) -> Result<Done> {
     match outcome {
         Outcome::Interrupted { checkpoint } => {
-            eprintln!("stopped; the state is saved as {checkpoint}. Go on with: secateur resume {}", run.display());
+            say!("stopped; the state is saved as {checkpoint}. Go on with: secateur resume {}", run.display());
             Ok(Done::Interrupted)
         }
         Outcome::Finished { model } => {
             let (record, page) = report::of_one(run)?;
             print(&secateur_report::curve_table(&record))?;
-            eprintln!("model   {}", model.display());
-            eprintln!("report  {}", page.display());
+            say!("model   {}", model.display());
+            say!("report  {}", page.display());
             Ok(Done::Whole)
         }
     }

@@ -5,6 +5,7 @@ mod input;
 
 use super::{Done, print};
 use crate::args::ReportArgs;
+use crate::say::say;
 use anyhow::{Result, bail};
 use find::{Found, found};
 pub(crate) use input::{log_of, read as input};
@@ -29,7 +30,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
     }
     let Inputs { folders, runs, refused } = inputs(&found(&args.runs));
     for Refused { label, why } in &refused {
-        eprintln!("not shown: {label}: {why}");
+        say!("not shown: {label}: {why}");
     }
     if runs.is_empty() {
         match refused.as_slice() {
@@ -51,7 +52,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
         print(&series_table(&runs))?;
     }
     for file in files {
-        eprintln!("wrote {}", file.display());
+        say!("wrote {}", file.display());
     }
     Ok(Done::Whole)
 }

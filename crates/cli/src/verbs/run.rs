@@ -9,7 +9,7 @@ use secateur_trainer::Facts;
 pub(crate) fn run(args: &RunArgs) -> Result<Done> {
     let (experiment, typed) = experiment(&args.config, Some(&args.place))?;
     let stop = on_signal()?;
-    let command: Vec<String> = std::env::args().collect();
+    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let facts = Facts { typed: &typed, commit: option_env!("SECATEUR_COMMIT"), command: &command };
     let (run, outcome) = secateur_trainer::run(&experiment, &args.out, facts, &mut Progress::new(), &stop)?;
     conclude(&run, outcome)

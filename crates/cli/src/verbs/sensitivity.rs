@@ -3,6 +3,7 @@
 use super::{Done, print};
 use crate::args::SensitivityArgs;
 use crate::progress::clock;
+use crate::say::say;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_report::{sensitivity_json, sensitivity_table, sensitivity_toml, write_sensitivity};
@@ -36,7 +37,7 @@ pub(crate) fn sensitivity(args: &SensitivityArgs) -> Result<Done> {
         print(&format!("{}{lines}", sensitivity_table(&found)))?;
     }
     for file in files {
-        eprintln!("wrote {}", file.display());
+        say!("wrote {}", file.display());
     }
     Ok(Done::Whole)
 }
@@ -97,7 +98,7 @@ impl Observer for Watch {
                 bar.set_message(message);
             }
             None if self.last_line.elapsed() >= LINE_EVERY || at.done == 0 => {
-                eprintln!("{}/{}: {message}", at.done + 1, at.of);
+                say!("{}/{}: {message}", at.done + 1, at.of);
                 self.last_line = Instant::now();
             }
             None => {}

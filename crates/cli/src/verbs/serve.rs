@@ -6,6 +6,7 @@ mod library;
 
 use super::{Done, print};
 use crate::args::ServeArgs;
+use crate::say::say;
 use anyhow::{Context, Result, bail};
 use board::Board;
 use library::Library;
@@ -35,10 +36,10 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Done> {
     let board = Arc::new(Board::new(&mut library));
     let address = listen(args.host, args.port, &board)?;
     if !args.host.is_loopback() {
-        eprintln!("warning: everyone who reaches {address} can read these runs; there is no password");
+        say!("warning: everyone who reaches {address} can read these runs; there is no password");
     }
     print(&format!("http://{address}/"))?;
-    eprintln!("serving the runs below {}; Ctrl-C ends it", args.dir.display());
+    say!("serving the runs below {}; Ctrl-C ends it", args.dir.display());
     let keeper = Arc::clone(&board);
     thread::Builder::new().name("logs".into()).spawn(move || keeper.keep(library)).context("cannot start a thread")?;
     signals.forever().next();

@@ -4,6 +4,7 @@ use super::{Done, report};
 use crate::args::{LauncherKind, SweepArgs, SweepCellArgs};
 use crate::interrupt::{end_with, on_signal};
 use crate::progress::Progress;
+use crate::say::say;
 use crate::sweep::board::Board;
 use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
@@ -36,12 +37,11 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
     for folder in [places.out.clone(), places.starts(), places.logs()] {
         fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create", folder.display()))?;
     }
+    let jobs = usize::from(args.jobs);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = args.threads.unwrap_or((cores / args.jobs.max(1)).max(1));
+    let threads = args.threads.map_or((cores / jobs).max(1), usize::from);
     let (mut launcher, pause): (Box<dyn Launcher>, Duration) = match args.launcher {
-        LauncherKind::Local => {
-            (Box::new(Local::new(args.sweep.clone(), places.clone(), args.jobs.max(1), threads)), POLL)
-        }
+        LauncherKind::Local => (Box::new(Local::new(args.sweep.clone(), places.clone(), jobs, threads)), POLL),
         LauncherKind::Slurm => {
             (Box::new(Slurm::new(args.sweep.clone(), places.clone(), threads, args.sbatch.clone())), POLL_CLUSTER)
         }
@@ -59,7 +59,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
             break states;
         }
         if stop.load(Ordering::Relaxed) && !cancelled {
-            eprintln!("stopping: runs save their state; the same command goes on with them");
+            say!("stopping: runs save their state; the same command goes on with them");
             launcher.cancel()?;
             cancelled = true;
         }
@@ -74,7 +74,7 @@ fn conclude(places: &Places, sweep: &Sweep, tasks: &[Task], states: &[State], ca
     if cells.iter().any(|run| is_finished(run)) {
         // All of them: the page says which have not finished, or have not begun.
         let page = report::of_many(&cells, &places.out.join("report"))?;
-        eprintln!("report  {}", page.display());
+        say!("report  {}", page.display());
     }
     if cancelled {
         return Ok(Done::Interrupted);
@@ -168,11 +168,11 @@ pub(crate) fn cell(args: &SweepCellArgs) -> Result<Done> {
     };
     match outcome {
         Outcome::Finished { .. } => {
-            eprintln!("{} has finished", run.display());
+            say!("{} has finished", run.display());
             Ok(Done::Whole)
         }
         Outcome::Interrupted { checkpoint } => {
-            eprintln!("stopped; the state is saved as {checkpoint}");
+            say!("stopped; the state is saved as {checkpoint}");
             Ok(Done::Interrupted)
         }
     }

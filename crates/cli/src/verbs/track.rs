@@ -3,6 +3,7 @@
 use super::Done;
 use super::report::{log_of, name};
 use crate::args::TrackArgs;
+use crate::say::say;
 use anyhow::{Context, Result, bail};
 use secateur_report::write_tensorboard;
 use std::collections::BTreeSet;
@@ -14,15 +15,15 @@ pub(crate) fn track(args: &TrackArgs) -> Result<Done> {
     let mut bad = 0;
     for run in &args.runs {
         match written(run, &args.tensorboard, &mut names) {
-            Ok(path) => eprintln!("wrote {}", path.display()),
+            Ok(path) => say!("wrote {}", path.display()),
             Err(error) => {
                 bad += 1;
-                eprintln!("not written: {error:#}");
+                say!("not written: {error:#}");
             }
         }
     }
     if bad < args.runs.len() {
-        eprintln!("look at it with: tensorboard --logdir {}", args.tensorboard.display());
+        say!("look at it with: tensorboard --logdir {}", args.tensorboard.display());
     }
     if bad > 0 {
         bail!("{bad} of {} folders could not be written", args.runs.len());

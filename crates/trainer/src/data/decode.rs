@@ -89,7 +89,6 @@ mod tests {
         assert!(text.contains("train-images-idx3-ubyte"), "{text}");
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_folder_that_is_no_text_is_an_error() {
         use std::os::unix::ffi::OsStrExt;
