@@ -73,6 +73,12 @@ pub enum Error {
         /// Values that the model wants.
         wanted: usize,
     },
+    /// A state of another optimizer.
+    #[error("the state has `{name}`, which the optimizer of the config does not keep")]
+    ForeignMoment {
+        /// Parameter and field.
+        name: String,
+    },
     /// Training left the numbers.
     #[error(
         "the loss is {loss} at step {step}: training diverged; lower the learning rate. Checkpoints of earlier steps are kept"

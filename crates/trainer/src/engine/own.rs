@@ -169,14 +169,19 @@ fn layers<'a>(
         let wanted = kept.map_or(total, Kept::kept);
         let own = state.parameters.iter().find(|own| own.name == name && own.kept.len() == wanted);
         let own = own.ok_or_else(|| Error::Foreign { name: name.clone(), wanted })?;
-        let moment = |place: usize| {
-            let found = state.moments.iter().find(|own| {
-                own.parameter == name && fields.get(place) == Some(&own.field.as_str()) && own.kept.len() == wanted
-            });
-            found.map_or(&[][..], |own| own.kept.as_slice())
+        let moment = |place: usize| -> Result<&'a [f32], Error> {
+            // An optimizer that has not stepped remembers nothing.
+            let Some(field) = fields.get(place).filter(|_| !state.moments.is_empty()) else { return Ok(&[]) };
+            let mut all = state.moments.iter();
+            let found = all.find(|own| own.parameter == name && own.field == *field && own.kept.len() == wanted);
+            let missing = || Error::Foreign { name: format!("{name}/{field}"), wanted };
+            found.map(|own| own.kept.as_slice()).ok_or_else(missing)
         };
-        Ok(Tensor { values: &own.kept, moments: [moment(0), moment(1)], kept, inputs_first: true })
+        Ok(Tensor { values: &own.kept, moments: [moment(0)?, moment(1)?], kept, inputs_first: true })
     };
+    if let Some(own) = state.moments.iter().find(|own| !fields.contains(&own.field.as_str())) {
+        return Err(Error::ForeignMoment { name: format!("{}/{}", own.parameter, own.field) });
+    }
     let mut states = vec![];
     for (own, [weight, bias]) in network.parameters().zip(kept) {
         let weight = tensor(format!("{}.weight", own.name), own.weight.len(), weight.as_ref())?;
@@ -191,4 +196,42 @@ fn time(state: &State) -> u64 {
     let time = state.counters.iter().filter(|((_, field), _)| field == TIME).map(|(_, time)| *time).max();
     // SGD has no clock of its own; that it has stepped is all that it needs to know.
     time.unwrap_or(u64::from(!state.moments.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ExperimentConfig;
+
+    #[test]
+    fn moments_that_do_not_fit_are_an_error_and_not_zeros() {
+        let text = "name = \"x\"\nmodel = { kind = \"lenet\", width = 1 }\ntrain = { length = { steps = 1 } }";
+        let config = ExperimentConfig::parse("x", text, &[]).expect("valid");
+        let (network, optimizer) = (config.model.network(), config.train.optimizer.native());
+        let masks = MaskSet::default();
+        let kept = kept(&network, &masks).expect("no masks");
+        let parameters = export::parameters(&network);
+        let moment = |own: &Weights, field: &str| Moment {
+            parameter: own.name.clone(),
+            field: field.to_owned(),
+            kept: vec![0.5; own.kept.len()],
+        };
+        let moments = parameters.iter().flat_map(|own| fields(&optimizer).iter().map(move |field| moment(own, field)));
+        let whole = State { moments: moments.collect(), parameters, ..State::default() };
+        let check = |state: &State| layers(&network, &optimizer, state, &kept).map(drop);
+        check(&whole).expect("every moment");
+        check(&State { moments: vec![], ..whole.clone() }).expect("an optimizer that has not stepped");
+        let mut one_less = whole.clone();
+        one_less.moments.remove(3);
+        let error = check(&one_less).expect_err("one is missing").to_string();
+        assert!(error.contains("conv1.bias/momentum.moment_2"), "{error}");
+        let mut short = whole.clone();
+        short.moments[0].kept.pop();
+        let error = check(&short).expect_err("too short").to_string();
+        assert!(error.contains("`conv1.weight/momentum.moment_1` of 54 values"), "{error}");
+        let mut foreign = whole;
+        foreign.moments[0].field = "momentum.velocity".into();
+        let error = check(&foreign).expect_err("of SGD").to_string();
+        assert!(error.contains("`conv1.weight/momentum.velocity`, which the optimizer"), "{error}");
+    }
 }
