@@ -16,7 +16,7 @@ fn bad_configs_and_command_lines_are_named() {
         (vec!["run", "configs/none.toml"], "configs/none.toml: cannot read the config"),
         (vec!["run", "README.md"], "README.md"),
         ([&smoke[..], &["--device", "tpu"]].concat(), "device is `tpu`, wanted one of cpu, flex, ndarray, wgpu"),
-        ([&smoke[..], &["--set", "model.width=0"]].concat(), "width is 0, wanted from 1 to 300"),
+        ([&smoke[..], &["--set", "model.width=0"]].concat(), "width is 0, expected at least 1"),
         ([&smoke[..], &["--set", "model.depth=3"]].concat(), "unknown field `depth`"),
         (
             [&smoke[..], &["--set", "prune.include=[\"conv9.*\"]"]].concat(),

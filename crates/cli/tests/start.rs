@@ -106,3 +106,21 @@ fn a_start_that_was_trained_on_the_validation_images_is_refused() {
     let said = refused(tiny("fourth", &[&format!("start={}", model.display())]));
     assert!(said.contains("set data.split_seed = 3"), "{said}");
 }
+
+#[test]
+fn rounds_begin_at_the_density_of_the_start() {
+    let (first, second) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let once = |share: f64| format!("prune.schedule={{ kind = \"one-shot\", sparsity = {share} }}");
+    let small = ["train.length={ steps = 4 }", "prune.every={ steps = 2 }", "measure.enabled=false"];
+    let pruned = run(first.path(), &[&small[..], &[&once(0.5)]].concat());
+    let start = format!("start={}", pruned.join("model.safetensors").display());
+    for scope in ["global", "layerwise", "erk"] {
+        let scope = format!("prune.scope={scope}");
+        let out = second.path().join(&scope);
+        let synflow = ["prune.criterion=synflow", "start_zeros=pruned", &start, &scope, "train.length={ steps = 0 }"];
+        let on = run(&out, &[&small[1..], &synflow[..], &[&once(0.95)]].concat());
+        let fact = facts_of(&on, "pruned").pop().expect("a prune");
+        let (gone, all) = (fact["pruned"].as_f64().expect("a count"), fact["prunable"].as_f64().expect("a count"));
+        assert!((gone / all - 0.95).abs() < 1e-3, "{scope}: {gone} of {all}");
+    }
+}

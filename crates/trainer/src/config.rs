@@ -2,6 +2,7 @@
 //!
 //! What the words mean together is checked in [`crate::Experiment`]; here stands only what can be typed.
 
+mod arrays;
 mod criterion;
 mod differences;
 mod kinds;
@@ -11,6 +12,7 @@ mod until;
 
 pub use criterion::CriterionConfig;
 pub use differences::{Difference, differences};
+pub(crate) use prune::is_calibration;
 pub use prune::{Override, PruneConfig};
 pub use regrow::RegrowConfig;
 pub use until::UntilConfig;
@@ -309,6 +311,9 @@ impl ExperimentConfig {
     pub fn parse(place: &str, text: &str, overrides: &[String]) -> Result<Self, Error> {
         let refuse = |why: String| refuse(place, why);
         if overrides.is_empty() {
+            if let Ok(table) = toml::from_str(text) {
+                arrays::check(&table).map_err(refuse)?;
+            }
             // Straight from the text, so that an error shows the line.
             return toml::from_str(text).map_err(|error| refuse(kinds::in_words(&error.to_string())));
         }
@@ -316,6 +321,7 @@ impl ExperimentConfig {
         for change in overrides {
             set(&mut table, change).map_err(|why| refuse(format!("--set {change}: {why}")))?;
         }
+        arrays::check(&table).map_err(refuse)?;
         table.try_into().map_err(|error: toml::de::Error| {
             let error = kinds::in_words(&error.to_string());
             refuse(format!("{} (with --set {})", error.trim_end(), overrides.join(" --set ")))

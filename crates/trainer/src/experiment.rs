@@ -1,9 +1,14 @@
 //! What a configuration means: the words checked against each other, the plan computed, nothing run yet.
 
-use crate::config::{CriterionConfig, ExperimentConfig, Keep, Length, PruneConfig, Retrain, Source, Zeros};
+mod warnings;
+
+use crate::config::{
+    CriterionConfig, ExperimentConfig, Keep, Length, PruneConfig, Retrain, Source, Zeros, is_calibration,
+};
 use crate::device;
+use crate::learning_rate::LrSchedule;
 use crate::optimizer::{OptimizerConfig, rate_fault};
-use crate::plan::Plan;
+use crate::plan::{Plan, Planned, Stage, Training};
 use crate::pruning::{Masked, Pruning};
 use crate::{Error, data};
 use secateur_pruner::Sparsity;
@@ -73,7 +78,20 @@ impl Experiment {
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &network)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, images(&config).train as usize, targets)?;
-        Ok(Self { config, plan, network, pruning })
+        let own = Self { config, plan, network, pruning };
+        check_plan(&own)?;
+        Ok(own)
+    }
+
+    /// What makes sense, and is still hardly meant: one sentence each, for whoever plans or starts the run.
+    pub fn warnings(&self) -> Vec<String> {
+        warnings::of(self)
+    }
+
+    /// The learning rate of the first and the last step of a training.
+    pub fn rates(&self, training: &Training) -> [f64; 2] {
+        let schedule = &self.config.train.lr_schedule;
+        [0, training.steps.saturating_sub(1)].map(|step| training.rate(step, schedule, self.plan.epoch_steps))
     }
 
     /// The configuration, as typed.
@@ -274,19 +292,21 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     }
     let data = &config.data;
     match data.source {
-        Source::Idx if data.validation >= IDX_TRAIN => {
-            return refuse("data.validation", format!("found {}, wanted fewer than {IDX_TRAIN}", data.validation));
+        Source::Idx => {
+            if data.validation >= IDX_TRAIN {
+                let why = format!("found {}, wanted fewer than {IDX_TRAIN}", data.validation);
+                return refuse("data.validation", why);
+            }
         }
-        Source::Synthetic if data.synthetic_train == 0 || data.synthetic_test == 0 => {
-            return refuse(
-                "data",
-                "a synthetic split is empty, wanted at least 1 image to train and 1 to test on".into(),
-            );
+        Source::Synthetic => {
+            if data.synthetic_train == 0 || data.synthetic_test == 0 {
+                let why = "a synthetic split is empty, wanted at least 1 image to train and 1 to test on";
+                return refuse("data", why.into());
+            }
+            if data.synthetic_train.max(data.synthetic_test).max(data.validation) > 10_000_000 {
+                return refuse("data", "a synthetic split is larger than 10,000,000 images".into());
+            }
         }
-        Source::Synthetic if data.synthetic_train.max(data.synthetic_test).max(data.validation) > 10_000_000 => {
-            return refuse("data", "a synthetic split is larger than 10,000,000 images".into());
-        }
-        _ => {}
     }
     if !(1..=LARGEST_BATCH).contains(&config.train.batch_size) {
         let why = format!("found {}, wanted from 1 to {LARGEST_BATCH}", config.train.batch_size);
@@ -313,6 +333,30 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     }
     config.prune.as_ref().map_or(Ok(()), |prune| check_pruning(config, prune))?;
     check_retraining(config)
+}
+
+/// What the plan shows to be without effect.
+fn check_plan(own: &Experiment) -> Result<(), Error> {
+    if let LrSchedule::Cosine { warmup, .. } = own.config.train.lr_schedule {
+        let (short, all) = warnings::short_trainings(own, warmup);
+        if short > 0 && short == all {
+            let why = format!("a warm-up of {warmup} is as long as every training or longer, expected a shorter one");
+            return Err(Error::Meaning { key: "train.lr_schedule", why });
+        }
+    }
+    let moves = |planned: &Planned| matches!(planned.stage, Stage::Exchange(_) | Stage::Choose(_));
+    if let Some(regrow) = own.config.prune.as_ref().filter(|prune| prune.enabled).and_then(|prune| prune.regrow)
+        && !own.plan.stages.iter().any(moves)
+    {
+        let why = format!(
+            "masks never move: `every` is {}, and no training after a prune goes on for longer than that within the first \
+             `until` = {} of it; expected a shorter one",
+            regrow.every(),
+            regrow.until()
+        );
+        return Err(Error::Meaning { key: "prune.regrow", why });
+    }
+    Ok(())
 }
 
 /// What pruning asks of training, data and device.
@@ -342,6 +386,11 @@ fn check_pruning(config: &ExperimentConfig, prune: &PruneConfig) -> Result<(), E
             config.train.optimizer
         );
         return refuse("train.optimizer", why);
+    }
+    let training = images(config).train;
+    if prune.calibration as u64 > training && !is_calibration(&prune.calibration) {
+        let why = format!("found {}, expected at most the {training} training images", prune.calibration);
+        return refuse("prune.calibration", why);
     }
     if prune.until.is_some() && config.data.validation == 0 {
         return refuse("data.validation", "found 0, wanted images for `prune.until` to judge by".into());

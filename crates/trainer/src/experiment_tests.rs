@@ -26,7 +26,20 @@ fn faults_are_named_with_found_and_wanted() {
         ("threads=1025", "`threads`: expected at most 1024, 0 for every core, found 1025"),
         ("start_zeros=pruned", "`start_zeros`: found `pruned`, wanted a `start`"),
         ("train.batch_size=0", "`train.batch_size`: found 0"),
-        ("train.optimizer={kind=\"adam\", lr=0.0}", "`train.optimizer`: lr is 0"),
+        ("train.optimizer={kind=\"adam\", lr=0.0}", "`train.optimizer`: lr is 0.0"),
+        ("train.optimizer={kind=\"adam\", lr=1e300}", "`train.optimizer`: lr is 1e300, expected above 0"),
+        ("model.width=300", "`model`: width is 300, which makes 5305296010 parameters"),
+        ("prune.until={ within = 0.3, control = 0.992 }", "`prune.until`: control is 0.992"),
+        (
+            "prune.regrow={ kind = \"set\", every = { steps = 10 } }",
+            "`prune.regrow`: masks never move: `every` is 10 steps",
+        ),
+        ("prune.calibration=1000000000", "`prune.calibration`: found 1000000000, expected at most the 55000"),
+        (
+            "train.lr_schedule={kind=\"cosine\", warmup={steps=100000000}}",
+            "`train.lr_schedule`: a warm-up of 100000000 steps",
+        ),
+        ("data.split_seed=9223372036854775808", "data.split_seed"),
         ("data.validation=60000", "`data.validation`: found 60000, wanted fewer than 60000"),
         ("prune.include=[\"fc9.*\"]", "pattern `fc9.*` matches no parameter"),
         ("prune.schedule={kind=\"list\", sparsities=[0.9, 0.5]}", "goes down"),
@@ -34,7 +47,7 @@ fn faults_are_named_with_found_and_wanted() {
         ("retrain.kind=rewind-lr", "`retrain.rewind_to`"),
         ("retrain.rewind_to={steps=1}", "fine-tune does not rewind"),
         ("retrain={kind=\"rewind-weights\", rewind_to={epochs=3}}", "found 3 epochs, wanted a point within"),
-        ("retrain.lr=-1.0", "`retrain.lr`: lr is -1"),
+        ("retrain.lr=-1.0", "`retrain.lr`: lr is -1.0"),
         ("train.early_stop={patience=0}", "`train.early_stop.patience`"),
         ("checkpoint.keep=1", "`checkpoint.keep`: found 1, wanted at least 2"),
         ("checkpoint.every_steps=0", "`checkpoint.every_steps`"),
@@ -85,4 +98,28 @@ fn a_path_that_toml_cannot_hold_is_refused() {
         let found = Experiment::new(config).expect_err(key).to_string();
         assert!(found.contains(key) && found.contains(r#"in UTF-8"#) && found.contains(r#""/data/\xFF""#), "{found}");
     }
+}
+
+#[test]
+fn what_is_hardly_meant_is_told() {
+    let warnings = |changes: &[&str]| experiment(changes).expect("valid").warnings();
+    assert_eq!(warnings(&[]), [] as [String; 0]);
+    let cosine = "train.lr_schedule={kind=\"cosine\"}";
+    let rewind = "retrain={kind=\"rewind-weights\", rewind_to={steps=100}, final={epochs=2}}";
+    let found = warnings(&[cosine, rewind]);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("100 steps of retraining have a learning rate of 3.3e-9: "), "{found:?}");
+    // The same training has something to do under a floor, and where one schedule spans the run.
+    assert!(warnings(&["train.lr_schedule={kind=\"cosine\", floor=0.01}", rewind]).is_empty());
+    assert!(warnings(&["train.lr_schedule={kind=\"cosine\", restart=\"never\"}", rewind]).is_empty());
+    let found = warnings(&["train.lr_schedule={kind=\"cosine\", warmup={steps=10}}"]);
+    assert!(found[0].contains("is as long as 1 of the 2 trainings"), "{found:?}");
+    let found = warnings(&["data.validation=59999"]);
+    assert!(found[0].starts_with("fewer training images (1) than `train.batch_size` = 128"), "{found:?}");
+}
+
+#[test]
+fn the_seed_does_not_divide_the_images() {
+    let split = |changes: &[&str]| experiment(changes).expect("valid").config().data.split_seed;
+    assert_eq!((split(&[]), split(&["seed=2"]), split(&["data.split_seed=5"])), (1, 1, 5));
 }

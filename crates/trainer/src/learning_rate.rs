@@ -76,7 +76,7 @@ impl LrSchedule {
             Self::Cosine { floor, .. } if !(0.0..=1.0).contains(floor) => {
                 Some(format!("floor is {floor}, wanted from 0 to 1"))
             }
-            _ => None,
+            Self::Constant {} | Self::Step { .. } | Self::Cosine { .. } => None,
         }
     }
 

@@ -86,6 +86,9 @@ fn adamw_decay() -> f32 {
     0.01
 }
 
+/// Smallest epsilon that stays above 0 in every step's products.
+const LEAST_EPSILON: f32 = 1e-30;
+
 impl OptimizerConfig {
     /// The base learning rate, before any schedule.
     pub fn lr(&self) -> f64 {
@@ -101,8 +104,9 @@ impl OptimizerConfig {
         };
         let (lr, decay, rest) = match *self {
             Self::Adam { lr, betas, epsilon, weight_decay } | Self::Adamw { lr, betas, epsilon, weight_decay } => {
-                let epsilon =
-                    (!(epsilon > 0.0 && epsilon.is_finite())).then(|| format!("epsilon is {epsilon}, wanted above 0"));
+                // The smallest positive numbers become 0 on the way, and a pruned weight's step 0 / 0.
+                let epsilon = (!(epsilon >= LEAST_EPSILON && epsilon.is_finite()))
+                    .then(|| format!("epsilon is {epsilon:e}, expected at least {LEAST_EPSILON:e}"));
                 let betas = betas.iter().find_map(|beta| share("a beta", f64::from(*beta)));
                 (lr, weight_decay, betas.or(epsilon))
             }
@@ -157,7 +161,9 @@ impl OptimizerConfig {
 
 /// What is wrong with a learning rate, if anything.
 pub(crate) fn rate_fault(name: &str, lr: f64) -> Option<String> {
-    (!(lr > 0.0 && lr.is_finite())).then(|| format!("{name} is {lr}, wanted above 0"))
+    let (single, most) = (lr as f32, f32::MAX);
+    (!(single > 0.0 && single.is_finite()))
+        .then(|| format!("{name} is {lr:?}, expected above 0 and within the range of f32, which ends at {most:e}"))
 }
 
 /// The optimizer with its options, for tables and logs.
@@ -187,8 +193,19 @@ mod tests {
             OptimizerConfig::Adam { lr, betas: [beta, 0.999], epsilon, weight_decay }.fault()
         };
         assert_eq!(OptimizerConfig::default().fault(), None);
-        assert_eq!(adam(0.0, 0.9, 1e-8, 0.0).as_deref(), Some("lr is 0, wanted above 0"));
-        assert_eq!(adam(f64::NAN, 0.9, 1e-8, 0.0).as_deref(), Some("lr is NaN, wanted above 0"));
+        assert_eq!(
+            adam(0.0, 0.9, 1e-8, 0.0).as_deref(),
+            Some("lr is 0.0, expected above 0 and within the range of f32, which ends at 3.4028235e38")
+        );
+        for lr in [f64::NAN, 1e300, 1e40, 1e-60] {
+            assert!(
+                adam(lr, 0.9, 1e-8, 0.0).is_some_and(|fault| fault.starts_with(&format!("lr is {lr:?}, "))),
+                "{lr}"
+            );
+        }
+        assert!(
+            adam(1e-3, 0.9, 1e-44, 0.0).is_some_and(|fault| fault.starts_with("epsilon is 1e-44, expected at least"))
+        );
         assert!(adam(1e-3, 1.0, 1e-8, 0.0).is_some_and(|fault| fault.contains("beta")));
         assert!(adam(1e-3, 0.9, 0.0, 0.0).is_some_and(|fault| fault.contains("epsilon")));
         assert!(adam(1e-3, 0.9, 1e-8, -1.0).is_some_and(|fault| fault.contains("weight_decay")));

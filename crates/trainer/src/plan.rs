@@ -9,7 +9,7 @@
 //! the run's to decide: the plan holds all stages that may be walked.
 
 use crate::config::{ExperimentConfig, Length, PruneConfig, Retrain};
-use crate::learning_rate::Restart;
+use crate::learning_rate::{LrSchedule, Restart};
 use secateur_pruner::{Error, Sparsity};
 use secateur_report::event;
 
@@ -71,14 +71,29 @@ pub struct Training {
     pub schedule_total: u64,
     /// Whether it may end early, and with its best epoch; not so where an exact step is to be remembered.
     pub chooses: bool,
+    /// Whether a training ends with it, and not only the part before masks move or weights are remembered. Its end is written
+    /// into the log, and scored on validation, also within an epoch.
+    pub closes: bool,
     /// The target whose weights alone receive gradients, where the others are to fade.
     pub focus: Option<Sparsity>,
 }
 
 impl Training {
+    /// The learning rate of its step `step`, from 0. After the schedule's end, which only a retraining that rewinds can come
+    /// to, it stays what it was at the schedule's last step.
+    pub fn rate(&self, step: u64, schedule: &LrSchedule, epoch_steps: u64) -> f64 {
+        let position = (self.schedule_from + step).min(self.schedule_total.saturating_sub(1));
+        self.lr * schedule.factor(position, self.schedule_total, epoch_steps)
+    }
+
+    /// Steps of it that come after the schedule's end.
+    pub fn steps_after_schedule(&self) -> u64 {
+        (self.schedule_from + self.steps).saturating_sub(self.schedule_total.max(self.schedule_from))
+    }
+
     /// A part of it from one step to another that may neither end early nor go back to its best epoch.
     fn piece(&self, from: u64, to: u64) -> Self {
-        Self { steps: to - from, schedule_from: self.schedule_from + from, chooses: false, ..*self }
+        Self { steps: to - from, schedule_from: self.schedule_from + from, chooses: false, closes: false, ..*self }
     }
 }
 
@@ -118,7 +133,8 @@ impl Plan {
         targets.next().unwrap_or(Sparsity::DENSE)
     }
 
-    fn trainings(&self) -> impl Iterator<Item = &Training> {
+    /// The stretches of training, in order.
+    pub fn trainings(&self) -> impl Iterator<Item = &Training> {
         self.stages.iter().filter_map(|planned| match &planned.stage {
             Stage::Train(training) => Some(training),
             _ => None,
@@ -204,12 +220,19 @@ impl Builder<'_> {
     fn dense(&mut self) {
         let steps = self.config.train.length.steps(self.epoch_steps);
         let lr = self.config.train.optimizer.lr();
-        let whole = if self.config.train.lr_schedule.restart() == Restart::Never { self.run_steps } else { steps };
+        let whole = self.dense_schedule();
         let piece = |builder: &mut Self, from: u64, to: u64| {
             if from < to {
-                let chooses = to == steps;
-                let (schedule_from, schedule_total) = (from, whole);
-                let training = Training { steps: to - from, lr, schedule_from, schedule_total, chooses, focus: None };
+                let ends = to == steps;
+                let training = Training {
+                    steps: to - from,
+                    lr,
+                    schedule_from: from,
+                    schedule_total: whole,
+                    chooses: ends,
+                    closes: ends,
+                    focus: None,
+                };
                 builder.push(0, Stage::Train(training));
             }
         };
@@ -228,7 +251,8 @@ impl Builder<'_> {
 
     /// Training in which only the weights that the next prune is to leave receive gradients.
     fn fade(&mut self, cycle: u64, steps: u64, focus: Option<Sparsity>) {
-        let training = self.piece_of_retraining(steps);
+        // Nothing has been rewound yet.
+        let training = self.following(steps);
         if steps > 0 {
             self.push(cycle, Stage::Train(Training { chooses: false, focus, ..training }));
         }
@@ -237,7 +261,7 @@ impl Builder<'_> {
 
     /// Training after a prune, cut where masks move.
     fn retrain(&mut self, cycle: u64, steps: u64, target: Option<Sparsity>) {
-        let whole = self.piece_of_retraining(steps);
+        let whole = self.retraining(steps);
         let moves = self.moves(steps, target);
         let mut from = 0;
         for (at, stage) in moves {
@@ -246,7 +270,7 @@ impl Builder<'_> {
             from = at;
         }
         if from < steps {
-            self.push(cycle, Stage::Train(Training { chooses: true, ..whole.piece(from, steps) }));
+            self.push(cycle, Stage::Train(Training { chooses: true, closes: true, ..whole.piece(from, steps) }));
         }
         self.walked += steps;
     }
@@ -258,25 +282,42 @@ impl Builder<'_> {
         let every = regrow.every().steps(self.epoch_steps).max(1);
         let end = (steps as f64 * regrow.until()) as u64;
         let stage = |at: u64| match regrow.share(at as f64 / end as f64) {
-            Some(share) => Stage::Exchange(share),
-            None => Stage::Choose(target),
+            Some(share) => (share > 0.0).then_some(Stage::Exchange(share)),
+            None => Some(Stage::Choose(target)),
         };
-        (1..).map(|count| count * every).take_while(|at| *at <= end && *at < steps).map(|at| (at, stage(at))).collect()
+        let times = (1..).map(|count| count * every).take_while(|at| *at <= end && *at < steps);
+        times.filter_map(|at| Some((at, stage(at)?))).collect()
     }
 
-    fn piece_of_retraining(&self, steps: u64) -> Training {
-        let lr = self.config.retrain.lr.unwrap_or(self.config.train.optimizer.lr());
-        let (schedule_from, schedule_total) = match self.config.retrain.kind {
-            Retrain::RewindWeights | Retrain::RewindLr => {
-                // The learning rate of the point that is rewound to; past the dense schedule's end it stays there.
-                (self.rewind_to(), self.config.train.length.steps(self.epoch_steps))
-            }
-            Retrain::FineTune | Retrain::Reinitialise => match self.config.train.lr_schedule.restart() {
-                Restart::Cycle => (0, steps),
-                Restart::Never => (self.walked, self.run_steps),
+    /// The training after a prune. One that rewinds walks the dense training's own schedule from the step that it goes back
+    /// to: at every step it has the learning rate that the dense training had there.
+    fn retraining(&self, steps: u64) -> Training {
+        match self.config.retrain.kind {
+            Retrain::RewindWeights | Retrain::RewindLr => Training {
+                schedule_from: self.rewind_to(),
+                schedule_total: self.dense_schedule(),
+                ..self.following(steps)
             },
+            Retrain::FineTune | Retrain::Reinitialise => self.following(steps),
+        }
+    }
+
+    /// A training that goes on where the one before ended.
+    fn following(&self, steps: u64) -> Training {
+        let (schedule_from, schedule_total) = match self.config.train.lr_schedule.restart() {
+            Restart::Cycle => (0, steps),
+            Restart::Never => (self.walked, self.run_steps),
         };
-        Training { steps, lr, schedule_from, schedule_total, chooses: true, focus: None }
+        let lr = self.config.retrain.lr.unwrap_or(self.config.train.optimizer.lr());
+        Training { steps, lr, schedule_from, schedule_total, chooses: true, closes: true, focus: None }
+    }
+
+    /// Length of the schedule that the dense training walks, in steps.
+    fn dense_schedule(&self) -> u64 {
+        match self.config.train.lr_schedule.restart() {
+            Restart::Cycle => self.config.train.length.steps(self.epoch_steps),
+            Restart::Never => self.run_steps,
+        }
     }
 
     fn rewind_to(&self) -> u64 {

@@ -58,7 +58,10 @@ impl Pruning {
         }
         let couplings = match config.granularity {
             Granularity::Filter {} => couplings(network, |name| competitors.iter().any(|own| own.name == name))?,
-            _ => vec![],
+            Granularity::Element {}
+            | Granularity::NOfM { .. }
+            | Granularity::Block { .. }
+            | Granularity::Channel {} => vec![],
         };
         let floors = competitors.iter_mut().map(|own| (own.name.as_str(), &mut own.terms.floor));
         floors_of_units(&mut floors.collect::<Vec<_>>(), &couplings);
@@ -108,14 +111,24 @@ impl Pruning {
         &self.masked
     }
 
-    /// Whether it is single weights, counted in weights.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.request.granularity == (Granularity::Element {}) && self.targets.measure == Measure::Weights
+    /// The share that is gone by these masks, in the targets' measure.
+    pub(crate) fn share(&self, masks: &MaskSet) -> f64 {
+        let gone = |own: &Masked| masks.get(&own.name).map_or(0, |mask| mask.total() - mask.kept()) as u64;
+        let gone: u64 = self.masked.iter().map(|own| self.cost(own) * gone(own)).sum();
+        let all = match self.targets.measure {
+            Measure::Weights => self.sizes.prunable as u64,
+            Measure::Macs => self.sizes.macs,
+        };
+        gone as f64 / all.max(1) as f64
     }
 
-    /// Who competes.
-    pub(crate) fn scope(&self) -> Scope {
-        self.request.scope
+    /// Refuses masks from which a prune to this target cannot go on, whatever the scores: somewhere more is gone already
+    /// than it leaves.
+    ///
+    /// # Errors
+    /// Where that is, and how much more.
+    pub(crate) fn check_masks(&self, masks: &MaskSet, target: Sparsity) -> Result<(), Error> {
+        self.choose(|_, _, mask| Ok(vec![1.0; mask.kept()]), masks, target).map(drop)
     }
 
     /// Weights of the competing parameters that a prune to this target leaves, where the scores have no say in it.
@@ -136,10 +149,9 @@ impl Pruning {
         self.competitors.iter().any(|own| own.name == name)
     }
 
-    /// By what a competing parameter's weights are scored.
-    pub(crate) fn criterion(&self, name: &str) -> CriterionConfig {
-        let own = self.competitors.iter().find(|own| own.name == name);
-        own.map_or(CriterionConfig::L1, |own| own.criterion)
+    /// By what a parameter's weights are scored; `None` for one that does not compete.
+    pub(crate) fn criterion(&self, name: &str) -> Option<CriterionConfig> {
+        self.competitors.iter().find(|own| own.name == name).map(|own| own.criterion)
     }
 
     /// The masks of a prune within `old`; `scores` is given a parameter's place, name and mask, and gives those of the weights

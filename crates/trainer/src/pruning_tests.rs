@@ -21,7 +21,7 @@ fn prune(own: &Pruning, target: f64) -> MaskSet {
     let full = own.masked().iter().map(|own| (own.name.clone(), Mask::full(&find(&own.name).shape)));
     let scores = |_, name: &str, mask: &Mask| {
         let kept = mask.gather(&find(name).kept);
-        score(own.criterion(name).of_weights().expect("of weights"), name, &kept, mask, 0, 1)
+        score(own.criterion(name).and_then(CriterionConfig::of_weights).expect("of weights"), name, &kept, mask, 0, 1)
     };
     let target = Sparsity::new(target).expect("in range");
     own.choose(scores, &MaskSet::new(full.collect()), target).expect("masks")

@@ -16,7 +16,7 @@ impl Session<'_> {
             scoring.grow(&state, &self.masks, target)?
         } else {
             let within = if state.shadows { &full(&self.masks) } else { &self.masks };
-            scoring.prune(&state, within, cycle, before, target)?
+            scoring.prune(&state, within, cycle, target)?
         };
         if let Some(search) = &mut self.cursor.search {
             search.target = target.get();
@@ -50,7 +50,7 @@ impl Session<'_> {
     /// Chooses the masks anew from weights and shadows.
     pub(crate) fn choose_anew(&mut self, cycle: u64, target: Sparsity) -> Result<(), Error> {
         let state = self.engine.state()?;
-        let masks = self.scoring().prune(&state, &full(&self.masks), cycle, target, target)?;
+        let masks = self.scoring().prune(&state, &full(&self.masks), cycle, target)?;
         self.move_masks(cycle, state, masks)
     }
 

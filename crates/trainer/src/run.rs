@@ -33,6 +33,7 @@ pub fn run(
     if path.exists() {
         return Err(Error::RunExists { path });
     }
+    experiment.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let device = device::open(experiment.config(), None)?;
     let dataset = experiment.load_data()?;
     let start = start::read(experiment, None)?.map(|start| start.sha256);

@@ -28,7 +28,7 @@ pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Opti
     let scores = Saliency::from_safetensors(&bytes).map_err(|error| refuse(error.to_string()))?;
     for (name, shape) in export::shapes(experiment.network()) {
         let found = scores.get(&name).map(|own| &own.shape);
-        let needed = pruning.competes(&name) && pruning.criterion(&name) == CriterionConfig::Scores;
+        let needed = pruning.criterion(&name) == Some(CriterionConfig::Scores);
         if needed && found != Some(&shape) {
             let found = found.map_or("nothing".into(), |shape| format!("shape {shape:?}"));
             return Err(refuse(format!("`{name}` has {found}, wanted scores of shape {shape:?}")));

@@ -36,29 +36,27 @@ type ByName = BTreeMap<String, Vec<f32>>;
 
 impl Scoring<'_> {
     /// The masks of the prune that opens `cycle`, within the `old` ones that the state belongs to, in as many rounds as the
-    /// config wants; `before` is the target of the prune before.
+    /// config wants. Rounds begin at the density that is there.
     ///
     /// # Errors
     /// When a number is not finite, a score is missing, or the target cannot be reached.
-    pub(crate) fn prune(
-        &self,
-        state: &State,
-        old: &MaskSet,
-        cycle: u64,
-        before: Sparsity,
-        target: Sparsity,
-    ) -> Result<MaskSet, Error> {
+    pub(crate) fn prune(&self, state: &State, old: &MaskSet, cycle: u64, target: Sparsity) -> Result<MaskSet, Error> {
         let (pruning, config) = self.parts();
         let root = self.experiment.config().seed;
         let number = seed::stream(root, "prune", cycle).next_u64();
         let targets = match config.rounds() {
             1 => vec![target],
-            rounds => in_rounds(1.0 - before.get(), target, rounds)?,
+            rounds => in_rounds(1.0 - pruning.share(old), target, rounds)?,
         };
         let (mut state, mut masks) = (Cow::Borrowed(state), old.clone());
         for (left, target) in (0..targets.len()).rev().zip(targets) {
+            // Where layers do not compete, one may have lost more than a round's target, never more than the last one's.
+            if left > 0 && pruning.check_masks(&masks, target).is_err() {
+                continue;
+            }
             let mut computed = self.computed(&state, &masks)?;
-            let scores = |place, name: &str, mask: &Mask| match pruning.criterion(name).of_weights() {
+            let of_weights = |name: &str| pruning.criterion(name).and_then(CriterionConfig::of_weights);
+            let scores = |place, name: &str, mask: &Mask| match of_weights(name) {
                 Some(criterion) => score(criterion, name, state.living(name), mask, place, number),
                 None => Ok(computed.remove(name).unwrap_or_default()),
             };
@@ -120,7 +118,7 @@ impl Scoring<'_> {
         let (pruning, config) = self.parts();
         let mut found = ByName::new();
         for criterion in config.criteria().into_iter().filter(|own| own.of_weights().is_none()) {
-            let own = |name: &str| pruning.competes(name) && pruning.criterion(name) == criterion;
+            let own = |name: &str| pruning.criterion(name) == Some(criterion);
             let of = masks.iter().filter(|(name, _)| own(name)).map(|(name, mask)| (name.to_owned(), mask.clone()));
             let of = MaskSet::new(of.collect());
             let scores = self.saliency(criterion, state, masks)?.kept(&of)?;
@@ -129,8 +127,13 @@ impl Scoring<'_> {
         Ok(found)
     }
 
+    /// The scores of a criterion that needs more than weights, of every weight.
     fn saliency(&self, criterion: CriterionConfig, state: &State, masks: &MaskSet) -> Result<Saliency, Error> {
+        let net = || self.net(state, masks);
         match criterion {
+            CriterionConfig::L1 | CriterionConfig::L2 | CriterionConfig::Random | CriterionConfig::Lamp => {
+                unreachable!("{criterion} needs nothing but weights, and is scored by them")
+            }
             CriterionConfig::Movement => {
                 let moved = state.moments.iter().filter(|moment| moment.field == MOVEMENT);
                 let whole = |moment: &crate::state::Moment| {
@@ -138,43 +141,41 @@ impl Scoring<'_> {
                     let values = mask.scatter(&moment.kept);
                     Some(Parameter { name: moment.parameter.clone(), shape: mask.shape().to_vec(), values })
                 };
-                return Ok(Saliency::new(moved.filter_map(whole).collect())?);
+                Ok(Saliency::new(moved.filter_map(whole).collect())?)
             }
-            CriterionConfig::Scores => {
-                return self.given.cloned().ok_or_else(|| {
-                    let why = "the file of scores was not read".into();
-                    Error::Meaning { key: "prune.scores", why }
-                });
-            }
-            _ => {}
-        }
-        let net = self.net(state, masks)?;
-        let weights = parameters(&net);
-        match criterion {
+            CriterionConfig::Scores => self.given.cloned().ok_or_else(|| {
+                let why = "the file of scores was not read".into();
+                Error::Meaning { key: "prune.scores", why }
+            }),
             CriterionConfig::Grasp => {
                 // The loss over all images at once: its gradient is what has to keep flowing.
                 let all = self.indices();
                 let device = self.burn()?;
-                Ok(grasp(&net, |net| self.loss(net, &all, &device))?)
+                Ok(grasp(&net()?, |net| self.loss(net, &all, &device))?)
             }
             CriterionConfig::Synflow => {
                 let ones = Tensor::ones([1, 1, data::SIDE, data::SIDE], &self.burn()?);
-                Ok(synflow(&net, |net| net.forward(ones))?)
+                Ok(synflow(&net()?, |net| net.forward(ones))?)
             }
             CriterionConfig::Wanda => {
+                let (net, device) = (net()?, self.burn()?);
                 let mut seen = Activations::new();
-                let device = self.burn()?;
                 for batch in self.batches() {
                     let (images, _) = models::tensors(self.images, &batch, &device);
                     net.watch(images, &mut seen)?;
                 }
-                Ok(seen.wanda(&weights)?)
+                Ok(seen.wanda(&parameters(&net))?)
             }
             CriterionConfig::Taylor => {
+                let net = net()?;
+                let weights = parameters(&net);
                 let one = |batch: &[u32]| Ok(Saliency::taylor(&weights, &self.gradients(&net, batch)?)?);
                 Ok(self.over_batches(one, |sum, one| sum.add(one))?.unwrap_or(Saliency::new(vec![])?))
             }
-            _ => Ok(Saliency::gradient(&weights, &self.all_gradients(&net)?)?),
+            CriterionConfig::Snip => {
+                let net = net()?;
+                Ok(Saliency::gradient(&parameters(&net), &self.all_gradients(&net)?)?)
+            }
         }
     }
 

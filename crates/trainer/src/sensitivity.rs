@@ -17,6 +17,7 @@ use search::{bracket, edge, halvings, rising, share, spread};
 use secateur_pruner::{Criterion, Granularity, Mask, MaskSet, Schedule, Scope, Sparsity, score};
 use secateur_report::event::Score;
 use secateur_report::{LayerPoint, LayerSensitivity, Sensitivity, lost};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What is asked of a trained network.
@@ -30,6 +31,8 @@ pub struct SensitivityRequest<'a> {
     pub images: Option<usize>,
     /// Points of top-1 that a layer may lose, when the highest sparsity that does so is wanted.
     pub within: Option<f64>,
+    /// What is important, one that takes nothing but weights; `None` for the run's own.
+    pub criterion: Option<CriterionConfig>,
 }
 
 /// A trained network whose layers are about to be pruned, one at a time.
@@ -51,6 +54,7 @@ pub struct Probe {
 /// A parameter that is pruned alone, and how.
 struct Layer {
     name: String,
+    criterion: Criterion,
     pruning: Pruning,
 }
 
@@ -78,7 +82,7 @@ impl Probe {
         }
         let checkpoint = named(run, &experiment, asked.checkpoint)?;
         let (parameters, masks) = trained(run, &experiment, checkpoint.as_deref())?;
-        let layers = layers(&experiment)?;
+        let layers = layers(&experiment, asked.criterion)?;
         let masks = with_masks(&parameters, &masks, &layers);
         let device = device::open(experiment.config(), None)?;
         let state = State { parameters: parameters.clone(), ..State::default() };
@@ -110,13 +114,14 @@ impl Probe {
             found.push(self.layer(layer, before, &mut watched)?);
         }
         let (config, prune) = (self.experiment.config(), base(&self.experiment));
+        let criteria: BTreeSet<String> = layers.iter().map(|layer| layer.criterion.to_string()).collect();
         Ok(Sensitivity {
             run: self.run,
             checkpoint: self.checkpoint,
             model: config.model.to_string(),
             dataset: self.dataset,
             seed: config.seed,
-            criterion: prune.criterion.to_string(),
+            criterion: criteria.into_iter().collect::<Vec<_>>().join(", "),
             granularity: prune.granularity.to_string(),
             before,
             sparsities: self.sparsities.iter().map(|sparsity| sparsity.get()).collect(),
@@ -168,7 +173,7 @@ impl Probe {
         let scores = |place, name: &str, mask: &Mask| {
             let own = self.parameters.iter().find(|own| own.name == name);
             let kept = &own.expect("a mask belongs to a parameter").kept;
-            score(layer.pruning.criterion(name).of_weights().unwrap_or(Criterion::L1), name, kept, mask, place, seed)
+            score(layer.criterion, name, kept, mask, place, seed)
         };
         let masks = layer.pruning.choose(scores, &self.masks, sparsity)?;
         let mask = masks.get(&layer.name).expect("every layer has a mask");
@@ -214,14 +219,14 @@ fn base(experiment: &Experiment) -> PruneConfig {
     let granularity = match own.granularity {
         // It fixes what is left.
         Granularity::NOfM { .. } => Granularity::Element {},
-        other => other,
+        other @ (Granularity::Element {}
+        | Granularity::Block { .. }
+        | Granularity::Filter {}
+        | Granularity::Channel {}) => other,
     };
     // Any target may be asked for; the schedule's is not used.
     let schedule = Schedule::OneShot { sparsity: Sparsity::DENSE.into() };
-    // What needs more than weights is not asked here.
-    let criterion = if own.criterion.of_weights().is_some() { own.criterion } else { CriterionConfig::L1 };
     PruneConfig {
-        criterion,
         scores: None,
         rounds: None,
         shuffle: false,
@@ -237,15 +242,32 @@ fn base(experiment: &Experiment) -> PruneConfig {
 }
 
 /// Every parameter that the run may prune, alone.
-fn layers(experiment: &Experiment) -> Result<Vec<Layer>, Error> {
+fn layers(experiment: &Experiment, asked: Option<CriterionConfig>) -> Result<Vec<Layer>, Error> {
     let base = base(experiment);
     let shapes = export::shapes(experiment.network());
     let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
     let alone = |name: &str| {
-        let config = PruneConfig { include: vec![name.to_owned()], exclude: vec![], ..base.clone() };
-        Ok(Layer { name: name.to_owned(), pruning: Pruning::new(&config, experiment.network())? })
+        let own = asked.unwrap_or_else(|| criterion(experiment, name));
+        let criterion = own.of_weights().ok_or_else(|| {
+            let why = format!(
+                "`{name}` would be pruned by {own}, which takes more than a network's weights, expected a criterion of weights \
+                 alone: add `--criterion l1` (or l2, lamp, random) to ask how much pruning by that each layer bears"
+            );
+            Error::Meaning { key: "--criterion", why }
+        })?;
+        let include = vec![name.to_owned()];
+        let config = PruneConfig { criterion: own, include, exclude: vec![], ..base.clone() };
+        Ok(Layer { name: name.to_owned(), criterion, pruning: Pruning::new(&config, experiment.network())? })
     };
     base.selection().choose(&names)?.into_iter().map(alone).collect()
+}
+
+/// By what the run scores a parameter; by magnitude where it says nothing of pruning.
+fn criterion(experiment: &Experiment, name: &str) -> CriterionConfig {
+    match (experiment.pruning(), &experiment.config().prune) {
+        (Some(pruning), Some(config)) => pruning.criterion(name).unwrap_or(config.criterion),
+        (None, _) | (_, None) => CriterionConfig::L1,
+    }
 }
 
 /// The masks that there are, and full ones for what else the layers may touch.

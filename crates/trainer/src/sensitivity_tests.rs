@@ -20,7 +20,7 @@ fn section(lines: &str) -> Experiment {
 /// What is kept of each mask when each layer alone is pruned to `target` from the first weights.
 fn alone(experiment: &Experiment, target: f64) -> Vec<(String, MaskSet)> {
     let parameters = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
-    let layers = layers(experiment).expect("layers");
+    let layers = layers(experiment, None).expect("layers");
     let masks = with_masks(&parameters, &MaskSet::default(), &layers);
     let scores = |_, name: &str, mask: &Mask| {
         let own = parameters.iter().find(|own| own.name == name).expect("a parameter");
@@ -64,4 +64,19 @@ fn what_fixes_a_sparsity_is_left_out() {
     assert_eq!(base(&own).granularity, Granularity::Element {});
     let found = alone(&own, 0.8);
     assert_eq!(found[0].1.get("conv1.weight").map(Mask::kept), Some(54 - 43));
+}
+
+#[test]
+fn a_criterion_that_takes_more_than_weights_is_refused_and_not_replaced() {
+    for name in ["snip", "wanda", "synflow"] {
+        let own = section(&format!("criterion = \"{name}\""));
+        let error = layers(&own, None).err().expect("takes more").to_string();
+        assert!(error.contains(name) && error.contains("add `--criterion l1`"), "{error}");
+        let asked = layers(&own, Some(CriterionConfig::L2)).expect("asked for");
+        assert!(asked.iter().all(|layer| layer.criterion == Criterion::L2));
+    }
+    let own = section("scope = \"layerwise\"\nlayers = [{ pattern = \"fc1.*\", criterion = \"lamp\" }]");
+    let found: Vec<_> = layers(&own, None).expect("layers").into_iter().map(|layer| layer.criterion).collect();
+    assert_eq!(found, [Criterion::L1, Criterion::L1, Criterion::Lamp, Criterion::L1, Criterion::L1]);
+    assert!(layers(&experiment(""), None).expect("layers").iter().all(|layer| layer.criterion == Criterion::L1));
 }

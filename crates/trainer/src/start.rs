@@ -11,7 +11,7 @@ use crate::models::transpose;
 use crate::plan::Stage;
 use crate::state::Weights;
 use crate::{Error, Experiment, export};
-use secateur_pruner::{Mask, MaskSet, Scope};
+use secateur_pruner::{Mask, MaskSet};
 use state_dict::StateDict;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -170,28 +170,17 @@ fn check_first_prune(experiment: &Experiment, masks: &MaskSet) -> Result<(), Err
         _ => None,
     });
     let (Some(target), Some(pruning)) = (targets.next(), experiment.pruning()) else { return Ok(()) };
-    if !pruning.is_plain() {
-        // Groups and MACs are counted by the prune itself.
+    // With latent weights masks are chosen anew from all of them.
+    if masks.pruned() == 0 || experiment.has_shadows() {
         return Ok(());
     }
-    let one = |place: String, pruned: usize, total: usize| {
-        let wanted = target.count(total);
-        if pruned <= wanted {
-            return Ok(());
-        }
+    pruning.check_masks(masks, target).map_err(|error| {
         let why = format!(
-            "{place} starts with {pruned} of {total} weights pruned, the first prune's target of {:.2} % leaves only \
-             {wanted} pruned; masks never grow back",
+            "the start's masks go further than the first prune's target of {:.2} %: {error}",
             100.0 * target.get()
         );
-        Err(Error::Meaning { key: "prune.schedule", why })
-    };
-    match pruning.scope() {
-        Scope::Layerwise | Scope::Output => {
-            masks.iter().try_for_each(|(name, mask)| one(format!("`{name}`"), mask.total() - mask.kept(), mask.total()))
-        }
-        _ => one("the model".into(), masks.pruned(), masks.total()),
-    }
+        Error::Meaning { key: "prune.schedule", why }
+    })
 }
 
 #[cfg(test)]

@@ -150,10 +150,21 @@ fn masks_that_the_prunes_do_not_fit_are_refused_before_anything_runs() {
     let low = ["start_zeros=pruned", "prune.schedule={ kind = \"list\", sparsities = [0.2, 0.9] }"];
     let alone = [low[0], low[1], "prune.scope=layerwise"];
     let error = read(&experiment(&path, &alone), None).expect_err("would grow").to_string();
-    assert!(error.contains("`conv1.weight` starts with 18 of 54 weights pruned"), "{error}");
+    assert!(error.contains("`conv1.weight`") && error.contains("the first prune's target of 20.00 %: "), "{error}");
     let global = [low[0], low[1], "prune.scope=global"];
     let error = read(&experiment(&path, &global), None).expect_err("would grow").to_string();
-    assert!(error.contains("the model starts with"), "{error}");
+    assert!(error.contains("19946 of 59838 weights of all layers are pruned already"), "{error}");
+    // Each output unit and each layer has a count of its own; what all of them together have lost says nothing.
+    for scope in ["output", "erk"] {
+        let alone = [low[0], low[1], &format!("prune.scope={scope}")];
+        assert!(read(&experiment(&path, &alone), None).is_err(), "{scope}");
+    }
+    let macs = [low[0], "prune.schedule={ kind = \"one-shot\", sparsity = { macs = 0.9 } }"];
+    let error = read(&experiment(&path, &macs), None).expect_err("more MACs are gone").to_string();
+    assert!(error.contains("`prune.schedule`"), "{error}");
+    // A layer with a sparsity of its own may have lost what the common target leaves to others.
+    let own = ["start_zeros=pruned", "prune.scope=layerwise", "prune.schedule={ kind = \"one-shot\", sparsity = 0.4 }"];
+    read(&experiment(&path, &own), None).expect("more than a third goes of each");
 
     let experiment = experiment(&path, &["prune.exclude=[\"fc3.*\"]"]);
     let found = vec![("fc3.weight".to_owned(), Mask::from_fn(&[84, 10], |index| index > 4))];

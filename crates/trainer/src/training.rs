@@ -18,13 +18,13 @@ impl Session<'_> {
     pub(crate) fn train(&mut self, cycle: u64, training: Training) -> Result<Progress, Error> {
         let mut lap = Lap::start();
         let mut order = Order::default();
-        let epoch_steps = self.experiment.plan().epoch_steps;
+        let (epoch_steps, schedule) = (self.experiment.plan().epoch_steps, self.experiment.config().train.lr_schedule);
         self.engine.focus(training.focus.and_then(|target| self.experiment.kept(target)));
         while self.cursor.stage_step < training.steps {
             if self.stopping() {
                 return Ok(Progress::Stopped);
             }
-            let lr = self.learning_rate(&training);
+            let lr = training.rate(self.cursor.stage_step, &schedule, epoch_steps);
             let batch = order.batch(self, epoch_steps);
             let seen = batch.len();
             let loss = self.engine.step(&self.dataset.train, batch, lr, &mut self.cursor.tally)?;
@@ -38,8 +38,8 @@ impl Session<'_> {
 
             let done = self.cursor.stage_step == training.steps;
             let boundary = self.cursor.step.is_multiple_of(epoch_steps);
-            // A stage that ends inside an epoch has a choice to make only when it has seen an epoch's end before.
-            if boundary || (done && self.best.is_some()) {
+            // A training that ends within an epoch is scored like any other: what comes next is another network.
+            if boundary || (done && training.closes) {
                 self.end_epoch(cycle, lr, lap.speed(), training.chooses)?;
                 lap = Lap::start();
                 if training.chooses && self.stops_early() {
@@ -91,12 +91,6 @@ impl Session<'_> {
     fn stops_early(&self) -> bool {
         let rule = self.experiment.config().train.early_stop;
         rule.is_some_and(|rule| self.cursor.stale_epochs >= rule.patience)
-    }
-
-    fn learning_rate(&self, training: &Training) -> f64 {
-        let position = training.schedule_from + self.cursor.stage_step;
-        let schedule = self.experiment.config().train.lr_schedule;
-        training.lr * schedule.factor(position, training.schedule_total, self.experiment.plan().epoch_steps)
     }
 
     fn tick(&self, training: &Training, loss: f64, images_per_s: f64) -> Tick {

@@ -2,6 +2,7 @@
 
 use super::PlaceArgs;
 use clap::Args;
+use secateur_trainer::config::CriterionConfig;
 use std::path::PathBuf;
 
 pub(super) const HELP: &str = "Each layer that the run may prune is pruned alone, by the run's criterion, to each sparsity, \
@@ -24,6 +25,10 @@ pub(crate) struct SensitivityArgs {
     /// Shares of zeros that each layer is pruned to.
     #[arg(long, value_name = "SHARE", value_delimiter = ',', default_value = "0.2,0.4,0.6,0.8,0.9,0.95,0.98,0.99")]
     pub(crate) sparsities: Vec<f64>,
+    /// By what weights are pruned: l1, l2, lamp or random; otherwise by the run's own criterion, which then has to be one of
+    /// these.
+    #[arg(long, value_name = "NAME", value_parser = criterion)]
+    pub(crate) criterion: Option<CriterionConfig>,
     /// Score on this many validation images, spread evenly, instead of all of them.
     #[arg(long, value_name = "N")]
     pub(crate) images: Option<usize>,
@@ -40,4 +45,14 @@ pub(crate) struct SensitivityArgs {
     /// Where.
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+fn criterion(word: &str) -> Result<CriterionConfig, String> {
+    match word {
+        "l1" => Ok(CriterionConfig::L1),
+        "l2" => Ok(CriterionConfig::L2),
+        "lamp" => Ok(CriterionConfig::Lamp),
+        "random" => Ok(CriterionConfig::Random),
+        _ => Err("expected l1, l2, lamp or random, which take nothing but weights".into()),
+    }
 }

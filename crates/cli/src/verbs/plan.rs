@@ -12,6 +12,7 @@ use std::iter::Peekable;
 pub(crate) fn plan(args: &PlanArgs) -> Result<Done> {
     let (experiment, _) = experiment(&args.config, None)?;
     print(&table(&experiment))?;
+    experiment.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(Done::Whole)
 }
 
@@ -49,18 +50,22 @@ fn table(experiment: &Experiment) -> String {
     line(String::new());
     let in_macs = experiment.pruning().is_some_and(|pruning| pruning.targets().measure == Measure::Macs);
     let share = if in_macs { "MACs gone" } else { "sparsity" };
-    line(format!("{:>5}  {:<10} {:>9}  {:>9}  {:>10}  {:>11}", "cycle", "stage", "steps", "until", share, "weights"));
+    line(format!(
+        "{:>5}  {:<8} {:>8}  {:>8}  {:>10}  {:>9}  {}",
+        "cycle", "stage", "steps", "until", share, "weights", "learning rate"
+    ));
     let (mut until, mut sparsity, mut left) = (0, 0.0, "all".to_owned());
     let mut stages = plan.stages.iter().peekable();
     while let Some(planned) = stages.next() {
         let (mut steps, mut note) = (String::new(), String::new());
         let stage = match &planned.stage {
             Stage::Train(training) => {
-                let (length, moves) = whole(training, &mut stages);
+                let (length, moves, last) = whole(training, &mut stages);
                 until += length;
                 steps = length.to_string();
+                note = rates(experiment.rates(training)[0], experiment.rates(last)[1]);
                 if moves > 0 {
-                    note = format!("  masks move {moves} times");
+                    note += &format!("  masks move {moves} times");
                 }
                 if training.focus.is_some() { "fade" } else { "train" }
             }
@@ -82,7 +87,7 @@ fn table(experiment: &Experiment) -> String {
             Stage::Settle => "settle",
         };
         line(format!(
-            "{:>5}  {stage:<10} {steps:>9}  {until:>9}  {:>8.2} %  {left:>11}{note}",
+            "{:>5}  {stage:<8} {steps:>8}  {until:>8}  {:>8.2} %  {left:>9}  {note}",
             planned.cycle,
             100.0 * sparsity
         ));
@@ -90,16 +95,26 @@ fn table(experiment: &Experiment) -> String {
     out
 }
 
-/// The steps of a training that is cut where masks move, and how often they do.
-fn whole<'a>(first: &Training, rest: &mut Peekable<impl Iterator<Item = &'a Planned>>) -> (u64, usize) {
-    let (mut steps, mut moves) = (first.steps, 0);
+/// The learning rate at a training's first and last step, in words.
+fn rates(first: f64, last: f64) -> String {
+    let [first, last] = [first, last].map(|rate| format!("{rate:.2e}"));
+    if first == last { first } else { format!("{first} to {last}") }
+}
+
+/// The steps of a training that is cut where masks move, how often they do, and its last part.
+fn whole<'a>(
+    first: &'a Training,
+    rest: &mut Peekable<impl Iterator<Item = &'a Planned>>,
+) -> (u64, usize, &'a Training) {
+    let (mut steps, mut moves, mut last) = (first.steps, 0, first);
     while rest.next_if(|planned| matches!(planned.stage, Stage::Exchange(_) | Stage::Choose(_))).is_some() {
         moves += 1;
         if let Some(Planned { stage: Stage::Train(more), .. }) =
             rest.next_if(|planned| matches!(planned.stage, Stage::Train(_)))
         {
             steps += more.steps;
+            last = more;
         }
     }
-    (steps, moves)
+    (steps, moves, last)
 }

@@ -20,6 +20,7 @@ pub(crate) fn sensitivity(args: &SensitivityArgs) -> Result<Done> {
         sparsities: &args.sparsities,
         images: args.images,
         within: args.within,
+        criterion: args.criterion,
     };
     let probe = Probe::open(&args.run, &asked, args.place.place())?;
     let out = match &args.out {

@@ -40,7 +40,9 @@ impl CriterionConfig {
             Self::L2 => Some(Criterion::L2),
             Self::Random => Some(Criterion::Random),
             Self::Lamp => Some(Criterion::Lamp),
-            _ => None,
+            Self::Snip | Self::Taylor | Self::Grasp | Self::Synflow | Self::Wanda | Self::Movement | Self::Scores => {
+                None
+            }
         }
     }
 

@@ -175,7 +175,7 @@ impl PruneConfig {
                 let why = format!("found {}, wanted the criterion `scores`, which reads it", path.display());
                 return Some(("prune.scores", why));
             }
-            _ => {}
+            (None, false) | (Some(_), true) => {}
         }
         if let Some(own) = self.layers.iter().find(|own| own.criterion.is_some_and(|own| own != self.criterion))
             && self.scope.is_common()
@@ -277,7 +277,8 @@ fn calibration() -> usize {
     512
 }
 
-fn is_calibration(images: &usize) -> bool {
+/// Whether it is what stands where a config says nothing; a small data set then gives what it has.
+pub(crate) fn is_calibration(images: &usize) -> bool {
     *images == calibration()
 }
 

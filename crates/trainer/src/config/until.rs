@@ -1,5 +1,6 @@
 //! An accuracy budget, as a config spells it.
 
+use crate::data::CLASSES;
 use serde::{Deserialize, Serialize};
 
 /// How far a run may prune: as far as validation accuracy stays near a dense control's.
@@ -25,13 +26,50 @@ impl UntilConfig {
         if !(0.0..=100.0).contains(&self.within) {
             return Some(format!("within is {}, wanted points from 0 to 100", self.within));
         }
-        if let Some(control) = self.control.filter(|control| !(0.0..=100.0).contains(control)) {
-            return Some(format!("control is {control}, wanted an accuracy in percent"));
+        if let Some(control) = self.control {
+            if !(control > CHANCE && control <= 100.0) {
+                let hint = if control > 0.0 && control <= 1.0 {
+                    format!("; as a fraction it would be control = {:.2}", 100.0 * control)
+                } else {
+                    String::new()
+                };
+                return Some(format!(
+                    "control is {control}, expected an accuracy in percent, above the {CHANCE} % of guessing{hint}"
+                ));
+            }
+            if control - self.within <= CHANCE {
+                let floor = control - self.within;
+                return Some(format!(
+                    "control {control} within {} asks for {floor} %, expected more than the {CHANCE} % of guessing",
+                    self.within
+                ));
+            }
         }
         (self.refinements > 64).then(|| format!("refinements is {}, wanted at most 64", self.refinements))
     }
 }
 
+/// Accuracy of guessing, in percent.
+const CHANCE: f64 = 100.0 / CLASSES as f64;
+
 fn refinements() -> u64 {
     4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_that_guessing_reaches_is_refused() {
+        let fault = |within, control| UntilConfig { within, control, refinements: 4 }.fault();
+        assert_eq!((fault(0.3, Some(99.2)), fault(0.3, None)), (None, None));
+        let fraction = fault(0.3, Some(0.992)).expect("a fraction");
+        assert!(fraction.contains("control is 0.992, expected an accuracy in percent"), "{fraction}");
+        assert!(fraction.ends_with("as a fraction it would be control = 99.20"), "{fraction}");
+        for control in [0.0, 10.0, 100.1, f64::NAN] {
+            assert!(fault(0.3, Some(control)).is_some_and(|why| why.contains("of guessing")), "{control}");
+        }
+        assert!(fault(85.0, Some(95.0)).is_some_and(|why| why.contains("asks for 10 %")));
+    }
 }

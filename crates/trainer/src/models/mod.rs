@@ -35,17 +35,25 @@ pub enum ModelConfig {
     Lenet5 {},
 }
 
-/// Widest LeNet that is accepted: its fc1 alone has 4.8 billion weights.
-const WIDEST: usize = 300;
+/// Parameters that a model may have at most: 2 GiB of f32, and training holds several times that.
+const MOST_PARAMETERS: usize = 1 << 29;
 
 impl ModelConfig {
-    /// What is wrong with the numbers, if anything.
+    /// What is wrong with the numbers, if anything; found before anything of the model's size is allocated.
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
-            Self::Lenet { width } if !(1..=WIDEST).contains(width) => {
-                Some(format!("width is {width}, wanted from 1 to {WIDEST}"))
+            Self::Lenet { width: 0 } => Some("width is 0, expected at least 1".into()),
+            Self::Lenet { width } => {
+                let parameters = |k: usize| 58_944 * k as u128 * k as u128 + 1_120 * k as u128 + 10;
+                let most = (1..).take_while(|k| parameters(*k) <= MOST_PARAMETERS as u128).last().unwrap_or(1);
+                (*width > most).then(|| {
+                    format!(
+                        "width is {width}, which makes {} parameters, expected at most {MOST_PARAMETERS}: a width of {most}",
+                        parameters(*width)
+                    )
+                })
             }
-            _ => None,
+            Self::Lenet300 {} | Self::Lenet5 {} => None,
         }
     }
 
@@ -125,7 +133,14 @@ mod tests {
     #[test]
     fn sizes_without_sense_are_named() {
         assert!(ModelConfig::Lenet { width: 0 }.fault().is_some_and(|fault| fault.contains("width is 0")));
-        assert!(ModelConfig::Lenet { width: 301 }.fault().is_some());
+        assert_eq!(ModelConfig::Lenet { width: 95 }.fault(), None);
+        for width in [96, 300, usize::MAX] {
+            let fault = ModelConfig::Lenet { width }.fault().expect("too wide");
+            assert!(
+                fault.starts_with(&format!("width is {width}, which makes ")) && fault.ends_with("a width of 95"),
+                "{fault}"
+            );
+        }
         assert_eq!(ModelConfig::Lenet5 {}.fault(), None);
     }
 }
