@@ -56,6 +56,20 @@ fn masks_that_move_end_no_training() {
     assert_eq!(facts_of(&run, "epoch_ended").iter().filter(|epoch| epoch["cycle"] == 1).count(), 1);
 }
 
+#[test]
+fn nothing_is_saved_twice_where_nothing_changed() {
+    let out = tempfile::tempdir().expect("a folder");
+    let moving = "prune.regrow={ kind = \"set\", every = { steps = 3 }, until = 0.9 }";
+    let often = ["checkpoint.every_steps=10", "checkpoint.keep=1000", "retrain.final={ steps = 40 }"];
+    let once = "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }";
+    let run = run(out.path(), &[&often[..], &[once, moving, "train.length={ steps = 20 }"]].concat());
+    assert_eq!(facts_of(&run, "masks_moved").len(), 11);
+    let step = |name: &String| name.rsplit('-').next().and_then(|step| step.parse::<u64>().ok()).expect("a step");
+    let steps: Vec<u64> = checkpoints(&run).iter().map(step).collect();
+    // Within the dense training, its end and the prune; then once after every tenth step, at the training's and the run's end.
+    assert_eq!(steps, [10, 20, 20, 32, 41, 50, 60, 60]);
+}
+
 /// A copy of a run as a kill right after it saved this checkpoint would have left it.
 fn cut_back(run: &Path, to: &Path, last: &str) -> PathBuf {
     let copy = to.join(run.file_name().expect("named"));

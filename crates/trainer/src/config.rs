@@ -265,7 +265,7 @@ impl Default for TestConfig {
     }
 }
 
-/// When the run's state is saved, besides every stage's end.
+/// When the run's state is saved, besides the end of every stage that changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {

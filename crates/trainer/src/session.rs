@@ -1,4 +1,4 @@
-//! A run in progress: walks the plan stage by stage, and saves its state at every stage's end.
+//! A run in progress: walks the plan stage by stage, and saves its state at the end of every stage that changes it.
 //!
 //! Resuming is not a special case: a session is always made from a checkpoint's content, which for a new run is the
 //! start of the plan.
@@ -163,14 +163,38 @@ impl<'a> Session<'a> {
                 },
                 Stage::Settle => self.settle()?,
             }
+            let worth = self.is_worth_saving(&planned.stage);
             self.cursor.stage += 1;
             self.cursor.stage_step = 0;
+            let stopping = self.stopping();
+            let is_last = self.cursor.stage >= self.experiment.plan().stages.len();
+            if !(worth || stopping || is_last) {
+                continue;
+            }
             let checkpoint = self.save()?;
-            if self.stopping() {
+            if stopping {
                 return Ok(Outcome::Interrupted { checkpoint });
             }
         }
         self.finish()
+    }
+
+    /// Whether a stage leaves a state that would take long to make again. A test changes none; where masks move every few
+    /// steps, the part of a training before it is saved as often as `checkpoint.every_steps` says.
+    fn is_worth_saving(&self, stage: &Stage) -> bool {
+        let every = self.experiment.config().checkpoint.every_steps;
+        let Cursor { step, stage_step, .. } = self.cursor;
+        match stage {
+            Stage::Train(training) => training.closes || step / every > (step - stage_step) / every,
+            Stage::Test(_) | Stage::Exchange(_) | Stage::Choose(_) => false,
+            Stage::Prune(_)
+            | Stage::Remember
+            | Stage::Rewind
+            | Stage::Reinitialise
+            | Stage::Judge
+            | Stage::Refine
+            | Stage::Settle => true,
+        }
     }
 
     /// Hands the engine a state that belongs to the masks.
