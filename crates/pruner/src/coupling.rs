@@ -45,20 +45,28 @@ pub fn couple(masks: &MaskSet, couplings: &[Coupling]) -> Result<MaskSet, Error>
         }
         places.push((from, to));
     }
-    loop {
-        let mut changed = false;
-        for (coupling, &(from, to)) in couplings.iter().zip(&places) {
-            let alive = alive(&own[from].1, coupling.output);
-            let old = &own[to].1;
-            let keeps = |index: usize| alive[along(old.shape(), coupling.input, index) / coupling.spread];
-            let new = Mask::from_fn(old.shape(), |index| old.keeps(index) && keeps(index));
-            changed |= new.kept() < old.kept();
-            own[to].1 = new;
+    // Couplings whose `from` has lost weights since they were looked at.
+    let mut stale = vec![true; places.len()];
+    while let Some(next) = stale.iter().position(|stale| *stale) {
+        stale[next] = false;
+        let (coupling, (from, to)) = (&couplings[next], places[next]);
+        let alive = alive(&own[from].1, coupling.output);
+        if alive.iter().all(|alive| *alive) {
+            continue;
         }
-        if !changed {
-            return Ok(MaskSet::new(own));
+        let old = &own[to].1;
+        let new = without(old, coupling.input, |place| !alive[place / coupling.spread]);
+        if new.kept() < old.kept() {
+            own[to].1 = new;
+            stale.iter_mut().zip(&places).filter(|(_, (from, _))| *from == to).for_each(|(stale, _)| *stale = true);
         }
     }
+    Ok(MaskSet::new(own))
+}
+
+/// The mask without what lies at these places of an axis.
+pub(crate) fn without(mask: &Mask, axis: usize, gone: impl Fn(usize) -> bool) -> Mask {
+    Mask::from_fn(mask.shape(), |index| mask.keeps(index) && !gone(along(mask.shape(), axis, index)))
 }
 
 /// The place of an element on an axis.

@@ -104,6 +104,21 @@ pub enum Error {
         /// What stands there.
         value: f32,
     },
+    /// A score below zero: its bits would put it above all others.
+    #[error(
+        "{what} of `{name}` at flat index {index} is {value}, expected at least 0; where the sign has a meaning take \
+         `ordered`, and sizes of gradients for growth"
+    )]
+    NegativeScore {
+        /// What it is.
+        what: &'static str,
+        /// Path of the parameter.
+        name: String,
+        /// Its flat index.
+        index: usize,
+        /// What stands there.
+        value: f32,
+    },
     /// Something that a criterion needs of a parameter.
     #[error("there is no {what} of `{name}`; there is one of {}", List(known))]
     Missing {
@@ -142,7 +157,10 @@ pub enum Error {
     /// A target that the layers' own terms forbid.
     #[error(
         "the target prunes {wanted} of {total} {unit} of {place}, but what each layer keeps at least and at most \
-         (floors, ceilings, sparsities of their own, the last weights of a layer) allows from {least} to {most}"
+         (floors, ceilings, sparsities of their own, the last weights of a layer) allows from {least} to {most}; {} comes \
+         nearest, which is {:.2} %",
+        nearest(*wanted, *least, *most),
+        100.0 * nearest(*wanted, *least, *most) as f64 / (*total).max(1) as f64
     )]
     Impossible {
         /// A layer's name, or `all layers`.
@@ -189,6 +207,10 @@ pub enum Error {
     /// burn could not read or write optimizer state.
     #[error("optimizer state: {0}")]
     Optimizer(String),
+}
+
+fn nearest(wanted: u64, least: u64, most: u64) -> u64 {
+    wanted.min(most).max(least)
 }
 
 struct List<'a>(&'a [String]);

@@ -10,6 +10,7 @@
 
 mod activations;
 mod attach;
+mod coupled;
 mod coupling;
 mod criterion;
 mod error;
@@ -36,6 +37,7 @@ mod tiling;
 
 pub use activations::Activations;
 pub use attach::{fold_masks, mask_selected};
+pub use coupled::choose_coupled;
 pub use coupling::{Coupling, couple};
 pub use criterion::{Criterion, score};
 pub use error::Error;

@@ -4,6 +4,7 @@
 //! Growing is a selection, too: from all weights, with those that live ahead of everything, so that counts are exact and
 //! ties keep the lower index here as well.
 
+use crate::select::check_scores;
 use crate::{Amount, Criterion, Error, Layout, Mask, MaskSet, Request, Scope, Scores, Terms, score, select};
 
 /// One layer of an [`exchange`].
@@ -27,7 +28,8 @@ pub struct Exchange<'a> {
 /// "Rigging the Lottery", 2020). As there, what was just dropped may come back. No more is exchanged than is pruned.
 ///
 /// # Errors
-/// When the share is not in `[0, 1]`.
+/// When the share is not in `[0, 1]`. When a score is negative, infinite or not a number: growth by gradients takes their
+/// sizes.
 ///
 /// # Panics
 /// When a layer has not one score for each of its weights.
@@ -41,7 +43,7 @@ pub fn exchange(layers: &[Exchange<'_>], share: f64) -> Result<MaskSet, Error> {
         let count = ((mask.kept() as f64 * share).round() as usize).min(pruned);
         let rest = alone(name, mask, living.clone(), pruned + count)?;
         let full = Mask::full(mask.shape());
-        masks.push(((*name).to_owned(), alone(name, &full, growth(&rest, grown), pruned)?));
+        masks.push(((*name).to_owned(), alone(name, &full, growth(name, &rest, grown)?, pruned)?));
     }
     Ok(MaskSet::new(masks))
 }
@@ -49,14 +51,18 @@ pub fn exchange(layers: &[Exchange<'_>], share: f64) -> Result<MaskSet, Error> {
 /// Scores for a selection from all weights of a parameter in which those that live come first, and of the others those
 /// with the highest `scores`, of which there is one for every weight.
 ///
+/// # Errors
+/// When a score is negative, infinite or not a number: such a one would come before what lives.
+///
 /// # Panics
 /// When there is not one score for every weight.
-pub fn growth(mask: &Mask, scores: &[f32]) -> Vec<f32> {
+pub fn growth(name: &str, mask: &Mask, scores: &[f32]) -> Result<Vec<f32>, Error> {
     assert_eq!(scores.len(), mask.total(), "a mask meets scores of another length");
+    check_scores("growth score", name, scores, |index| index)?;
     // The highest number is the living ones' own.
     let highest = f32::from_bits(f32::MAX.to_bits() - 1);
     let one = |(index, score): (usize, &f32)| if mask.keeps(index) { f32::MAX } else { score.min(highest) };
-    scores.iter().enumerate().map(one).collect()
+    Ok(scores.iter().enumerate().map(one).collect())
 }
 
 /// Masks with as many weights in each layer as `new` keeps, drawn at random from those that `old` keeps: what a pruned
@@ -112,6 +118,34 @@ mod tests {
         // What was just dropped may come back, and ties keep the lower index.
         assert_eq!(one(layer([0.0, 9.0, 0.0, 0.0, 5.0, 5.0, 0.0, 0.0]), 0.5), mask(&[1, 1, 0, 1, 1, 0, 0, 0]));
         assert!(exchange(&[layer(fresh)], 1.5).is_err());
+    }
+
+    #[test]
+    fn scores_without_a_place_in_an_order_are_refused_by_layer_and_index() {
+        let now = mask(&[1, 1, 0, 0]);
+        let layer = |living: [f32; 2], growth: [f32; 4]| Exchange {
+            name: "fc1.weight",
+            mask: &now,
+            living: living.to_vec(),
+            growth: growth.to_vec(),
+        };
+        for (living, growth, wanted) in [
+            // A signed gradient would evict what lives.
+            (
+                [1.0, 2.0],
+                [0.0, 0.0, 0.5, -3.0],
+                "growth score of `fc1.weight` at flat index 3 is -3, expected at least 0",
+            ),
+            ([1.0, 2.0], [0.0, f32::NAN, 0.5, 3.0], "growth score of `fc1.weight` at flat index 1 is NaN"),
+            ([1.0, -2.0], [0.0; 4], "score of `fc1.weight` at flat index 1 is -2"),
+            ([f32::INFINITY, 2.0], [0.0; 4], "score of `fc1.weight` at flat index 0 is inf"),
+        ] {
+            let error = exchange(&[layer(living, growth)], 0.5).expect_err("refused").to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+        // A negative zero is a zero: the lower index comes.
+        let found = exchange(&[layer([-0.0, 1.0], [0.0, 0.0, -0.0, 0.0])], 0.5).expect("possible");
+        assert_eq!(found.get("fc1.weight"), Some(&mask(&[1, 1, 0, 0])));
     }
 
     #[test]

@@ -68,6 +68,22 @@ impl Terms {
     pub fn new(layout: Layout) -> Self {
         Self { layout, positions: 1, floor: 0.0, ceiling: 1.0, own: None }
     }
+
+    /// How many of the output units of a parameter of this shape go at least and at most, where units go whole: what floor,
+    /// ceiling and own sparsity say, in units, and no more than leaves `min_kept` weights.
+    pub fn units(&self, shape: &[usize], min_kept: usize) -> [usize; 2] {
+        let units = shape.get(self.layout.output).copied().unwrap_or(0);
+        let size: usize = shape.iter().product();
+        let floor = (self.floor.clamp(0.0, 1.0) * units as f64 - 1e-9).ceil() as usize;
+        let floor = floor.max(min_kept.div_ceil((size / units.max(1)).max(1))).min(units);
+        let most = units - floor;
+        // The nearest number of units; of two as near the lower one.
+        let nearest = |gone: f64| ((gone * units as f64 - 0.5 - 1e-9).ceil() as usize).min(most);
+        match self.own {
+            Some(own) => [nearest(own.get()); 2],
+            None => [nearest(1.0 - self.ceiling.clamp(0.0, 1.0)), most],
+        }
+    }
 }
 
 /// How many of a layer's `size` weights may be pruned, at least and at most.

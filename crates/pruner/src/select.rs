@@ -4,6 +4,7 @@
 //! Groups go whole: in the order of their scores, as long as the count comes nearer. What is pruned already stays so, and
 //! a new mask lies within the old one.
 
+mod checks;
 mod elements;
 mod group_scores;
 mod groups;
@@ -11,10 +12,14 @@ mod histogram;
 mod n_of_m;
 mod outputs;
 mod rows;
+mod units;
 
 use crate::scope::{Bounds, Stake, allot, erk_factor};
 use crate::target::Amount;
 use crate::{Error, Granularity, GroupScore, Mask, MaskSet, Scope, Sparsity, Terms, Tiling};
+pub(crate) use checks::check_scores;
+use checks::checked;
+pub(crate) use units::order;
 
 /// The scores of one layer.
 #[derive(Clone, Debug)]
@@ -23,7 +28,7 @@ pub struct Scores<'a> {
     pub name: &'a str,
     /// Its shape.
     pub shape: &'a [usize],
-    /// One score for each weight that `within` keeps, in order; finite and not negative.
+    /// One score for each weight that `within` keeps, in order; finite and not negative, which a selection checks.
     pub scores: Vec<f32>,
     /// The mask that the new one has to lie within.
     pub within: &'a Mask,
@@ -70,7 +75,7 @@ struct Entrant<'a, 's> {
 ///
 /// # Errors
 /// When less would be pruned than is pruned already: masks never grow back. When the layers' terms forbid the amount, or
-/// the granularity does not fit a layer.
+/// the granularity does not fit a layer. When a score is negative, infinite or not a number.
 ///
 /// # Panics
 /// When a layer has not one score for each weight that it keeps.
@@ -80,6 +85,7 @@ pub fn select(layers: &[Scores<'_>], request: &Request) -> Result<MaskSet, Error
         assert!(scores == kept, "`{}` has {scores} scores for {kept} weights", layer.name);
         assert!(layer.shape == layer.within.shape(), "`{}` has a mask of another shape", layer.name);
     }
+    let layers = &*checked(layers)?;
     if let Granularity::NOfM { n, m } = request.granularity {
         return n_of_m::select(layers, request, [n, m]);
     }

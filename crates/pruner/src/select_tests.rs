@@ -123,3 +123,25 @@ fn histogram_and_sort_agree_and_counts_are_exact() {
         }
     }
 }
+
+#[test]
+fn scores_without_a_place_in_an_order_are_refused_by_layer_and_index() {
+    let within = Mask::from_fn(&[2, 3], |index| index != 1);
+    for granularity in [Granularity::Element {}, Granularity::Channel {}, Granularity::NOfM { n: 1, m: 2 }] {
+        for scope in [Scope::Layerwise, Scope::Global, Scope::Erk] {
+            let choose = |scores: [f32; 5]| {
+                let terms = Terms::new(Layout::CONV);
+                let layer =
+                    Scores { name: "fc.weight", shape: &[2, 3], scores: scores.to_vec(), within: &within, terms };
+                select(&[layer], &Request { granularity, ..request(scope, 0.5) }).map_err(|error| error.to_string())
+            };
+            let error = choose([1.0, 2.0, -0.5, 3.0, 4.0]).expect_err("negative");
+            assert!(error.contains("score of `fc.weight` at flat index 3 is -0.5, expected at least 0"), "{error}");
+            for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let error = choose([1.0, 2.0, 3.0, 4.0, odd]).expect_err("not finite");
+                assert!(error.contains("score of `fc.weight` at flat index 5"), "{error}");
+            }
+            assert_eq!(choose([-0.0, 1.0, 0.0, 2.0, -0.0]), choose([0.0, 1.0, 0.0, 2.0, 0.0]), "zeros tie");
+        }
+    }
+}

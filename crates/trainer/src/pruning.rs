@@ -2,11 +2,11 @@
 
 use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
-use crate::coupled::{Goal, couplings, floors_of_units};
+use crate::coupled::{couplings, floors_of_units};
 use crate::export;
 use secateur_pruner::{
     Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Scope, Selection, Sizes, Sparsity, Targets,
-    Terms, choose_by, couple, planned,
+    Terms, choose_by, choose_coupled, planned,
 };
 use secateur_sparse::{LayerCost, Network};
 
@@ -155,13 +155,13 @@ impl Pruning {
     }
 
     /// The masks of a prune within `old`; `scores` is given a parameter's place, name and mask, and gives those of the weights
-    /// that the mask keeps.
+    /// that the mask keeps. Whole units come as near to the target as they can, whatever it is.
     ///
     /// # Errors
     /// When a score is missing, or the target cannot be reached.
     pub(crate) fn choose(
         &self,
-        mut scores: impl FnMut(usize, &str, &Mask) -> Result<Vec<f32>, secateur_pruner::Error>,
+        scores: impl FnMut(usize, &str, &Mask) -> Result<Vec<f32>, secateur_pruner::Error>,
         old: &MaskSet,
         target: Sparsity,
     ) -> Result<MaskSet, Error> {
@@ -171,19 +171,8 @@ impl Pruning {
         if self.couplings.is_empty() {
             return Ok(choose_by(scores, old, &self.request(target), terms)?);
         }
-        // The scores stay the same in the search.
-        let mut known = vec![];
-        for (place, (name, mask)) in old.iter().enumerate() {
-            known.push(if self.competes(name) { scores(place, name, mask)? } else { vec![] });
-        }
-        self.goal(target).search(old, |amount| {
-            let amount = match self.targets.measure {
-                Measure::Weights => Amount::Weights(amount as usize),
-                Measure::Macs => Amount::Macs(amount),
-            };
-            let request = Request { amount, ..self.request };
-            couple(&choose_by(|place, _, _| Ok(known[place].clone()), old, &request, terms)?, &self.couplings)
-        })
+        let cost = |name: &str| self.masked.iter().find(|own| own.name == name).map_or(0, |own| self.cost(own));
+        Ok(choose_coupled(scores, old, &self.request(target), terms, &self.couplings, cost)?)
     }
 
     /// What one of its weights counts in the targets' measure.
@@ -191,65 +180,56 @@ impl Pruning {
         if self.targets.measure == Measure::Macs { own.positions } else { 1 }
     }
 
-    /// What a prune to this target is after, in whole units with all that goes along.
-    fn goal(&self, target: Sparsity) -> Goal<impl Fn(&MaskSet) -> u64> {
+    /// Refuses a target of whole units that is out of reach, whatever the scores are, by more than half of the largest unit:
+    /// nearer no target comes either.
+    fn reach(&self, target: Sparsity) -> Result<(), Error> {
         let macs = self.targets.measure == Measure::Macs;
-        let gone = |masks: &MaskSet| {
-            let of = |own: &Masked| {
-                self.cost(own) * masks.get(&own.name).map_or(0, |mask| mask.total() - mask.kept()) as u64
-            };
-            self.masked.iter().map(of).sum()
-        };
-        let along = |own: &Competitor| {
-            let units = own.shape[own.terms.layout.output].max(1);
-            let taken = |name: &str| {
-                let masked = self.masked.iter().find(|masked| masked.name == name);
-                masked.map_or(0, |masked| self.cost(masked) * (masked.size() / units) as u64)
-            };
-            let sets = self.couplings.iter().filter(|coupling| coupling.from == own.name);
-            taken(&own.name) + sets.map(|coupling| taken(&coupling.to)).sum::<u64>()
-        };
         let total = self.masked.iter().map(|own| self.cost(own) * own.size() as u64).sum();
-        let wanted = match self.targets.measure.amount(target, self.sizes) {
+        let wanted = match self.request(target).amount {
             Amount::Macs(macs) => macs,
             Amount::Weights(count) => count as u64,
             Amount::Share(share) => share.count(total as usize) as u64,
         };
-        // Layers that do not compete give what they can, as single weights do.
-        let alone = matches!(self.request.scope, Scope::Layerwise | Scope::Output) && !macs;
-        let largest = self.competitors.iter().map(along).max().unwrap_or(0);
-        let largest = if alone { u64::MAX } else { largest };
-        Goal { wanted, enough: macs, gone, unit: if macs { "MACs" } else { "weights" }, total, largest }
-    }
-
-    /// Refuses a target of whole units that is out of reach even when every layer keeps no more than it has to.
-    fn reach(&self, target: Sparsity) -> Result<(), Error> {
-        let (goal, most) = (self.goal(target), self.most(target));
-        if goal.wanted > most && (goal.enough || goal.wanted - most > goal.largest / 2) {
-            let (wanted, total, unit) = (goal.wanted, goal.total, goal.unit);
-            let place = "all layers, with what goes along".into();
-            return Err(secateur_pruner::Error::Impossible { place, wanted, total, least: 0, most, unit }.into());
+        let [least, most] = self.range(target);
+        let near = self.competitors.iter().map(|own| self.along(own)).max().unwrap_or(0) / 2;
+        // Of a budget of MACs less is no use, and more is none to complain of.
+        let (short, over) = (wanted.saturating_sub(most), least.saturating_sub(wanted));
+        if short > if macs { 0 } else { near } || over > near && !macs {
+            let (place, unit) = ("all layers, with what goes along".into(), if macs { "MACs" } else { "weights" });
+            return Err(secateur_pruner::Error::Impossible { place, wanted, total, least, most, unit }.into());
         }
         Ok(())
     }
 
-    /// What is gone when every layer keeps no more units than it has to.
-    fn most(&self, target: Sparsity) -> u64 {
-        // Units that a competing layer keeps at least, and all of them.
-        let units = |name: &str| {
-            let own = self.competitors.iter().find(|own| own.name == name)?;
-            let (terms, units) = (self.at(own, target), own.shape[own.terms.layout.output]);
-            let share = terms.own.map_or(terms.floor, |own| 1.0 - own.get());
-            let least = self.request.min_kept.div_ceil((own.size() / units.max(1)).max(1));
-            Some((((share * units as f64 - 1e-9).ceil() as usize).max(least).min(units), units))
+    /// What a unit of a competing layer takes along, itself included.
+    fn along(&self, own: &Competitor) -> u64 {
+        let units = own.shape[own.terms.layout.output].max(1);
+        let taken = |name: &str| {
+            let masked = self.masked.iter().find(|masked| masked.name == name);
+            masked.map_or(0, |masked| self.cost(masked) * (masked.size() / units) as u64)
         };
-        // Of a parameter stays what its own units and those that it reads have in common.
-        let kept = |own: &Masked| {
-            let read = self.couplings.iter().filter(|coupling| coupling.to == own.name).map(|coupling| &coupling.from);
-            let all = read.chain([&own.name]).filter_map(|name| units(name));
-            all.fold(own.size(), |size, (kept, units)| size / units.max(1) * kept)
+        let sets = self.couplings.iter().filter(|coupling| coupling.from == own.name);
+        taken(&own.name) + sets.map(|coupling| taken(&coupling.to)).sum::<u64>()
+    }
+
+    /// What is gone of full masks when every layer loses as few units as it has to, and as many as it may.
+    fn range(&self, target: Sparsity) -> [u64; 2] {
+        let gone = |end: usize| {
+            // Units that a competing layer keeps, and all of them.
+            let units = |name: &str| {
+                let own = self.competitors.iter().find(|own| own.name == name)?;
+                let (terms, units) = (self.at(own, target), own.shape[own.terms.layout.output]);
+                Some((units - terms.units(&own.shape, self.request.min_kept)[end], units))
+            };
+            // Of a parameter stays what its own units and those that it reads have in common.
+            let kept = |own: &Masked| {
+                let read = self.couplings.iter().filter(|coupling| coupling.to == own.name);
+                let all = read.map(|coupling| &coupling.from).chain([&own.name]).filter_map(|name| units(name));
+                all.fold(own.size(), |size, (kept, units)| size / units.max(1) * kept)
+            };
+            self.masked.iter().map(|own| self.cost(own) * (own.size() - kept(own)) as u64).sum()
         };
-        self.masked.iter().map(|own| self.cost(own) * (own.size() - kept(own)) as u64).sum()
+        [gone(0), gone(1)]
     }
 
     fn request(&self, target: Sparsity) -> Request {
@@ -291,12 +271,6 @@ pub(crate) struct Masked {
 impl Masked {
     /// Its elements.
     pub(crate) fn size(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
-impl Competitor {
-    fn size(&self) -> usize {
         self.shape.iter().product()
     }
 }

@@ -83,7 +83,7 @@ impl Scoring<'_> {
         }
         let gradients = self.sizes_of_gradients(state, old)?;
         let scores = |_, name: &str, _: &Mask| match (old.get(name), gradients.get(name)) {
-            (Some(mask), Some(sizes)) => Ok(growth(mask, sizes)),
+            (Some(mask), Some(sizes)) => growth(name, mask, sizes),
             _ => Ok(vec![]),
         };
         self.parts().0.choose(scores, &full, target)

@@ -18,7 +18,7 @@ const STAYS: u32 = u32::MAX;
 /// In place of a group's score: it goes.
 const GOES: u32 = u32::MAX - 1;
 /// Above all scores, but below what stands in place of one: where a group has no weight left, too.
-const END: u32 = f32::INFINITY.to_bits() + 1;
+pub(super) const END: u32 = f32::INFINITY.to_bits() + 1;
 
 fn tiling(own: &Entrant<'_, '_>, request: &Request) -> Tiling {
     let layer = own.layer;
