@@ -1,12 +1,14 @@
 //! What a config's `[prune]` section means for a network: who competes on which terms, what goes along, which targets.
 
+mod units;
+
 use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
 use crate::coupled::{couplings, floors_of_units};
 use crate::export;
 use secateur_pruner::{
-    Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Scope, Selection, Sizes, Sparsity, Targets,
-    Terms, choose_by, choose_coupled, planned,
+    Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Selection, Sizes, Sparsity, Targets, Terms,
+    choose_by, choose_coupled, planned,
 };
 use secateur_sparse::{LayerCost, Network};
 
@@ -128,6 +130,7 @@ impl Pruning {
     /// # Errors
     /// Where that is, and how much more.
     pub(crate) fn check_masks(&self, masks: &MaskSet, target: Sparsity) -> Result<(), Error> {
+        self.check_gone(masks, target)?;
         self.choose(|_, _, mask| Ok(vec![1.0; mask.kept()]), masks, target).map(drop)
     }
 
@@ -142,11 +145,6 @@ impl Pruning {
         let terms = |own| -> (&str, &[usize], Terms) { named(own, self.at(own, target)) };
         let layers: Vec<(&str, &[usize], Terms)> = self.competitors.iter().map(terms).collect();
         Ok(planned(&layers, &self.request(target))?)
-    }
-
-    /// Whether this parameter competes; what only goes along with others does not.
-    pub(crate) fn competes(&self, name: &str) -> bool {
-        self.competitors.iter().any(|own| own.name == name)
     }
 
     /// By what a parameter's weights are scored; `None` for one that does not compete.
@@ -178,58 +176,6 @@ impl Pruning {
     /// What one of its weights counts in the targets' measure.
     fn cost(&self, own: &Masked) -> u64 {
         if self.targets.measure == Measure::Macs { own.positions } else { 1 }
-    }
-
-    /// Refuses a target of whole units that is out of reach, whatever the scores are, by more than half of the largest unit:
-    /// nearer no target comes either.
-    fn reach(&self, target: Sparsity) -> Result<(), Error> {
-        let macs = self.targets.measure == Measure::Macs;
-        let total = self.masked.iter().map(|own| self.cost(own) * own.size() as u64).sum();
-        let wanted = match self.request(target).amount {
-            Amount::Macs(macs) => macs,
-            Amount::Weights(count) => count as u64,
-            Amount::Share(share) => share.count(total as usize) as u64,
-        };
-        let [least, most] = self.range(target);
-        let near = self.competitors.iter().map(|own| self.along(own)).max().unwrap_or(0) / 2;
-        // Of a budget of MACs less is no use, and more is none to complain of.
-        let (short, over) = (wanted.saturating_sub(most), least.saturating_sub(wanted));
-        if short > if macs { 0 } else { near } || over > near && !macs {
-            let (place, unit) = ("all layers, with what goes along".into(), if macs { "MACs" } else { "weights" });
-            return Err(secateur_pruner::Error::Impossible { place, wanted, total, least, most, unit }.into());
-        }
-        Ok(())
-    }
-
-    /// What a unit of a competing layer takes along, itself included.
-    fn along(&self, own: &Competitor) -> u64 {
-        let units = own.shape[own.terms.layout.output].max(1);
-        let taken = |name: &str| {
-            let masked = self.masked.iter().find(|masked| masked.name == name);
-            masked.map_or(0, |masked| self.cost(masked) * (masked.size() / units) as u64)
-        };
-        let sets = self.couplings.iter().filter(|coupling| coupling.from == own.name);
-        taken(&own.name) + sets.map(|coupling| taken(&coupling.to)).sum::<u64>()
-    }
-
-    /// What is gone of full masks when every layer loses as few units as it has to, and as many as it may.
-    fn range(&self, target: Sparsity) -> [u64; 2] {
-        let gone = |end: usize| {
-            // Units that a competing layer keeps, and all of them.
-            let units = |name: &str| {
-                let own = self.competitors.iter().find(|own| own.name == name)?;
-                let (terms, units) = (self.at(own, target), own.shape[own.terms.layout.output]);
-                Some((units - terms.units(&own.shape, self.request.min_kept)[end], units))
-            };
-            // Of a parameter stays what its own units and those that it reads have in common.
-            let kept = |own: &Masked| {
-                let read = self.couplings.iter().filter(|coupling| coupling.to == own.name);
-                let all = read.map(|coupling| &coupling.from).chain([&own.name]).filter_map(|name| units(name));
-                all.fold(own.size(), |size, (kept, units)| size / units.max(1) * kept)
-            };
-            self.masked.iter().map(|own| self.cost(own) * (own.size() - kept(own)) as u64).sum()
-        };
-        [gone(0), gone(1)]
     }
 
     fn request(&self, target: Sparsity) -> Request {
