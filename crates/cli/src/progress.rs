@@ -138,6 +138,7 @@ impl Observer for Progress {
                 started.seed,
                 started.device
             )),
+            Event::SessionStarted(_) => {}
             Event::EpochEnded(epoch) => {
                 let validation = epoch.validation.map_or(String::new(), |score| {
                     format!(", validation {}{}", percent(score), if epoch.best { " (best)" } else { "" })

@@ -17,6 +17,7 @@ fn copy(from: &Path, to: &Path) {
     for file in ["log.jsonl", "manifest.json", "experiment.toml", "config.toml"] {
         fs::copy(from.join(file), to.join(file)).expect("copied");
     }
+    change(&to.join("log.jsonl"), unsealed);
 }
 
 fn change(file: &Path, how: impl Fn(&str) -> String) {

@@ -37,6 +37,19 @@ pub enum Error {
         /// The byte before it.
         found: char,
     },
+    /// A log that is not the one that was written.
+    #[error(
+        "log `{}` was changed after it was written: expected SHA-256 {expected}, found {found}; put the original back",
+        path.display()
+    )]
+    ChangedLog {
+        /// The log.
+        path: PathBuf,
+        /// The SHA-256 of what stands there.
+        found: String,
+        /// The SHA-256 of what was written.
+        expected: String,
+    },
     /// A log without one complete line.
     #[error("log `{}` holds no complete line, wanted `run_started` in its first", path.display())]
     EmptyLog {

@@ -44,15 +44,21 @@ pub struct Timing {
     /// With `measured`: what the inference engine was read at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference: Option<Inference>,
+    /// With `run_ended`: the SHA-256 of the whole log without this field, in hexadecimal, see [`crate::log_digest`]. It
+    /// covers the readings, so it is one itself. Logs of earlier builds lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_sha256: Option<String>,
 }
 
 /// A fact of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "an event lives for one line; the large one opens a log, once")]
 pub enum Event {
     /// The first line of every log.
     RunStarted(RunStarted),
+    /// A process began to work on the run, or went on with it. The one kind that is no fact of the experiment: an
+    /// interrupted run has more of them.
+    SessionStarted(SessionStarted),
     /// An epoch, or the rest of one at the end of a training stage, was trained.
     EpochEnded(EpochEnded),
     /// Training of a cycle ended before its planned steps, since validation stopped improving.
@@ -106,6 +112,29 @@ pub struct RunStarted {
     pub layers: Vec<LayerFacts>,
     /// The device that computes, such as `flex`.
     pub device: String,
+}
+
+/// Where and by which program a run goes on from here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStarted {
+    /// Steps trained since the run's start.
+    pub step: u64,
+    /// The checkpoint that it goes on from; `None` at the run's start.
+    pub checkpoint: Option<String>,
+    /// Version of Secateur.
+    pub secateur: String,
+    /// Commit that the program was built from, where that is known.
+    pub commit: Option<String>,
+    /// Processor architecture and operating system.
+    pub platform: String,
+    /// The processor as the system calls it, where that is known.
+    pub processor: Option<String>,
+    /// The device that computes, such as `cpu`.
+    pub device: String,
+    /// The instructions that its kernels were chosen for, such as `avx512`; `None` where that is burn's business.
+    pub instruction_set: Option<String>,
+    /// Threads that it computes with.
+    pub threads: u64,
 }
 
 /// Sizes of the splits, in images.

@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
+use crate::digest::hexadecimal;
 use crate::error::Error;
 use crate::event::{Entry, Event, LOG_VERSION, Timing};
 
@@ -17,6 +20,8 @@ pub struct RunLog {
     file: File,
     path: PathBuf,
     position: u64,
+    /// Of everything up to the position.
+    hash: Sha256,
 }
 
 impl RunLog {
@@ -32,42 +37,48 @@ impl RunLog {
             .create_new(true)
             .open(path)
             .map_err(Error::io("create the log", path))?;
-        Ok(Self { file, path: path.to_owned(), position: 0 })
+        Ok(Self { file, path: path.to_owned(), position: 0, hash: Sha256::new() })
     }
 
-    /// Goes on with a log from `position`, in bytes, and cuts off what stands after it.
+    /// Goes on with a log from `position`, in bytes, and cuts off what stands after it. `sha256` is that of everything
+    /// before, where it is known.
     ///
     /// # Errors
-    /// When the log is missing, is shorter than `position`, or has no end of a line there. It is unchanged then.
-    pub fn resume(path: impl AsRef<Path>, position: u64) -> Result<Self, Error> {
+    /// When the log is missing, is shorter than `position`, has no end of a line there, or another checksum up to there. It is
+    /// unchanged then.
+    pub fn resume(path: impl AsRef<Path>, position: u64, sha256: Option<&str>) -> Result<Self, Error> {
         let path = path.as_ref();
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open the log", path))?;
         let found = file.metadata().map_err(Error::io("measure the log", path))?.len();
         if found < position {
             return Err(Error::ShortLog { path: path.to_owned(), found, wanted: position });
         }
-        if position > 0 {
-            let mut last = [0];
-            file.seek(SeekFrom::Start(position - 1))
-                .and_then(|_| file.read_exact(&mut last))
-                .map_err(Error::io("read the log", path))?;
-            if last != *b"\n" {
-                return Err(Error::InsideLine { path: path.to_owned(), position, found: last[0].into() });
-            }
+        let (hash, last) = digest(&mut file, position).map_err(Error::io("read the log", path))?;
+        if let Some(found) = last.filter(|last| *last != b'\n') {
+            return Err(Error::InsideLine { path: path.to_owned(), position, found: found.into() });
         }
-        let mut log = Self { file, path: path.to_owned(), position };
+        let found = hexadecimal(hash.clone());
+        if let Some(expected) = sha256.filter(|expected| *expected != found) {
+            let expected = expected.to_owned();
+            return Err(Error::ChangedLog { path: path.to_owned(), found, expected });
+        }
+        let mut log = Self { file, path: path.to_owned(), position, hash };
         log.cut().map_err(Error::io("cut the log", path))?;
         Ok(log)
     }
 
-    /// Adds one line, in one write.
+    /// Adds one line, in one write. A `run_ended`, with which the log is whole, gets its checksum.
     ///
     /// # Errors
     /// When the system refuses; what part of the line it took is cut off again where it lets us.
     pub fn append(&mut self, event: &Event, timing: Option<Timing>) -> Result<(), Error> {
-        let entry = Entry { v: LOG_VERSION, event: event.clone(), timing };
-        let mut line = serde_json::to_vec(&entry).expect("an entry has only string keys and plain values");
-        line.push(b'\n');
+        let mut entry = Entry { v: LOG_VERSION, event: event.clone(), timing };
+        if matches!(event, Event::RunEnded(_)) {
+            entry.timing.get_or_insert_default().log_sha256 = None;
+            let whole = hexadecimal(self.hash.clone().chain_update(line(&entry)));
+            entry.timing.get_or_insert_default().log_sha256 = Some(whole);
+        }
+        let line = line(&entry);
         if let Err(source) = self.file.write_all(&line) {
             // A full disk may have taken half a line: the next one must not be glued to it. Should this fail too,
             // the first error is the one to tell, and the reader tolerates a torn last line.
@@ -75,7 +86,13 @@ impl RunLog {
             return Err(Error::Io { action: "append to the log", path: self.path.clone(), source });
         }
         self.position += line.len() as u64;
+        self.hash.update(&line);
         Ok(())
+    }
+
+    /// SHA-256 of the log up to its [`position`](Self::position), in hexadecimal.
+    pub fn sha256(&self) -> String {
+        hexadecimal(self.hash.clone())
     }
 
     /// Length of the log in bytes; always the end of a line.
@@ -95,6 +112,27 @@ impl RunLog {
         self.file.set_len(self.position)?;
         self.file.seek(SeekFrom::Start(self.position)).map(|_| ())
     }
+}
+
+fn line(entry: &Entry) -> Vec<u8> {
+    let mut line = serde_json::to_vec(entry).expect("an entry has only string keys and plain values");
+    line.push(b'\n');
+    line
+}
+
+/// The digest of a file's first bytes, and the last of them.
+fn digest(file: &mut File, length: u64) -> std::io::Result<(Sha256, Option<u8>)> {
+    let (mut hash, mut last) = (Sha256::new(), None);
+    let (mut piece, mut left) = (vec![0; 1 << 16], length);
+    file.seek(SeekFrom::Start(0))?;
+    while left > 0 {
+        let wanted = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        file.read_exact(&mut piece[..wanted])?;
+        hash.update(&piece[..wanted]);
+        last = piece[..wanted].last().copied();
+        left -= wanted as u64;
+    }
+    Ok((hash, last))
 }
 
 #[cfg(test)]
@@ -135,10 +173,10 @@ mod tests {
         }
         let mut log = RunLog::create(&cut).expect("a new log");
         log.append(&stop(1), None).expect("a line");
-        let position = log.position();
+        let (position, sha256) = (log.position(), log.sha256());
         log.append(&stop(99), None).expect("a line that is lost");
         fs::write(&cut, [fs::read(&cut).expect("the log"), b"{\"v\":1,\"ev".to_vec()].concat()).expect("a torn line");
-        let mut log = RunLog::resume(&cut, position).expect("a resumed log");
+        let mut log = RunLog::resume(&cut, position, Some(&sha256)).expect("a resumed log");
         log.append(&stop(2), None).expect("a line");
         log.append(&stop(3), None).expect("a line");
         assert_eq!(fs::read(&cut).expect("the cut log"), fs::read(&whole).expect("the whole log"));
@@ -149,14 +187,47 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("log.jsonl");
         fs::write(&path, "ab\ncd\n").expect("a file");
-        let short = RunLog::resume(&path, 7).expect_err("too short").to_string();
+        let short = RunLog::resume(&path, 7, None).expect_err("too short").to_string();
         assert!(short.contains("log.jsonl` has 6 bytes") && short.contains("at least 7"), "{short}");
-        let inside = RunLog::resume(&path, 4).expect_err("inside a line").to_string();
+        let inside = RunLog::resume(&path, 4, None).expect_err("inside a line").to_string();
         assert!(inside.contains("'c'") && inside.contains("position 4"), "{inside}");
+        let other = "0".repeat(64);
+        let changed = RunLog::resume(&path, 3, Some(&other)).expect_err("another log").to_string();
+        assert!(changed.contains("was changed") && changed.contains(&other), "{changed}");
         assert_eq!(fs::read(&path).expect("the file"), b"ab\ncd\n");
-        assert_eq!(RunLog::resume(&path, 3).expect("a line's end").position(), 3);
-        assert_eq!(RunLog::resume(&path, 0).expect("the start").position(), 0);
+        assert_eq!(RunLog::resume(&path, 3, None).expect("a line's end").position(), 3);
+        assert_eq!(RunLog::resume(&path, 0, None).expect("the start").position(), 0);
         assert_eq!(fs::read(&path).expect("the file"), b"");
+    }
+
+    #[test]
+    fn a_finished_log_that_was_changed_anywhere_is_refused_by_its_readers() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("log.jsonl");
+        let mut log = RunLog::create(&path).expect("a new log");
+        for event in crate::fixture::dense_events(1) {
+            let timing = Timing { elapsed_ms: 5, ..Timing::default() };
+            log.append(&event, Some(timing)).expect("a line");
+        }
+        let whole = fs::read_to_string(&path).expect("the log");
+        let read = |text: &str| {
+            fs::write(&path, text).expect("written");
+            crate::read_log(&path)
+        };
+        assert!(read(&whole).expect("as it was written").checked);
+        let lines: Vec<&str> = whole.lines().collect();
+        let swapped = whole.replacen(&format!("{}\n{}", lines[2], lines[3]), &format!("{}\n{}", lines[3], lines[2]), 1);
+        let lost = whole.replacen(&format!("{}\n", lines[2]), "", 1);
+        let digit = whole.replacen("\"correct\":9", "\"correct\":8", 1);
+        let end = whole.replacen("\"model_bytes\":", "\"model_bytes\":1", 1);
+        for (what, text) in [("swapped", &swapped), ("lost", &lost), ("a digit", &digit), ("the last line", &end)] {
+            assert_ne!(*text, whole, "{what}");
+            let error = read(text).expect_err(what).to_string();
+            assert!(error.contains("was changed after it was written"), "{what}: {error}");
+        }
+        let (_, digits) = whole.split_once(",\"log_sha256\":\"").expect("the field");
+        let older = whole.replace(&format!(",\"log_sha256\":\"{}\"", &digits[..64]), "");
+        assert!(!read(&older).expect("a log of an earlier build").checked);
     }
 
     #[test]

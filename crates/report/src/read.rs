@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::digest::log_digest;
 use crate::error::Error;
 use crate::event::{Compacted, Entry, Event, LOG_VERSION, Latency, LayerDensity, LayerPath, Measured, Score, Size};
 use crate::record::RunRecord;
@@ -37,8 +38,10 @@ fn parse(path: &Path, bytes: &[u8], mut each: impl FnMut(&Entry)) -> Result<RunR
     // What follows the last newline is empty, or a line that is still being written.
     let complete = bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
     let mut record: Option<RunRecord> = None;
+    let mut end = 0;
     if complete > 0 {
         for (index, text) in bytes[..complete].split(|&byte| byte == b'\n').enumerate() {
+            end += text.len() + 1;
             let fault =
                 |found: String, wanted: String| Error::Line { path: path.into(), line: index + 1, found, wanted };
             let entry = parse_line(path, index + 1, text)?;
@@ -61,12 +64,26 @@ fn parse(path: &Path, bytes: &[u8], mut each: impl FnMut(&Entry)) -> Result<RunR
                 (Some(_), _) => {}
             }
             each(&entry);
+            if let (Some(record), Event::RunEnded(_)) = (&mut record, &entry.event) {
+                // Nothing may follow: what stands up to this line's end is the whole log.
+                record.checked = check_digest(path, &bytes[..end], &entry)?;
+            }
             if let Some(record) = &mut record {
                 record.add(entry.event, entry.timing);
             }
         }
     }
     record.ok_or_else(|| Error::EmptyLog { path: path.to_owned() })
+}
+
+/// Compares a finished log with the checksum that its last line holds; `false` where that holds none.
+fn check_digest(path: &Path, bytes: &[u8], ended: &Entry) -> Result<bool, Error> {
+    let Some(expected) = ended.timing.as_ref().and_then(|timing| timing.log_sha256.clone()) else { return Ok(false) };
+    let found = log_digest(bytes);
+    if found != expected {
+        return Err(Error::ChangedLog { path: path.to_owned(), found, expected });
+    }
+    Ok(true)
 }
 
 fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Entry, Error> {
@@ -145,7 +162,7 @@ fn check(event: &Event) -> Result<(), (String, String)> {
             }
             Ok(())
         }
-        Event::StoppedEarly(_) | Event::RunEnded(_) => Ok(()),
+        Event::SessionStarted(_) | Event::StoppedEarly(_) | Event::RunEnded(_) => Ok(()),
     }
 }
 

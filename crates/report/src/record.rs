@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::event::{
     EpochEnded, Event, Inference, Judged, LOG_VERSION, LayersCompiled, MasksMoved, Measured, Pruned, RunEnded,
-    RunStarted, Score, Size, Stage, StoppedEarly, Tested, Timing,
+    RunStarted, Score, SessionStarted, Size, Stage, StoppedEarly, Tested, Timing,
 };
 
 /// Classes that a guess chooses from: the data sets that are supported have ten each.
@@ -15,6 +15,8 @@ pub(crate) const CLASSES: u64 = 10;
 pub struct RunRecord {
     /// What is run.
     pub started: RunStarted,
+    /// The processes that worked on it, and where; empty where the log does not say.
+    pub sessions: Vec<SessionStarted>,
     /// The epochs trained so far.
     pub epochs: Vec<EpochEnded>,
     /// The training stages that stopped early.
@@ -31,6 +33,8 @@ pub struct RunRecord {
     pub tests: Vec<Test>,
     /// The end; `None` while the run is unfinished.
     pub ended: Option<RunEnded>,
+    /// Whether the log's own checksum was compared; `false` while the run is unfinished, and for logs of earlier builds.
+    pub checked: bool,
     /// Time spent so far, in milliseconds; 0 when no line has a clock reading.
     pub elapsed_ms: u64,
 }
@@ -125,6 +129,7 @@ impl RunRecord {
     pub fn new(started: RunStarted) -> Self {
         Self {
             started,
+            sessions: Vec::new(),
             epochs: Vec::new(),
             stops: Vec::new(),
             prunes: Vec::new(),
@@ -133,6 +138,7 @@ impl RunRecord {
             compiled: None,
             tests: Vec::new(),
             ended: None,
+            checked: false,
             elapsed_ms: 0,
         }
     }
@@ -141,6 +147,7 @@ impl RunRecord {
     pub fn add(&mut self, event: Event, timing: Option<Timing>) {
         match event {
             Event::RunStarted(started) => self.started = started,
+            Event::SessionStarted(session) => self.sessions.push(session),
             Event::EpochEnded(epoch) => self.epochs.push(epoch),
             Event::StoppedEarly(stop) => self.stops.push(stop),
             Event::Pruned(pruned) => self.prunes.push(pruned),
@@ -275,6 +282,7 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::RunStarted(_) => "run_started",
+            Self::SessionStarted(_) => "session_started",
             Self::EpochEnded(_) => "epoch_ended",
             Self::StoppedEarly(_) => "stopped_early",
             Self::Pruned(_) => "pruned",

@@ -121,6 +121,7 @@ fn scalars(event: &Event) -> (u64, Vec<(String, f64)>) {
             (tested.step, found)
         }
         Event::RunStarted(_)
+        | Event::SessionStarted(_)
         | Event::StoppedEarly(_)
         | Event::Judged(_)
         | Event::LayersCompiled(_)

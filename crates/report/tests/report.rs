@@ -14,7 +14,8 @@ fn logged(dir: &Path, label: &str, lines: Vec<Line>) -> ReportInput {
     for (index, (event, inference)) in lines.into_iter().enumerate() {
         let peak_memory_bytes = matches!(event, Event::Tested(_)).then_some((400 + index as u64) << 20);
         let elapsed_ms = 4_000 * index as u64;
-        let timing = Timing { elapsed_ms, images_per_s: Some(12_345.0), peak_memory_bytes, inference };
+        let timing =
+            Timing { elapsed_ms, images_per_s: Some(12_345.0), peak_memory_bytes, inference, log_sha256: None };
         log.append(&event, Some(timing)).expect("a line");
     }
     let record = read_log(&path).expect("the log");

@@ -87,7 +87,7 @@ impl<'a> Session<'a> {
     pub(crate) fn open(folder: RunFolder, around: Surroundings<'a>) -> Result<Self, Error> {
         let shapes = export::shapes(around.experiment.network());
         let found = checkpoint::newest(&folder.checkpoints(), &shapes, |checkpoint| {
-            let log = RunLog::resume(folder.log(), checkpoint.cursor.log_bytes)?;
+            let log = RunLog::resume(folder.log(), checkpoint.cursor.log_bytes, None)?;
             Ok((log, restore(around.experiment, &around.device, checkpoint)?))
         })?;
         if let Some((name, (log, restored))) = found {
@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
             return Ok(Self::assemble(folder, around, log, restored));
         }
         let path = folder.log();
-        let log = if path.exists() { RunLog::resume(&path, 0)? } else { RunLog::create(&path)? };
+        let log = if path.exists() { RunLog::resume(&path, 0, None)? } else { RunLog::create(&path)? };
         let start = start::read(around.experiment, around.start)?;
         let fresh = restore(around.experiment, &around.device, fresh(around.experiment, start))?;
         let started = around.experiment.started(&around.dataset.name);

@@ -70,6 +70,14 @@ pub fn facts(run: &Path) -> Vec<serde_json::Value> {
         .collect()
 }
 
+/// A finished log without its own checksum, as earlier builds left it: what a test changes in it is then for others to find.
+pub fn unsealed(log: &str) -> String {
+    match log.split_once(",\"log_sha256\":\"") {
+        Some((before, after)) => format!("{before}{}", &after[65..]),
+        None => log.to_owned(),
+    }
+}
+
 /// Facts of one kind.
 pub fn facts_of(run: &Path, kind: &str) -> Vec<serde_json::Value> {
     facts(run).into_iter().filter(|event| event["event"] == kind).collect()
