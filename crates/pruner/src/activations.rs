@@ -9,7 +9,21 @@ use std::collections::BTreeMap;
 
 /// Sums of squares of the inputs of layers, one for each input feature or channel, by the path of the layer's weight.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Activations(BTreeMap<String, Vec<f64>>);
+pub struct Activations(BTreeMap<String, Record>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Record {
+    layer: Layer,
+    squares: Vec<f64>,
+}
+
+/// What reads the inputs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Layer {
+    Linear,
+    Convolution,
+    Transposed,
+}
 
 impl Activations {
     /// Nothing recorded yet.
@@ -22,7 +36,7 @@ impl Activations {
     /// # Errors
     /// When an input is not finite, or has another number of features than before.
     pub fn features<const D: usize>(&mut self, weight: &str, input: &Tensor<D>) -> Result<(), Error> {
-        self.add(weight, input.clone())
+        self.add(weight, Layer::Linear, input.clone())
     }
 
     /// Adds the input of a convolution, `[batch, channels, ..]`, whose weight has this path. Call it for every batch.
@@ -30,11 +44,20 @@ impl Activations {
     /// # Errors
     /// When an input is not finite, or has another number of channels than before.
     pub fn channels<const D: usize>(&mut self, weight: &str, input: &Tensor<D>) -> Result<(), Error> {
-        self.add(weight, input.clone().swap_dims(1, D - 1))
+        self.add(weight, Layer::Convolution, input.clone().swap_dims(1, D - 1))
+    }
+
+    /// Adds the input of a transposed convolution, `[batch, channels, ..]`, whose weight has this path: that one has its
+    /// inputs first. Call it for every batch.
+    ///
+    /// # Errors
+    /// When an input is not finite, or has another number of channels than before.
+    pub fn transposed_channels<const D: usize>(&mut self, weight: &str, input: &Tensor<D>) -> Result<(), Error> {
+        self.add(weight, Layer::Transposed, input.clone().swap_dims(1, D - 1))
     }
 
     /// Adds an input whose last axis counts what is told apart.
-    fn add<const D: usize>(&mut self, weight: &str, input: Tensor<D>) -> Result<(), Error> {
+    fn add<const D: usize>(&mut self, weight: &str, layer: Layer, input: Tensor<D>) -> Result<(), Error> {
         let inputs = input.shape().dims::<D>()[D - 1];
         let rows = input.detach().reshape([-1, inputs as i32]);
         let squares = (rows.clone() * rows).sum_dim(0).into_data();
@@ -43,12 +66,13 @@ impl Activations {
             let value = squares[index] as f32;
             return Err(Error::NotFiniteScore { what: "input norm", name: weight.into(), index, value });
         }
-        let sums = self.0.entry(weight.to_owned()).or_insert_with(|| vec![0.0; inputs]);
-        if sums.len() != inputs {
-            let (found, wanted) = (format!("{inputs} inputs"), format!("{} as before", sums.len()));
+        let record = self.0.entry(weight.to_owned()).or_insert_with(|| Record { layer, squares: vec![0.0; inputs] });
+        if record.squares.len() != inputs || record.layer != layer {
+            let of = |inputs: usize, layer: Layer| format!("{inputs} inputs of a layer that is {layer:?}");
+            let (found, wanted) = (of(inputs, layer), of(record.squares.len(), record.layer) + ", as before");
             return Err(Error::State { name: weight.into(), found, wanted });
         }
-        for (sum, square) in sums.iter_mut().zip(squares) {
+        for (sum, square) in record.squares.iter_mut().zip(squares) {
             *sum += square;
         }
         Ok(())
@@ -61,13 +85,14 @@ impl Activations {
     /// The paper lets weights compete within each output unit; the scores leave open who competes.
     ///
     /// # Errors
-    /// When a record does not fit its weight: linear weights are `[in, out]`, convolutions `[out, in / groups, ..]`.
+    /// When a record does not fit its weight: linear weights are `[in, out]`, convolutions `[out, in / groups, ..]`,
+    /// transposed ones `[in, out / groups, ..]`.
     pub fn wanda(&self, weights: &[Parameter]) -> Result<Saliency, Error> {
         let mut scores = Vec::new();
         for own in weights {
-            let Some(squares) = self.0.get(&own.name) else { continue };
+            let Some(Record { layer, squares }) = self.0.get(&own.name) else { continue };
             own.check_finite("weight")?;
-            let input = input_of(own, squares.len())?;
+            let input = input_of(own, *layer, squares.len())?;
             let score =
                 |(index, weight): (usize, &f32)| (f64::from(weight.abs()) * squares[input(index)].sqrt()) as f32;
             let values = own.values.iter().enumerate().map(score).collect();
@@ -78,16 +103,19 @@ impl Activations {
 }
 
 /// Which of `inputs` the weight at a flat index reads.
-fn input_of(own: &Parameter, inputs: usize) -> Result<impl Fn(usize) -> usize, Error> {
+fn input_of(own: &Parameter, layer: Layer, inputs: usize) -> Result<impl Fn(usize) -> usize, Error> {
     let unfit = || Error::State {
         name: own.name.clone(),
         found: format!("shape {:?}", own.shape),
         wanted: format!("a weight that reads the {inputs} inputs recorded"),
     };
     // The weight at `index` reads `index / stride % size` of its group; a group is `outputs * per_output` long.
-    let (stride, size, per_output, outputs) = match own.shape[..] {
-        [size, outputs] if size == inputs => (outputs, size, own.values.len(), 1),
-        [outputs, size, ..] if own.shape.len() > 2 && size > 0 && inputs.is_multiple_of(size) => {
+    let (stride, size, per_output, outputs) = match (layer, &own.shape[..]) {
+        (Layer::Linear, &[size, outputs]) if size == inputs => (outputs, size, own.values.len(), 1),
+        (Layer::Transposed, &[size, _, _, ..]) if size == inputs => {
+            (own.shape[1..].iter().product(), size, own.values.len(), 1)
+        }
+        (Layer::Convolution, &[outputs, size, _, ..]) if size > 0 && inputs.is_multiple_of(size) => {
             let groups = inputs / size;
             if groups == 0 || !outputs.is_multiple_of(groups) {
                 return Err(unfit());

@@ -72,7 +72,7 @@ pub fn score(
             }
             scores
         }
-        Criterion::Lamp => shares(kept, |share| share),
+        Criterion::Lamp => shares(kept),
     })
 }
 

@@ -39,6 +39,26 @@ pub enum Error {
         /// Path of the parameter.
         name: String,
     },
+    /// A module without masks, of which nothing would be pruned.
+    #[error(
+        "the module has no masks, so nothing can be pruned; give it some with `mask_selected` or `attach_masks` first"
+    )]
+    NoMasks,
+    /// A score with a sign where more than the order of scores counts.
+    #[error(
+        "score of `{name}` at flat index {index} is {value}, and of scores with a sign only the order counts; expected the \
+         scope layerwise, output, global or erk, or `magnitudes` of the scores, found {scope}"
+    )]
+    Signed {
+        /// Path of the parameter.
+        name: String,
+        /// Its flat index.
+        index: usize,
+        /// What stands there.
+        value: f32,
+        /// The scope that calculates with scores.
+        scope: crate::Scope,
+    },
     /// A mask for a parameter that has none attached.
     #[error(
         "there is a mask for `{name}`, but the module has no masked parameter of that name; it has {}",

@@ -2,7 +2,8 @@
 //! both were made for.
 
 use crate::gradients::own_copy;
-use crate::prune::free_terms;
+use crate::layers::module_terms;
+use crate::prune::attached;
 use crate::{
     Amount, Error, Gradients, Mask, MaskSet, Parameter, Request, Saliency, Scope, Sparsity, choose_by, masks,
     parameters, set_masks, set_parameters,
@@ -53,7 +54,8 @@ const STEP: f64 = 1.0 / 256.0;
 /// the norm of the gradient grows, so scores have a sign.
 ///
 /// `H g` is a central difference of gradients, `(g(w + e g) - g(w - e g)) / 2e`, with a step of 1/256 of the weights' norm:
-/// three gradients, no second derivatives. `g` runs over the masked parameters, pruned weights rest; without masks it runs
+/// three gradients, no second derivatives. The authors' code divides the logits by a temperature of 200 and draws as many
+/// images of each class; here both are what `loss` makes of them. `g` runs over the masked parameters, pruned weights rest; without masks it runs
 /// over all. `loss` is called three times and has to be the same function: the same batch, no dropout.
 ///
 /// # Errors
@@ -105,29 +107,39 @@ fn norm(numbers: &[Parameter]) -> f64 {
 /// Returns the module and its new masks, which lie within the old ones.
 ///
 /// # Errors
-/// When a masked parameter has no score, or the sparsity is below what is pruned already.
+/// When the module has no masks, a masked parameter has no score, or the sparsity is below what is pruned already. When
+/// scores have a sign and the scope calculates with them, as [`Scope::GlobalNormalised`] and [`Scope::MacAware`] do.
 pub fn prune_by<M: Module>(
     module: M,
     saliency: &Saliency,
     scope: Scope,
     sparsity: Sparsity,
 ) -> Result<(M, MaskSet), Error> {
-    let new = by_scores(saliency, &masks(&module), &Request::new(scope, Amount::Share(sparsity)))?;
+    let new = by_scores(&module, saliency, &attached(&module)?, &Request::new(scope, Amount::Share(sparsity)))?;
     Ok((set_masks(module, &new)?, new))
 }
 
-/// The masks that a request leaves of `old` by these scores, all parameters on free terms.
-pub(crate) fn by_scores(saliency: &Saliency, old: &MaskSet, request: &Request) -> Result<MaskSet, Error> {
+/// The masks that a request leaves of a module's `old` ones by these scores, all parameters on free terms.
+pub(crate) fn by_scores<M: Module>(
+    module: &M,
+    saliency: &Saliency,
+    old: &MaskSet,
+    request: &Request,
+) -> Result<MaskSet, Error> {
+    let calculates = matches!(request.scope, Scope::GlobalNormalised | Scope::MacAware);
+    if let Some((name, index, value)) = saliency.negative(old).filter(|_| calculates) {
+        return Err(Error::Signed { name: name.into(), index, value, scope: request.scope });
+    }
     let mut kept = saliency.kept(old)?.into_iter();
     // Asked for in the order of the set, in which they stand.
     let scores = |_, _: &str, _: &Mask| Ok(kept.next().unwrap_or_default());
-    choose_by(scores, old, request, free_terms(old, request)?)
+    choose_by(scores, old, request, module_terms(module, old, request)?)
 }
 
 /// Prunes in `rounds`, each of which removes the same share of what remains and scores what the one before has left.
 ///
 /// # Errors
-/// When there is no round, `saliency` or a prune fails.
+/// When there is no round, the module has no masks, `saliency` or a prune fails.
 pub fn prune_in_rounds<M: Module>(
     mut module: M,
     scope: Scope,
@@ -135,7 +147,7 @@ pub fn prune_in_rounds<M: Module>(
     rounds: u32,
     saliency: impl Fn(&M) -> Result<Saliency, Error>,
 ) -> Result<(M, MaskSet), Error> {
-    let mut set = masks(&module);
+    let mut set = attached(&module)?;
     for target in in_rounds(set.kept() as f64 / set.total() as f64, sparsity, rounds)? {
         let scores = saliency(&module)?;
         (module, set) = prune_by(module, &scores, scope, target)?;

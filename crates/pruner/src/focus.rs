@@ -5,7 +5,8 @@
 use crate::flow::by_scores;
 use crate::gradients::Gradients;
 use crate::masked::Path;
-use crate::{Amount, Error, MaskSet, Request, Saliency, Scope, masks, parameters};
+use crate::prune::attached;
+use crate::{Amount, Error, MaskSet, Request, Saliency, Scope, parameters};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor, TensorData};
@@ -17,16 +18,16 @@ use burn::tensor::{Bool, Tensor, TensorData};
 /// copies weights and gradients of the masked parameters to the host.
 ///
 /// # Errors
-/// When a masked parameter has no gradient, or a number is not finite.
+/// When the module has no masks, a masked parameter has no gradient, or a number is not finite.
 pub fn focus<M: Module>(module: &M, mut gradients: GradientsParams, active: usize) -> Result<GradientsParams, Error> {
-    let old = masks(module);
+    let old = attached(module)?;
     let mut weights = parameters(module);
     weights.retain(|own| old.get(&own.name).is_some());
     let names = weights.iter().map(|own| own.name.clone()).collect();
     let saliency = Saliency::gradient(&weights, &Gradients::read(module, &gradients, Some(&names))?)?;
     let silent = old.total() - active.min(old.kept());
     let request = Request { min_kept: 0, ..Request::new(Scope::Global, Amount::Weights(silent)) };
-    let chosen = by_scores(&saliency, &old, &request)?;
+    let chosen = by_scores(module, &saliency, &old, &request)?;
     module.visit(&mut Silence { gradients: &mut gradients, chosen: &chosen, path: Path::default() });
     Ok(gradients)
 }

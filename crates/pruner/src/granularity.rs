@@ -21,10 +21,13 @@ impl Layout {
     pub const LINEAR: Self = Self { output: 1, input: Some(0) };
     /// A convolution's weight, `[out, in, ..]`, and PyTorch's linear one, `[out, in]`.
     pub const CONV: Self = Self { output: 0, input: Some(1) };
+    /// A transposed convolution's weight, `[in, out, ..]`.
+    pub const TRANSPOSED: Self = Self { output: 1, input: Some(0) };
     /// A bias, `[out]`.
     pub const BIAS: Self = Self { output: 0, input: None };
 
-    /// The layout that burn's own layers have: two axes are a linear weight, one is a bias, more are a convolution.
+    /// What a shape alone suggests: two axes are burn's linear weight, one is a bias, more are a convolution. A transposed
+    /// convolution is not among them; [`crate::layouts`] knows the layers of a module.
     pub fn of_burn(shape: &[usize]) -> Self {
         match shape.len() {
             0 | 1 => Self::BIAS,

@@ -19,6 +19,7 @@ mod focus;
 mod gradients;
 mod granularity;
 mod lamp;
+mod layers;
 mod mask;
 mod masked;
 mod movement;
@@ -45,6 +46,7 @@ pub use flow::{grasp, in_rounds, prune_by, prune_in_rounds, synflow};
 pub use focus::focus;
 pub use gradients::Gradients;
 pub use granularity::{Granularity, GroupScore, Layout};
+pub use layers::layouts;
 pub use mask::{Mask, MaskSet};
 pub use masked::{
     Masked, Parameter, attach_masks, attach_straight_through, masks, move_masks, parameters, set_masks, set_parameters,

@@ -28,7 +28,8 @@ impl Reparameterization for Masked {
     const NAME: &'static str = "mask";
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        // Filling, not multiplying: a pruned weight is +0.0 whatever stands below, infinities and NaN included.
+        // Filling, not multiplying: a pruned weight is +0.0 whatever stands below, infinities and NaN included. Not so behind
+        // a straight-through mask: what stands below trains on, and one that is not finite is NaN here, so that it shows.
         let pruned = self.pruned.val().reshape(base.shape());
         if self.straight_through {
             // The sum is exactly the masked weight, and its gradient is the base's.

@@ -2,15 +2,17 @@
 //!
 //! It needs the gradients of many steps, so it is an accumulator that a training loop feeds.
 
-use crate::{Error, Gradients, Parameter, Saliency, parameters};
+use crate::{Error, Gradients, Parameter, Saliency, stored};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use std::collections::BTreeSet;
 
 /// The sum of `-w g` over the steps of training (Sanh et al., "Movement pruning: adaptive sparsity by fine-tuning", 2020).
 ///
-/// Gradients are those of the masked network: a pruned weight does not move and stays at 0. Every step copies the weights
-/// and the gradients to the host.
+/// Gradients are those of the masked network. Behind an ordinary mask a pruned weight has none, and its sum stays as it is;
+/// behind a straight-through mask ([`crate::attach_straight_through`]) the latent weight goes on moving and so does its sum,
+/// as in the paper. There weights compete within their matrix, which is [`crate::Scope::Layerwise`]. Every step copies the
+/// weights and the gradients to the host.
 #[derive(Clone, Debug)]
 pub struct Movement {
     names: BTreeSet<String>,
@@ -28,7 +30,7 @@ impl Movement {
     /// # Errors
     /// When a watched parameter has no gradient, or a product is not finite.
     pub fn step<M: Module>(&mut self, module: &M, gradients: &GradientsParams) -> Result<(), Error> {
-        let mut weights = parameters(module);
+        let mut weights = stored(module);
         weights.retain(|own| self.names.contains(&own.name));
         let gradients = Gradients::read(module, gradients, Some(&self.names))?;
         if let Some(name) = self.names.iter().find(|name| gradients.get(name).is_none()) {

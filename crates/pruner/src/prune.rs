@@ -1,5 +1,6 @@
 //! One prune of a module: score its masked parameters, select, set the masks.
 
+use crate::layers::module_terms;
 use crate::{
     Amount, Criterion, Error, Granularity, GroupScore, Layout, Mask, MaskSet, Request, Scope, Scores, Sparsity, Terms,
     masks, parameters, score, select, set_masks,
@@ -42,7 +43,8 @@ impl Rule {
 }
 
 /// The masks that prune by a rule, within the `old` ones; `kept` gives the values that the old mask of a parameter keeps,
-/// in order. All parameters compete, in burn's layout and on free terms. Pure: numbers in, bits out.
+/// in order. All parameters compete on free terms, in the layouts that their shapes suggest ([`Layout::of_burn`]); where
+/// that is not so, [`choose_on`] is given others. Pure: numbers in, bits out.
 ///
 /// # Errors
 /// When a masked weight is not finite, the target cannot be reached, or MACs of a convolution are counted, whose positions
@@ -54,7 +56,7 @@ pub fn choose<'a>(kept: impl Fn(&str, &Mask) -> Cow<'a, [f32]>, old: &MaskSet, r
     choose_on(kept, old, rule, free_terms(old, &rule.request())?)
 }
 
-/// Free terms of every parameter, in burn's layout.
+/// Free terms of every parameter, in the layout that its shape suggests.
 ///
 /// # Errors
 /// When the request counts MACs and there is a convolution: how many positions it has is not in its shape.
@@ -114,16 +116,27 @@ pub fn choose_by(
 /// Prunes the masked parameters of a module; call [`crate::attach_masks`] once before, and
 /// [`crate::forget_pruned`] on the optimizer after.
 ///
-/// Returns the module and its new masks, which lie within the old ones.
+/// Returns the module and its new masks, which lie within the old ones. Axes are those of the layers that the parameters
+/// belong to ([`crate::layouts`]).
 ///
 /// # Errors
-/// When a masked weight is not finite, or the target cannot be reached.
+/// When the module has no masks, a masked weight is not finite, the target cannot be reached, or the rule goes by the axes
+/// of a layer that is unknown or of a grouped convolution.
 pub fn prune<M: Module>(module: M, rule: Rule) -> Result<(M, MaskSet), Error> {
-    let values = parameters(&module);
+    let (values, old) = (parameters(&module), attached(&module)?);
     let kept = |name: &str, mask: &Mask| {
         let own = values.iter().find(|own| own.name == name).expect("a mask belongs to a parameter");
         Cow::Owned(mask.gather(&own.values))
     };
-    let new = choose(kept, &masks(&module), rule)?;
+    let new = choose_on(kept, &old, rule, module_terms(&module, &old, &rule.request())?)?;
     Ok((set_masks(module, &new)?, new))
+}
+
+/// The masks of a module.
+///
+/// # Errors
+/// When it has none: whoever prunes it has forgotten to attach them.
+pub(crate) fn attached<M: Module>(module: &M) -> Result<MaskSet, Error> {
+    let found = masks(module);
+    if found.iter().next().is_none() { Err(Error::NoMasks) } else { Ok(found) }
 }

@@ -145,6 +145,15 @@ impl Saliency {
         Ok(layers)
     }
 
+    /// The first negative score that the masks keep, by parameter and flat index.
+    pub(crate) fn negative(&self, masks: &MaskSet) -> Option<(&str, usize, f32)> {
+        masks.iter().find_map(|(name, mask)| {
+            let own = self.get(name).filter(|own| own.values.len() == mask.total())?;
+            let index = mask.indices().find(|index| own.values[*index] < 0.0)?;
+            Some((own.name.as_str(), index, own.values[index]))
+        })
+    }
+
     fn layer(&self, name: &str, mask: &Mask) -> Result<&Parameter, Error> {
         let known = || self.0.iter().map(|own| own.name.clone()).collect();
         let own = self.get(name).ok_or_else(|| Error::Missing { what: "score", name: name.into(), known: known() })?;
@@ -153,12 +162,10 @@ impl Saliency {
     }
 }
 
-/// The root of the LAMP score of each of a layer's magnitudes: `|w| / sqrt(sum of the squares that are at least as large)`.
-///
-/// The root has the order of the score, and does not vanish where the square of a small weight would. Among equal
-/// magnitudes the first one is the largest, as it is for a selection.
+/// The LAMP score of each of a layer's magnitudes: its square over the sum of the squares that are at least as large. Among
+/// equal magnitudes the first one is the largest, as it is for a selection.
 pub fn lamp(kept: &[f32]) -> Vec<f32> {
-    crate::lamp::shares(kept, f64::sqrt)
+    crate::lamp::shares(kept)
 }
 
 /// Maps all finite numbers onto those that are not negative, in their order. The range is just wide enough for half of

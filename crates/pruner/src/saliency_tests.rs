@@ -30,13 +30,14 @@ fn signed_scores_keep_their_order_over_all_layers_and_others_their_values() {
 #[test]
 fn lamp_by_hand() {
     // Squares 16, 9 and 0: 16/16, 9/(16+9), 0.
-    assert_eq!(lamp(&[3.0, 0.0, -4.0]), [0.6, 0.0, 1.0]);
+    assert_eq!(lamp(&[3.0, 0.0, -4.0]), [0.36, 0.0, 1.0]);
     // Among equals the first is the largest: 4/4, 4/8.
-    assert_eq!(lamp(&[2.0, 2.0]), [1.0, 0.5f32.sqrt()]);
+    assert_eq!(lamp(&[2.0, 2.0]), [1.0, 0.5]);
     assert_eq!(lamp(&[0.0, 0.0]), [0.0, 0.0]);
     assert_eq!(lamp(&[]), [0.0; 0]);
-    // The square of the small one is 0 in f32.
-    assert!(lamp(&[1e-30, 1e-31, 1.0])[1] > 0.0);
+    // It is the criterion's own, of any magnitudes.
+    let of_weights = crate::score(crate::Criterion::Lamp, "w", &[3.0, 0.0, -4.0, 0.5], &Mask::full(&[4]), 0, 1);
+    assert_eq!(lamp(&[3.0, 0.0, -4.0, 0.5]), of_weights.expect("finite"));
     // Scale is what LAMP takes away.
     assert_eq!(lamp(&[3.0, -4.0]), lamp(&[1.5, -2.0]));
 }
@@ -45,7 +46,7 @@ fn lamp_by_hand() {
 fn lamp_sees_only_what_lives() {
     let masks = MaskSet::new(vec![("a".into(), Mask::from_fn(&[3], |i| i < 2))]);
     let saliency = Saliency::new(vec![layer("a", &[3.0, 4.0, 100.0])]).expect("finite");
-    assert_eq!(saliency.lamp(&masks).expect("there").get("a").expect("a").values, [0.6, 1.0, 0.0]);
+    assert_eq!(saliency.lamp(&masks).expect("there").get("a").expect("a").values, [0.36, 1.0, 0.0]);
 }
 
 #[test]

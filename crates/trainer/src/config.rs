@@ -309,6 +309,18 @@ impl ExperimentConfig {
     /// # Errors
     /// When the text is no TOML, a key is unknown or a value of the wrong type.
     pub fn parse(place: &str, text: &str, overrides: &[String]) -> Result<Self, Error> {
+        Ok(Self::read(place, text, overrides)?.filled_in())
+    }
+
+    /// With what follows from other keys where it was left out, so that a run's copy of its config says it.
+    fn filled_in(mut self) -> Self {
+        if let Some(prune) = &mut self.prune {
+            prune.scope = Some(prune.scope());
+        }
+        self
+    }
+
+    fn read(place: &str, text: &str, overrides: &[String]) -> Result<Self, Error> {
         let refuse = |why: String| refuse(place, why);
         if overrides.is_empty() {
             if let Ok(table) = toml::from_str(text) {
@@ -399,6 +411,23 @@ mod tests {
         assert_eq!((config.seed, config.train.batch_size, config.data.validation), (1, 128, 5_000));
         let again = ExperimentConfig::parse("copy", &config.to_toml(), &[]).expect("own text");
         assert_eq!(again, config);
+    }
+
+    #[test]
+    fn the_scope_follows_the_criterion_where_it_is_left_out() {
+        use secateur_pruner::Scope;
+        let scope = |changes: &[&str]| {
+            let config = parse(changes).expect("valid");
+            let prune = config.prune.clone().expect("there");
+            assert_eq!(prune.scope, Some(prune.scope()), "it is filled in");
+            assert_eq!(ExperimentConfig::parse("copy", &config.to_toml(), &[]).expect("own text"), config);
+            prune.scope()
+        };
+        assert_eq!(scope(&["prune.criterion=snip"]), Scope::Global);
+        assert_eq!(scope(&["prune.criterion=wanda"]), Scope::Output);
+        assert_eq!(scope(&["prune.criterion=wanda", "prune.scope=global"]), Scope::Global);
+        let filters = "prune.granularity={ kind = \"filter\" }";
+        assert_eq!(scope(&["prune.criterion=wanda", filters]), Scope::Layerwise);
     }
 
     #[test]

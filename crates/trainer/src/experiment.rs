@@ -190,7 +190,7 @@ impl Experiment {
         let method = self.config.prune.as_ref().filter(|prune| prune.enabled).map(|prune| event::Method {
             criterion: prune.criterion.to_string(),
             granularity: prune.granularity.to_string(),
-            scope: prune.scope.to_string(),
+            scope: prune.scope().to_string(),
             schedule: prune.schedule.to_string(),
             retrain: self.config.retrain.kind.to_string(),
         });

@@ -88,7 +88,7 @@ impl Pruning {
             request: Request {
                 granularity: config.granularity,
                 group_score: config.group_score.unwrap_or(config.criterion.group_score()),
-                scope: config.scope,
+                scope: config.scope(),
                 amount: Amount::Share(Sparsity::DENSE),
                 min_kept: config.least(),
             },

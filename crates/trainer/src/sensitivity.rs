@@ -231,7 +231,7 @@ fn base(experiment: &Experiment) -> PruneConfig {
         rounds: None,
         shuffle: false,
         granularity,
-        scope: Scope::Layerwise,
+        scope: Some(Scope::Layerwise),
         layers: vec![],
         schedule,
         regrow: None,

@@ -34,7 +34,7 @@ fn table(experiment: &Experiment) -> String {
         };
         line(format!(
             "pruning    {} {}{kind}, {}, of {} weights",
-            prune.scope,
+            prune.scope(),
             prune.criterion,
             prune.schedule,
             experiment.prunable_elements()

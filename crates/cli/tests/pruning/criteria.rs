@@ -9,7 +9,8 @@ fn every_criterion_prunes_exactly_and_differently() {
     for criterion in ["l1", "random", "lamp", "snip", "taylor", "grasp", "synflow", "wanda"] {
         let out = tempfile::tempdir().expect("a folder");
         // Over two batches, so that a sum of squares is not the square of a sum.
-        let run = run(out.path(), &[&format!("prune.criterion={criterion}"), "prune.calibration=128"]);
+        let run =
+            run(out.path(), &[&format!("prune.criterion={criterion}"), "prune.calibration=128", "prune.scope=global"]);
         let kept: u64 = kept(&run).iter().map(|(_, kept, _)| kept).sum();
         assert_eq!(kept, 59_838 - 53_854, "{criterion}");
         assert!(seen.insert(masks(&run)), "{criterion} chose what another one chose");

@@ -36,9 +36,10 @@ pub struct PruneConfig {
     /// How the scores of a group become one, where another way is wanted than fits the criterion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_score: Option<GroupScore>,
-    /// Who competes: `layerwise`, `output`, `global`, `global-normalised`, `erk` or `mac-aware`.
-    #[serde(default = "global")]
-    pub scope: Scope,
+    /// Who competes: `layerwise`, `output`, `global`, `global-normalised`, `erk` or `mac-aware`; left out, see
+    /// [`Self::scope`]. A config that was read has it filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// Weights that every layer keeps at least; left out, see [`Self::least`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_kept: Option<usize>,
@@ -94,6 +95,17 @@ impl PruneConfig {
         self.min_kept.unwrap_or(usize::from(!matches!(self.granularity, Granularity::NOfM { .. })))
     }
 
+    /// Who competes; if not said otherwise as fits the criterion: scores of Wanda compare within an output unit, as sums of
+    /// groups within a layer, and all others everywhere.
+    pub fn scope(&self) -> Scope {
+        let single = matches!(self.granularity, Granularity::Element {} | Granularity::NOfM { .. });
+        self.scope.unwrap_or(match (self.criterion, single) {
+            (CriterionConfig::Wanda, true) => Scope::Output,
+            (CriterionConfig::Wanda, false) => Scope::Layerwise,
+            _ => Scope::Global,
+        })
+    }
+
     /// The name patterns as the pruner takes them.
     pub fn selection(&self) -> Selection {
         Selection { include: self.include.clone(), exclude: self.exclude.clone() }
@@ -137,7 +149,7 @@ impl PruneConfig {
         }
         let single = self.granularity == Granularity::Element {};
         let unscored = single || matches!(self.granularity, Granularity::NOfM { .. });
-        if self.scope == Scope::Output && !unscored {
+        if self.scope() == Scope::Output && !unscored {
             return Some((
                 "prune.scope",
                 format!("output compares single weights, found granularity {}", self.granularity),
@@ -160,12 +172,13 @@ impl PruneConfig {
 
     fn criterion_fault(&self, unscored: bool) -> Option<(&'static str, String)> {
         let criteria = self.criteria();
-        let scaled = matches!(self.scope, Scope::GlobalNormalised | Scope::MacAware);
+        let scaled = matches!(self.scope(), Scope::GlobalNormalised | Scope::MacAware);
         if let Some(signed) = criteria.iter().find(|own| own.has_sign()).filter(|_| !unscored || scaled) {
             let why = format!(
                 "scores of {signed} have a sign, so that only their order counts, wanted single weights or n-of-m, and the \
                  scope layerwise, output, global or erk; found {} and {}",
-                self.granularity, self.scope
+                self.granularity,
+                self.scope()
             );
             return Some(("prune.criterion", why));
         }
@@ -178,13 +191,14 @@ impl PruneConfig {
             (None, false) | (Some(_), true) => {}
         }
         if let Some(own) = self.layers.iter().find(|own| own.criterion.is_some_and(|own| own != self.criterion))
-            && self.scope.is_common()
+            && self.scope().is_common()
             && !matches!(self.granularity, Granularity::NOfM { .. })
         {
             let why = format!(
                 "`{}` has a criterion of its own, whose scores compare with no others, wanted the scope layerwise, output or \
                  erk; found {}",
-                own.pattern, self.scope
+                own.pattern,
+                self.scope()
             );
             return Some(("prune.layers", why));
         }
@@ -207,7 +221,7 @@ impl PruneConfig {
         if self.grows() && !single {
             return Some((key, format!("masks grow by single weights, found granularity {}", self.granularity)));
         }
-        let grows_back = matches!(self.scope, Scope::Layerwise | Scope::Global | Scope::Erk);
+        let grows_back = matches!(self.scope(), Scope::Layerwise | Scope::Global | Scope::Erk);
         if self.schedule.falls() && (!grows_back || self.rounds() > 1 || self.shuffle || self.has_shadows()) {
             let why = format!(
                 "{} lets masks grow back, which goes with the scopes layerwise, global and erk, without `rounds`, \
@@ -229,11 +243,11 @@ impl PruneConfig {
                 return Some(("prune.until", why));
             }
         }
-        (self.gsm.is_some() && !(single && self.scope == Scope::Global)).then(|| {
+        (self.gsm.is_some() && !(single && self.scope() == Scope::Global)).then(|| {
             let why = format!(
                 "weights compete for gradients one by one and all together, wanted scope global and single weights, found \
                  {} and {}",
-                self.scope, self.granularity
+                self.scope(), self.granularity
             );
             ("prune.gsm", why)
         })
@@ -280,10 +294,6 @@ fn calibration() -> usize {
 /// Whether it is what stands where a config says nothing; a small data set then gives what it has.
 pub(crate) fn is_calibration(images: &usize) -> bool {
     *images == calibration()
-}
-
-fn global() -> Scope {
-    Scope::Global
 }
 
 fn weights() -> Vec<String> {
