@@ -37,6 +37,7 @@ mod page;
 mod pareto;
 mod read;
 mod record;
+pub mod regular;
 mod render;
 mod report;
 mod rows;

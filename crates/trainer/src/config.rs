@@ -5,6 +5,7 @@
 mod arrays;
 mod criterion;
 mod differences;
+mod essential;
 mod kinds;
 mod prune;
 mod regrow;
@@ -329,7 +330,16 @@ impl ExperimentConfig {
             // Straight from the text, so that an error shows the line.
             return toml::from_str(text).map_err(|error| refuse(kinds::in_words(&error.to_string())));
         }
-        let mut table: toml::Table = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        Self::changed(place, table, overrides)
+    }
+
+    /// Reads a config that is TOML already, with overrides as [`Self::parse`] takes them.
+    ///
+    /// # Errors
+    /// When a key is unknown or a value of the wrong type.
+    pub(crate) fn changed(place: &str, mut table: toml::Table, overrides: &[String]) -> Result<Self, Error> {
+        let refuse = |why: String| refuse(place, why);
         for change in overrides {
             set(&mut table, change).map_err(|why| refuse(format!("--set {change}: {why}")))?;
         }

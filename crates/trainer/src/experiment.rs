@@ -14,8 +14,7 @@ use crate::{Error, data};
 use secateur_pruner::Sparsity;
 use secateur_report::event;
 use secateur_sparse::Network;
-use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Training images that every dataset in MNIST's format has.
 const IDX_TRAIN: usize = 60_000;
@@ -35,6 +34,8 @@ pub struct Experiment {
     /// Shared: its zeros take as much memory as the model's weights.
     network: Arc<Network>,
     pruning: Option<Pruning>,
+    /// The middle of the run's name, once somebody asked.
+    digest: OnceLock<String>,
 }
 
 impl Experiment {
@@ -74,11 +75,18 @@ impl Experiment {
         }
     }
 
+    /// The same experiment with another seed, on which nothing that is checked or planned depends.
+    pub(crate) fn with_seed(&self, seed: u64) -> Self {
+        let mut own = self.clone();
+        own.config.seed = seed;
+        own
+    }
+
     fn meant(config: ExperimentConfig, network: Arc<Network>) -> Result<Self, Error> {
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &network)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, images(&config).train as usize, targets)?;
-        let own = Self { config, plan, network, pruning };
+        let own = Self { config, plan, network, pruning, digest: OnceLock::new() };
         check_plan(&own)?;
         Ok(own)
     }
@@ -170,17 +178,10 @@ impl Experiment {
         })
     }
 
-    /// Name of the run folder: `<name>-<hash8>-s<seed>`. The hash covers everything that the result depends on; of the
-    /// data folder only its own name, not where it lies.
+    /// Name of the run folder: `<name>-<hash8>-s<seed>`. The hash covers everything that the result depends on and that
+    /// is not as it is by default; of the data folder only its own name, not where it lies.
     pub fn run_name(&self) -> String {
-        let mut facts = self.config.clone();
-        facts.data.dir = facts.data.dir.file_name().unwrap_or_default().into();
-        facts.seed = 0;
-        facts.threads = 0;
-        facts.measure = Default::default();
-        // A key that came later renames no run.
-        let digest = Sha256::digest(facts.to_toml().replacen("split_seed = 1\n", "", 1));
-        let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let hash = self.digest.get_or_init(|| self.config.digest());
         format!("{}-{hash}-s{}", self.config.name, self.config.seed)
     }
 

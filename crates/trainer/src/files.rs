@@ -1,6 +1,7 @@
 //! Writing that a crash cannot leave half done: written beside, fsynced, renamed.
 
 use crate::Error;
+use secateur_report::regular;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -34,6 +35,17 @@ pub(crate) fn write_atomically(
     let written = written?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))?;
     Ok(written)
+}
+
+/// Longest text that a person is taken to have written, in bytes.
+const LONGEST_TEXT: u64 = 16 << 20;
+
+/// Reads a text that a person wrote, such as a config: a regular file of at most 16 MiB.
+///
+/// # Errors
+/// When it is something else, or cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Error> {
+    regular::read_text(path, LONGEST_TEXT).map_err(Error::io(path, "read"))
 }
 
 /// Writes a whole file: afterwards it holds either these bytes or what it held before.

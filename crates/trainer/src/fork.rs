@@ -44,14 +44,14 @@ pub fn start_of(experiment: &Experiment) -> Result<Option<Experiment>, Error> {
     Ok(same.then_some(start))
 }
 
-/// Runs a cell of a sweep to its end: goes on with it if it was begun, else from the shared start below `starts`, else from
+/// Runs a cell of a sweep to its end: goes on with it if it was begun, else from the shared start of this name below `starts`, else from
 /// nothing. What is finished stays as it is.
 ///
 /// # Errors
 /// When the start is not finished, or the run fails.
 pub fn run_cell(
     experiment: &Experiment,
-    start: Option<&Experiment>,
+    start: Option<&str>,
     places: CellPlaces<'_>,
     facts: Facts<'_>,
     observer: &mut dyn Observer,
@@ -66,7 +66,7 @@ pub fn run_cell(
     if !path.exists() {
         fs::create_dir_all(places.out).map_err(Error::io(places.out, "create"))?;
         match start {
-            Some(start) => fork(experiment, &places.starts.join(start.run_name()), places.out, facts)?,
+            Some(start) => fork(experiment, &places.starts.join(start), places.out, facts)?,
             None => return crate::run(&place.apply(experiment.clone())?, places.out, facts, observer, stop),
         }
     }

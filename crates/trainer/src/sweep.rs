@@ -3,8 +3,18 @@
 //! Each cell is an ordinary run whose folder is named by what defines it. Cells that begin with the same dense training
 //! share one: see [`crate::start_of`] and [`crate::run_cell`].
 
+mod axes;
+mod cell;
+mod controls;
+
+pub use cell::CellFile;
+
+use crate::files::read_text;
 use crate::{Error, Experiment, ExperimentConfig, fork};
+use axes::Changes;
 use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::{Path, PathBuf};
 
 /// A sweep as a person writes it.
@@ -17,7 +27,8 @@ pub struct SweepConfig {
     pub base: PathBuf,
     /// Seeds of every cell.
     pub seeds: Vec<u64>,
-    /// Whether the dense control is run: the base with `prune.enabled = false`, over the axes that are not of pruning.
+    /// Whether the dense controls are run: for each cell that prunes one with the same training settings and number of
+    /// steps, `prune.enabled = false`.
     #[serde(default = "yes")]
     pub dense: bool,
     /// Whether the random control is run: the base with `prune.criterion = "random"`, over all axes.
@@ -49,7 +60,7 @@ pub struct Cell {
     pub experiment: Experiment,
     /// Changes to the base, as `--set` takes them.
     pub changes: Vec<String>,
-    /// Place in [`Sweep::starts`] of the dense training that it begins with, when that is shared.
+    /// Index in [`Sweep::starts`] of the dense training that it begins with, when that is shared.
     pub start: Option<usize>,
 }
 
@@ -62,12 +73,26 @@ pub struct Sweep {
     pub base: String,
     /// Dense trainings that more than one cell begins with.
     pub starts: Vec<Experiment>,
-    /// The cells: the dense control, the random one, then the methods; by seed within each.
+    /// The cells: the dense controls, the random one, then the methods; by seed within each.
     pub cells: Vec<Cell>,
+    /// What is not as the file might be read: axes that a control does not follow, cells that are the same run.
+    pub notes: Vec<String>,
 }
 
 /// More cells than that are a typing error.
 const MOST_CELLS: usize = 10_000;
+
+/// Cells that differ by their seed only.
+struct Family {
+    /// Name of the method or control.
+    group: String,
+    /// The values of the axes.
+    point: Changes,
+    /// All changes to the base but name and seed.
+    changes: Changes,
+    /// With the first seed.
+    experiment: Experiment,
+}
 
 impl Sweep {
     /// Reads a sweep's file and the base config that it names, and makes its cells.
@@ -75,112 +100,170 @@ impl Sweep {
     /// # Errors
     /// When a file cannot be read, a key is unknown, or a cell makes no sense.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        let text = read_text(path)?;
         let place = path.display().to_string();
         let config: SweepConfig = toml::from_str(&text)
             .map_err(|error| Error::Config { place: place.clone(), why: error.to_string().trim_end().into() })?;
-        let base = std::fs::read_to_string(&config.base).map_err(Error::io(&config.base, "read"))?;
+        let base = read_text(&config.base)?;
         Self::new(&place, config, base)
     }
 
     /// The cells of a sweep; `place` names it in errors, `base` is the text of its base config.
     ///
     /// # Errors
-    /// When a cell makes no sense, or two are the same run.
+    /// When a cell makes no sense, or a key is an axis and fixed by a method.
     pub fn new(place: &str, config: SweepConfig, base: String) -> Result<Self, Error> {
         let refuse = |why: String| Error::Config { place: place.into(), why };
-        if config.seeds.is_empty() {
-            return Err(refuse("`seeds` is empty, wanted at least one".into()));
-        }
-        let points = points(&config.axes).map_err(&refuse)?;
-        // What only says how to prune makes no other dense network.
-        let training = config.axes.iter().filter(|(key, _)| !["prune", "retrain"].contains(&section(key)));
-        let dense = self::points(&training.map(|(key, values)| (key.clone(), values.clone())).collect());
-        let dense = dense.map_err(&refuse)?;
-        let mut cells: Vec<Cell> = vec![];
-        for (name, fixed, pruned) in groups(&config) {
-            for point in if pruned { &points } else { &dense } {
-                for seed in &config.seeds {
-                    let named = format!("name=\"{}-{name}\"", config.name);
-                    let changes = [&[named, format!("seed={seed}")], &fixed[..], point].concat();
-                    let parsed = ExperimentConfig::parse(&config.base.display().to_string(), &base, &changes)?;
-                    // Cells of one model share its network: every process that runs a cell reads the whole sweep.
-                    let experiment = Experiment::among(cells.iter().rev().map(|cell| &cell.experiment), parsed);
-                    let experiment =
-                        experiment.map_err(|error| refuse(format!("with {}: {error}", changes.join(", "))))?;
-                    cells.push(Cell { experiment, changes, start: None });
-                    if cells.len() > MOST_CELLS {
-                        return Err(refuse(format!("there are more than {MOST_CELLS} cells")));
-                    }
-                }
+        check(&config).map_err(&refuse)?;
+        let table = toml::from_str(&base)
+            .map_err(|error| Error::Config { place: config.base.display().to_string(), why: error.to_string() })?;
+        let points = axes::points(&config.axes, MOST_CELLS).map_err(&refuse)?;
+        let (maker, mut notes) = (Maker { place, config: &config, table }, vec![]);
+        let mut families = vec![];
+        for method in methods(&config) {
+            let fixed = Changes::of(&method.set);
+            for point in &points {
+                families.push(maker.family(&method.name, point, fixed.then(point), families.last())?);
+            }
+            if families.len() * config.seeds.len() > MOST_CELLS {
+                return Err(refuse(format!("there are more than {MOST_CELLS} cells")));
             }
         }
-        let mut names: Vec<String> = cells.iter().map(|cell| cell.experiment.run_name()).collect();
-        names.sort();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(refuse(format!("two cells are the same run, `{}`: wanted other values or names", twice[0])));
+        // After the methods: what is wrong with an axis is told of them, not of a control.
+        if config.random {
+            families = [controls::random(&maker, &points, &mut notes)?, families].into_iter().flatten().collect();
         }
-        let starts = share(&mut cells)?;
-        Ok(Self { config, base, starts, cells })
+        if config.dense {
+            families = [controls::dense(&maker, &families)?, families].into_iter().flatten().collect();
+        }
+        let (cells, starts) = with_seeds(&config, merge(families, &mut notes))?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = cells.iter().find(|cell| !names.insert(cell.experiment.run_name())) {
+            let name = twice.experiment.run_name();
+            return Err(refuse(format!("two cells have the name `{name}`, expected other values or names")));
+        }
+        Ok(Self { config, base, starts, cells, notes })
     }
 }
 
-/// The section that a dotted key is of.
-fn section(key: &str) -> &str {
-    key.split('.').next().unwrap_or(key)
-}
-
-/// The groups of cells: name, changes, and whether they prune.
-fn groups(config: &SweepConfig) -> Vec<(String, Vec<String>, bool)> {
-    let mut groups = vec![];
-    if config.dense {
-        groups.push(("dense".to_owned(), vec!["prune.enabled=false".to_owned()], false));
+/// What does not depend on the base.
+fn check(config: &SweepConfig) -> Result<(), String> {
+    if config.seeds.is_empty() {
+        return Err("`seeds` is empty, expected at least one".into());
     }
-    if config.random {
-        groups.push(("random".to_owned(), vec!["prune.criterion=\"random\"".to_owned()], true));
+    let mut seeds = BTreeSet::new();
+    if let Some(twice) = config.seeds.iter().find(|seed| !seeds.insert(**seed)) {
+        return Err(format!("`seeds` has {twice} twice: two cells are the same run"));
     }
-    let written = |(key, value): (&String, &toml::Value)| format!("{key}={value}");
+    let mut names = BTreeSet::new();
+    if let Some(twice) = config.methods.iter().find(|method| !names.insert(&method.name)) {
+        return Err(format!("two methods have the name `{}`, expected different ones", twice.name));
+    }
+    let mut keys = config.axes.keys().chain(config.methods.iter().flat_map(|method| method.set.keys()));
+    if let Some(own) = keys.find(|key| ["name", "seed"].contains(&key.trim())) {
+        return Err(format!(
+            "`{own}` is neither an axis nor a method's to set: `name`, the methods' names and `seeds` say it"
+        ));
+    }
     for method in &config.methods {
-        groups.push((method.name.clone(), method.set.iter().map(written).collect(), true));
-    }
-    if config.methods.is_empty() {
-        groups.push(("base".to_owned(), vec![], true));
-    }
-    groups
-}
-
-/// Every combination of the axes' values, as changes.
-fn points(axes: &toml::Table) -> Result<Vec<Vec<String>>, String> {
-    let mut points = vec![vec![]];
-    for (key, values) in axes {
-        let values = values.as_array().filter(|values| !values.is_empty());
-        let values = values.ok_or_else(|| format!("axis `{key}` is no list of values, wanted at least one"))?;
-        let more = |point: &Vec<String>| -> Vec<Vec<String>> {
-            values.iter().map(|value| [&point[..], &[format!("{key}={value}")]].concat()).collect()
-        };
-        points = points.iter().flat_map(more).collect();
-        if points.len() > MOST_CELLS {
-            return Err(format!("the axes have more than {MOST_CELLS} combinations"));
+        for (key, value) in &method.set {
+            if let Some(axis) = config.axes.keys().find(|axis| axes::decides(key, value, axis)) {
+                return Err(format!(
+                    "method `{}` sets `{key}`, and `{axis}` is an axis: one of them would undo the other. Expected each value \
+                     to be said once, by the method or by the axis",
+                    method.name
+                ));
+            }
         }
     }
-    Ok(points)
+    Ok(())
 }
 
-/// Finds the dense trainings that more than one cell begins with.
-fn share(cells: &mut [Cell]) -> Result<Vec<Experiment>, Error> {
-    let mut found: Vec<(Experiment, Vec<usize>)> = vec![];
-    for (place, cell) in cells.iter().enumerate() {
-        let Some(start) = fork::start_of(&cell.experiment)? else { continue };
-        match found.iter_mut().find(|(own, _)| own.run_name() == start.run_name()) {
-            Some((_, users)) => users.push(place),
-            None => found.push((start, vec![place])),
+/// The methods; the base alone where there are none.
+fn methods(config: &SweepConfig) -> Vec<Method> {
+    let base = Method { name: "base".into(), set: toml::Table::new() };
+    if config.methods.is_empty() { vec![base] } else { config.methods.clone() }
+}
+
+/// Makes families of cells out of changes to the base.
+struct Maker<'a> {
+    /// Names the sweep in errors.
+    place: &'a str,
+    config: &'a SweepConfig,
+    /// The base config.
+    table: toml::Table,
+}
+
+impl Maker<'_> {
+    /// The cells of one method or control with these changes; `beside` is one whose model is likely the same.
+    fn family(&self, group: &str, point: &Changes, changes: Changes, beside: Option<&Family>) -> Result<Family, Error> {
+        let written = written(self.config, group, self.config.seeds[0], &changes);
+        let place = self.config.base.display().to_string();
+        let config = ExperimentConfig::changed(&place, self.table.clone(), &written)?;
+        let experiment = Experiment::among(beside.into_iter().map(|family| &family.experiment), config);
+        let experiment = experiment.map_err(|error| self.refuse(format!("with {}: {error}", written.join(", "))))?;
+        Ok(Family { group: group.to_owned(), point: point.clone(), changes, experiment })
+    }
+
+    fn refuse(&self, why: String) -> Error {
+        Error::Config { place: self.place.to_owned(), why }
+    }
+}
+
+/// The changes of a cell, as `--set` takes them.
+fn written(config: &SweepConfig, group: &str, seed: u64, changes: &Changes) -> Vec<String> {
+    [vec![format!("name=\"{}-{group}\"", config.name), format!("seed={seed}")], changes.written()].concat()
+}
+
+/// Keeps one of the families that are the same runs.
+fn merge(families: Vec<Family>, notes: &mut Vec<String>) -> Vec<Family> {
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut merged: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut kept = vec![];
+    for family in families {
+        match known.entry(controls::identity(&family.experiment)) {
+            Entry::Occupied(first) => *merged.entry((family.group, first.get().clone())).or_default() += 1,
+            Entry::Vacant(free) => {
+                free.insert(family.group.clone());
+                kept.push(family);
+            }
         }
     }
-    found.retain(|(_, users)| users.len() > 1);
-    for (place, (_, users)) in found.iter().enumerate() {
-        users.iter().for_each(|user| cells[*user].start = Some(place));
+    notes.extend(merged.into_iter().map(|((group, first), count)| {
+        format!(
+            "`{group}` has {count} combinations of values that are the same run as one of `{first}`: it is run once"
+        )
+    }));
+    kept
+}
+
+/// The families with each seed, and the dense trainings that more than one cell begins with.
+fn with_seeds(config: &SweepConfig, families: Vec<Family>) -> Result<(Vec<Cell>, Vec<Experiment>), Error> {
+    let (mut cells, mut starts, mut indices) = (vec![], vec![], BTreeMap::new());
+    for Family { group, changes, experiment, .. } in families {
+        let start = fork::start_of(&experiment)?;
+        // Worked out once, for all seeds.
+        let _ = (experiment.run_name(), start.as_ref().map(Experiment::run_name));
+        for &seed in &config.seeds {
+            let start = start.as_ref().map(|start| {
+                let start = start.with_seed(seed);
+                *indices.entry(start.run_name()).or_insert_with(|| {
+                    starts.push((start, 0));
+                    starts.len() - 1
+                })
+            });
+            if let Some(start) = start {
+                starts[start].1 += 1;
+            }
+            let changes = written(config, &group, seed, &changes);
+            cells.push(Cell { experiment: experiment.with_seed(seed), changes, start });
+        }
     }
-    Ok(found.into_iter().map(|(start, _)| start).collect())
+    // A start is shared by two cells or more.
+    let mut next = 0;
+    let shared = starts.iter().map(|(_, users)| (*users > 1).then(|| (next, next += 1).0)).collect::<Vec<_>>();
+    cells.iter_mut().for_each(|cell| cell.start = cell.start.and_then(|start| shared[start]));
+    Ok((cells, starts.into_iter().filter(|(_, users)| *users > 1).map(|(start, _)| start).collect()))
 }
 
 fn yes() -> bool {
@@ -188,102 +271,5 @@ fn yes() -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: &str = r#"
-        name = "b"
-        model = { kind = "lenet", width = 1 }
-        train = { length = { epochs = 2 } }
-        [prune]
-        schedule = { kind = "one-shot", sparsity = 0.9 }
-        every = { epochs = 1 }
-    "#;
-
-    fn sweep(text: &str) -> Result<Sweep, Error> {
-        let config: SweepConfig =
-            toml::from_str(text).map_err(|error| Error::Config { place: "s".into(), why: error.to_string() })?;
-        Sweep::new("s", config, BASE.into())
-    }
-
-    #[test]
-    fn a_grid_has_every_combination_and_its_controls() {
-        let text = r#"
-            name = "s"
-            base = "b.toml"
-            seeds = [1, 2]
-            [axes]
-            "prune.schedule.sparsity" = [0.5, 0.9, 0.95]
-            [[methods]]
-            name = "global"
-            set = { "prune.scope" = "global" }
-            [[methods]]
-            name = "erk"
-            set = { "prune.scope" = "erk" }
-        "#;
-        let grid = sweep(text).expect("valid");
-        // Dense has no sparsity: two seeds; random and two methods have three sparsities each.
-        assert_eq!(grid.cells.len(), 2 + 3 * 3 * 2);
-        let names = |cell: &Cell| cell.experiment.config().name.clone();
-        assert_eq!(grid.cells.iter().filter(|cell| names(cell) == "s-dense").count(), 2);
-        let random: Vec<_> = grid.cells.iter().filter(|cell| names(cell) == "s-random").collect();
-        assert_eq!(random.len(), 6);
-        assert!(random.iter().all(|cell| cell.changes.contains(&"prune.criterion=\"random\"".into())));
-        // One dense training a seed is shared by all ten cells of it.
-        assert_eq!(grid.starts.len(), 2);
-        for cell in &grid.cells {
-            let start = &grid.starts[cell.start.expect("shared")];
-            assert_eq!(start.config().seed, cell.experiment.config().seed);
-        }
-        let without = sweep("name = \"s\"\nbase = \"b\"\nseeds = [1]\ndense = false\nrandom = false").expect("valid");
-        assert_eq!((without.cells.len(), without.starts.len()), (1, 0), "nobody shares with itself");
-    }
-
-    #[test]
-    fn the_dense_control_follows_the_axes_that_change_training() {
-        let axes = "[axes]\n\"train.batch_size\" = [32, 64]\n\"prune.schedule.sparsity\" = [0.5, 0.9]";
-        let grid = sweep(&format!("name = \"s\"\nbase = \"b\"\nseeds = [1, 2]\n{axes}")).expect("valid");
-        let dense = grid.cells.iter().filter(|cell| cell.experiment.config().name == "s-dense");
-        let sizes: Vec<_> = dense.map(|cell| cell.experiment.config().train.batch_size).collect();
-        assert_eq!(sizes, [32, 32, 64, 64]);
-        assert_eq!(grid.cells.len(), 4 + 2 * 2 * 4);
-    }
-
-    #[test]
-    fn what_cannot_be_shared_is_not() {
-        let grid = sweep(
-            "name = \"s\"\nbase = \"b\"\nseeds = [1]\n[axes]\n\"train.length\" = [{ epochs = 1 }, { epochs = 2 }]\n\
-             \"retrain.kind\" = [\"fine-tune\", \"rewind-weights\"]",
-        )
-        .expect("valid");
-        let start = |length: u64, kind: &str| {
-            let cell = grid.cells.iter().find(|cell| {
-                let config = cell.experiment.config();
-                config.name == "s-base"
-                    && config.train.length == crate::config::Length::Epochs(length)
-                    && config.retrain.kind.to_string() == kind
-            });
-            cell.expect("there").start
-        };
-        assert!(start(1, "fine-tune").is_some() && start(1, "fine-tune") != start(2, "fine-tune"));
-        assert_eq!(start(1, "rewind-weights"), None, "it has to remember weights on the way");
-    }
-
-    #[test]
-    fn faults_are_named() {
-        for (text, wanted) in [
-            ("name = \"s\"\nbase = \"b\"\nseeds = []", "`seeds` is empty"),
-            ("name = \"s\"\nbase = \"b\"\nseeds = [1]\ncolour = 1", "unknown field `colour`"),
-            (
-                "name = \"s\"\nbase = \"b\"\nseeds = [1]\n[axes]\n\"train.batch_size\" = 1",
-                "axis `train.batch_size` is no list",
-            ),
-            ("name = \"s\"\nbase = \"b\"\nseeds = [1]\n[axes]\n\"train.batch_size\" = [0]", "train.batch_size=0"),
-            ("name = \"s\"\nbase = \"b\"\nseeds = [1, 1]", "two cells are the same run"),
-            ("name = \"s\"\nbase = \"b\"\nseeds = [1]\n[axes]\n\"colour\" = [1]", "unknown field `colour`"),
-        ] {
-            let found = sweep(text).expect_err(text).to_string();
-            assert!(found.contains(wanted), "{text}: {found}");
-        }
-    }
-}
+#[path = "sweep_tests.rs"]
+mod tests;

@@ -49,8 +49,6 @@ pub(crate) enum LauncherKind {
 /// `secateur sweep-cell`.
 #[derive(Debug, Args)]
 pub(crate) struct SweepCellArgs {
-    /// The sweep.
-    pub(crate) sweep: PathBuf,
     /// Folder of the cells.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,

@@ -6,12 +6,10 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// Runs so many tasks at a time, each with its share of the cores.
 pub(crate) struct Local {
-    sweep: PathBuf,
     places: Places,
     jobs: usize,
     threads: usize,
@@ -23,8 +21,8 @@ pub(crate) struct Local {
 
 impl Local {
     /// `jobs` tasks at a time, each with so many `threads`.
-    pub(crate) fn new(sweep: PathBuf, places: Places, jobs: usize, threads: usize) -> Self {
-        Self { sweep, places, jobs, threads, tasks: vec![], states: vec![], running: vec![], cancelled: false }
+    pub(crate) fn new(places: Places, jobs: usize, threads: usize) -> Self {
+        Self { places, jobs, threads, tasks: vec![], states: vec![], running: vec![], cancelled: false }
     }
 
     fn start(&mut self, place: usize) -> Result<()> {
@@ -35,7 +33,7 @@ impl Local {
         let program = if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
         let child = Command::new(program.context("cannot find the program's own file")?)
             .arg0("secateur")
-            .args(command(&self.sweep, &self.places, self.threads, &task.name))
+            .args(command(&self.places, self.threads, &task.name))
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -7,8 +7,10 @@ pub(crate) mod board;
 pub(crate) mod local;
 pub(crate) mod slurm;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use secateur_trainer::{Experiment, STARTS, Sweep, is_finished};
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// A run of a sweep, as a process.
@@ -75,6 +77,28 @@ impl Places {
         self.out.join(".logs")
     }
 
+    /// The file of the run of this name, as the process that runs it reads it.
+    pub(crate) fn cell(&self, name: &str) -> PathBuf {
+        self.out.join(CELLS).join(format!("{name}.toml"))
+    }
+
+    /// Makes the folders, and writes down what each run is; the sweep has them to itself for as long as the answer lives.
+    ///
+    /// # Errors
+    /// When they cannot be written, or another sweep works in them.
+    pub(crate) fn open(&self, sweep: &Sweep) -> Result<File> {
+        for folder in [self.out.clone(), self.starts(), self.logs(), self.out.join(CELLS)] {
+            fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create", folder.display()))?;
+        }
+        let path = self.out.join(".sweep.lock");
+        let lock = File::create(&path).with_context(|| format!("{}: cannot create", path.display()))?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            bail!("another `secateur sweep` works in {}; wait for it or stop it first", self.out.display());
+        }
+        sweep.files().try_for_each(|(name, file)| file.write(&self.cell(&name)))?;
+        Ok(lock)
+    }
+
     pub(crate) fn scripts(&self) -> PathBuf {
         self.out.join(".slurm")
     }
@@ -86,19 +110,23 @@ impl Places {
 
     /// The tasks of a sweep: shared starts first. A start that all its cells have left behind is no task.
     pub(crate) fn tasks(&self, sweep: &Sweep) -> Vec<Task> {
-        let begun = |cell: &secateur_trainer::Cell| self.out.join(cell.experiment.run_name()).exists();
-        let mut places = vec![None; sweep.starts.len()];
-        let mut tasks = vec![];
-        for (place, start) in sweep.starts.iter().enumerate() {
-            if sweep.cells.iter().any(|cell| cell.start == Some(place) && !begun(cell)) {
-                places[place] = Some(tasks.len());
-                tasks.push(self.task(start, &self.starts(), None));
-            }
-        }
+        let mut cells = vec![];
+        let mut needed = vec![false; sweep.starts.len()];
         for cell in &sweep.cells {
-            let after = cell.start.and_then(|start| places[start]).filter(|_| !begun(cell));
-            tasks.push(self.task(&cell.experiment, &self.out, after));
+            let task = self.task(&cell.experiment, &self.out, None);
+            let start = cell.start.filter(|_| !task.run.exists());
+            if let Some(start) = start {
+                needed[start] = true;
+            }
+            cells.push((task, start));
         }
+        let (mut places, mut tasks) = (vec![None; sweep.starts.len()], vec![]);
+        for (index, start) in sweep.starts.iter().enumerate().filter(|(index, _)| needed[*index]) {
+            places[index] = Some(tasks.len());
+            tasks.push(self.task(start, &self.starts(), None));
+        }
+        let after = |start: Option<usize>| start.and_then(|start| places[start]);
+        tasks.extend(cells.into_iter().map(|(task, start)| Task { after: after(start), ..task }));
         tasks
     }
 }
@@ -108,8 +136,12 @@ pub(crate) fn is_done(task: &Task) -> bool {
     is_finished(&task.run)
 }
 
+/// Folder of what each run of a sweep is.
+const CELLS: &str = ".cells";
+
 /// The command that runs one task of a sweep.
-pub(crate) fn command(sweep: &Path, places: &Places, threads: usize, name: &str) -> Vec<String> {
-    let (file, out) = (sweep.display().to_string(), places.out.display().to_string());
-    ["sweep-cell", &file, "--out", &out, "--threads", &threads.to_string(), "--name", name].map(str::to_owned).to_vec()
+pub(crate) fn command(places: &Places, threads: usize, name: &str) -> Vec<OsString> {
+    let threads = threads.to_string();
+    let words = ["--threads", &threads, "--name", name].map(OsString::from);
+    ["sweep-cell".into(), "--out".into(), places.out.clone().into()].into_iter().chain(words).collect()
 }

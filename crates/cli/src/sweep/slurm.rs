@@ -2,17 +2,23 @@
 //! for it.
 //!
 //! A job that is preempted, requeued or out of time gets SIGTERM, saves its state, and is put back into the queue; one that
-//! is killed is put back, too, and goes on from its last checkpoint.
+//! is killed is put back, too, and goes on from its last checkpoint. What was submitted is written down before and after
+//! (`jobs.rs`), so that a sweep that was killed asks the queue and submits nothing twice.
+
+mod jobs;
 
 use super::{Launcher, Places, State, Task, command, is_done};
 use crate::INTERRUPTED;
+use crate::say::say;
 use crate::shell::quoted;
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use jobs::{Jobs, Queue};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Polls for which a job may be in no list and its run not be finished, before it counts as failed: queue and file system
 /// need not agree at once.
@@ -21,23 +27,44 @@ const PATIENCE: u32 = 3;
 /// How often a job that was killed is put back into the queue.
 const MOST_RESTARTS: u32 = 10;
 
+/// Failing answers of the cluster in a row that are put up with, and the pause between two where nothing else goes on.
+const MOST_FAILURES: u32 = 150;
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// Submits with `sbatch`, follows with `squeue` and `sacct`, ends with `scancel`.
 pub(crate) struct Slurm {
-    sweep: PathBuf,
     places: Places,
     threads: usize,
     /// Arguments for `sbatch` of the user's own, such as a partition.
     options: Vec<String>,
     tasks: Vec<Task>,
+    states: Vec<State>,
     /// Each task's job, `<array>_<index>`; `None` for what was done before.
     jobs: Vec<Option<String>>,
+    /// Whether a task's job is one that an earlier sweep submitted.
+    earlier: Vec<bool>,
     /// Polls in a row in which a task was missing.
     missing: Vec<u32>,
+    record: Jobs,
+    patience: Patience,
+    cancelled: bool,
 }
 
 impl Slurm {
-    pub(crate) fn new(sweep: PathBuf, places: Places, threads: usize, options: Vec<String>) -> Self {
-        Self { sweep, places, threads, options, tasks: vec![], jobs: vec![], missing: vec![] }
+    pub(crate) fn new(places: Places, threads: usize, options: Vec<String>) -> Self {
+        Self {
+            places,
+            threads,
+            options,
+            tasks: vec![],
+            states: vec![],
+            jobs: vec![],
+            earlier: vec![],
+            missing: vec![],
+            record: Jobs::default(),
+            patience: Patience::default(),
+            cancelled: false,
+        }
     }
 
     /// Submits one array of tasks, which waits for the job `after`.
@@ -48,18 +75,50 @@ impl Slurm {
         let names: Vec<&str> = members.iter().map(|place| self.tasks[*place].name.as_str()).collect();
         let script = self.places.scripts().join(format!("{}.sh", names[0]));
         fs::write(&script, self.script(&names)?).with_context(|| format!("{}: cannot write", script.display()))?;
+        // Before it is submitted: should this process end right after, the queue still knows the array by its name.
+        let job = self.record.announce(names.iter().map(|name| (*name).to_owned()).collect())?;
         let mut sbatch = Command::new("sbatch");
         sbatch.arg("--parsable").arg(format!("--array=0-{}", members.len() - 1));
         if let Some(after) = after {
             sbatch.arg(format!("--dependency=afterok:{after}")).arg("--kill-on-invalid-dep=yes");
         }
-        let said = answer(sbatch.args(&self.options).arg(&script))?;
+        let said = answer(sbatch.args(&self.options).arg(format!("--job-name={job}")).arg(&script)).context(
+            "a job could not be submitted; those that were go on. The same command again asks the queue first, and submits \
+             what is missing",
+        )?;
         let id = said.trim().split(';').next().unwrap_or_default().to_owned();
         if id.is_empty() || !id.chars().all(|letter| letter.is_ascii_digit()) {
-            bail!("sbatch said {said:?}, wanted the number of a job");
+            bail!("expected the number of a job from sbatch, found {said:?}");
         }
+        self.record.submitted(&id)?;
         for (index, place) in members.iter().enumerate() {
             self.jobs[*place] = Some(format!("{id}_{index}"));
+        }
+        Ok(())
+    }
+
+    /// Takes on the jobs that an earlier sweep submitted, as far as they are in the queue.
+    fn take_on(&mut self) -> Result<()> {
+        if self.record.is_empty() {
+            return Ok(());
+        }
+        let queue = loop {
+            match queue() {
+                Ok(queue) => break queue,
+                Err(error) => self.patience.failed(&error)?,
+            }
+            std::thread::sleep(PAUSE);
+        };
+        self.patience = Patience::default();
+        let known = self.record.in_queue(&queue)?;
+        for (place, task) in self.tasks.iter().enumerate() {
+            if let Some(job) = known.get(&task.name).filter(|_| self.states[place] != State::Done) {
+                (self.jobs[place], self.earlier[place]) = (Some(job.clone()), true);
+            }
+        }
+        let count = self.earlier.iter().filter(|earlier| **earlier).count();
+        if count > 0 {
+            say!("{count} jobs of this sweep are in the queue already, and are followed");
         }
         Ok(())
     }
@@ -70,12 +129,12 @@ impl Slurm {
         let folder = std::env::current_dir().context("cannot find the current folder")?;
         let all: Vec<String> = names.iter().map(|name| quoted(name)).collect();
         let (logs, stopped) = (self.places.logs(), self.stopped());
-        let words = command(&self.sweep, &self.places, self.threads, "NAME");
+        let words = command(&self.places, self.threads, "NAME").into_iter().map(|word| written(Path::new(&word)));
+        let words = words.collect::<Result<Vec<_>>>()?;
         let words: Vec<String> =
             words.iter().map(|word| if word == "NAME" { "\"$name\"".to_owned() } else { quoted(word) }).collect();
         let mut text = String::from("#!/bin/bash\n");
         for option in [
-            "--job-name=secateur".to_owned(),
             format!("--cpus-per-task={}", self.threads),
             "--requeue".into(),
             "--open-mode=append".into(),
@@ -85,13 +144,13 @@ impl Slurm {
         ] {
             writeln!(text, "#SBATCH {option}")?;
         }
-        writeln!(text, "cd {}", quoted(&folder.display().to_string()))?;
+        writeln!(text, "cd {}", quoted(&written(&folder)?))?;
         writeln!(text, "names=({})", all.join(" "))?;
         writeln!(text, "name=${{names[$SLURM_ARRAY_TASK_ID]}}")?;
         writeln!(
             text,
             "{} {} >> {}/\"$name\".log 2>&1 &",
-            quoted(&program.display().to_string()),
+            quoted(&written(&program)?),
             words.join(" "),
             quoted(&absolute(&logs)?)
         )?;
@@ -114,23 +173,29 @@ impl Slurm {
         self.places.scripts().join("stopped")
     }
 
-    /// The state of every job in the queue, by name; pending arrays are spread out.
-    fn queue(&self) -> Result<BTreeMap<String, String>> {
-        let arrays: Vec<&str> = self.jobs.iter().flatten().filter_map(|job| job.split('_').next()).collect();
-        if arrays.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let said = answer(Command::new("squeue").args(["--noheader", "--array", "--format=%F_%K %T"]).arg("--me"))?;
-        let pair =
-            |line: &str| line.trim().split_once(' ').map(|(job, state)| (job.to_owned(), state.trim().to_owned()));
-        Ok(said.lines().filter_map(pair).filter(|(job, _)| arrays.iter().any(|own| job.starts_with(*own))).collect())
-    }
-
     /// Why a job that is in no queue ended, if the cluster keeps accounts.
     fn reason(&self, job: &str) -> String {
         let said = answer(Command::new("sacct").args(["--noheader", "--parsable2", "--format=State", "--jobs", job]));
         let state = said.ok().and_then(|said| said.lines().next().map(str::to_owned)).unwrap_or_default();
         if state.is_empty() { format!("job {job} ended") } else { format!("job {job}: {state}") }
+    }
+
+    /// How far a task is that is in no queue.
+    fn gone(&mut self, place: usize) -> Result<State> {
+        if is_done(&self.tasks[place]) {
+            return Ok(State::Done);
+        }
+        self.missing[place] += 1;
+        let Some(job) = self.jobs[place].clone().filter(|_| self.missing[place] >= PATIENCE) else {
+            return Ok(State::Running);
+        };
+        if self.earlier[place] && !self.cancelled {
+            // It may have been told to stop when the earlier sweep was.
+            (self.earlier[place], self.missing[place]) = (false, 0);
+            self.array(&[place], None)?;
+            return Ok(State::Waiting);
+        }
+        Ok(State::Failed(self.reason(&job)))
     }
 }
 
@@ -140,55 +205,91 @@ impl Launcher for Slurm {
         fs::create_dir_all(&scripts).with_context(|| format!("{}: cannot create", scripts.display()))?;
         let _ = fs::remove_file(self.stopped());
         self.tasks = tasks.to_vec();
+        self.states = tasks.iter().map(|task| if is_done(task) { State::Done } else { State::Waiting }).collect();
         (self.jobs, self.missing) = (vec![None; tasks.len()], vec![0; tasks.len()]);
-        let open = |after: Option<usize>| -> Vec<usize> {
-            (0..tasks.len()).filter(|place| tasks[*place].after == after && !is_done(&tasks[*place])).collect()
-        };
+        self.earlier = vec![false; tasks.len()];
+        self.record = Jobs::read(scripts.join("jobs.json"))?;
+        self.take_on()?;
+        let is_open = |own: &Self, place: usize| own.states[place] != State::Done && own.jobs[place].is_none();
         // What waits for nothing goes first: the starts, and the cells that were begun before.
-        self.array(&open(None), None)?;
-        let awaited: std::collections::BTreeSet<usize> = tasks.iter().filter_map(|task| task.after).collect();
-        for start in awaited {
-            let job = self.jobs[start].clone();
-            self.array(&open(Some(start)), job.as_deref())?;
+        let mut waiting = std::collections::BTreeMap::<Option<usize>, Vec<usize>>::new();
+        for place in (0..tasks.len()).filter(|place| is_open(self, *place)) {
+            waiting.entry(tasks[place].after).or_default().push(place);
+        }
+        for (start, members) in waiting {
+            let job = start.and_then(|start| self.jobs[start].clone());
+            self.array(&members, job.as_deref())?;
         }
         Ok(())
     }
 
     fn poll(&mut self) -> Result<Vec<State>> {
-        let queue = self.queue()?;
-        let mut states = vec![];
+        if self.jobs.iter().all(Option::is_none) {
+            return Ok(self.states.clone());
+        }
+        let queue = match queue() {
+            Ok(queue) => queue,
+            // Nothing is known to have changed.
+            Err(error) => return self.patience.failed(&error).map(|()| self.states.clone()),
+        };
+        self.patience = Patience::default();
         for place in 0..self.tasks.len() {
-            let job = self.jobs[place].as_deref();
-            let queued = job.and_then(|job| queue.get(job)).map(String::as_str);
-            states.push(match (is_done(&self.tasks[place]), queued) {
-                (true, _) => State::Done,
-                (false, Some("PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "SUSPENDED" | "CONFIGURING")) => State::Waiting,
-                (false, Some(_)) => State::Running,
-                (false, None) => {
-                    self.missing[place] += 1;
-                    match job {
-                        Some(job) if self.missing[place] >= PATIENCE => State::Failed(self.reason(job)),
-                        _ => State::Running,
-                    }
-                }
-            });
+            if matches!(self.states[place], State::Done | State::Failed(_)) {
+                continue;
+            }
+            let queued = self.jobs[place].as_ref().and_then(|job| queue.state(job));
+            self.states[place] = match queued {
+                Some("PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "SUSPENDED" | "CONFIGURING") => State::Waiting,
+                Some(_) => State::Running,
+                None => self.gone(place)?,
+            };
             if queued.is_some() {
                 self.missing[place] = 0;
             }
         }
-        Ok(states)
+        Ok(self.states.clone())
     }
 
     fn cancel(&mut self) -> Result<()> {
+        self.cancelled = true;
         fs::write(self.stopped(), "").context("cannot write that the sweep stops")?;
-        let arrays: std::collections::BTreeSet<&str> =
-            self.jobs.iter().flatten().filter_map(|job| job.split('_').next()).collect();
+        let arrays: BTreeSet<&str> = self.jobs.iter().flatten().filter_map(|job| job.split('_').next()).collect();
         if arrays.is_empty() {
             return Ok(());
         }
         answer(Command::new("scancel").args(["--batch", "--signal=TERM"]).args(&arrays))?;
         answer(Command::new("scancel").arg("--state=PENDING").args(&arrays)).map(drop)
     }
+}
+
+/// How often in a row the cluster did not answer.
+#[derive(Debug, Default)]
+struct Patience {
+    failures: u32,
+}
+
+impl Patience {
+    /// Puts up with a failing answer; the first is told.
+    fn failed(&mut self, error: &anyhow::Error) -> Result<()> {
+        self.failures += 1;
+        if self.failures >= MOST_FAILURES {
+            bail!(
+                "{error:#}, {} times in a row. Jobs that were submitted go on; the same command again follows them, and submits \
+                 none twice",
+                self.failures
+            );
+        }
+        if self.failures == 1 {
+            say!("warning: {error:#}; jobs go on, it is asked again");
+        }
+        Ok(())
+    }
+}
+
+/// The jobs that are in the queue; pending arrays are spread out.
+fn queue() -> Result<Queue> {
+    let said = answer(Command::new("squeue").args(["--noheader", "--array", "--format=%F_%K %T %j", "--me"]))?;
+    Ok(Queue::parse(&said))
 }
 
 /// Runs a command of the cluster's; its answer.
@@ -202,6 +303,28 @@ fn answer(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// A path as the script of a job holds it.
+fn written(path: &Path) -> Result<String> {
+    let text = path.to_str();
+    Ok(text.with_context(|| format!("{path:?}: expected a path in UTF-8, as the script of a job holds it"))?.to_owned())
+}
+
 fn absolute(path: &Path) -> Result<String> {
-    Ok(std::path::absolute(path).with_context(|| format!("{}: no path", path.display()))?.display().to_string())
+    written(&std::path::absolute(path).with_context(|| format!("{}: no path", path.display()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_does_not_answer_is_asked_again_but_not_for_ever() {
+        let mut patience = Patience::default();
+        let error = anyhow::anyhow!("`squeue` failed: timed out");
+        for _ in 1..MOST_FAILURES {
+            patience.failed(&error).expect("put up with");
+        }
+        let said = patience.failed(&error).expect_err("not for ever").to_string();
+        assert!(said.contains("timed out, 150 times in a row") && said.contains("submits none twice"), "{said}");
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) mod track;
 use crate::args::{ConfigArgs, PlaceArgs};
 use crate::say::say;
 use anyhow::{Context, Result};
-use secateur_trainer::{Experiment, ExperimentConfig, Outcome, Place};
+use secateur_trainer::{Experiment, ExperimentConfig, Outcome, Place, read_text};
 use std::io::Write;
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub(crate) enum Done {
 /// Reads a config with its changes; returns the text, too.
 fn experiment(args: &ConfigArgs, place: Option<&PlaceArgs>) -> Result<(Experiment, String)> {
     let name = args.config.display().to_string();
-    let text = std::fs::read_to_string(&args.config).with_context(|| format!("{name}: cannot read the config"))?;
+    let text = read_text(&args.config).with_context(|| format!("{name}: cannot read the config"))?;
     let mut config = ExperimentConfig::parse(&name, &text, &args.set)?;
     if let Some(device) = place.and_then(|place| place.device.as_ref()) {
         config.device.clone_from(device);

@@ -9,9 +9,9 @@ use crate::sweep::board::Board;
 use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
 use crate::sweep::{Launcher, Places, State, Task, is_done};
-use anyhow::{Context, Result, bail};
-use secateur_trainer::{CellPlaces, Error, Experiment, Facts, Outcome, Sweep, is_finished, run_cell};
-use std::fs;
+use anyhow::{Result, bail};
+use secateur_trainer::{CellFile, CellPlaces, Error, Facts, Outcome, Sweep, is_finished, run_cell};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -31,20 +31,17 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&sweep.config.name));
     let places = Places { out };
     let tasks = places.tasks(&sweep);
+    sweep.notes.iter().for_each(|note| say!("note: {note}"));
     if args.dry_run {
         return super::print(&table(&sweep, &tasks)).map(|()| Done::Whole);
     }
-    for folder in [places.out.clone(), places.starts(), places.logs()] {
-        fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create", folder.display()))?;
-    }
+    let _lock = places.open(&sweep)?;
     let jobs = usize::from(args.jobs);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = args.threads.map_or((cores / jobs).max(1), usize::from);
     let (mut launcher, pause): (Box<dyn Launcher>, Duration) = match args.launcher {
-        LauncherKind::Local => (Box::new(Local::new(args.sweep.clone(), places.clone(), jobs, threads)), POLL),
-        LauncherKind::Slurm => {
-            (Box::new(Slurm::new(args.sweep.clone(), places.clone(), threads, args.sbatch.clone())), POLL_CLUSTER)
-        }
+        LauncherKind::Local => (Box::new(Local::new(places.clone(), jobs, threads)), POLL),
+        LauncherKind::Slurm => (Box::new(Slurm::new(places.clone(), threads, args.sbatch.clone())), POLL_CLUSTER),
     };
     let stop = on_signal()?;
     launcher.submit(&tasks)?;
@@ -100,26 +97,26 @@ fn conclude(places: &Places, sweep: &Sweep, tasks: &[Task], states: &[State], ca
 
 /// What would be run.
 fn table(sweep: &Sweep, tasks: &[Task]) -> String {
-    let experiment = |name: &str| -> Option<&Experiment> {
-        let all = sweep.starts.iter().chain(sweep.cells.iter().map(|cell| &cell.experiment));
-        all.into_iter().find(|own| own.run_name() == name)
-    };
-    // What a cell changes, but for its name, which begins the row.
-    let changes = |name: &str| -> String {
-        let cell = sweep.cells.iter().find(|cell| cell.experiment.run_name() == name);
-        cell.map_or(String::new(), |cell| cell.changes.iter().skip(1).cloned().collect::<Vec<_>>().join("  "))
-    };
+    // Each run by its name, with what a cell changes, but for its name, which begins the row.
+    let starts = sweep.starts.iter().map(|start| (start.run_name(), (start.plan().steps(), String::new())));
+    let cells = sweep.cells.iter().map(|cell| {
+        let changes: Vec<&str> = cell.changes.iter().skip(1).map(String::as_str).collect();
+        (cell.experiment.run_name(), (cell.experiment.plan().steps(), changes.join("  ")))
+    });
+    let known: HashMap<String, (u64, String)> = starts.chain(cells).collect();
+    let whole = |name: &str| known.get(name).map_or(0, |(steps, _)| *steps);
     let wide = tasks.iter().map(|task| task.name.chars().count()).max().unwrap_or(0);
     let start =
         tasks.iter().filter_map(|task| Some(tasks[task.after?].name.chars().count())).max().unwrap_or(0).max(11);
-    let mut rows =
-        vec![format!("{:<wide$}  {:<8}  {:>9}  {:<start$}  changes", "run", "state", "steps", "begins with")];
+    let mut rows = vec![format!(
+        "{:<wide$}  {:<8}  {:>9}  {:>9}  {:<start$}  changes",
+        "run", "state", "steps", "in all", "begins with"
+    )];
     let mut left = 0;
     for task in tasks {
-        let own = experiment(&task.name);
-        let shared =
-            task.after.map_or(0, |after| experiment(&tasks[after].name).map_or(0, |start| start.plan().steps()));
-        let steps = own.map_or(0, |own| own.plan().steps()) - shared;
+        let shared = task.after.map_or(0, |after| whole(&tasks[after].name));
+        let (all, changes) = known.get(&task.name).map_or((0, ""), |(steps, changes)| (*steps, changes.as_str()));
+        let steps = all - shared;
         let state = match (is_done(task), task.run.exists()) {
             (true, _) => "done",
             (false, true) => "begun",
@@ -127,7 +124,7 @@ fn table(sweep: &Sweep, tasks: &[Task]) -> String {
         };
         left += if state == "done" { 0 } else { steps };
         let after = task.after.map_or("", |after| tasks[after].name.as_str());
-        let row = format!("{:<wide$}  {state:<8}  {steps:>9}  {after:<start$}  {}", task.name, changes(&task.name));
+        let row = format!("{:<wide$}  {state:<8}  {steps:>9}  {all:>9}  {after:<start$}  {changes}", task.name);
         rows.push(row.trim_end().to_owned());
     }
     rows.push(format!("{} runs, {} cells, at most {left} steps left", tasks.len(), sweep.cells.len()));
@@ -136,29 +133,19 @@ fn table(sweep: &Sweep, tasks: &[Task]) -> String {
 
 /// `secateur sweep-cell`: one run of a sweep, for launchers.
 pub(crate) fn cell(args: &SweepCellArgs) -> Result<Done> {
-    let sweep = Sweep::read(&args.sweep)?;
     let places = Places { out: args.out.clone() };
     let stop = on_signal()?;
-    let starts = sweep.starts.iter().map(|start| (start, None, &[][..], places.starts()));
-    let cells = sweep.cells.iter().map(|cell| {
-        (&cell.experiment, cell.start.map(|start| &sweep.starts[start]), &cell.changes[..], places.out.clone())
-    });
-    let found = starts.chain(cells).find(|(experiment, ..)| experiment.run_name() == args.name);
-    let (experiment, start, changes, out) =
-        found.with_context(|| format!("{}: has no run `{}`; was it changed?", args.sweep.display(), args.name))?;
-    // What repeats the run is the base with its changes.
-    let base = sweep.config.base.display().to_string();
-    let mut command = vec!["secateur".to_owned(), "run".to_owned(), base];
-    command.extend(changes.iter().flat_map(|change| ["--set".to_owned(), change.clone()]));
-    let facts = Facts { typed: &sweep.base, commit: option_env!("SECATEUR_COMMIT"), command: &command };
-    let places = CellPlaces { out: &out, starts: &places.starts(), threads: Some(args.threads) };
+    let (file, experiment) = CellFile::read(&places.cell(&args.name), &args.name)?;
+    let facts = Facts { typed: &file.base, commit: option_env!("SECATEUR_COMMIT"), command: &file.command };
+    let (out, starts) = (if file.shared { places.starts() } else { places.out.clone() }, places.starts());
+    let places = CellPlaces { out: &out, starts: &starts, threads: Some(args.threads) };
     if let Some(parent) = args.parent {
         end_with(parent, &stop);
     }
     let mut progress = Progress::new();
     let began = Instant::now();
     let (run, outcome) = loop {
-        match run_cell(experiment, start, places, facts, &mut progress, &stop) {
+        match run_cell(&experiment, file.start.as_deref(), places, facts, &mut progress, &stop) {
             // A run of a sweep that was killed may still be saving its state.
             Err(Error::Locked { .. }) if began.elapsed() < PATIENCE && !stop.load(Ordering::Relaxed) => {
                 std::thread::sleep(RETRY);

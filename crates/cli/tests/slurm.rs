@@ -1,0 +1,133 @@
+//! A sweep on a cluster whose commands are scripts: a sweep that was killed submits nothing twice, and a queue that does not
+//! answer is asked again. `scripts/check-slurm` does it on a real Slurm.
+
+mod common;
+
+use common::*;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Notes what is submitted, and keeps it as a job.
+const SBATCH: &str = r#"#!/bin/bash
+echo "$*" >> "$FAKE/submitted"
+number=$((100 + $(wc -l < "$FAKE/submitted")))
+for word in "$@"; do
+    case $word in --array=0-*) last=${word#--array=0-} ;; --job-name=*) name=${word#--job-name=} ;; esac
+    script=$word
+done
+mkdir "$FAKE/job-$number"
+cp "$script" "$FAKE/job-$number/script"
+echo "$name" > "$FAKE/job-$number/name"
+echo "$last" > "$FAKE/job-$number/last"
+echo "$number"
+"#;
+
+/// Fails once for each line of `failing`; tells what waits as long as it is held, and runs it then.
+const SQUEUE: &str = r#"#!/bin/bash
+if [ -s "$FAKE/failing" ]; then
+    sed -i 1d "$FAKE/failing"
+    echo "slurm_load_jobs error: Unable to contact slurm controller" >&2
+    exit 1
+fi
+[ -e "$FAKE/held" ] && held=yes
+for job in "$FAKE"/job-*; do
+    [ -d "$job" ] || continue
+    number=${job##*-}
+    for index in $(seq 0 "$(cat "$job/last")"); do
+        if [ "$held" ]; then
+            echo "${number}_$index PENDING $(cat "$job/name")"
+        else
+            SLURM_ARRAY_TASK_ID=$index SLURM_JOB_ID=$number bash "$job/script"
+        fi
+    done
+    [ "$held" ] || rm -r "$job"
+done
+echo asked >> "$FAKE/asked"
+"#;
+
+struct Cluster {
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let own = Self { folder: tempfile::tempdir().expect("a folder") };
+        for (name, text) in [("sbatch", SBATCH), ("squeue", SQUEUE), ("scancel", "#!/bin/bash\n")] {
+            fs::write(own.path(name), text).expect("written");
+            fs::set_permissions(own.path(name), fs::Permissions::from_mode(0o755)).expect("a program");
+        }
+        fs::write(own.path("held"), "").expect("written");
+        own
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn lines(&self, name: &str) -> usize {
+        fs::read_to_string(self.path(name)).map_or(0, |text| text.lines().count())
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = secateur(args);
+        let path = std::env::var("PATH").expect("a path");
+        command.env("PATH", format!("{}:{path}", self.folder.path().display())).env("FAKE", self.folder.path());
+        command
+    }
+
+    fn sweep(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    }
+}
+
+fn wait_for(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_sweep_that_was_killed_submits_nothing_twice_and_bears_a_queue_that_fails() {
+    let (cluster, folder) = (Cluster::new(), tempfile::tempdir().expect("a folder"));
+    let (file, out) = (folder.path().join("sweep.toml"), folder.path().join("out"));
+    let methods = "[[methods]]\nname = \"global\"\n[[methods]]\nname = \"erk\"\nset = { \"prune.scope\" = \"erk\" }";
+    let axes = "[axes]\n\"prune.schedule\" = [{ kind = \"one-shot\", sparsity = 0.5 }]\n\"measure.enabled\" = [false]";
+    let head = "name = \"grid\"\nbase = \"configs/smoke.toml\"\nseeds = [1, 2]\nrandom = false\ndense = false";
+    fs::write(&file, format!("{head}\n{axes}\n{methods}\n")).expect("written");
+    let typed = ["sweep", text(&file), "--out", text(&out), "--launcher", "slurm", "--threads", "1"];
+
+    // The starts of both seeds, and for each the cells of its methods.
+    let mut first = cluster.sweep(&typed);
+    wait_for(|| cluster.lines("submitted") == 3 && cluster.lines("asked") > 0);
+    let other = stderr(&cluster.command(&typed).output().expect("the program starts"));
+    assert!(other.contains("another `secateur sweep` works in"), "{other}");
+    first.kill().expect("killed");
+    first.wait().expect("reaped");
+
+    fs::write(cluster.path("failing"), "once\nand again\n").expect("written");
+    let asked = cluster.lines("asked");
+    let second = cluster.sweep(&typed);
+    wait_for(|| cluster.lines("asked") > asked);
+    fs::remove_file(cluster.path("held")).expect("released");
+    let ended = second.wait_with_output().expect("it ends");
+    let said = stderr(&ended);
+    assert!(ended.status.success(), "{said}");
+    assert!(
+        said.contains("warning: `squeue` failed") && said.contains("6 jobs of this sweep are in the queue"),
+        "{said}"
+    );
+    assert_eq!(cluster.lines("submitted"), 3, "{said}");
+    let finished = |folder: &Path| {
+        let runs = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
+        runs.filter(|run| run.join("model.safetensors").exists()).count()
+    };
+    assert_eq!((finished(&out), finished(&out.join(".starts"))), (4, 2), "{said}");
+    assert!(out.join("report/index.html").exists());
+
+    // What is finished is not submitted again.
+    let again = cluster.command(&typed).output().expect("the program starts");
+    assert!(again.status.success() && cluster.lines("submitted") == 3, "{}", stderr(&again));
+}

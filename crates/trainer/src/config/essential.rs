@@ -1,0 +1,125 @@
+//! What a config says that its defaults do not say: by this, and by nothing else, runs are told from each other. A key that
+//! is added to the program later, with a default that changes nothing, renames no run.
+
+use super::ExperimentConfig;
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+impl ExperimentConfig {
+    /// The config without every key that could be left out: without it, it reads the same.
+    pub(crate) fn essential(&self) -> Table {
+        let mut whole = Table::try_from(self).expect("every configuration is representable in TOML");
+        self.reduce(&mut whole, &[]);
+        whole
+    }
+
+    /// Takes what can be left out from the table below `path`.
+    fn reduce(&self, whole: &mut Table, path: &[String]) {
+        let Some(table) = below(whole, path) else { return };
+        for key in table.keys().cloned().collect::<Vec<_>>() {
+            let Some(value) = below(whole, path).and_then(|table| table.remove(&key)) else { continue };
+            if whole.clone().try_into::<Self>().is_ok_and(|read| read == *self) {
+                continue;
+            }
+            let has_keys = value.is_table();
+            if let Some(table) = below(whole, path) {
+                table.insert(key.clone(), value);
+            }
+            if has_keys {
+                self.reduce(whole, &[path, &[key]].concat());
+            }
+        }
+    }
+
+    /// Eight hexadecimal digits that tell runs apart by what their results depend on; of the data folder only its own name
+    /// counts, not where it lies.
+    pub(crate) fn digest(&self) -> String {
+        let mut facts = self.clone();
+        facts.data.dir = facts.data.dir.file_name().unwrap_or_default().into();
+        facts.seed = 0;
+        facts.threads = 0;
+        facts.measure = Default::default();
+        let text = toml::to_string(&facts.essential()).expect("a table is TOML");
+        Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The table at a path.
+fn below<'a>(table: &'a mut Table, path: &[String]) -> Option<&'a mut Table> {
+    path.iter().try_fold(table, |table, key| table.get_mut(key).and_then(Value::as_table_mut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+        name = "small"
+        model = { kind = "lenet", width = 1 }
+        train = { length = { epochs = 2 }, optimizer = { kind = "sgd", lr = 0.1, momentum = 0.9 } }
+        [prune]
+        schedule = { kind = "one-shot", sparsity = 0.9 }
+        every = { steps = 10 }
+    "#;
+
+    fn config(changes: &[&str]) -> ExperimentConfig {
+        let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
+        ExperimentConfig::parse("small", TEXT, &changes).expect("valid")
+    }
+
+    #[test]
+    fn what_could_be_left_out_is_left_out() {
+        // The learning rate of 0.1 is sgd's own.
+        let expected = r#"name = "small"
+
+[model]
+kind = "lenet"
+width = 1
+
+[prune.every]
+steps = 10
+
+[prune.schedule]
+kind = "one-shot"
+sparsity = 0.9
+
+[train.length]
+epochs = 2
+
+[train.optimizer]
+kind = "sgd"
+momentum = 0.9
+"#;
+        assert_eq!(toml::to_string(&config(&[]).essential()).expect("TOML"), expected);
+    }
+
+    #[test]
+    fn a_default_that_is_spelled_out_renames_no_run() {
+        let plain = config(&[]).digest();
+        for change in [
+            "seed=7",
+            "threads=3",
+            "measure.enabled=false",
+            "prune.criterion=l1",
+            "checkpoint.keep=3",
+            "prune.exclude=[]",
+            "train.optimizer.nesterov=false",
+            "data.dir=/elsewhere/mnist",
+            "data.split_seed=1",
+        ] {
+            assert_eq!(config(&[change]).digest(), plain, "{change}");
+        }
+        for change in [
+            "prune.criterion=l2",
+            "checkpoint.keep=4",
+            "train.optimizer.lr=0.2",
+            "data.dir=datasets/fashion-mnist",
+            "data.split_seed=2",
+            "train.keep=last",
+        ] {
+            assert_ne!(config(&[change]).digest(), plain, "{change}");
+        }
+        // Runs of this name are there: it has to stay, whatever keys are added.
+        assert_eq!(plain, "af906887");
+    }
+}
