@@ -200,7 +200,7 @@ fn a_pruned_run_goes_on_from_its_masks_and_its_dense_end_has_a_name() {
 #[test]
 fn filters_go_whole_and_take_along_what_belongs_to_them() {
     let dir = tempfile::tempdir().expect("a folder");
-    let changes = [DENSE, "prune.granularity={ kind = \"filter\" }", "prune.exclude=[\"fc3.*\"]", "prune.criterion=l2"];
+    let changes = [DENSE, "prune.granularity={ kind = \"filter\" }", "prune.criterion=l2"];
     let run = run(&dir.path().join("runs"), &changes);
     let (found, table) = measured(&run, &dir.path().join("out"), &["--sparsities", "0,0.5,0.99"]);
     assert!(table.contains("l2 by filter"), "{table}");

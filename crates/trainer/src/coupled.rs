@@ -1,6 +1,5 @@
 //! What is coupled to the output units of a network's layers, and what a floor of weights means for units.
 
-use crate::Error;
 use secateur_pruner::Coupling;
 use secateur_sparse::{Layer, Network};
 
@@ -18,7 +17,7 @@ pub(crate) fn floors_of_units(floors: &mut [(&str, &mut f64)], couplings: &[Coup
 }
 
 /// What goes along with the filters and neurons of the layers that compete: biases, and what reads them.
-pub(crate) fn couplings(network: &Network, competes: impl Fn(&str) -> bool) -> Result<Vec<Coupling>, Error> {
+pub(crate) fn couplings(network: &Network, competes: impl Fn(&str) -> bool) -> Vec<Coupling> {
     let mut found = vec![];
     let mut before: Option<(&str, usize, usize)> = None;
     for (place, layer) in network.layers().iter().enumerate() {
@@ -36,10 +35,16 @@ pub(crate) fn couplings(network: &Network, competes: impl Fn(&str) -> bool) -> R
         found.push(Coupling { from: weight, output, to: format!("{}.bias", own.name), input: 0, spread: 1 });
         before = Some((own.name, output, own.bias.len()));
     }
-    if let Some((last, ..)) = before.filter(|(last, ..)| competes(&format!("{last}.weight"))) {
-        let why = format!("the neurons of `{last}` are the answers, wanted \"{last}.*\" excluded");
-        return Err(Error::Meaning { key: "prune.exclude", why });
-    }
     found.retain(|own| competes(&own.from));
-    Ok(found)
+    found
+}
+
+/// The layer whose output units are the answers: whole units of it never go.
+pub(crate) fn answers(network: &Network) -> Option<&str> {
+    network.layers().iter().filter_map(Layer::parameters).next_back().map(|own| own.name)
+}
+
+/// Whether this is a parameter of a layer.
+pub(crate) fn belongs(parameter: &str, layer: &str) -> bool {
+    parameter.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
 }

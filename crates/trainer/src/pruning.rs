@@ -4,7 +4,7 @@ mod units;
 
 use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
-use crate::coupled::{couplings, floors_of_units};
+use crate::coupled::{answers, belongs, couplings, floors_of_units};
 use crate::export;
 use secateur_pruner::{
     Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Selection, Sizes, Sparsity, Targets, Terms,
@@ -19,6 +19,7 @@ pub struct Pruning {
     request: Request,
     competitors: Vec<Competitor>,
     couplings: Vec<Coupling>,
+    pinned: Option<String>,
     masked: Vec<Masked>,
     sizes: Sizes,
     targets: Targets,
@@ -44,7 +45,17 @@ impl Pruning {
         }
         let shapes = export::shapes(network);
         let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
-        let chosen = config.selection().choose(&names)?;
+        let mut chosen = config.selection().choose(&names)?;
+        let pinned = answers(network).filter(|last| {
+            config.granularity == Granularity::Filter {} && chosen.iter().any(|name| belongs(name, last))
+        });
+        if let Some(last) = pinned {
+            chosen.retain(|name| !belongs(name, last));
+            if chosen.is_empty() {
+                let why = format!("the units of `{last}` are the answers and stay, expected other layers, too");
+                return Err(Error::Meaning { key: "prune.include", why });
+            }
+        }
         let overrides = overrides(&config.layers, &names)?;
         let costs = network.layer_costs();
         let mut competitors = vec![];
@@ -59,7 +70,7 @@ impl Pruning {
             competitors.push(Competitor { name: name.clone(), shape: shape.clone(), criterion, terms });
         }
         let couplings = match config.granularity {
-            Granularity::Filter {} => couplings(network, |name| competitors.iter().any(|own| own.name == name))?,
+            Granularity::Filter {} => couplings(network, |name| competitors.iter().any(|own| own.name == name)),
             Granularity::Element {}
             | Granularity::NOfM { .. }
             | Granularity::Block { .. }
@@ -95,6 +106,7 @@ impl Pruning {
             masked,
             competitors,
             couplings,
+            pinned: pinned.map(str::to_owned),
             sizes,
             targets,
         };
@@ -106,6 +118,11 @@ impl Pruning {
     /// The share that is gone after each prune, and what it is a share of.
     pub fn targets(&self) -> &Targets {
         &self.targets
+    }
+
+    /// The layer that was chosen and does not compete, since its units are the answers: what it reads may go, they stay.
+    pub fn pinned(&self) -> Option<&str> {
+        self.pinned.as_deref()
     }
 
     /// The parameters that have masks: those that compete, and those that go along.

@@ -4,6 +4,7 @@
 mod search;
 
 use crate::config::{CriterionConfig, PruneConfig};
+use crate::coupled::{answers, belongs};
 use crate::data::Split;
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
@@ -259,7 +260,10 @@ fn layers(experiment: &Experiment, asked: Option<CriterionConfig>) -> Result<Vec
         let config = PruneConfig { criterion: own, include, exclude: vec![], ..base.clone() };
         Ok(Layer { name: name.to_owned(), criterion, pruning: Pruning::new(&config, experiment.network())? })
     };
-    base.selection().choose(&names)?.into_iter().map(alone).collect()
+    // Of whole filters those of the last layer are the answers, and stay.
+    let pinned = answers(experiment.network()).filter(|_| base.granularity == Granularity::Filter {});
+    let chosen = base.selection().choose(&names)?.into_iter();
+    chosen.filter(|name| !pinned.is_some_and(|last| belongs(name, last))).map(alone).collect()
 }
 
 /// By what the run scores a parameter; by magnitude where it says nothing of pruning.

@@ -4,7 +4,7 @@ use super::{Done, experiment, print};
 use crate::args::PlanArgs;
 use anyhow::Result;
 use secateur_trainer::plan::{Planned, Stage, Training};
-use secateur_trainer::{Experiment, Measure};
+use secateur_trainer::{Experiment, Measure, Pruning};
 use std::fmt::Write;
 use std::iter::Peekable;
 
@@ -40,6 +40,9 @@ fn table(experiment: &Experiment) -> String {
             experiment.prunable_elements()
         ));
         line(format!("prunable   {}", experiment.prunable().join(" ")));
+        if let Some(last) = experiment.pruning().and_then(Pruning::pinned) {
+            line(format!("answers    {last}: its units stay, and it loses only what it reads of units that are gone"));
+        }
     }
     if let Some(start) = &config.start {
         line(format!("start      {}", start.display()));
