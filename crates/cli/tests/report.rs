@@ -44,8 +44,8 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
     }
     fs::remove_file(bad.join("no-log/log.jsonl")).expect("removed");
     change(&bad.join("half/log.jsonl"), |log| log[..40].to_owned());
-    change(&bad.join("newer/log.jsonl"), |log| log.replacen("{\"v\":1", "{\"v\":9", 1));
-    change(&bad.join("older/log.jsonl"), |log| log.replacen("{\"v\":1", "{\"v\":0", 1));
+    change(&bad.join("newer/log.jsonl"), |log| log.replacen("{\"v\":2", "{\"v\":9", 1));
+    change(&bad.join("older/log.jsonl"), |log| log.replacen("{\"v\":2", "{\"v\":0", 1));
     change(&bad.join("torn/log.jsonl"), |log| log.replacen("\"event\":\"tested\"", "\"event\":\"tes", 1));
     fs::remove_file(bad.join("no-manifest/manifest.json")).expect("removed");
     change(&bad.join("fashion/log.jsonl"), |log| {
@@ -64,9 +64,9 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
         ("empty", "found no log.jsonl"),
         ("config-only", "found no log.jsonl"),
         ("half", "holds no complete line"),
-        ("newer", "found version 9, this program reads up to version 1"),
-        ("older", "wanted version 1"),
-        ("torn", "wanted an event of version 1"),
+        ("newer", "found version 9, this program reads up to version 2"),
+        ("older", "wanted version 1 to 2"),
+        ("torn", "wanted an event of version 1 to 2"),
         ("missing", "cannot look into the folder"),
         // A copy of a run says what that says; it is listed and not averaged.
         ("no-manifest", "which would count twice"),

@@ -1,6 +1,6 @@
 //! How much to prune when: the target of every prune, computed before anything runs.
 
-use crate::{Error, Measure, Sizes, Sparsity, Target};
+use crate::{Error, Measure, Measured, Sizes, Sparsity, Target};
 use serde::{Deserialize, Serialize};
 
 /// A rule that gives the target of each prune.
@@ -218,18 +218,7 @@ impl Schedule {
     /// What all targets are a share of.
     fn measure(&self) -> Result<Measure, Error> {
         let mut found: Option<(Measure, &Target)> = None;
-        let all: Vec<&Target> = match self {
-            Self::OneShot { sparsity } | Self::DenseSparseDense { sparsity } => vec![sparsity],
-            Self::List { sparsities, .. } => sparsities.iter().collect(),
-            Self::Geometric { .. } => vec![],
-            Self::Linear { initial, last, .. }
-            | Self::Cubic { initial, last, .. }
-            | Self::Polynomial { initial, last, .. }
-            | Self::Exponential { initial, last, .. }
-            | Self::Cosine { initial, last, .. }
-            | Self::OneCycle { initial, last, .. } => vec![initial, last],
-        };
-        for target in all {
+        for target in self.all() {
             match (target.measure(), found) {
                 (Some(own), Some((other, first))) if own != other => {
                     let why = format!("the schedule has targets of {first} and of {target}, wanted one measure");
@@ -240,6 +229,27 @@ impl Schedule {
             }
         }
         Ok(found.map_or(Measure::Weights, |(measure, _)| measure))
+    }
+
+    /// Whether its targets are a count or a ratio of all parameters rather than a fraction of those that may be pruned.
+    pub fn counts_parameters(&self) -> bool {
+        let counts = |target: &&Target| matches!(target, Target::Other(Measured::Compression(_) | Measured::Kept(_)));
+        self.all().iter().any(counts)
+    }
+
+    /// The targets as they are spelled.
+    fn all(&self) -> Vec<&Target> {
+        match self {
+            Self::OneShot { sparsity } | Self::DenseSparseDense { sparsity } => vec![sparsity],
+            Self::List { sparsities, .. } => sparsities.iter().collect(),
+            Self::Geometric { .. } => vec![],
+            Self::Linear { initial, last, .. }
+            | Self::Cubic { initial, last, .. }
+            | Self::Polynomial { initial, last, .. }
+            | Self::Exponential { initial, last, .. }
+            | Self::Cosine { initial, last, .. }
+            | Self::OneCycle { initial, last, .. } => vec![initial, last],
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::axis::{Axis, compression_position, sparsity_position};
 use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
 use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, look, on_scale};
 use crate::number::{grouped, short_percent};
-use crate::record::{CLASSES, Control};
+use crate::record::Control;
 use crate::series::{Pool, RunSeries, Sample};
 use crate::statistics::Spread;
 
@@ -63,7 +63,7 @@ pub(crate) fn accuracy_chart(subject: &str, all: &[RunSeries<'_>], measure: Meas
         let level = Series::level(&x, label, Ink::Text, Line::Dashed, accuracy.mean);
         series.push(Series { band, owner, ..level });
     }
-    series.push(chance(&x));
+    series.push(chance(&x, all));
     series.extend(halos(&means, false));
     series.extend(dots);
     Some(chart(title, subject, x, best, series))
@@ -107,7 +107,7 @@ pub(crate) fn retraining_chart(subject: &str, all: &[RunSeries<'_>]) -> Option<C
         faint: true,
         ..Series::default()
     });
-    series.push(chance(&x));
+    series.push(chance(&x, all));
     series.extend(thin);
     Some(chart("Just pruned and retrained", subject, x, best, series))
 }
@@ -131,9 +131,12 @@ fn chart(title: &str, subject: &str, x: Axis, best: f64, series: Vec<Series>) ->
     }
 }
 
-fn chance(x: &Axis) -> Series {
-    let chance = 100.0 / CLASSES as f64;
-    Series::level(x, format!("chance: {chance} %, one of {CLASSES} classes"), Ink::Muted, Line::Dotted, chance)
+/// What a guess gets. Series of one chart are of one data set.
+fn chance(x: &Axis, all: &[RunSeries<'_>]) -> Series {
+    let classes = all.first().map_or(1, |series| series.runs[0].record.started.classes);
+    let chance = 100.0 / classes as f64;
+    let label = format!("chance: {} %, one of {classes} classes", short_percent(1.0 / classes as f64));
+    Series::level(x, label, Ink::Muted, Line::Dotted, chance)
 }
 
 /// Label, accuracy in percent and owner of each dense baseline.

@@ -19,14 +19,7 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
     let mut out = format!("{COLUMNS}\n");
     for run in runs {
         let started = &run.record.started;
-        let none = Method {
-            criterion: "".into(),
-            granularity: "".into(),
-            scope: "".into(),
-            schedule: "".into(),
-            retrain: "".into(),
-        };
-        let method = started.method.as_ref().unwrap_or(&none);
+        let told = |of: fn(&Method) -> String| text(&started.method.as_ref().map_or(String::new(), of));
         let calls = shown([&run.record]);
         for Test { tested, peak_memory_bytes, measured, .. } in &run.record.tests {
             let prune = run.record.prunes.iter().rfind(|prune| prune.cycle == tested.cycle);
@@ -37,11 +30,11 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
                 text(&started.dataset),
                 text(&started.model),
                 started.seed.to_string(),
-                text(&method.criterion),
-                text(&method.granularity),
-                text(&method.scope),
-                text(&method.schedule),
-                text(&method.retrain),
+                told(|method| method.criterion.clone()),
+                told(|method| method.granularity.to_string()),
+                told(|method| method.scope.clone()),
+                told(|method| method.schedule.to_string()),
+                told(|method| method.retrain.kind().to_owned()),
                 if run.record.state() == State::Finished { "finished" } else { "unfinished" }.into(),
                 tested.cycle.to_string(),
                 match tested.stage {
@@ -130,7 +123,9 @@ mod tests {
         let lines: Vec<_> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 1 + 7 * 2);
         assert!(
-            lines[1].starts_with(r#""runs/a, ""b""",l1-global,mnist,lenet k=1,3,l1,element,global,"50, "#),
+            lines[1].starts_with(
+                r#""runs/a, ""b""",l1-global,mnist,lenet k=1,3,l1,element,global,"list, sparsities [0.5, "#
+            ),
             "{}",
             lines[1]
         );

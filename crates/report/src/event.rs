@@ -1,20 +1,27 @@
 //! What a run says about itself: the events of `log.jsonl`, one a line.
 //!
-//! Every line is `{"v":1,"event":"tested",...,"timing":{...}}`. Everything outside `timing` is a fact that the same
+//! Every line is `{"v":2,"event":"tested",...,"timing":{...}}`. Everything outside `timing` is a fact that the same
 //! configuration and seed repeat to the byte; `timing` holds what a clock and the system said.
 //!
 //! ```text
-//! {"v":1,"event":"pruned","cycle":1,"step":938,"target":0.5,"pruned":29472,"prunable":58944,"dead_units":0,"layers":[...]}
+//! {"v":2,"event":"pruned","cycle":1,"step":938,"target":0.5,"pruned":29472,"prunable":58944,"dead_units":0,"layers":[...]}
 //! ```
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 mod measured;
+mod recipe;
 
 pub use measured::{Compacted, FileSize, Inference, Latency, Measured};
+pub(crate) use recipe::words;
+pub use recipe::{Choice, Method, Settings, Unit};
 
-/// The version of the log's lines that this crate writes, and the newest that it reads.
-pub const LOG_VERSION: u32 = 1;
+/// The version of the log's lines that this crate writes, and the newest that it reads. In version 1 `run_started` told
+/// optimizer and method in words; what it did not tell is absent when it is read.
+pub const LOG_VERSION: u32 = 2;
+
+/// The oldest version that this crate reads.
+pub const OLDEST_LOG_VERSION: u32 = 1;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +60,7 @@ pub struct Timing {
 /// A fact of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "an event lives for one line; the large one opens a log, once")]
 pub enum Event {
     /// The first line of every log.
     RunStarted(RunStarted),
@@ -90,12 +98,23 @@ pub struct RunStarted {
     pub model: String,
     /// The data set, such as `mnist`.
     pub dataset: String,
+    /// Classes that an answer chooses from. Data sets of the time of version 1, which does not tell it, had ten.
+    #[serde(default = "ten")]
+    pub classes: u64,
     /// Images in the training, validation and test splits.
     pub images: Images,
+    /// Seed that drew the validation images; `None` where the run's own seed did.
+    pub split_seed: Option<u64>,
+    /// SHA-256 of the file that the run starts from, in hexadecimal; `None` for random weights.
+    pub start_sha256: Option<String>,
     /// Images a training step.
     pub batch_size: u64,
-    /// The optimizer with its options, for people.
-    pub optimizer: String,
+    /// The optimizer with all its settings.
+    pub optimizer: Choice,
+    /// How the learning rate moves, with all settings; `None` in logs of version 1.
+    pub lr_schedule: Option<Choice>,
+    /// What else of the config the result depends on, by its sections and keys; `None` in logs of version 1.
+    pub settings: Option<Settings>,
     /// The pruning method; `None` for a run that never prunes (a dense control).
     pub method: Option<Method>,
     /// Training steps planned, all cycles together.
@@ -148,24 +167,8 @@ pub struct Images {
     pub test: u64,
 }
 
-/// How a run prunes, in the words of its config.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Method {
-    /// Criterion: `l1`, `l2`, `random` or `lamp`.
-    pub criterion: String,
-    /// What goes as one, such as `element`, `2:4` or `filter`. Logs of earlier builds, which pruned elements only, lack it.
-    #[serde(default = "element")]
-    pub granularity: String,
-    /// Scope, such as `layerwise` or `global`.
-    pub scope: String,
-    /// Schedule with its options, such as `cubic to 0.99`.
-    pub schedule: String,
-    /// What follows a prune: `fine-tune`, `rewind-weights` or `rewind-lr`.
-    pub retrain: String,
-}
-
-fn element() -> String {
-    "element".into()
+fn ten() -> u64 {
+    10
 }
 
 /// Size of one layer of the dense model.

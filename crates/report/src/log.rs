@@ -154,9 +154,9 @@ mod tests {
         log.append(&stop(8), Some(Timing { elapsed_ms: 9, ..Timing::default() })).expect("a line");
         log.sync().expect("a sync");
         let expected = concat!(
-            r#"{"v":1,"event":"stopped_early","cycle":0,"step":7,"steps_saved":2}"#,
+            r#"{"v":2,"event":"stopped_early","cycle":0,"step":7,"steps_saved":2}"#,
             "\n",
-            r#"{"v":1,"event":"stopped_early","cycle":0,"step":8,"steps_saved":2,"timing":{"elapsed_ms":9}}"#,
+            r#"{"v":2,"event":"stopped_early","cycle":0,"step":8,"steps_saved":2,"timing":{"elapsed_ms":9}}"#,
             "\n"
         );
         assert_eq!(fs::read_to_string(&path).expect("the log"), expected);

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::number::grouped;
 use crate::record::{Control, Point, RunRecord};
 use crate::report::ReportInput;
+use crate::target::{Unit, unit};
 
 mod words;
 
@@ -138,9 +139,7 @@ type Key = (Share, u64);
 
 /// The points of a run by what they were asked for.
 fn targets(record: &RunRecord) -> BTreeMap<Key, Point<'_>> {
-    // The schedule says in the config's words what its numbers count.
-    let schedule = record.started.method.as_ref().map_or("", |method| &method.schedule);
-    let of = if schedule.contains("of the MACs") { Share::Macs } else { Share::Weights };
+    let of = if unit(&record.started) == Unit::Macs { Share::Macs } else { Share::Weights };
     let points = record.points().into_iter();
     points.filter_map(|point| Some(((of, (1e9 * point.pruned?.target).round() as u64), point))).collect()
 }
@@ -256,7 +255,7 @@ mod tests {
         assert_eq!(notes[1], "only `b` was asked for 99.4 %: not compared, and not interpolated");
         // The same numbers as shares of something else are other targets.
         let method = runs[1].record.started.method.as_mut().expect("it prunes");
-        method.schedule = "linear to 0.005 of the MACs in 7 prunes".into();
+        method.target_of = Some(Unit::Macs);
         let found = matched(&runs).expect("comparable");
         assert!(found.rows.is_empty() && found.alone[1].len() == 7);
         assert!(found.notes(&labels).last().is_some_and(|note| note.starts_with("no two runs")));

@@ -26,8 +26,8 @@ fn the_page_says_what_was_run_and_how_to_repeat_it() {
         "seed 7",
         "60,074 parameters, 58,944 of them prunable, 199,968 MACs",
         "55,000 images to train on, 5,000 to choose on, 10,000 to report on",
-        "l1, global; 50, 75, 90, 95, 98, 99, 99.5 %; then fine-tune",
-        "sgd, learning rate 0.05, momentum 0.9; 128 images a step",
+        "l1, global; list, sparsities [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995]; then fine-tune",
+        "sgd, lr 0.05, momentum 0.9; learning rate constant; 128 images a step",
         "13,760 trained of 14,190 planned; 430 saved by an early stop",
         "secateur run &lt;config&gt;",
         "9,821 / 10,000",
@@ -68,7 +68,7 @@ fn what_a_user_named_cannot_become_markup() {
     let mut run = run("<script>alert(1)</script>");
     let evil = "\"><img src=x onerror='1'>&".to_owned();
     run.record.started.name = evil.clone();
-    run.record.started.optimizer = evil.clone();
+    run.record.started.optimizer = crate::event::Choice::Words(evil.clone());
     run.record.started.device = evil.clone();
     run.record.prunes[0].layers[0].name = evil.clone();
     let compiled = run.record.tests[0].compiled.as_mut().expect("the fixture says how it computes");

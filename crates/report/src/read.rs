@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use crate::digest::log_digest;
 use crate::error::Error;
-use crate::event::{Compacted, Entry, Event, LOG_VERSION, Latency, LayerDensity, LayerPath, Measured, Score, Size};
+use crate::event::{
+    Compacted, Entry, Event, LOG_VERSION, Latency, LayerDensity, LayerPath, Measured, OLDEST_LOG_VERSION, Score, Size,
+};
 use crate::record::RunRecord;
 
 /// Reads the log at `path`.
@@ -96,7 +98,12 @@ fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Entry, Error> {
             [] => "an empty line".to_owned(),
             _ => format!("`{}` ({error})", excerpt(text)),
         };
-        Error::Line { path: path.to_owned(), line, found, wanted: format!("an event of version {LOG_VERSION}") }
+        Error::Line {
+            path: path.to_owned(),
+            line,
+            found,
+            wanted: format!("an event of version {OLDEST_LOG_VERSION} to {LOG_VERSION}"),
+        }
     };
     // A newer line may have fields of another shape: say that it is newer before complaining about them.
     let Version { v } = serde_json::from_slice(text).map_err(fault)?;
@@ -104,8 +111,8 @@ fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Entry, Error> {
         return Err(Error::NewerLog { path: path.to_owned(), line, found: v, known: LOG_VERSION });
     }
     let entry: Entry = serde_json::from_slice(text).map_err(fault)?;
-    if entry.v != LOG_VERSION {
-        let (found, wanted) = (format!("version {v}"), format!("version {LOG_VERSION}"));
+    if entry.v < OLDEST_LOG_VERSION {
+        let (found, wanted) = (format!("version {v}"), format!("version {OLDEST_LOG_VERSION} to {LOG_VERSION}"));
         return Err(Error::Line { path: path.to_owned(), line, found, wanted });
     }
     Ok(entry)
@@ -123,7 +130,12 @@ fn excerpt(text: &[u8]) -> String {
 /// Refuses parts that are larger than their whole: (found, wanted).
 fn check(event: &Event) -> Result<(), (String, String)> {
     match event {
-        Event::RunStarted(e) => within("prunable", e.prunable, "parameters", e.parameters),
+        Event::RunStarted(e) => {
+            if e.classes == 0 {
+                return Err(("`classes` 0".into(), "at least 1".into()));
+            }
+            within("prunable", e.prunable, "parameters", e.parameters)
+        }
         Event::EpochEnded(e) => {
             check_score(&e.train)?;
             e.validation.as_ref().map_or(Ok(()), check_score)
@@ -245,7 +257,7 @@ mod tests {
     }
 
     const COMPILED: &str = concat!(
-        r#"{"v":1,"event":"layers_compiled","cycle":0,"step":3,"instruction_set":"avx2","layers":"#,
+        r#"{"v":2,"event":"layers_compiled","cycle":0,"step":3,"instruction_set":"avx2","layers":"#,
         r#"[{"name":"conv2","path":"sparse","kept":43,"total":864,"units":12,"all_units":16}]}"#
     );
     const TESTED: &str = concat!(
@@ -255,7 +267,7 @@ mod tests {
     );
 
     const MEASURED: &str = concat!(
-        r#"{"v":1,"event":"measured","cycle":0,"step":3,"files":[{"precision":"f16","bytes":96}],"compacted":"#,
+        r#"{"v":2,"event":"measured","cycle":0,"step":3,"files":[{"precision":"f16","bytes":96}],"compacted":"#,
         r#"{"units":3,"parameters":4,"nonzero":4,"macs":6,"remaining_macs":5,"max_logit_delta":null},"#,
         r#""timing":{"elapsed_ms":9,"inference":{"instruction_set":"avx2","dense_memory_bytes":50,"#,
         r#""sparse_memory_bytes":40,"latencies":[{"batch":8,"threads":2,"dense_ms":0.5,"sparse_ms":0.125}]}}}"#
@@ -297,6 +309,20 @@ mod tests {
     }
 
     #[test]
+    fn a_log_of_version_1_reads_and_tells_its_method_in_words() {
+        let record = read(include_str!("../tests/testdata/run-v1/log.jsonl")).expect("an old log");
+        assert_eq!((record.points().len(), record.state()), (5, crate::State::Finished));
+        let started = &record.started;
+        let method = started.method.as_ref().expect("it prunes");
+        assert_eq!((started.optimizer.kind(), method.schedule.kind()), ("adam lr 0.001", "4 listed sparsities"));
+        assert_eq!((started.classes, method.target_of, &started.lr_schedule), (10, None, &None));
+        assert!(!started.is_known(), "words are not compared");
+        // Later lines may be of version 2: an old run that a newer program went on with.
+        let old: String = include_str!("../tests/testdata/run-v1/log.jsonl").lines().take(1).collect();
+        assert_eq!(read(&format!("{old}\n{COMPILED}\n{TESTED}\n")).expect("a log").tests.len(), 1);
+    }
+
+    #[test]
     fn a_test_has_the_peak_of_its_own_line_and_the_newest_paths_before_it() {
         let started = line(&fixture::l1_events(1)[0]);
         let dense = COMPILED.replace("sparse", "dense");
@@ -326,7 +352,7 @@ mod tests {
             (format!("{stop}\n"), "line 1: found `stopped_early`, wanted `run_started`"),
             (format!("{started}garbage\n"), "line 2: found `garbage`"),
             (format!("{started}\n{stop}\n"), "line 2: found an empty line"),
-            (format!("{started}{{\"v\":2,\"event\":\"new\"}}\n"), "line 2: found version 2, this program reads up to"),
+            (format!("{started}{{\"v\":3,\"event\":\"new\"}}\n"), "line 2: found version 3, this program reads up to"),
             (format!("{started}{{\"v\":0,\"event\":\"run_ended\"}}\n"), "line 2: found"),
             (format!("{started}{{\"v\":1,\"event\":\"danced\"}}\n"), "danced"),
             (format!("{started}{{\"v\":1,\"event\":\"pruned\",\"cycle\":1}}\n"), "missing field `step`"),

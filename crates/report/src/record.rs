@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::event::{
-    EpochEnded, Event, Inference, Judged, LOG_VERSION, LayersCompiled, MasksMoved, Measured, Pruned, RunEnded,
-    RunStarted, Score, SessionStarted, Size, Stage, StoppedEarly, Tested, Timing,
+    EpochEnded, Event, Inference, Judged, LayersCompiled, MasksMoved, Measured, Pruned, RunEnded, RunStarted, Score,
+    SessionStarted, Size, Stage, StoppedEarly, Tested, Timing,
 };
-
-/// Classes that a guess chooses from: the data sets that are supported have ten each.
-pub(crate) const CLASSES: u64 = 10;
 
 /// A run as its log tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +77,8 @@ pub struct Point<'a> {
     pub compiled: Option<&'a LayersCompiled>,
     /// What the cycle's network costs to store and to run; `None` where the log does not say.
     pub measured: Option<&'a Measurement>,
+    /// Classes that an answer chooses from.
+    pub classes: u64,
 }
 
 /// What a run is compared as.
@@ -187,6 +186,7 @@ impl RunRecord {
                 peak_memory_bytes: None,
                 compiled: None,
                 measured: None,
+                classes: self.started.classes,
             });
             match tested.stage {
                 Stage::Dense | Stage::Retrained => point.trained = Some(tested),
@@ -208,8 +208,12 @@ impl RunRecord {
     pub fn control(&self) -> Control {
         match &self.started.method {
             None => Control::Dense,
-            // Masks that move choose by more than chance, whatever they started from.
-            Some(method) if method.criterion == "random" && self.moves.is_empty() => Control::Random,
+            // Masks that move choose by more than chance, whatever they started from. A log of version 1 does not say whether
+            // they will: it shows that they did not once it has ended.
+            Some(method) if method.criterion == "random" && method.regrow.is_none() && self.moves.is_empty() => {
+                let says = self.started.is_known() || self.ended.is_some();
+                if says { Control::Random } else { Control::Pruned }
+            }
             Some(_) => Control::Pruned,
         }
     }
@@ -266,14 +270,15 @@ impl Point<'_> {
     /// Whether the model has collapsed: after training, right at most twice as often as a guess. Before the
     /// retrained test is there, the just-pruned one says nothing about it.
     pub fn is_collapsed(&self) -> bool {
-        self.trained.is_some_and(|test| test.score.is_collapsed())
+        self.trained.is_some_and(|test| test.score.is_collapsed(self.classes))
     }
 }
 
 impl Score {
-    /// Whether at most twice as many images are right as a guess would get.
-    pub fn is_collapsed(&self) -> bool {
-        self.correct.saturating_mul(CLASSES) <= self.total.saturating_mul(2)
+    /// Whether at most twice as many images are right as a guess among so many classes would get. Among two or fewer nothing
+    /// is: a guess gets half of them, and twice that is all.
+    pub fn is_collapsed(&self, classes: u64) -> bool {
+        classes > 2 && self.correct.saturating_mul(classes) <= self.total.saturating_mul(2)
     }
 }
 
@@ -295,8 +300,6 @@ impl Event {
         }
     }
 }
-
-const _: () = assert!(LOG_VERSION == 1, "a new version of the log needs a reader for the old one");
 
 #[cfg(test)]
 mod tests {

@@ -40,9 +40,6 @@ pub struct Origin {
     pub log: String,
     /// Its config as somebody wrote it.
     pub config: String,
-    /// What makes its training what it is, apart from the seed, the target and the place: runs in whose logs all else is
-    /// alike are averaged only if this is equal, too.
-    pub settings: String,
     /// The program and what it ran on, such as `secateur` and `platform`, by name.
     pub surroundings: BTreeMap<String, String>,
 }

@@ -31,6 +31,8 @@ pub struct Sensitivity {
     pub model: String,
     /// Name of the dataset.
     pub dataset: String,
+    /// Classes that an answer chooses from.
+    pub classes: u64,
     /// Seed of the run.
     pub seed: u64,
     /// What counted as important.
@@ -166,6 +168,7 @@ pub(crate) mod tests {
             checkpoint: None,
             model: "lenet k=1".into(),
             dataset: "mnist".into(),
+            classes: 10,
             seed: 1,
             criterion: "l1".into(),
             granularity: "element".into(),

@@ -9,23 +9,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::RunStarted;
 use crate::record::{Control, Point};
 use crate::report::ReportInput;
 use crate::statistics::Spread;
-use crate::target::{Key, Unit, shape};
+use crate::target::{Key, Unit, target, unit};
 
+mod identity;
 mod names;
 mod prefix;
 mod repeats;
-mod settings;
 
+use identity::identity;
 use names::name;
+pub(crate) use names::schedule;
 pub(crate) use prefix::shorten;
 use repeats::{plan, repeats};
-
-/// How many times as many steps a run of a series may have planned as its shortest one.
-const STEPS_APART: f64 = 1.1;
 
 /// Runs that differ by seed only, and by target.
 #[derive(Clone, Debug)]
@@ -136,67 +134,26 @@ impl<'a> RunSeries<'a> {
     }
 }
 
-/// What the runs of a series share.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Likeness<'a> {
-    name: &'a str,
-    images: [u64; 3],
-    optimizer: &'a str,
-    batch_size: u64,
-    method: Option<[String; 5]>,
-    settings: &'a str,
-}
-
-impl<'a> Likeness<'a> {
-    fn of(run: &'a ReportInput) -> Self {
-        let RunStarted { name, images, optimizer, batch_size, method, .. } = &run.record.started;
-        let method = method.as_ref().map(|method| {
-            let [criterion, granularity, scope, retrain] =
-                [&method.criterion, &method.granularity, &method.scope, &method.retrain].map(String::clone);
-            [criterion, granularity, scope, shape(&method.schedule), retrain]
-        });
-        Self {
-            name,
-            images: [images.train, images.validation, images.test],
-            optimizer,
-            batch_size: *batch_size,
-            method,
-            settings: &run.origin.settings,
-        }
-    }
-}
-
 /// The series of runs that share a model, a data set and test images, in the order in which each first appears. Their
 /// numbers go on from `first_id`.
 pub(crate) fn series<'a>(runs: &[&'a ReportInput], first_id: usize) -> Vec<RunSeries<'a>> {
-    let mut alike: BTreeMap<Likeness<'a>, Vec<(usize, &'a ReportInput)>> = BTreeMap::new();
-    for (place, &run) in runs.iter().enumerate() {
-        alike.entry(Likeness::of(run)).or_default().push((place, run));
+    let mut parts: Vec<Vec<&'a ReportInput>> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for &run in runs {
+        let same = identity(&run.record.started).and_then(|same| serde_json::to_string(&same).ok());
+        let part = same.map_or(parts.len(), |same| *known.entry(same).or_insert(parts.len()));
+        match parts.get_mut(part) {
+            Some(part) => part.push(run),
+            None => parts.push(vec![run]),
+        }
     }
-    let mut parts: Vec<_> = alike.into_values().flat_map(by_steps).collect();
-    parts.sort_by_key(|part| part.iter().map(|(place, _)| *place).min());
-    let mut all: Vec<_> = parts.into_iter().map(|part| of(part.into_iter().map(|(_, run)| run).collect())).collect();
+    let mut all: Vec<_> = parts.into_iter().map(of).collect();
     for (index, series) in all.iter_mut().enumerate() {
         series.id = first_id + index;
     }
     name(&mut all);
     all.iter_mut().for_each(|series| series.label = series.name.clone());
     all
-}
-
-/// Parts of runs that have planned nearly as many steps as each other, each in the order of the runs.
-fn by_steps(mut runs: Vec<(usize, &ReportInput)>) -> Vec<Vec<(usize, &ReportInput)>> {
-    let steps = |run: &ReportInput| run.record.started.planned_steps;
-    runs.sort_by_key(|(place, run)| (steps(run), *place));
-    let mut parts: Vec<Vec<(usize, &ReportInput)>> = Vec::new();
-    for (place, run) in runs {
-        match parts.last_mut() {
-            Some(part) if steps(run) as f64 <= STEPS_APART * steps(part[0].1) as f64 => part.push((place, run)),
-            _ => parts.push(vec![(place, run)]),
-        }
-    }
-    parts.iter_mut().for_each(|part| part.sort_by_key(|(place, _)| *place));
-    parts
 }
 
 /// One series, not yet numbered, with the name of its experiment.
@@ -221,7 +178,8 @@ fn of(all: Vec<&ReportInput>) -> RunSeries<'_> {
         }
         for point in points.iter().filter(|point| plan == Plan::Curve || is_result(run, point)) {
             if let Some(pruned) = point.pruned {
-                let pool = pools.entry(Key::of(pruned.target)).or_insert((pruned.target, BTreeMap::new()));
+                let asked = target(&run.record.started, pruned);
+                let pool = pools.entry(Key::of(asked)).or_insert((asked, BTreeMap::new()));
                 pool.1.entry(seed).or_insert(Sample { seed, run, point: *point });
             }
         }
@@ -234,7 +192,7 @@ fn of(all: Vec<&ReportInput>) -> RunSeries<'_> {
         control,
         colour: 0,
         plan,
-        unit: Unit::of(record.started.method.as_ref()),
+        unit: unit(&record.started),
         runs,
         spare,
         dense: pool(0.0, dense),

@@ -5,9 +5,9 @@ use crate::cost::shown;
 use crate::data::{Data, Value, cells};
 use crate::group::Group;
 use crate::record::Control;
+use crate::series::schedule;
 use crate::series::{Pool, RunSeries, Sample};
 use crate::statistics::Spread;
-use crate::target::shape;
 
 const SERIES: [&str; 52] = [
     "group",
@@ -81,7 +81,8 @@ pub(crate) fn series_data(groups: &[Group<'_>]) -> Data {
 fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Value> {
     let started = &series.runs[0].record.started;
     let method = started.method.as_ref();
-    let words = |of: fn(&crate::event::Method) -> String| method.map_or(Value::None, |method| Value::Text(of(method)));
+    let words =
+        |of: &dyn Fn(&crate::event::Method) -> String| method.map_or(Value::None, |method| Value::Text(of(method)));
     let mean = |of: &dyn Fn(&Sample<'_>) -> Option<f64>| Value::from(pool.spread(of).map(|spread| spread.mean));
     let size = |of: fn(&crate::event::Size) -> f64| mean(&|sample| Some(of(&sample.point.size()?)));
     let seeds: Vec<_> = pool.samples.iter().map(|sample| sample.seed.to_string()).collect();
@@ -99,11 +100,11 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Value>
         started.model.as_str().into(),
         series.name.as_str().into(),
         kind(series.control).into(),
-        words(|method| method.criterion.clone()),
-        words(|method| method.granularity.clone()),
-        words(|method| method.scope.clone()),
-        words(|method| shape(&method.schedule)),
-        words(|method| method.retrain.clone()),
+        words(&|method| method.criterion.clone()),
+        words(&|method| method.granularity.to_string()),
+        words(&|method| method.scope.clone()),
+        words(&|method| schedule(method, series.unit)),
+        words(&|method| method.retrain.kind().to_owned()),
         series.unit.name().into(),
         Value::Number(pool.target),
         pool.top_1().map_or(0, |spread| spread.n).into(),

@@ -1,7 +1,7 @@
 //! What is pooled, and what must never be.
 
 use super::*;
-use crate::event::{Event, MasksMoved};
+use crate::event::{Choice, Event, MasksMoved, RunStarted, Unit};
 use crate::fixture;
 
 fn input(label: &str, events: &[Event]) -> ReportInput {
@@ -63,44 +63,62 @@ fn a_run_of_a_sweep_that_is_not_done_is_no_point() {
 }
 
 #[test]
-fn lists_of_other_sparsities_are_no_curve() {
-    let mut runs = [1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
-    runs[1].record.prunes[0].target = 0.6;
-    let all = of(&runs);
-    assert_eq!((all[0].plan, shape_of(&all)), (Plan::Sweep, vec![("l1-global".to_owned(), 2, vec![2])]));
-    // What is still going has a part of the same list.
-    runs[1].record.prunes[0].target = 0.5;
-    runs[1].record.prunes.truncate(3);
-    assert_eq!(of(&runs)[0].plan, Plan::Curve);
+fn whatever_else_differs_parts_them() {
+    type Change = fn(&mut RunStarted);
+    fn schedule(started: &mut RunStarted, name: &str, value: impl Into<serde_json::Value>) {
+        let method = started.method.as_mut().expect("a method");
+        method.schedule = method.schedule.clone().with(name, value);
+    }
+    fn method(started: &mut RunStarted) -> &mut crate::event::Method {
+        started.method.as_mut().expect("a method")
+    }
+    let changes: [(&str, Change); 22] = [
+        ("name", |run| run.name = "other".into()),
+        ("optimizer", |run| run.optimizer = Choice::of_kind("adam").with("lr", 0.001)),
+        ("a setting of it", |run| run.optimizer = run.optimizer.clone().with("nesterov", true)),
+        ("learning rate", |run| run.lr_schedule = Some(Choice::of_kind("cosine").with("floor", 0.1))),
+        ("batch size", |run| run.batch_size = 64),
+        ("training images", |run| run.images.train = 1000),
+        ("split", |run| run.split_seed = Some(2)),
+        ("start", |run| run.start_sha256 = Some("ab".repeat(32))),
+        ("classes", |run| run.classes = 100),
+        ("criterion", |run| method(run).criterion = "l2".into()),
+        ("regrowth", |run| method(run).regrow = Some(Choice::of_kind("rigl").with("share", 0.3))),
+        ("scores", |run| method(run).scores_sha256 = Some("cd".repeat(32))),
+        ("unit", |run| method(run).target_of = Some(Unit::Macs)),
+        ("retraining", |run| method(run).retrain = Choice::of_kind("rewind-lr").with("lr", 0.1)),
+        ("number of prunes", |run| schedule(run, "prunes", 7)),
+        ("where the ramp starts", |run| schedule(run, "initial", 0.5)),
+        ("a of one-cycle", |run| schedule(run, "a", 3.0)),
+        ("b of one-cycle", |run| schedule(run, "b", 3.0)),
+        ("values of a list", |run| schedule(run, "sparsities", [0.4, 0.75].as_slice())),
+        ("steps", |run| run.planned_steps += 1),
+        ("other settings", |run| run.settings = Some([("train".to_owned(), 1.into())].into())),
+        ("unknown settings", |run| run.settings = None),
+    ];
+    for (what, change) in changes {
+        for seeds in [[1, 2], [1, 1]] {
+            let mut runs = seeds.map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
+            runs[1].label = "changed".into();
+            assert_eq!(of(&runs).len(), 1);
+            change(&mut runs[1].record.started);
+            let all = of(&runs);
+            assert_eq!(all.len(), 2, "{what}");
+            assert_eq!((all[0].id, all[1].id), (0, 1));
+            assert_ne!(all[0].name, all[1].name, "{what}: told apart by their names");
+            assert!(all.iter().all(|series| series.spare.is_empty()), "{what}: none repeats another");
+        }
+    }
 }
 
 #[test]
-fn whatever_else_differs_parts_them() {
-    type Change = fn(&mut ReportInput);
-    let changes: [(&str, Change); 8] = [
-        ("name", |run| run.record.started.name = "other".into()),
-        ("optimizer", |run| run.record.started.optimizer = "adam lr 0.001".into()),
-        ("batch size", |run| run.record.started.batch_size = 64),
-        ("training images", |run| run.record.started.images.train = 1000),
-        ("criterion", |run| run.record.started.method.as_mut().expect("a method").criterion = "l2".into()),
-        ("number of prunes", |run| {
-            run.record.started.method.as_mut().expect("a method").schedule = "cubic to 0.9 in 7 prunes".into();
-        }),
-        ("steps", |run| run.record.started.planned_steps *= 2),
-        ("settings", |run| run.origin.settings = "lr_schedule cosine".into()),
-    ];
-    for (what, change) in changes {
-        let mut runs = [1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
-        assert_eq!(of(&runs).len(), 1);
-        change(&mut runs[1]);
-        let all = of(&runs);
-        assert_eq!(all.len(), 2, "{what}");
-        assert_eq!((all[0].id, all[1].id), (0, 1));
-        assert_ne!(all[0].name, all[1].name, "{what}: told apart by their names");
-    }
+fn unknown_settings_are_like_no_others_not_even_unknown_ones() {
     let mut runs = [1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
-    runs[1].record.started.planned_steps += 1_000;
-    assert_eq!(of(&runs).len(), 1, "7 % more steps");
+    runs.iter_mut().for_each(|run| run.record.started.lr_schedule = None);
+    assert_eq!(of(&runs).len(), 2);
+    let mut words = [1, 2].map(|seed| input(&format!("s{seed}"), &fixture::l1_events(seed)));
+    words.iter_mut().for_each(|run| run.record.started.optimizer = Choice::Words("adam lr 0.001".into()));
+    assert_eq!(of(&words).len(), 2);
 }
 
 #[test]
@@ -134,10 +152,24 @@ fn a_dense_control_is_its_last_test() {
 }
 
 #[test]
-fn masks_that_move_are_no_random_control() {
+fn masks_that_move_or_will_are_no_random_control() {
     let mut run = input("rigl", &fixture::random_events(1));
-    assert_eq!(of(std::slice::from_ref(&run))[0].control, Control::Random);
+    let control = |run: &ReportInput| of(std::slice::from_ref(run))[0].control;
+    assert_eq!(control(&run), Control::Random);
     let moved = MasksMoved { cycle: 1, step: 1800, regrown: 90, pruned: 29_472, prunable: 58_944 };
     run.record.add(Event::MasksMoved(moved), None);
-    assert_eq!(of(std::slice::from_ref(&run))[0].control, Control::Pruned);
+    assert_eq!(control(&run), Control::Pruned);
+
+    // Its masks have not moved yet, but its log says that they will.
+    let mut running = input("rigl", &fixture::random_events(1));
+    running.record.ended = None;
+    assert_eq!(control(&running), Control::Random);
+    running.record.started.method.as_mut().expect("a method").regrow = Some(Choice::of_kind("rigl"));
+    assert_eq!(control(&running), Control::Pruned);
+    // A log of version 1 does not say; once it has ended, it shows.
+    let mut old = input("old", &fixture::random_events(1));
+    old.record.started.settings = None;
+    assert_eq!(control(&old), Control::Random);
+    old.record.ended = None;
+    assert_eq!(control(&old), Control::Pruned);
 }

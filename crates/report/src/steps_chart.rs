@@ -27,7 +27,7 @@ pub(crate) fn steps_chart(subject: &str, all: &[RunSeries<'_>]) -> Option<Chart>
         // A target in another unit is no sparsity of the prunable parameters: what it came to is drawn alone.
         let ways: BTreeSet<Way> = match series.unit {
             Unit::Prunable => series.runs.iter().map(|run| way(&run.record)).filter(|way| !way.is_empty()).collect(),
-            Unit::Parameters | Unit::Macs => BTreeSet::new(),
+            Unit::Parameters | Unit::Macs | Unit::Unknown => BTreeSet::new(),
         };
         asked.entry(ways).or_default().push(series);
     }
@@ -157,8 +157,7 @@ mod tests {
         let lines = |chart: &Chart| chart.series.iter().filter(|s| s.line != Line::None).count();
         assert_eq!(lines(&chart_of(&runs).expect("a chart")), 2);
         for run in &mut runs {
-            let method = run.record.started.method.as_mut().expect("a method");
-            method.schedule = method.schedule.replace(" in 2", " of the MACs in 2");
+            run.record.started.method.as_mut().expect("a method").target_of = Some(Unit::Macs);
         }
         let chart = chart_of(&runs).expect("a chart");
         assert_eq!((lines(&chart), chart.series[0].points.len()), (0, 4));

@@ -185,40 +185,6 @@ impl Experiment {
         format!("{}-{hash}-s{}", self.config.name, self.config.seed)
     }
 
-    /// The first event of the run's log.
-    pub fn started(&self, dataset: &str) -> event::RunStarted {
-        let cost = self.network.cost();
-        let method = self.config.prune.as_ref().filter(|prune| prune.enabled).map(|prune| event::Method {
-            criterion: prune.criterion.to_string(),
-            granularity: prune.granularity.to_string(),
-            scope: prune.scope().to_string(),
-            schedule: prune.schedule.to_string(),
-            retrain: self.config.retrain.kind.to_string(),
-        });
-        let layers = self.network.layer_costs().into_iter().map(|layer| event::LayerFacts {
-            name: layer.name,
-            parameters: layer.cost.parameters as u64,
-            macs: layer.cost.macs as u64,
-        });
-        event::RunStarted {
-            name: self.config.name.clone(),
-            seed: self.config.seed,
-            model: self.config.model.to_string(),
-            dataset: dataset.to_owned(),
-            images: self.images(),
-            batch_size: self.config.train.batch_size as u64,
-            optimizer: self.config.train.optimizer.to_string(),
-            method,
-            planned_steps: self.plan.steps(),
-            planned_prunes: self.plan.prunes() as u64,
-            parameters: cost.parameters as u64,
-            prunable: self.prunable_elements() as u64,
-            macs: cost.macs as u64,
-            layers: layers.collect(),
-            device: self.config.device.clone(),
-        }
-    }
-
     /// Weights of the prunable parameters that a prune to this target leaves; `None` where the scores decide it.
     pub fn kept(&self, target: Sparsity) -> Option<usize> {
         self.pruning.as_ref().and_then(|pruning| pruning.kept(target).ok()?)

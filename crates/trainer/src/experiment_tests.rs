@@ -77,12 +77,12 @@ fn a_run_is_named_by_what_its_result_depends_on() {
 
 #[test]
 fn the_first_event_counts_the_model() {
-    let started = experiment(&[]).expect("valid").started("mnist");
+    let started = experiment(&[]).expect("valid").started("mnist", crate::InputHashes::default());
     assert_eq!((started.parameters, started.prunable), (60_074, 59_838), "236 biases are not pruned");
     assert_eq!(started.images, event::Images { train: 55_000, validation: 5_000, test: 10_000 });
     assert_eq!(started.planned_steps, 2 * 430 + 10);
     assert_eq!(started.layers.len(), 5);
-    let all = experiment(&["prune.include=[\"*\"]"]).expect("valid").started("mnist");
+    let all = experiment(&["prune.include=[\"*\"]"]).expect("valid").started("mnist", crate::InputHashes::default());
     assert_eq!(all.prunable, all.parameters);
 }
 

@@ -9,9 +9,9 @@ use crate::folder::{self, Manifest, RunFolder};
 use crate::observer::Observer;
 use crate::run::{Facts, Place, input, resume};
 use crate::session::{Outcome, fresh_masks};
-use crate::{Error, Experiment, export, scores};
+use crate::{Error, Experiment, InputHashes, export, scores};
 use secateur_report::RunLog;
-use secateur_report::event::{Entry, Event};
+use secateur_report::event::{Entry, Event, RunStarted};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -110,8 +110,10 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
         ..folder::read_manifest(start)?
     };
     let folder = RunFolder::create(out, experiment, facts.typed, &manifest)?;
+    let files = InputHashes { start: None, scores: sha256.as_deref() };
     let dataset = manifest.dataset;
-    cursor.log_bytes = copy_log(&folder::log(start), cursor.log_bytes, &folder.log(), experiment, &dataset)?;
+    cursor.log_bytes =
+        copy_log(&folder::log(start), cursor.log_bytes, &folder.log(), experiment.started(&dataset, files))?;
     let masks = fresh_masks(experiment);
     let snapshot = Snapshot { cursor: &cursor, state: &state, masks: &masks, remembered: None, best: None };
     snapshot.save(&folder.checkpoints(), experiment.config().checkpoint.keep)?;
@@ -119,18 +121,19 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
 }
 
 /// Writes a log that begins as the run's own and goes on as the start's; returns its length.
-fn copy_log(from: &Path, length: u64, to: &Path, experiment: &Experiment, dataset: &str) -> Result<u64, Error> {
+fn copy_log(from: &Path, length: u64, to: &Path, started: RunStarted) -> Result<u64, Error> {
     let bytes = fs::read(from).map_err(Error::io(from, "read"))?;
     let bytes = &bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
     let mut log = RunLog::create(to)?;
-    log.append(&Event::RunStarted(experiment.started(dataset)), None)?;
+    let prunable = started.prunable;
+    log.append(&Event::RunStarted(started), None)?;
     for line in bytes.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty()) {
         let entry: Entry = serde_json::from_slice(line)
             .map_err(|error| Error::Run { path: from.to_owned(), why: format!("a line is no event: {error}") })?;
         let mut event = entry.event;
         if let Event::Tested(tested) = &mut event {
             // What may be pruned is the run's own to say.
-            tested.size.prunable = experiment.prunable_elements() as u64;
+            tested.size.prunable = prunable;
         }
         log.append(&event, entry.timing)?;
     }

@@ -41,6 +41,7 @@ mod start;
 mod state;
 mod sweep;
 mod tensor_file;
+mod told;
 mod trained_on;
 mod training;
 
@@ -62,3 +63,4 @@ pub use secateur_pruner::Measure;
 pub use sensitivity::{Probe, SensitivityRequest};
 pub use session::Outcome;
 pub use sweep::{Cell, CellFile, Method, Sweep, SweepConfig};
+pub use told::{InputHashes, told};

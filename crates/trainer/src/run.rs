@@ -38,11 +38,12 @@ pub fn run(
     let dataset = experiment.load_data()?;
     let start = start::read(experiment, None)?.map(|start| start.sha256);
     let trained_on = trained_on::with_start(experiment, &dataset)?;
-    let (scores, sha256) = scores::read(experiment, None)?.unzip();
+    let scores = scores::read(experiment, None)?;
+    let scores_sha256 = scores.as_ref().map(|(_, sha256)| sha256);
     let manifest = Manifest {
         trained_on,
         start: input(experiment.config().start.as_deref(), start.as_ref()),
-        scores: input(scores::path(experiment), sha256.as_ref()),
+        scores: input(scores::path(experiment), scores_sha256),
         ..manifest(experiment, &device, &dataset, &facts)
     };
     let folder = RunFolder::create(out, experiment, facts.typed, &manifest)?;
@@ -75,7 +76,6 @@ pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: 
     folder::check_data(path, &manifest, &manifest_files(&dataset))?;
     let start = manifest.start.as_ref().map(|start| start.sha256.as_str());
     let scores = scores::read(&experiment, manifest.scores.as_ref().map(|scores| scores.sha256.as_str()))?;
-    let scores = scores.map(|(scores, _)| scores);
     let around = Surroundings { experiment: &experiment, dataset: &dataset, device, start, scores, observer, stop };
     Session::open(folder, around)?.walk()
 }

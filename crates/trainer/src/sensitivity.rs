@@ -5,7 +5,7 @@ mod search;
 
 use crate::config::{CriterionConfig, PruneConfig};
 use crate::coupled::{answers, belongs};
-use crate::data::Split;
+use crate::data::{CLASSES, Split};
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
 use crate::folder::read_experiment;
@@ -121,6 +121,7 @@ impl Probe {
             checkpoint: self.checkpoint,
             model: config.model.to_string(),
             dataset: self.dataset,
+            classes: CLASSES as u64,
             seed: config.seed,
             criterion: criteria.into_iter().collect::<Vec<_>>().join(", "),
             granularity: prune.granularity.to_string(),

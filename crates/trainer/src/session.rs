@@ -4,7 +4,7 @@
 //! start of the plan.
 
 use crate::checkpoint::{self, Checkpoint, Cursor, Snapshot};
-use crate::data::{Dataset, Split};
+use crate::data::{CLASSES, Dataset, Split};
 use crate::device::Device;
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
@@ -16,7 +16,7 @@ use crate::plan::{Planned, Stage};
 use crate::size::size;
 use crate::start::{self, Start};
 use crate::state::{State, Weights};
-use crate::{Error, Experiment, engine, export, memory};
+use crate::{Error, Experiment, InputHashes, engine, export, memory};
 use secateur_pruner::{Mask, MaskSet, Saliency, Sparsity};
 use secateur_report::RunLog;
 use secateur_report::event::{self, Event, Score, Timing};
@@ -71,8 +71,8 @@ pub(crate) struct Surroundings<'a> {
     pub device: Device,
     /// SHA-256 of the file that the run starts from, when it starts from one.
     pub start: Option<&'a str>,
-    /// The scores that the config names a file of.
-    pub scores: Option<Saliency>,
+    /// The scores that the config names a file of, and its SHA-256.
+    pub scores: Option<(Saliency, String)>,
     /// Who watches.
     pub observer: &'a mut dyn Observer,
     /// Set by a signal: finish the step, save, and return.
@@ -98,7 +98,9 @@ impl<'a> Session<'a> {
         let log = if path.exists() { RunLog::resume(&path, 0, None)? } else { RunLog::create(&path)? };
         let start = start::read(around.experiment, around.start)?;
         let fresh = restore(around.experiment, &around.device, fresh(around.experiment, start))?;
-        let started = around.experiment.started(&around.dataset.name);
+        let scores = around.scores.as_ref().map(|(_, sha256)| sha256.as_str());
+        let files = InputHashes { start: around.start, scores };
+        let started = around.experiment.started(&around.dataset.name, files);
         let mut session = Self::assemble(folder, around, log, fresh);
         session.record(&Event::RunStarted(started), None)?;
         session.record_paths(0)?;
@@ -109,6 +111,7 @@ impl<'a> Session<'a> {
         let Surroundings { experiment, dataset, device, scores, observer, stop, .. } = around;
         let Restored { engine, masks, remembered, best, cursor } = restored;
         let before = Duration::from_millis(cursor.elapsed_ms);
+        let scores = scores.map(|(scores, _)| scores);
         let began = Instant::now();
         Self {
             experiment,
@@ -214,7 +217,7 @@ impl<'a> Session<'a> {
         let (began, dataset) = (Instant::now(), self.dataset);
         let score = self.score("test", dataset.test_split());
         // A network that was never trained has nothing to lose.
-        if stage != event::Stage::JustPruned && self.cursor.step > 0 && score.is_collapsed() {
+        if stage != event::Stage::JustPruned && self.cursor.step > 0 && score.is_collapsed(CLASSES as u64) {
             let event::Score { correct, total, .. } = score;
             tracing::warn!("cycle {cycle}: the network has collapsed, {correct} of {total} images are right");
         }

@@ -5,6 +5,7 @@ use super::html::{self, Table, escape};
 use super::{cost, figure, judged, layers};
 use crate::draw::Layout;
 use crate::error::Error;
+use crate::event::Method;
 use crate::learning::learning_chart;
 use crate::number::{duration, grouped, percent};
 use crate::record::{Control, RunRecord, State};
@@ -169,8 +170,10 @@ fn facts(record: &RunRecord) -> String {
     let started = &record.started;
     let images = &started.images;
     let method = started.method.as_ref().map_or("none: a dense control".to_owned(), |method| {
-        let kind = if method.granularity == "element" { String::new() } else { format!(" by {}", method.granularity) };
-        format!("{}{kind}, {}; {}; then {}", method.criterion, method.scope, method.schedule, method.retrain)
+        let Method { criterion, granularity, scope, schedule, regrow, retrain, .. } = method;
+        let kind = if granularity.kind() == "element" { String::new() } else { format!(" by {granularity}") };
+        let regrow = regrow.as_ref().map_or(String::new(), |regrow| format!("; masks move by {regrow}"));
+        format!("{criterion}{kind}, {scope}; {schedule}{regrow}; then {retrain}")
     });
     let early: u64 = record.stops.iter().map(|stop| stop.steps_saved).fold(0, u64::saturating_add);
     let steps = format!("{} trained of {} planned", grouped(record.step()), grouped(started.planned_steps));
@@ -203,7 +206,10 @@ fn facts(record: &RunRecord) -> String {
         ),
         ("pruning", method),
         ("prunes", format!("{} done of {} planned", record.prunes.len(), grouped(started.planned_prunes))),
-        ("training", format!("{}; {} images a step", started.optimizer, grouped(started.batch_size))),
+        ("training", {
+            let rate = started.lr_schedule.as_ref().map_or(String::new(), |rate| format!("; learning rate {rate}"));
+            format!("{}{rate}; {} images a step", started.optimizer, grouped(started.batch_size))
+        }),
         ("steps", steps),
         ("device", started.device.clone()),
     ];

@@ -4,7 +4,6 @@ use super::{LayerPoint, LayerSensitivity, Sensitivity, in_points};
 use crate::axis::{Axis, sparsity_position};
 use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
 use crate::number::{grouped, short_percent};
-use crate::record::CLASSES;
 
 /// The chart. Each line begins at the network as it was; where it was asked how much each layer bears, that point is framed.
 pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
@@ -17,7 +16,7 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
         label: "sparsity of the one layer that is pruned (density on a log scale)".to_owned(),
         ..Axis::sparsity(right)
     };
-    let chance = 100.0 / CLASSES as f64;
+    let (classes, chance) = (found.classes, 100.0 / found.classes as f64);
     let mut series = lines.clone();
     if let Some(points) = found.within_points {
         let framed = found.layers.iter().filter_map(|layer| layer.within.as_ref().map(place));
@@ -33,7 +32,7 @@ pub fn sensitivity_chart(found: &Sensitivity) -> Chart {
     series.push(Series::level(&x, format!("as it was: {before:.2} %"), Ink::Text, Line::Dashed, before));
     series.push(Series::level(
         &x,
-        format!("chance: {chance} %, one of {CLASSES} classes"),
+        format!("chance: {} %, one of {classes} classes", short_percent(1.0 / classes as f64)),
         Ink::Muted,
         Line::Dotted,
         chance,

@@ -1,8 +1,9 @@
 //! Names by which a reader tells the series of a group apart. Pure.
 
 use super::RunSeries;
-use super::settings::differing;
-use crate::target::shape;
+use super::identity::differing;
+use crate::event::Method;
+use crate::target::{Unit, unit};
 
 /// Gives names to series that share one: by their method where that differs, then by their settings, then by their first run.
 pub(super) fn name(all: &mut [RunSeries<'_>]) {
@@ -35,60 +36,52 @@ pub(super) fn name(all: &mut [RunSeries<'_>]) {
 
 fn by_method(alike: &[&RunSeries<'_>]) -> Vec<String> {
     let method = |series: &&RunSeries<'_>| {
-        series.runs[0].record.started.method.as_ref().map_or("dense".to_owned(), |method| {
-            format!("{} {} {}, {}", method.criterion, method.scope, method.granularity, kind(&method.schedule))
+        let started = &series.runs[0].record.started;
+        started.method.as_ref().map_or("dense".to_owned(), |method| {
+            let Method { criterion, scope, granularity, .. } = method;
+            format!("{criterion} {scope} {granularity}, {}", schedule(method, unit(started)))
         })
     };
     alike.iter().map(method).collect()
 }
 
 fn by_settings(alike: &[&RunSeries<'_>]) -> Vec<String> {
-    differing(&alike.iter().map(|series| series.runs[0].origin.settings.as_str()).collect::<Vec<_>>())
+    differing(&alike.iter().map(|series| series.runs[0]).collect::<Vec<_>>())
 }
 
 fn by_first_run(alike: &[&RunSeries<'_>]) -> Vec<String> {
     alike.iter().map(|series| series.runs[0].label.clone()).collect()
 }
 
-/// A schedule without its numbers and without a mark where they stood: `cubic in 5 prunes`, `listed sparsities`.
-fn kind(schedule: &str) -> String {
-    let shape = shape(schedule);
-    let words: Vec<&str> = shape.split(' ').collect();
-    let is_gap = |place: usize| words.get(place) == Some(&"#");
-    let kept = words.iter().enumerate().filter(|&(place, word)| {
-        let of_gap =
-            matches!(*word, "to" | "by") && is_gap(place + 1) || *word == "times" && place > 0 && is_gap(place - 1);
-        !is_gap(place) && !of_gap
-    });
-    let kept = kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ");
-    if kept.contains(char::is_alphabetic) {
-        kept.trim_end_matches(',').to_owned()
-    } else {
-        "listed sparsities".to_owned()
-    }
+/// A schedule without how far it goes: `cubic in 5 prunes`, `cubic of the MACs in 5 prunes`.
+pub(crate) fn schedule(method: &Method, unit: Unit) -> String {
+    let of = match unit {
+        Unit::Parameters => " of all parameters",
+        Unit::Macs => " of the MACs",
+        Unit::Prunable | Unit::Unknown => "",
+    };
+    let prunes = method.schedule.get("prunes").map_or(String::new(), |prunes| format!(" in {prunes} prunes"));
+    format!("{}{of}{prunes}", method.schedule.kind())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Choice, RunStarted};
     use crate::fixture;
     use crate::report::ReportInput;
     use crate::series::series;
-
-    const SETTINGS: &str =
-        "name = \"rv-global\"\n\n[train]\nbatch_size = 32\nepochs = 4\n\n[train.stop]\npatience = 3\n";
 
     fn names(runs: &[ReportInput]) -> Vec<String> {
         series(&runs.iter().collect::<Vec<_>>(), 0).into_iter().map(|series| series.name).collect()
     }
 
-    /// Runs of one name and method, each with these changes of its settings.
-    fn runs(changes: &[&[(&str, &str)]]) -> Vec<ReportInput> {
-        let run = |(index, changes): (usize, &&[(&str, &str)])| {
+    /// Runs of one name and method, each changed.
+    fn runs(changes: &[fn(&mut RunStarted)]) -> Vec<ReportInput> {
+        let run = |(index, change): (usize, &fn(&mut RunStarted))| {
             let mut run = fixture::input(&format!("rv-global-{index}-s1"), fixture::record(&fixture::l1_events(1)));
             run.record.started.name = "rv-global".into();
-            run.record.started.method.as_mut().expect("a method").schedule = "7 listed sparsities".into();
-            run.origin.settings = changes.iter().fold(SETTINGS.to_owned(), |text, (from, to)| text.replace(from, to));
+            change(&mut run.record.started);
             run
         };
         changes.iter().enumerate().map(run).collect()
@@ -96,62 +89,54 @@ mod tests {
 
     #[test]
     fn settings_that_differ_are_named() {
-        let names = |changes: &[&[(&str, &str)]]| names(&runs(changes));
         assert_eq!(
-            names(&[&[], &[("size = 32", "size = 64")]]),
-            ["rv-global (train.batch_size = 32)", "rv-global (train.batch_size = 64)"]
+            names(&runs(&[|_| (), |run| run.batch_size = 64])),
+            ["rv-global (train.batch_size = 128)", "rv-global (train.batch_size = 64)"]
         );
-        let one_is_enough = [("size = 32", "size = 64"), ("patience = 3\n", "")];
+        let initial = |run: &mut RunStarted| {
+            let method = run.method.as_mut().expect("it prunes");
+            method.schedule = method.schedule.clone().with("initial", 0.5);
+        };
         assert_eq!(
-            names(&[&[], &one_is_enough]),
-            [
-                "rv-global (train.batch_size = 32, train.stop.patience = 3)",
-                "rv-global (train.batch_size = 64, no train.stop.patience)"
-            ]
+            names(&runs(&[|_| (), initial])),
+            ["rv-global (no prune.schedule.initial)", "rv-global (prune.schedule.initial = 0.5)"]
         );
-        let three = [("size = 32", "size = 64"), ("epochs = 4", "epochs = 5"), ("patience = 3", "patience = 9")];
+        let many = |run: &mut RunStarted| {
+            run.batch_size = 64;
+            run.split_seed = Some(3);
+            run.planned_steps = 1;
+        };
         assert_eq!(
-            names(&[&[], &three])[1],
-            "rv-global (train.batch_size = 64, train.epochs = 5, 1 more)",
+            names(&runs(&[|_| (), many]))[1],
+            "rv-global (data.split_seed = 3, train.batch_size = 64, 1 more)",
             "two keys at most"
         );
     }
 
     #[test]
     fn the_method_comes_first_and_only_where_it_differs() {
-        let mut runs = runs(&[&[], &[], &[("size = 32", "size = 64")]]);
-        runs[0].record.started.method.as_mut().expect("a method").criterion = "l2".into();
-        runs[2].origin.settings = SETTINGS.replace("size = 32", "size = 64");
+        let l2 = |run: &mut RunStarted| run.method.as_mut().expect("a method").criterion = "l2".into();
         let expected = [
-            "rv-global (l2 global element, listed sparsities)",
-            "rv-global (l1 global element, listed sparsities; train.batch_size = 32)",
-            "rv-global (l1 global element, listed sparsities; train.batch_size = 64)",
+            "rv-global (l2 global element, list)",
+            "rv-global (l1 global element, list; train.batch_size = 128)",
+            "rv-global (l1 global element, list; train.batch_size = 64)",
         ];
-        assert_eq!(names(&runs), expected);
+        assert_eq!(names(&runs(&[l2, |_| (), |run| run.batch_size = 64])), expected);
     }
 
     #[test]
-    fn where_settings_do_not_tell_the_first_run_does() {
-        let mut runs = runs(&[&[], &[]]);
-        runs[1].record.started.optimizer = "adam".into();
-        assert_eq!(names(&runs), ["rv-global (rv-global-0-s1)", "rv-global (rv-global-1-s1)"]);
-        runs[1].origin.settings.clear();
-        assert_eq!(names(&runs), ["rv-global (rv-global-0-s1)", "rv-global (rv-global-1-s1)"], "unknown settings");
+    fn where_settings_are_unknown_the_first_run_tells() {
+        let unknown = |run: &mut RunStarted| run.settings = None;
+        assert_eq!(names(&runs(&[|_| (), unknown])), ["rv-global (rv-global-0-s1)", "rv-global (rv-global-1-s1)"]);
     }
 
     #[test]
-    fn a_kind_of_schedule_has_neither_numbers_nor_marks() {
-        for (schedule, expected) in [
-            ("7 listed sparsities", "listed sparsities"),
-            ("50, 75, 90 %", "listed sparsities"),
-            ("one-shot to 0.9", "one-shot"),
-            ("cubic to 0.98 in 5 prunes", "cubic in 5 prunes"),
-            ("cubic to 0.03 of the MACs in 8 prunes", "cubic of the MACs in 8 prunes"),
-            ("polynomial of power 3 to 0.9 in 5 prunes", "polynomial of power 3 in 5 prunes"),
-            ("0.2 of what remains, 5 times", "of what remains"),
-            ("dense-sparse-dense by 0.5", "dense-sparse-dense"),
-        ] {
-            assert_eq!(kind(schedule), expected);
-        }
+    fn a_schedule_is_named_without_how_far_it_goes() {
+        let Some(mut method) = runs(&[|_| ()])[0].record.started.method.clone() else { panic!("it prunes") };
+        method.schedule = Choice::of_kind("cubic").with("final", 0.98).with("prunes", 5);
+        assert_eq!(schedule(&method, Unit::Prunable), "cubic in 5 prunes");
+        assert_eq!(schedule(&method, Unit::Macs), "cubic of the MACs in 5 prunes");
+        method.schedule = Choice::Words("cubic to 0.98 in 5 prunes".into());
+        assert_eq!(schedule(&method, Unit::Unknown), "cubic to 0.98 in 5 prunes");
     }
 }

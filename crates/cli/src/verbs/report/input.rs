@@ -3,27 +3,23 @@
 use crate::shell::quoted;
 use anyhow::{Context, Result, bail};
 use secateur_report::{Origin, ReportInput, read_log};
-use secateur_trainer::ExperimentConfig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// What a run's seed, target and place are set to, so that what is left is equal where runs repeat each other. What the
-/// schedule is stands in the log.
-const SAME: [&str; 6] = ["seed=0", "threads=0", "device=\"cpu\"", "data.dir=\"\"", "checkpoint={}", "measure={}"];
-const SAME_SCHEDULE: &str = "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }";
 
 /// Reads the run at `path`, which the report calls `label`.
 pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
     let log = log_of(path)?;
-    let record = read_log(&log)?;
+    let mut record = read_log(&log)?;
+    // A log of an earlier version tells its method in words; the config beside it tells the rest.
+    if !record.started.is_known()
+        && let Some(told) = secateur_trainer::told(path, &record.started)
+    {
+        record.started = told;
+    }
     let manifest = manifest(path)?;
     let known = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
-    let origin = Origin {
-        log: log.display().to_string(),
-        config: known("config.toml"),
-        settings: settings(&known("experiment.toml")),
-        surroundings: surroundings(&manifest),
-    };
+    let origin =
+        Origin { log: log.display().to_string(), config: known("config.toml"), surroundings: surroundings(&manifest) };
     Ok(ReportInput { label, record, reproduce: command(&manifest), origin })
 }
 
@@ -44,27 +40,6 @@ fn manifest(run: &Path) -> Result<serde_json::Value> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(serde_json::Value::Null),
         Err(error) => Err(error).with_context(|| format!("{}: cannot read", path.display())),
     }
-}
-
-/// An experiment without what differs between runs of one series; empty where it cannot be read, such as one of another
-/// version.
-fn settings(experiment: &str) -> String {
-    let parse = |changes: &[&str]| {
-        let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
-        ExperimentConfig::parse("experiment.toml", experiment, &changes).ok()
-    };
-    let Some(whole) = parse(&[]) else { return String::new() };
-    let mut same = SAME.to_vec();
-    if whole.prune.is_some() {
-        same.push(SAME_SCHEDULE);
-    }
-    if whole.start.is_some() {
-        same.push("start=\"a state dict\"");
-    }
-    parse(&same).map_or(String::new(), |mut config| {
-        config.instruction_set = None;
-        config.to_toml()
-    })
 }
 
 /// What the manifest says of the program and the machine, by name.
@@ -98,25 +73,6 @@ fn command(manifest: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_leave_out_seed_target_and_place() {
-        let of = |changes: &[&str]| {
-            let text = include_str!("../../../../../configs/smoke.toml");
-            let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
-            settings(&ExperimentConfig::parse("smoke", text, &changes).expect("a config").to_toml())
-        };
-        let same = of(&[]);
-        assert!(!same.is_empty());
-        let one_shot = "prune.schedule={ kind = \"one-shot\", sparsity = 0.9 }";
-        for change in ["seed=7", "threads=2", "data.dir=\"elsewhere\"", "checkpoint.keep=9", one_shot] {
-            assert_eq!(of(&[change]), same, "{change}");
-        }
-        for change in ["train.lr_schedule={ kind = \"cosine\" }", "train.keep=\"last\"", "data.validation=99"] {
-            assert_ne!(of(&[change]), same, "{change}");
-        }
-        assert_eq!(settings("no = toml ["), "");
-    }
 
     #[test]
     fn a_manifest_says_what_it_can() {
