@@ -43,7 +43,7 @@ pub(crate) enum Verb {
     )]
     Run(RunArgs),
     /// Go on with a run that was stopped or killed, as if it had never stopped.
-    #[command(after_help = "Example:\n  secateur resume runs/quickstart-1a2b3c4d-s1")]
+    #[command(after_help = RESUME_HELP)]
     Resume(ResumeArgs),
     /// Run a grid of experiments: methods, axes, seeds and their controls; then leave one report of all.
     #[command(after_help = sweep::HELP)]
@@ -155,6 +155,9 @@ pub(crate) struct RunArgs {
 pub(crate) struct ResumeArgs {
     /// The run's folder.
     pub(crate) run: PathBuf,
+    /// Begin anew from the first step, whatever state the run is in: its checkpoints, log and model are removed first.
+    #[arg(long)]
+    pub(crate) restart: bool,
     /// Where.
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
@@ -233,10 +236,19 @@ pub(crate) struct TestArgs {
     /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
+    /// What --data names is another data set than the run's on purpose: it is not compared with the run's manifest.
+    #[arg(long)]
+    pub(crate) other_data: bool,
     /// Where.
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
+
+const RESUME_HELP: &str = "A run that has finished is left as it is; where its final model is gone or damaged, it is restored \
+    from the last checkpoint. Nothing else is ever removed, renamed or trained anew, except that a checkpoint whose own files \
+    are damaged is set aside as .damaged and the one before is used. What does not fit (a config, log or data set that was \
+    changed, a lost checkpoint) is an error. --restart means it: it removes checkpoints, log and model of the run, and begins \
+    anew.\n\nExamples:\n  secateur resume runs/quickstart-1a2b3c4d-s1\n  secateur resume runs/quickstart-1a2b3c4d-s1 --restart";
 
 const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, or the .safetensors of a reference model.\n\n\
     Formats: secateur, a sparse file with where the weights stand in as few bits as can be; safetensors, as PyTorch's \
@@ -307,6 +319,9 @@ pub(crate) struct ExportArgs {
     /// Folder of the data files that answers are compared on, instead of the run's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// That data is another data set than the run's on purpose: it is not compared with the run's manifest.
+    #[arg(long)]
+    pub(crate) other_data: bool,
 }
 
 /// `secateur bench`.
@@ -330,6 +345,9 @@ pub(crate) struct BenchArgs {
     /// Folder of the data files that answers are compared on, instead of a run's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// That data is another data set than the run's on purpose: it is not compared with the run's manifest.
+    #[arg(long)]
+    pub(crate) other_data: bool,
     /// Write what was chosen for each layer of the compacted network into this file. One model, one batch size.
     #[arg(long, value_name = "FILE")]
     pub(crate) plan_out: Option<PathBuf>,

@@ -4,7 +4,6 @@ mod common;
 
 use common::*;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,21 +33,6 @@ fn validation(run: &Path, cycle: u64) -> Value {
 
 fn last_cycle(run: &Path) -> u64 {
     facts_of(run, "epoch_ended").pop().expect("an epoch")["cycle"].as_u64().expect("a number")
-}
-
-/// Every file below a folder with its bytes.
-fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).expect("readable") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() {
-            found.extend(content(&path));
-        } else {
-            let bytes = fs::read(&path).expect("readable");
-            found.insert(path, bytes);
-        }
-    }
-    found
 }
 
 fn count(value: &Value) -> u64 {
@@ -173,7 +157,7 @@ fn what_is_printed_for_the_next_config_gives_these_layers_these_sparsities() {
 #[test]
 fn a_pruned_run_goes_on_from_its_masks_and_its_dense_end_has_a_name() {
     let dir = tempfile::tempdir().expect("a folder");
-    let run = run(&dir.path().join("runs"), &["checkpoint.keep=1000"]);
+    let run = run(&dir.path().join("runs"), &[]);
     let out = dir.path().join("out");
     let (found, table) = measured(&run, &out, &["--sparsities", "0.3,0.97", "--within", "1"]);
     assert_eq!((&found["before"], &found["checkpoint"]), (&validation(&run, 4), &Value::Null));
@@ -191,7 +175,11 @@ fn a_pruned_run_goes_on_from_its_masks_and_its_dense_end_has_a_name() {
     let (dense, _) = measured(&run, &out, &["--checkpoint", "dense", "--sparsities", "0.5"]);
     assert_eq!(dense["before"], validation(&run, 0));
     let name = dense["checkpoint"].as_str().expect("a name").to_owned();
-    assert!(checkpoints(&run).contains(&name) && name.starts_with("stage-000001-"), "{name}");
+    assert!(run.join("dense").join(&name).is_dir() && name.starts_with("stage-000001-"), "{name}");
+    assert!(!checkpoints(&run).contains(&name), "it outlives the checkpoint of that moment");
+    let tested = succeed(&["test", text(&run), "--checkpoint", "dense"]);
+    let score = &facts_of(&run, "tested")[0]["score"];
+    assert!(tested.contains(&format!("({} of {})", score["correct"], score["total"])), "{tested}: {score}");
     assert!(list(&dense["layers"]).iter().all(|layer| layer["pruned"] == 0));
     let (named, _) = measured(&run, &out, &["--checkpoint", &name, "--sparsities", "0.5"]);
     assert_eq!(named, dense);
@@ -240,6 +228,9 @@ fn the_default_folder_is_where_one_is_and_never_inside_the_run() {
 fn bad_input_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let (whole, blind) = (run(&dir.path().join("whole"), &[]), run(&dir.path().join("blind"), &["data.validation=0"]));
+    // As an earlier version left it.
+    let earlier = run(&dir.path().join("earlier"), &[]);
+    fs::remove_dir_all(earlier.join("dense")).expect("removed");
     let (out, file) = (dir.path().join("out"), dir.path().join("file"));
     fs::write(&file, "").expect("written");
     for (run, more, wanted) in [
@@ -255,7 +246,7 @@ fn bad_input_is_named() {
         (&whole, vec!["--within=-1"], "`--within`: found -1"),
         (&whole, vec!["--within", "nan"], "`--within`: found NaN"),
         (&whole, vec!["--checkpoint", "nonsense"], "no checkpoint of this name; there are stage-"),
-        (&whole, vec!["--checkpoint", "dense"], "the dense network is not kept"),
+        (&earlier, vec!["--checkpoint", "dense"], "the dense network is not there"),
         (&whole, vec!["--device", "tpu"], "device is `tpu`"),
     ] {
         let said = fail(&[&["sensitivity", text(run), "--out", text(&out)], &more[..]].concat());
@@ -269,5 +260,5 @@ fn bad_input_is_named() {
         assert_eq!(code, Some(2), "`{list}` cannot be read");
     }
     fs::remove_file(whole.join("model.safetensors")).expect("removed");
-    assert!(fail(&["sensitivity", text(&whole), "--out", text(&out)]).contains("has not finished"));
+    assert!(fail(&["sensitivity", text(&whole), "--out", text(&out)]).contains("found no final model"));
 }

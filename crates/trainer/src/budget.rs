@@ -111,8 +111,11 @@ impl Session<'_> {
 
     /// Saves the network beside the checkpoints; returns the name.
     fn keep(&mut self) -> Result<String, Error> {
+        self.folder.still_here()?;
         let kept = self.folder.kept();
-        fs::create_dir_all(&kept).map_err(Error::io(&kept, "create"))?;
+        if !kept.exists() {
+            fs::create_dir(&kept).map_err(Error::io(&kept, "create"))?;
+        }
         let state = self.engine.state()?;
         self.cursor.count(&state);
         let (cursor, masks) = (&self.cursor, &self.masks);

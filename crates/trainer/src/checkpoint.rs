@@ -3,7 +3,7 @@
 //! ```text
 //! checkpoints/stage-000004-step-0000001290/
 //!   state.safetensors  parameter/<name>, mask/<name> (one bit a weight), optimizer/<name>/<field>, remembered/, best/
-//!   cursor.json        where in the plan the run is, and the counters that go with it
+//!   cursor.json        where in the plan the run is, the counters that go with it, and the log's length and checksum
 //!   SHA256SUMS         checksums of the two; check with `sha256sum -c`
 //! ```
 //!
@@ -23,8 +23,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Version of the layout that is written, and the only one that is read.
-const VERSION: u32 = 2;
+/// Version of the layout that is written.
+const VERSION: u32 = 3;
+/// The oldest version that is read: its cursor has no checksum of the log.
+const OLDEST: u32 = 2;
 const STATE: &str = "state.safetensors";
 const CURSOR: &str = "cursor.json";
 const SUMS: &str = "SHA256SUMS";
@@ -79,6 +81,9 @@ pub(crate) struct Cursor {
     pub stale_epochs: u64,
     /// Length of the log that belongs to this state, in bytes.
     pub log_bytes: u64,
+    /// SHA-256 of so much of the log; checkpoints of version 2 lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_sha256: Option<String>,
     /// Time spent so far, in milliseconds.
     pub elapsed_ms: u64,
     /// Counters of the optimizer, as (parameter, field, value).
@@ -96,8 +101,34 @@ pub(crate) struct Cursor {
 pub(crate) struct Best {
     /// Right answers.
     pub correct: u64,
-    /// Mean loss.
+    /// Mean loss. JSON has no word for one that is not finite: it is written as text.
+    #[serde(with = "any_number")]
     pub loss: f64,
+}
+
+/// Numbers that need not be finite.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { out.serialize_f64(*value) } else { out.serialize_str(&value.to_string()) }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(f64),
+            Text(String),
+            /// What earlier versions wrote.
+            Null,
+        }
+        Ok(match Written::deserialize(from)? {
+            Written::Number(value) => value,
+            Written::Text(word) => word.parse().map_err(serde::de::Error::custom)?,
+            Written::Null => f64::NAN,
+        })
+    }
 }
 
 impl Snapshot<'_> {
@@ -134,7 +165,8 @@ impl Snapshot<'_> {
         if beside.exists() {
             fs::remove_dir_all(beside).map_err(Error::io(beside, "remove"))?;
         }
-        fs::create_dir_all(beside).map_err(Error::io(beside, "create"))?;
+        // Never its parents: a run's folder that was removed stays so.
+        fs::create_dir(beside).map_err(Error::io(beside, "create"))?;
         let cursor = serde_json::to_string_pretty(&self.cursor).expect("a cursor is plain data") + "\n";
         let state = stream_synced(&beside.join(STATE), |out| self.tensors().write(&BTreeMap::new(), out))?;
         let cursor = write_synced(&beside.join(CURSOR), cursor.as_bytes())?;
@@ -179,28 +211,48 @@ fn stored_shape(shape: &[usize], mask: Option<&Mask>) -> Vec<usize> {
 }
 
 impl Checkpoint {
+    /// Checks the files of a checkpoint's folder against their checksums.
+    ///
+    /// # Errors
+    /// When one is missing, damaged or cannot be read.
+    fn verify(path: &Path) -> Result<(), Error> {
+        let sums = fs::read(path.join(SUMS)).map_err(Error::io(&path.join(SUMS), "read"))?;
+        let sums = String::from_utf8_lossy(&sums);
+        for file in [STATE, CURSOR] {
+            let found = sha256(&path.join(file))?;
+            let expected =
+                sums.lines().find_map(|line| line.strip_suffix(file)).map(str::trim).unwrap_or("no checksum");
+            if found != expected {
+                let why = format!("damaged: its SHA-256 is {found}, {SUMS} says {expected}");
+                return Err(Error::Run { path: path.join(file), why });
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a checkpoint's folder and checks it. `shapes` names the model's parameters, in its order, with their shapes.
     ///
     /// # Errors
     /// When a file is missing or damaged, or does not belong to this model.
     pub(crate) fn load(path: &Path, shapes: &[(String, Vec<usize>)]) -> Result<Self, Error> {
+        Self::verify(path)?;
+        Self::read(path, shapes)
+    }
+
+    fn read(path: &Path, shapes: &[(String, Vec<usize>)]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
         let refuse = |file: &str, why: String| Error::Run { path: path.join(file), why };
-        let read = |file: &str| fs::read(path.join(file)).map_err(Error::io(&path.join(file), "read"));
-        let sums = read(SUMS)?;
-        let sums = String::from_utf8_lossy(&sums);
-        for file in [STATE, CURSOR] {
-            let found = sha256(&path.join(file))?;
-            let wanted = sums.lines().find_map(|line| line.strip_suffix(file)).map(str::trim).unwrap_or("no checksum");
-            if found != wanted {
-                return Err(refuse(file, format!("damaged: its SHA-256 is {found}, {SUMS} says {wanted}")));
-            }
+        let text = fs::read(path.join(CURSOR)).map_err(Error::io(&path.join(CURSOR), "read"))?;
+        let no_cursor = |error: serde_json::Error| refuse(CURSOR, format!("no cursor: {error}"));
+        // Another version may have other fields.
+        let Version { v } = serde_json::from_slice(&text).map_err(no_cursor)?;
+        if !(OLDEST..=VERSION).contains(&v) {
+            return Err(Error::CheckpointVersion { path: path.join(CURSOR), found: v, wanted: VERSION });
         }
-        let cursor: Cursor =
-            serde_json::from_slice(&read(CURSOR)?).map_err(|error| refuse(CURSOR, format!("no cursor: {error}")))?;
-        if cursor.v != VERSION {
-            let path = path.join(CURSOR);
-            return Err(Error::CheckpointVersion { path, found: cursor.v, wanted: VERSION });
-        }
+        let cursor = Cursor { v: VERSION, ..serde_json::from_slice(&text).map_err(no_cursor)? };
         let file = TensorReader::open(&path.join(STATE))?;
         let mut masks = Vec::new();
         for (name, shape) in shapes {
@@ -303,23 +355,22 @@ pub(crate) fn stage(name: &str) -> Option<usize> {
 
 const DAMAGED: &str = ".damaged";
 
-/// The newest checkpoint that `accept` takes; what is newer is set aside as `<name>.damaged`, with a warning.
+/// The newest checkpoint whose files are whole; those that are newer are damaged, and set aside as `<name>.damaged`, with a
+/// warning. `None` when there is none. Only a checkpoint's own content decides that it is damaged.
 ///
 /// # Errors
-/// When the folder cannot be read, a checkpoint is of another version, or there are checkpoints and none of them is good.
-pub(crate) fn newest<T>(
+/// When the folder or a file cannot be read, the checkpoint is of another version or another experiment, or there are
+/// checkpoints and all of them are damaged.
+pub(crate) fn newest(
     checkpoints: &Path,
     shapes: &[(String, Vec<usize>)],
-    mut accept: impl FnMut(Checkpoint) -> Result<T, Error>,
-) -> Result<Option<(String, T)>, Error> {
+) -> Result<Option<(String, Checkpoint)>, Error> {
     let names = list(checkpoints)?;
     for name in names.iter().rev() {
-        let name = name.clone();
-        let path = checkpoints.join(&name);
-        match Checkpoint::load(&path, shapes).and_then(&mut accept) {
-            Ok(accepted) => return Ok(Some((name, accepted))),
-            // Nothing is wrong with the checkpoint itself: what is wrong has to be mended, not stepped over.
-            Err(error @ Error::CheckpointVersion { .. }) => return Err(error),
+        let path = checkpoints.join(name);
+        match Checkpoint::verify(&path) {
+            // Its bytes are those that were written: what is wrong with it beyond that has to be mended, not stepped over.
+            Ok(()) => return Ok(Some((name.clone(), Checkpoint::read(&path, shapes)?))),
             Err(Error::Io { path, doing, source }) if source.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::Io { path, doing, source });
             }
@@ -334,7 +385,9 @@ pub(crate) fn newest<T>(
     if names.is_empty() {
         return Ok(None);
     }
-    let why = "no checkpoint is good; they are set aside as .damaged. Resume once more to start over".into();
+    let why =
+        "all checkpoints are damaged; they are set aside as .damaged. `secateur resume RUN --restart` starts over"
+            .into();
     Err(Error::Run { path: checkpoints.to_owned(), why })
 }
 

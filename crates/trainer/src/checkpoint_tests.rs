@@ -46,7 +46,7 @@ impl Checkpoint {
 
 /// Names and steps of what `newest` accepts.
 fn newest_step(folder: &Path) -> Option<u64> {
-    newest(folder, &shapes(), |checkpoint| Ok(checkpoint.cursor.step)).expect("readable").map(|(_, step)| step)
+    newest(folder, &shapes()).expect("readable").map(|(_, checkpoint)| checkpoint.cursor.step)
 }
 
 #[test]
@@ -131,7 +131,52 @@ fn another_version_is_refused() {
     old.cursor.v = 1;
     let path = folder.path().join(old.save(folder.path(), 2).expect("saved"));
     let error = Checkpoint::load(&path, &shapes()).expect_err("an old one").to_string();
-    assert!(error.contains("the checkpoint has version 1, this program reads 2"), "{error}");
+    assert!(error.contains("the checkpoint has version 1, this program reads 3"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_without_the_checksum_of_the_log_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut old = checkpoint(1);
+    old.cursor.v = 2;
+    let path = folder.path().join(old.save(folder.path(), 2).expect("saved"));
+    assert_eq!(Checkpoint::load(&path, &shapes()).expect("an old one"), checkpoint(1));
+}
+
+#[test]
+fn a_best_loss_that_is_not_finite_comes_back() {
+    for loss in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.1 + 0.2] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut own = checkpoint(1);
+        own.cursor.best = Some(Best { correct: 7, loss });
+        let path = folder.path().join(own.save(folder.path(), 2).expect("saved"));
+        let found = Checkpoint::load(&path, &shapes()).expect("readable").cursor.best.expect("a best epoch").loss;
+        assert!(found == loss || (found.is_nan() && loss.is_nan()), "{loss}: {found}");
+    }
+    let earlier: Best = serde_json::from_str(r#"{"correct":7,"loss":null}"#).expect("as earlier versions wrote it");
+    assert!(earlier.loss.is_nan());
+}
+
+#[test]
+fn what_is_wrong_but_not_damaged_is_an_error_and_stays_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = [1, 2].map(|step| checkpoint(step).save(folder.path(), 3).expect("saved"));
+    let other = [("fc.weight".to_owned(), vec![2, 3]), ("conv.weight".to_owned(), vec![1])];
+    newest(folder.path(), &other).expect_err("another experiment");
+    let mut newer = checkpoint(3);
+    newer.cursor.v = 9;
+    let newer = newer.save(folder.path(), 3).expect("saved");
+    newest(folder.path(), &shapes()).expect_err("another version");
+    let [first, second] = names;
+    assert_eq!(list(folder.path()).expect("listed"), [first, second, newer]);
+}
+
+#[test]
+fn a_checkpoint_makes_no_folder_for_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gone = folder.path().join("removed/checkpoints");
+    checkpoint(1).save(&gone, 2).expect_err("nothing is there");
+    assert!(!folder.path().join("removed").exists());
 }
 
 #[test]

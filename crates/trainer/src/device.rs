@@ -132,6 +132,11 @@ fn by_name(name: &str) -> Option<InstructionSet> {
     InstructionSet::available().into_iter().find(|own| own.name() == name)
 }
 
+/// Processor architecture and operating system.
+pub(crate) fn platform() -> String {
+    format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
 /// The processor as Linux names it.
 pub(crate) fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;

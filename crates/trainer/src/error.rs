@@ -43,6 +43,19 @@ pub enum Error {
     /// A log or report that cannot be read or written.
     #[error(transparent)]
     Report(#[from] secateur_report::Error),
+    /// A run's log that cannot be gone on with.
+    #[error(
+        "{}: cannot go on with its log; nothing was changed. Put the log back as it was, or train anew and lose it with \
+         `secateur resume {} --restart`",
+        run.display(),
+        run.display()
+    )]
+    Log {
+        /// The run folder.
+        run: PathBuf,
+        /// What is wrong with the log.
+        source: secateur_report::Error,
+    },
     /// Layers that do not fit together.
     #[error(transparent)]
     Network(#[from] secateur_sparse::Error),

@@ -72,6 +72,7 @@ pub(crate) fn read(path: &Path, experiment: &Experiment) -> Result<(Vec<Weights>
         let values = file
             .f32(&name, &stored)?
             .ok_or_else(|| file.refuse(format!("`{name}`: found no such f32 tensor, wanted shape {stored:?}")))?;
+        check_values(path, &name, &values)?;
         let mut kept = match shape[..] {
             [inputs, outputs] => transpose(&values, outputs, inputs),
             _ => values,
@@ -84,6 +85,24 @@ pub(crate) fn read(path: &Path, experiment: &Experiment) -> Result<(Vec<Weights>
         parameters.push(Weights { name, shape, kept });
     }
     Ok((parameters, MaskSet::new(masks)))
+}
+
+/// Refuses parameters that hold what is no number.
+///
+/// # Errors
+/// When one does, with its name and position.
+pub(crate) fn check_finite(path: &Path, parameters: &[Weights]) -> Result<(), Error> {
+    parameters.iter().try_for_each(|own| check_values(path, &own.name, &own.kept))
+}
+
+fn check_values(path: &Path, name: &str, values: &[f32]) -> Result<(), Error> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => {
+            let why = format!("`{name}`: value {index} is {}, expected finite numbers", values[index]);
+            Err(Error::Run { path: path.to_owned(), why })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Names and shapes of the network's parameters in PyTorch's layout, in the model's order.

@@ -74,13 +74,13 @@ pub(crate) fn stream_synced(
 }
 
 /// A file, and the checksum of what goes into it.
-struct Hashing {
-    file: File,
+struct Hashing<W> {
+    file: W,
     hash: Sha256,
     bytes: u64,
 }
 
-impl Write for Hashing {
+impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(&bytes[..written]);
@@ -109,6 +109,21 @@ pub(crate) fn sha256(path: &Path) -> Result<String, Error> {
             read => hash.update(&piece[..read]),
         }
     }
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    hexadecimal(Sha256::new().chain_update(bytes))
+}
+
+/// What [`write_atomically`] would write, without writing it.
+///
+/// # Errors
+/// What `fill` says.
+pub(crate) fn digest_of(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Written> {
+    let mut out = Hashing { file: io::sink(), hash: Sha256::new(), bytes: 0 };
+    fill(&mut out)?;
+    Ok(Written { sha256: hexadecimal(out.hash), bytes: out.bytes })
 }
 
 fn hexadecimal(hash: Sha256) -> String {

@@ -5,11 +5,11 @@
 
 use crate::checkpoint::{self, Checkpoint, Snapshot};
 use crate::config::{Paths, RetrainConfig};
-use crate::folder::{self, Manifest, RunFolder};
+use crate::folder::{self, ForkedFrom, LockedRun, Manifest, RunFolder};
 use crate::observer::Observer;
-use crate::run::{Facts, Place, input, resume};
+use crate::run::{Facts, Place, ResumeOptions, input, resume};
 use crate::session::{Outcome, fresh_masks};
-use crate::{Error, Experiment, InputHashes, export, scores};
+use crate::{Error, Experiment, InputHashes, device, export, scores};
 use secateur_report::RunLog;
 use secateur_report::event::{Entry, Event, RunStarted};
 use std::fs;
@@ -59,8 +59,8 @@ pub fn run_cell(
 ) -> Result<(PathBuf, Outcome), Error> {
     let path = places.out.join(experiment.run_name());
     if folder::is_finished(&path) {
-        let model = folder::model(&path);
-        return Ok((path, Outcome::Finished { model }));
+        let model = RunFolder::at(&path).model();
+        return Ok((path, Outcome::FinishedBefore { model }));
     }
     let place = Place { threads: places.threads, ..Place::default() };
     if !path.exists() {
@@ -70,7 +70,8 @@ pub fn run_cell(
             None => return crate::run(&place.apply(experiment.clone())?, places.out, facts, observer, stop),
         }
     }
-    let outcome = resume(&path, place, observer, stop)?;
+    let options = ResumeOptions { restart: false, commit: facts.commit };
+    let outcome = resume(&path, place, options, observer, stop)?;
     Ok((path, outcome))
 }
 
@@ -94,7 +95,8 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
     let begun = folder::read_experiment(start)?;
     let stages = &begun.plan().stages;
     let shapes = export::shapes(begun.network());
-    let found = checkpoint::newest(&folder::checkpoints(start), &shapes, Ok)?;
+    let from = RunFolder::at(start);
+    let found = checkpoint::newest(&from.checkpoints(), &shapes)?;
     let end = |own: &Checkpoint| own.cursor.stage == stages.len();
     let Some((_, Checkpoint { mut cursor, state, .. })) = found.filter(|(_, own)| end(own)) else {
         return Err(refuse("its last checkpoint is not that of its end"));
@@ -102,26 +104,39 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
     if !experiment.plan().stages.starts_with(stages) {
         return Err(refuse("its plan is another one than the run begins with"));
     }
-    // What the start was made with is what this run is made with: device, kernels, data.
     let sha256 = scores::read(experiment, None)?.map(|(_, sha256)| sha256);
+    let own = experiment.config();
+    let begun = folder::read_manifest(start)?;
+    // Data, device and kernels are the start's; who goes on with it, and where, is told anew.
     let manifest = Manifest {
+        secateur: env!("CARGO_PKG_VERSION").into(),
+        commit: facts.commit.map(str::to_owned),
+        platform: device::platform(),
+        processor: device::processor(),
+        threads: device::cores(),
+        threads_used: Some(device::threads(own)),
+        forked_from: Some(ForkedFrom {
+            run: start.file_name().unwrap_or(start.as_os_str()).to_string_lossy().into_owned(),
+            commit: begun.commit.clone(),
+            processor: begun.processor.clone(),
+        }),
         scores: input(scores::path(experiment), sha256.as_ref()),
         command: facts.command.to_vec(),
-        ..folder::read_manifest(start)?
+        ..begun
     };
-    let folder = RunFolder::create(out, experiment, facts.typed, &manifest)?;
     let files = InputHashes { start: None, scores: sha256.as_deref() };
-    let dataset = manifest.dataset;
-    cursor.log_bytes =
-        copy_log(&folder::log(start), cursor.log_bytes, &folder.log(), experiment.started(&dataset, files))?;
+    let told = experiment.started(&manifest.dataset, files);
     let masks = fresh_masks(experiment);
-    let snapshot = Snapshot { cursor: &cursor, state: &state, masks: &masks, remembered: None, best: None };
-    snapshot.save(&folder.checkpoints(), experiment.config().checkpoint.keep)?;
+    LockedRun::create(out, experiment, facts.typed, manifest, |folder| {
+        (cursor.log_bytes, cursor.log_sha256) = copy_log(&from.log(), cursor.log_bytes, &folder.log(), told)?;
+        let snapshot = Snapshot { cursor: &cursor, state: &state, masks: &masks, remembered: None, best: None };
+        snapshot.save(&folder.checkpoints(), own.checkpoint.keep).map(|_| ())
+    })?;
     Ok(())
 }
 
-/// Writes a log that begins as the run's own and goes on as the start's; returns its length.
-fn copy_log(from: &Path, length: u64, to: &Path, started: RunStarted) -> Result<u64, Error> {
+/// Writes a log that begins as the run's own and goes on as the start's; returns its length and its checksum.
+fn copy_log(from: &Path, length: u64, to: &Path, started: RunStarted) -> Result<(u64, Option<String>), Error> {
     let bytes = fs::read(from).map_err(Error::io(from, "read"))?;
     let bytes = &bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
     let mut log = RunLog::create(to)?;
@@ -138,5 +153,5 @@ fn copy_log(from: &Path, length: u64, to: &Path, started: RunStarted) -> Result<
         log.append(&event, entry.timing)?;
     }
     log.sync()?;
-    Ok(log.position())
+    Ok((log.position(), Some(log.sha256())))
 }

@@ -8,8 +8,8 @@ mod data;
 mod masks;
 mod weights;
 
-use crate::files::sha256;
-use crate::run::Place;
+use crate::folder::RunFolder;
+use crate::run::{Place, final_model};
 use crate::size::size;
 use crate::state::Weights;
 use crate::{Error, Experiment, export, folder};
@@ -166,11 +166,7 @@ impl Finished<'_> {
 
     /// The final model's parameters, and a mask for the zeros of each that may be pruned.
     fn trained(&self) -> Result<(Vec<Weights>, MaskSet), Error> {
-        let path = folder::model(self.run.folder);
-        if !path.is_file() {
-            return Err(Error::Run { path, why: "found no final model, wanted the one that the run left".into() });
-        }
-        export::read(&path, &self.experiment)
+        final_model(&RunFolder::at(self.run.folder), &self.experiment)
     }
 
     fn look(&self, images: &mut TestImages, faults: &mut Vec<String>) -> Result<ModelView, Error> {
@@ -195,18 +191,15 @@ impl Finished<'_> {
             layers: weights::layers(self, network, faults)?,
             filters,
             answers,
-            warnings: self.altered().into_iter().collect(),
+            warnings: self.unchecked().into_iter().collect(),
         })
     }
 
-    /// Says when the model file is not the one that the run's log names.
-    fn altered(&self) -> Option<String> {
-        let wanted = &self.run.record.ended.as_ref()?.model_sha256;
-        match sha256(&folder::model(self.run.folder)) {
-            Ok(found) if found == *wanted => None,
-            Ok(found) => Some(format!("The model file has SHA-256 {found}, the log says {wanted}.")),
-            Err(error) => Some(format!("{error}.")),
-        }
+    /// Says when an earlier version left the log, without its checksum.
+    fn unchecked(&self) -> Option<String> {
+        let why =
+            "An earlier version wrote the log without a checksum of its own: whether it was changed is not checked.";
+        (!self.run.record.checked).then(|| why.to_owned())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Opens whatever holds a trained network: a run, a model file, or the safetensors of a reference model.
 
+use crate::data::Dataset;
 use crate::data::Split;
-use crate::run::trained;
+use crate::folder::RunFolder;
+use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, export, folder};
 use secateur_sparse::Network;
@@ -22,6 +24,8 @@ pub struct Model {
     pub precision: Option<Precision>,
     /// The experiment that it comes from, when it was opened as a run.
     pub experiment: Option<Experiment>,
+    /// The run's folder, when it was opened as one.
+    pub run: Option<RunFolder>,
 }
 
 impl Model {
@@ -34,11 +38,18 @@ impl Model {
         let refuse = |why: &str| Error::Run { path: path.to_owned(), why: why.into() };
         if path.is_dir() {
             let experiment = folder::read_experiment(path)?;
-            let (parameters, masks) = trained(path, &experiment, checkpoint)?;
+            let checkpoint = named(path, &experiment, checkpoint)?;
+            let (parameters, masks) = trained(path, &experiment, checkpoint.as_deref())?;
             let network = export::network(experiment.network(), &parameters, &masks)?;
             // By its model, not by its run: a file's size is the same for equal networks.
             let info = info(&experiment.config().model.to_string());
-            return Ok(Self { network, info, precision: None, experiment: Some(experiment) });
+            return Ok(Self {
+                network,
+                info,
+                precision: None,
+                experiment: Some(experiment),
+                run: Some(RunFolder::at(path)),
+            });
         }
         if checkpoint.is_some() {
             return Err(refuse("found a file, wanted a run's folder, since a checkpoint is asked for"));
@@ -47,7 +58,7 @@ impl Model {
         match path.extension().and_then(|end| end.to_str()) {
             Some("safetensors") => {
                 let (name, network) = reference(&TensorReader::open(path)?)?;
-                Ok(Self { network, info: info(&name), precision: None, experiment: None })
+                Ok(Self { network, info: info(&name), precision: None, experiment: None, run: None })
             }
             Some("secateur") => {
                 let model = decode(&bytes(path)?).map_err(|error| refuse(&error.to_string()))?;
@@ -56,11 +67,20 @@ impl Model {
                     return Err(refuse(&format!("a layer gives {size} numbers for an image, wanted at most {WIDEST}")));
                 }
                 let precision = Some(model.precision);
-                Ok(Self { network: model.network, info: model.info, precision, experiment: None })
+                Ok(Self { network: model.network, info: model.info, precision, experiment: None, run: None })
             }
             _ if !path.exists() => Err(refuse("no such file or folder")),
             _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file of a reference model")),
         }
+    }
+
+    /// Checks that data is the data of the run that the model comes from; of a model that is only a file nothing is known.
+    ///
+    /// # Errors
+    /// When it is other data.
+    pub fn check_data(&self, dataset: &Dataset) -> Result<(), Error> {
+        let Some(run) = &self.run else { return Ok(()) };
+        folder::check_data(run.path(), &folder::read_manifest(run.path())?, &folder::files(dataset))
     }
 
     /// The images of a split as the network takes them, `[image][pixel]`, `range` of them.

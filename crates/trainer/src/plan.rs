@@ -12,6 +12,7 @@ use crate::config::{ExperimentConfig, Length, PruneConfig, Retrain};
 use crate::learning_rate::{LrSchedule, Restart};
 use secateur_pruner::{Error, Sparsity};
 use secateur_report::event;
+use std::ops::RangeInclusive;
 
 /// The stages of a run, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +122,39 @@ impl Plan {
     /// Number of prunes, at most.
     pub fn prunes(&self) -> usize {
         self.stages.iter().filter(|planned| matches!(planned.stage, Stage::Prune(_) | Stage::Refine)).count()
+    }
+
+    /// The stages that a run can go on with whose network is dense and trained: from its test to the first prune, or to the
+    /// end.
+    pub(crate) fn dense(&self) -> RangeInclusive<usize> {
+        let place = |is: fn(&Stage) -> bool| self.stages.iter().position(|planned| is(&planned.stage));
+        let tested = place(|stage| matches!(stage, Stage::Test(event::Stage::Dense) | Stage::Judge)).unwrap_or(0);
+        tested..=place(|stage| matches!(stage, Stage::Prune(_))).unwrap_or(self.stages.len())
+    }
+
+    /// Steps after which a run has saved its first checkpoint at the latest, when training saves `every` so many.
+    pub(crate) fn first_checkpoint(&self, every: u64) -> u64 {
+        let mut step = 0;
+        for planned in &self.stages {
+            match &planned.stage {
+                Stage::Train(training) if training.steps > every => return step + every,
+                Stage::Train(training) => {
+                    step += training.steps;
+                    if training.closes || step / every > (step - training.steps) / every {
+                        return step;
+                    }
+                }
+                Stage::Test(_) | Stage::Exchange(_) | Stage::Choose(_) => {}
+                Stage::Prune(_)
+                | Stage::Remember
+                | Stage::Rewind
+                | Stage::Reinitialise
+                | Stage::Judge
+                | Stage::Refine
+                | Stage::Settle => return step,
+            }
+        }
+        step
     }
 
     /// The target of the last prune before this stage.

@@ -3,15 +3,15 @@
 use crate::checkpoint::{self, Checkpoint};
 use crate::device::Device;
 use crate::evaluate::evaluate;
-use crate::folder::{self, Manifest, ManifestFile, ManifestStart, RunFolder, read_experiment};
+use crate::files::{digest_of, write_atomically};
+use crate::folder::{self, End, LockedRun, Manifest, ManifestStart, RunFolder, is_missing, read_experiment};
 use crate::observer::Observer;
-use crate::plan::Stage;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
-use crate::{Error, Experiment, ExperimentConfig, Plan, data, device, engine, export, scores, start, trained_on};
+use crate::{Error, Experiment, ExperimentConfig, data, device, engine, export, scores, start, trained_on};
 use secateur_pruner::MaskSet;
-use secateur_report::event::{self, Score};
-use std::ops::RangeInclusive;
+use secateur_report::event::{RunEnded, Score};
+use secateur_report::read_log;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -30,9 +30,7 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<(PathBuf, Outcome), Error> {
     let path = out.join(experiment.run_name());
-    if path.exists() {
-        return Err(Error::RunExists { path });
-    }
+    LockedRun::refuse_existing(&path)?;
     experiment.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let device = device::open(experiment.config(), None)?;
     let dataset = experiment.load_data()?;
@@ -46,9 +44,9 @@ pub fn run(
         scores: input(scores::path(experiment), scores_sha256),
         ..manifest(experiment, &device, &dataset, &facts)
     };
-    let folder = RunFolder::create(out, experiment, facts.typed, &manifest)?;
-    let around =
-        Surroundings { experiment, dataset: &dataset, device, start: start.as_deref(), scores, observer, stop };
+    let folder = LockedRun::create(out, experiment, facts.typed, manifest, |_| Ok(()))?;
+    let (dataset, start, commit) = (&dataset, start.as_deref(), facts.commit);
+    let around = Surroundings { experiment, dataset, device, commit, start, scores, observer, stop };
     Ok((path, Session::open(folder, around)?.walk()?))
 }
 
@@ -63,21 +61,107 @@ pub struct Facts<'a> {
     pub command: &'a [String],
 }
 
-/// Goes on with the run in `path` as if it had never stopped; `device` and `data` replace the ones it was started with.
+/// How a run is resumed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResumeOptions<'a> {
+    /// Begin anew, whatever was trained: checkpoints, log and model are removed first.
+    pub restart: bool,
+    /// Commit that the program was built from, when known.
+    pub commit: Option<&'a str>,
+}
+
+/// Goes on with the run in `path` as if it had never stopped; `device` and `data` replace the ones it was started with. Of a run
+/// that has come to its end at most its final model is restored.
 ///
 /// # Errors
-/// When it is no run, another process works on it, or it fails on the way.
-pub fn resume(path: &Path, place: Place<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Outcome, Error> {
+/// When it is no run, its config was changed, another process works on it, or it fails on the way.
+pub fn resume(
+    path: &Path,
+    place: Place<'_>,
+    options: ResumeOptions<'_>,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Outcome, Error> {
     let experiment = place.apply(read_experiment(path)?)?;
-    let folder = RunFolder::open(path)?;
+    let folder = LockedRun::open(path)?;
     let manifest = folder::read_manifest(path)?;
+    if options.restart {
+        folder.restart()?;
+    } else {
+        match end(&folder)? {
+            End::Open => {}
+            End::Finished => return Ok(Outcome::FinishedBefore { model: folder.model() }),
+            End::OtherModel { expected, .. } => return restore_model(&folder, &experiment, &manifest, &expected),
+        }
+    }
+    warn_of_another_place(&manifest, &experiment, options.commit);
     let device = device::open(experiment.config(), manifest.kernels.as_ref())?;
     let dataset = experiment.load_data()?;
-    folder::check_data(path, &manifest, &manifest_files(&dataset))?;
+    folder::check_data(path, &manifest, &folder::files(&dataset))?;
     let start = manifest.start.as_ref().map(|start| start.sha256.as_str());
     let scores = scores::read(&experiment, manifest.scores.as_ref().map(|scores| scores.sha256.as_str()))?;
-    let around = Surroundings { experiment: &experiment, dataset: &dataset, device, start, scores, observer, stop };
+    let commit = options.commit;
+    let around =
+        Surroundings { experiment: &experiment, dataset: &dataset, device, commit, start, scores, observer, stop };
     Session::open(folder, around)?.walk()
+}
+
+/// How far the run has come in a folder that is locked.
+fn end(folder: &RunFolder) -> Result<End, Error> {
+    match read_log(folder.log()) {
+        Ok(record) => folder.end_of(&record),
+        Err(error) if is_missing(&error) => Ok(End::Open),
+        // What follows the last checkpoint may be anything, and is cut off; what comes before it is compared there.
+        Err(secateur_report::Error::Line { .. }) => Ok(End::Open),
+        Err(source) => Err(Error::Log { run: folder.path().to_owned(), source }),
+    }
+}
+
+/// Says when a run goes on by another program or on another device than it began.
+fn warn_of_another_place(manifest: &Manifest, experiment: &Experiment, commit: Option<&str>) {
+    const MAY_DIFFER: &str = "its bytes may differ from those of an undisturbed run; the log names both";
+    let device = &experiment.config().device;
+    if *device != manifest.device {
+        tracing::warn!("the run began on the device {}, it goes on with {device}: {MAY_DIFFER}", manifest.device);
+    }
+    if let (Some(began), Some(now)) = (manifest.commit.as_deref(), commit)
+        && began != now
+    {
+        tracing::warn!("the run began with commit {began} of Secateur, it goes on with {now}: {MAY_DIFFER}");
+    }
+    if manifest.experiment_sha256.is_none() {
+        tracing::warn!("an earlier version made this run: its experiment.toml is not checked");
+    }
+}
+
+/// Writes the final model anew from the checkpoint that it came from.
+///
+/// # Errors
+/// When no checkpoint leads to the model that the log names; then nothing has changed.
+fn restore_model(
+    folder: &LockedRun,
+    experiment: &Experiment,
+    manifest: &Manifest,
+    expected: &RunEnded,
+) -> Result<Outcome, Error> {
+    let (shapes, model) = (export::shapes(experiment.network()), folder.model());
+    for name in checkpoint::list(&folder.checkpoints())?.iter().rev() {
+        let Ok(found) = Checkpoint::load(&folder.checkpoints().join(name), &shapes) else { continue };
+        let (parameters, masks) = found.living();
+        let fill = |out: &mut dyn std::io::Write| export::write(&parameters, &masks, &manifest.trained_on, out);
+        let same = digest_of(fill).is_ok_and(|written| written.sha256 == expected.model_sha256);
+        if same {
+            write_atomically(&model, fill)?;
+            return Ok(Outcome::Restored { model, checkpoint: name.clone() });
+        }
+    }
+    let why = format!(
+        "the final model is gone or was changed, and no checkpoint leads to the one with SHA-256 {} that the log names; put it \
+         back, or train anew and lose log and model with `secateur resume {} --restart`",
+        expected.model_sha256,
+        folder.path().display()
+    );
+    Err(Error::Run { path: model, why })
 }
 
 /// Where to compute and where the data lies, when that differs from the run's own config.
@@ -111,44 +195,76 @@ impl Place<'_> {
     }
 }
 
-/// The score on the test split of the run's final model, or of the checkpoint of this name; `dense` names the state before
-/// the first prune.
+/// What is asked of a run's test split.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TestRequest<'a> {
+    /// A checkpoint's name, or `dense` for the network before the first prune; `None` for the final model.
+    pub checkpoint: Option<&'a str>,
+    /// Another data set than the run's own is meant.
+    pub other_data: bool,
+}
+
+/// The score on the test split of the run's final model, or of a checkpoint, and the data set's name.
 ///
 /// # Errors
-/// When the run has no final model yet, or no such checkpoint.
+/// When the run has no final model yet, or no such checkpoint, or the data is not the run's own.
 pub fn test(
     run: &Path,
-    checkpoint: Option<&str>,
+    asked: TestRequest<'_>,
     place: Place<'_>,
     observer: &mut dyn Observer,
-) -> Result<Score, Error> {
+) -> Result<(Score, String), Error> {
     let experiment = place.apply(read_experiment(run)?)?;
     let device = device::open(experiment.config(), None)?;
-    let (parameters, masks) = trained(run, &experiment, checkpoint)?;
+    let checkpoint = named(run, &experiment, asked.checkpoint)?;
+    let (parameters, masks) = trained(run, &experiment, checkpoint.as_deref())?;
     let state = State { parameters, ..State::default() };
     let mut engine = engine::open(&experiment, &device, state, &masks)?;
     let dataset = experiment.load_data()?;
+    if !asked.other_data {
+        folder::check_data(run, &folder::read_manifest(run)?, &folder::files(&dataset))?;
+    }
     let split = dataset.test_split();
     let seen = |seen| observer.evaluating("test", seen, split.len());
-    Ok(evaluate(engine.as_mut(), split, experiment.config().train.batch_size, seen))
+    let score = evaluate(engine.as_mut(), split, experiment.config().train.batch_size, seen);
+    Ok((score, dataset.name.clone()))
 }
 
-/// The parameters and masks of a run's final model, or of the checkpoint of this name.
+/// The parameters and masks of a run's final model, or of the checkpoint of this name, which [`named`] has found.
 ///
 /// # Errors
-/// When the run has no final model yet, or no such checkpoint.
+/// When it cannot be read, is damaged, or holds what is no number.
 pub(crate) fn trained(
     run: &Path,
     experiment: &Experiment,
     checkpoint: Option<&str>,
 ) -> Result<(Vec<Weights>, MaskSet), Error> {
-    match named(run, experiment, checkpoint)? {
-        None => export::read(&folder::model(run), experiment),
+    let folder = RunFolder::at(run);
+    match checkpoint {
+        None => final_model(&folder, experiment),
         Some(name) => {
-            let path = folder::checkpoints(run).join(name);
-            let found = Checkpoint::load(&path, &export::shapes(experiment.network()))?;
-            Ok(found.living())
+            let dense = folder.dense().join(name);
+            let path = if dense.is_dir() { dense } else { folder.checkpoints().join(name) };
+            let (parameters, masks) = Checkpoint::load(&path, &export::shapes(experiment.network()))?.living();
+            export::check_finite(&path, &parameters)?;
+            Ok((parameters, masks))
         }
+    }
+}
+
+/// The final model of a run, which has to be the one that the log names.
+///
+/// # Errors
+/// When the run has not finished, or the model is another one or holds what is no number.
+pub(crate) fn final_model(folder: &RunFolder, experiment: &Experiment) -> Result<(Vec<Weights>, MaskSet), Error> {
+    let refuse = |why: &str| Err(Error::Run { path: folder.model(), why: why.into() });
+    match end(folder)? {
+        End::Finished => export::read(&folder.model(), experiment),
+        End::Open => refuse("the run has not finished; resume it, or name a checkpoint with --checkpoint"),
+        End::OtherModel { found: None, .. } => {
+            refuse("found no final model, expected the one that the run left; `secateur resume` restores it")
+        }
+        End::OtherModel { expected, found: Some(found) } => Err(folder.other_model(&expected, &found)),
     }
 }
 
@@ -158,32 +274,27 @@ pub(crate) fn trained(
 /// # Errors
 /// When there is no such state.
 pub(crate) fn named(run: &Path, experiment: &Experiment, checkpoint: Option<&str>) -> Result<Option<String>, Error> {
-    let finished = folder::is_finished(run);
-    let Some(name) = checkpoint else {
-        if !finished {
-            let why = "the run has not finished; resume it, or name a checkpoint with --checkpoint".into();
-            return Err(Error::Run { path: folder::model(run), why });
-        }
-        return Ok(None);
-    };
-    if name == DENSE && experiment.plan().prunes() == 0 && finished {
+    let folder = RunFolder::at(run);
+    let Some(name) = checkpoint else { return Ok(None) };
+    if name == DENSE && experiment.plan().prunes() == 0 {
         return Ok(None);
     }
-    let path = folder::checkpoints(run);
+    let kept = if folder.dense().is_dir() { checkpoint::list(&folder.dense())? } else { vec![] };
+    let path = folder.checkpoints();
     let known = checkpoint::list(&path)?;
     if name != DENSE {
-        if known.iter().any(|own| own == name) {
+        if kept.iter().chain(&known).any(|own| own == name) {
             return Ok(Some(name.to_owned()));
         }
         let why = format!("no checkpoint of this name; there are {}", known.join(", "));
         return Err(Error::Run { path: path.join(name), why });
     }
-    let dense = dense(experiment.plan());
+    let dense = experiment.plan().dense();
     let is_dense = |name: &&String| checkpoint::stage(name).is_some_and(|stage| dense.contains(&stage));
-    known.iter().rfind(is_dense).cloned().map(Some).ok_or_else(|| {
+    kept.last().or_else(|| known.iter().rfind(is_dense)).cloned().map(Some).ok_or_else(|| {
         let why = format!(
-            "the dense network is not kept: there are {}, wanted one of stage {} to {}. `checkpoint.keep` in the config keeps \
-             more of them, and a run with `--set prune.enabled=false` ends dense",
+            "the dense network is not there: the run has not come to the end of its dense training, or an earlier version made \
+             it. Found {}, expected one of stage {} to {}; a run with `--set prune.enabled=false` ends dense",
             known.join(", "),
             dense.start(),
             dense.end()
@@ -195,30 +306,25 @@ pub(crate) fn named(run: &Path, experiment: &Experiment, checkpoint: Option<&str
 /// What is typed for a checkpoint to mean the network before the first prune.
 const DENSE: &str = "dense";
 
-/// The stages that a run can go on with whose network is dense and trained: from its test to the first prune, or to the end.
-fn dense(plan: &Plan) -> RangeInclusive<usize> {
-    let place = |is: fn(&Stage) -> bool| plan.stages.iter().position(|planned| is(&planned.stage));
-    let tested = place(|stage| matches!(stage, Stage::Test(event::Stage::Dense) | Stage::Judge)).unwrap_or(0);
-    tested..=place(|stage| matches!(stage, Stage::Prune(_))).unwrap_or(plan.stages.len())
-}
-
 fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
     Manifest {
         v: 1,
         secateur: env!("CARGO_PKG_VERSION").into(),
         commit: facts.commit.map(str::to_owned),
         burn: "0.22.1".into(),
-        platform: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
+        platform: device::platform(),
         processor: device::processor(),
         threads: device::cores(),
         threads_used: Some(device::threads(experiment.config())),
         device: experiment.config().device.clone(),
         kernels: device.kernels(),
         dataset: dataset.name.clone(),
-        files: manifest_files(dataset),
+        files: folder::files(dataset),
         trained_on: vec![],
         start: None,
         scores: None,
+        forked_from: None,
+        experiment_sha256: None,
         command: facts.command.to_vec(),
     }
 }
@@ -226,13 +332,4 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
 /// A file that a run reads besides its data.
 pub(crate) fn input(file: Option<&Path>, sha256: Option<&String>) -> Option<ManifestStart> {
     Some(ManifestStart { file: file?.display().to_string(), sha256: sha256?.clone() })
-}
-
-pub(crate) fn manifest_files(dataset: &data::Dataset) -> Vec<ManifestFile> {
-    let files = dataset.files.iter().map(|file| ManifestFile {
-        file: file.file.clone(),
-        sha256: file.sha256.clone(),
-        published: file.known,
-    });
-    files.collect()
 }

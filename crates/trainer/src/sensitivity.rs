@@ -8,7 +8,7 @@ use crate::coupled::{answers, belongs};
 use crate::data::{CLASSES, Split};
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
-use crate::folder::read_experiment;
+use crate::folder::{self, read_experiment};
 use crate::observer::{Observer, Probing};
 use crate::pruning::Pruning;
 use crate::run::{Place, named, trained};
@@ -89,6 +89,7 @@ impl Probe {
         let state = State { parameters: parameters.clone(), ..State::default() };
         let engine = engine::open(&experiment, &device, state, &masks)?;
         let dataset = experiment.load_data()?;
+        folder::check_data(run, &folder::read_manifest(run)?, &folder::files(&dataset))?;
         let images = match asked.images {
             Some(count) => dataset.validation.select(&spread(count, dataset.validation.len())),
             None => dataset.validation,

@@ -9,17 +9,18 @@ use crate::device::Device;
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
 use crate::files::write_atomically;
-use crate::folder::RunFolder;
+use crate::folder::{self, LockedRun, is_missing};
 use crate::measure::Meter;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
 use crate::size::size;
 use crate::start::{self, Start};
 use crate::state::{State, Weights};
-use crate::{Error, Experiment, InputHashes, engine, export, memory};
+use crate::{Error, Experiment, InputHashes, device, engine, export, memory};
 use secateur_pruner::{Mask, MaskSet, Saliency, Sparsity};
-use secateur_report::RunLog;
 use secateur_report::event::{self, Event, Score, Timing};
+use secateur_report::{RunLog, RunRecord, read_log};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -37,13 +38,25 @@ pub enum Outcome {
         /// Name of the checkpoint.
         checkpoint: String,
     },
+    /// It had come to its end before, and nothing was done.
+    FinishedBefore {
+        /// The final model.
+        model: PathBuf,
+    },
+    /// It had come to its end before, but its final model was gone or damaged; the same bytes were made from a checkpoint.
+    Restored {
+        /// The final model.
+        model: PathBuf,
+        /// Name of the checkpoint.
+        checkpoint: String,
+    },
 }
 
 /// A run in progress.
 pub(crate) struct Session<'a> {
     pub(crate) experiment: &'a Experiment,
     pub(crate) dataset: &'a Dataset,
-    pub(crate) folder: RunFolder,
+    pub(crate) folder: LockedRun,
     log: RunLog,
     pub(crate) observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
@@ -69,6 +82,8 @@ pub(crate) struct Surroundings<'a> {
     pub dataset: &'a Dataset,
     /// Where it computes.
     pub device: Device,
+    /// Commit that the program was built from, when known.
+    pub commit: Option<&'a str>,
     /// SHA-256 of the file that the run starts from, when it starts from one.
     pub start: Option<&'a str>,
     /// The scores that the config names a file of, and its SHA-256.
@@ -80,34 +95,50 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the run in `folder`: at its newest good checkpoint, or at the start when there is none.
+    /// Opens the run in `folder`: at its newest good checkpoint, or at the start when it had not come to its first one.
     ///
     /// # Errors
-    /// When log or checkpoints cannot be read, or do not belong to this experiment.
-    pub(crate) fn open(folder: RunFolder, around: Surroundings<'a>) -> Result<Self, Error> {
+    /// When log or checkpoints cannot be read, or do not belong to this experiment; then nothing has changed, except that
+    /// checkpoints with damaged files are set aside.
+    pub(crate) fn open(folder: LockedRun, around: Surroundings<'a>) -> Result<Self, Error> {
         let shapes = export::shapes(around.experiment.network());
-        let found = checkpoint::newest(&folder.checkpoints(), &shapes, |checkpoint| {
-            let log = RunLog::resume(folder.log(), checkpoint.cursor.log_bytes, None)?;
-            Ok((log, restore(around.experiment, &around.device, checkpoint)?))
-        })?;
-        if let Some((name, (log, restored))) = found {
-            tracing::info!("going on from checkpoint {name}");
-            return Ok(Self::assemble(folder, around, log, restored));
-        }
-        let path = folder.log();
-        let log = if path.exists() { RunLog::resume(&path, 0, None)? } else { RunLog::create(&path)? };
-        let start = start::read(around.experiment, around.start)?;
-        let fresh = restore(around.experiment, &around.device, fresh(around.experiment, start))?;
-        let scores = around.scores.as_ref().map(|(_, sha256)| sha256.as_str());
-        let files = InputHashes { start: around.start, scores };
-        let started = around.experiment.started(&around.dataset.name, files);
-        let mut session = Self::assemble(folder, around, log, fresh);
-        session.record(&Event::RunStarted(started), None)?;
-        session.record_paths(0)?;
-        Ok(session)
+        let Some((name, found)) = checkpoint::newest(&folder.checkpoints(), &shapes)? else {
+            return Self::begin(folder, around);
+        };
+        tracing::info!("going on from checkpoint {name}");
+        let (position, sha256) = (found.cursor.log_bytes, found.cursor.log_sha256.clone());
+        let restored = restore(around.experiment, &around.device, found)?;
+        let resumed = RunLog::resume(folder.log(), position, sha256.as_deref());
+        let log = resumed.map_err(|source| Error::Log { run: folder.path().to_owned(), source })?;
+        let session = event::SessionStarted { checkpoint: Some(name), ..started(&around, &restored.cursor) };
+        let mut own = Self::assemble(folder, around, log, restored);
+        own.record(&Event::SessionStarted(session), Some(own.timing(None)))?;
+        Ok(own)
     }
 
-    fn assemble(folder: RunFolder, around: Surroundings<'a>, log: RunLog, restored: Restored) -> Self {
+    /// Begins at the start of the plan.
+    fn begin(folder: LockedRun, around: Surroundings<'a>) -> Result<Self, Error> {
+        let path = folder.log();
+        match read_log(&path) {
+            Err(error) if is_missing(&error) => {}
+            Err(source) => return Err(Error::Log { run: folder.path().to_owned(), source }),
+            Ok(record) => refuse_lost(&folder, around.experiment, &record)?,
+        }
+        let start = start::read(around.experiment, around.start)?;
+        let fresh = restore(around.experiment, &around.device, fresh(around.experiment, start))?;
+        let log = if path.exists() { RunLog::resume(&path, 0, None)? } else { RunLog::create(&path)? };
+        let scores = around.scores.as_ref().map(|(_, sha256)| sha256.as_str());
+        let files = InputHashes { start: around.start, scores };
+        let run = around.experiment.started(&around.dataset.name, files);
+        let session = started(&around, &fresh.cursor);
+        let mut own = Self::assemble(folder, around, log, fresh);
+        own.record(&Event::RunStarted(run), None)?;
+        own.record(&Event::SessionStarted(session), None)?;
+        own.record_paths(0)?;
+        Ok(own)
+    }
+
+    fn assemble(folder: LockedRun, around: Surroundings<'a>, log: RunLog, restored: Restored) -> Self {
         let Surroundings { experiment, dataset, device, scores, observer, stop, .. } = around;
         let Restored { engine, masks, remembered, best, cursor } = restored;
         let before = Duration::from_millis(cursor.elapsed_ms);
@@ -140,6 +171,7 @@ impl<'a> Session<'a> {
     pub(crate) fn walk(mut self) -> Result<Outcome, Error> {
         while let Some(planned) = self.experiment.plan().stages.get(self.cursor.stage) {
             self.observer.stage(&self.view(planned));
+            self.keep_dense()?;
             match &planned.stage {
                 Stage::Train(training) => {
                     if self.train(planned.cycle, *training)? == Progress::Stopped {
@@ -234,13 +266,39 @@ impl<'a> Session<'a> {
     /// Writes the final model and the log's last line; safe to do again after a crash in between.
     fn finish(mut self) -> Result<Outcome, Error> {
         let (path, parameters) = (self.folder.model(), self.engine.parameters());
-        let trained_on = self.folder.manifest()?.trained_on;
+        self.folder.still_here()?;
+        let trained_on = folder::read_manifest(self.folder.path())?.trained_on;
         let model = write_atomically(&path, |out| export::write(&parameters, &self.masks, &trained_on, out))?;
         let ended = event::RunEnded { step: self.cursor.step, model_sha256: model.sha256, model_bytes: model.bytes };
         self.record(&Event::RunEnded(ended), Some(self.timing(None)))?;
         self.log.sync()?;
         self.forget_kept()?;
         Ok(Outcome::Finished { model: path })
+    }
+
+    /// Keeps the parameters before the first prune, which checkpoints that come and go would lose.
+    fn keep_dense(&self) -> Result<(), Error> {
+        let (plan, path) = (self.experiment.plan(), self.folder.dense());
+        if plan.prunes() == 0 || !plan.dense().contains(&self.cursor.stage) || path.exists() {
+            return Ok(());
+        }
+        self.folder.still_here()?;
+        let state = State { moments: vec![], counters: Default::default(), ..self.engine.state()? };
+        let mut cursor = self.cursor.clone();
+        cursor.count(&state);
+        let beside = self.folder.path().join("dense.tmp");
+        if beside.exists() {
+            fs::remove_dir_all(&beside).map_err(Error::io(&beside, "remove"))?;
+        }
+        fs::create_dir(&beside).map_err(Error::io(&beside, "create"))?;
+        let saved = Snapshot { cursor: &cursor, state: &state, masks: &self.masks, remembered: None, best: None }
+            .save(&beside, 1)
+            .and_then(|_| fs::rename(&beside, &path).map_err(Error::io(&path, "rename")));
+        if saved.is_err() {
+            // The first error is the one to tell.
+            let _ = fs::remove_dir_all(&beside);
+        }
+        saved
     }
 
     /// The score of the network as it is on a split of this name.
@@ -256,8 +314,10 @@ impl<'a> Session<'a> {
 
     /// Saves the state with the log that belongs to it; returns the checkpoint's name.
     pub(crate) fn save(&mut self) -> Result<String, Error> {
+        self.folder.still_here()?;
         self.log.sync()?;
         self.cursor.log_bytes = self.log.position();
+        self.cursor.log_sha256 = Some(self.log.sha256());
         self.cursor.elapsed_ms = self.elapsed().as_millis() as u64;
         let state = self.engine.state()?;
         self.cursor.count(&state);
@@ -324,6 +384,38 @@ struct Restored {
     remembered: Option<Vec<Weights>>,
     best: Option<Vec<Weights>>,
     cursor: Cursor,
+}
+
+/// Where and by which program a session goes on.
+fn started(around: &Surroundings<'_>, cursor: &Cursor) -> event::SessionStarted {
+    event::SessionStarted {
+        step: cursor.step,
+        checkpoint: None,
+        secateur: env!("CARGO_PKG_VERSION").into(),
+        commit: around.commit.map(str::to_owned),
+        platform: device::platform(),
+        processor: device::processor(),
+        device: around.experiment.config().device.clone(),
+        instruction_set: around.device.kernels().map(|kernels| kernels.instruction_set),
+        threads: device::threads(around.experiment.config()) as u64,
+    }
+}
+
+/// Refuses to begin a run anew whose log tells more than a run does before its first checkpoint.
+fn refuse_lost(folder: &LockedRun, experiment: &Experiment, record: &RunRecord) -> Result<(), Error> {
+    let first = experiment.plan().first_checkpoint(experiment.config().checkpoint.every_steps);
+    if record.ended.is_none() && record.tests.is_empty() && record.judged.is_empty() && record.step() <= first {
+        return Ok(());
+    }
+    let why = format!(
+        "found no checkpoint, but the log tells of {} steps, {} prunes and {} tests: put the checkpoints back, or train anew \
+         and lose this log with `secateur resume {} --restart`",
+        record.step(),
+        record.prunes.len(),
+        record.tests.len(),
+        folder.path().display()
+    );
+    Err(Error::Run { path: folder.checkpoints(), why })
 }
 
 /// The state of a run that has not begun.

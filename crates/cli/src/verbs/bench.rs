@@ -89,7 +89,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     let mut subjects = vec![];
     for path in &args.models {
         let model = Model::open(path, None)?;
-        let images = Images::of(&model, args.data.as_deref())?;
+        let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
         subjects.push(Subject::new(path.display().to_string(), model, images, args.values.precision())?);
     }
     let pixels = |subject: &Subject| subject.networks[0].input().iter().product::<usize>();

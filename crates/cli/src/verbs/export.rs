@@ -22,7 +22,7 @@ const BATCH: usize = 128;
 pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     let out = destination(args)?;
     let model = Model::open(&args.model, args.checkpoint.as_deref())?;
-    let images = Images::of(&model, args.data.as_deref())?;
+    let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
     let mut text = String::new();
     let mut network = model.network.clone();
     let wanted = answers(&model.network, &images);

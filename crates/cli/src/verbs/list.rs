@@ -5,7 +5,8 @@ use crate::args::ListArgs;
 use crate::progress::clock;
 use crate::say::say;
 use anyhow::{Context, Result};
-use secateur_report::{State, read_log};
+use secateur_report::{RunRecord, read_log};
+use secateur_trainer::{RunFolder, RunState};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<Done> {
     for entry in std::fs::read_dir(&args.dir).with_context(place)? {
         let path = entry.with_context(place)?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.join("experiment.toml").is_file() {
+        if !hidden && RunFolder::at(&path).is_run() {
             runs.push(path);
         }
     }
@@ -33,20 +34,35 @@ pub(crate) fn list(args: &ListArgs) -> Result<Done> {
         "run", "state", "steps", "sparsity", "accuracy", "time"
     );
     for (run, name) in runs.iter().zip(&names) {
-        let row = match read_log(run.join("log.jsonl")) {
-            Ok(record) => {
-                let summary = record.summary();
-                let state = if summary.state == State::Finished { "finished" } else { "unfinished" };
-                let steps = format!("{}/{}", summary.step, summary.planned_steps);
-                let sparsity = summary.size.map_or("-".into(), |size| format!("{:.2} %", 100.0 * size.sparsity()));
-                let accuracy = summary.last.map_or("-".into(), |score| format!("{:.2} %", 100.0 * score.accuracy()));
-                let time = clock(summary.elapsed_ms as f64 / 1000.0);
-                format!("{state:<10} {steps:>17}  {sparsity:>9}  {accuracy:>9}  {time:>8}")
-            }
-            Err(error) => format!("unreadable: {error}"),
+        let folder = RunFolder::at(run);
+        let row = match read_log(folder.log()) {
+            Ok(record) => row(&record, &folder.check(&record)),
+            Err(error) => match folder.state() {
+                RunState::Running => "running".into(),
+                RunState::Unfinished => "unfinished".into(),
+                RunState::Damaged(why) => format!("damaged: {why}"),
+                RunState::Finished | RunState::NoModel => format!("unreadable: {error}"),
+            },
         };
         writeln!(out, "{name:<wide$}  {row}").expect("strings take all");
     }
     print(&out)?;
     Ok(Done::Whole)
+}
+
+/// A run in columns; one that is damaged says what is, since its numbers may not be its own.
+fn row(record: &RunRecord, state: &RunState) -> String {
+    let summary = record.summary();
+    let state = match state {
+        RunState::Finished => "finished",
+        RunState::NoModel => "no model",
+        RunState::Running => "running",
+        RunState::Unfinished => "unfinished",
+        RunState::Damaged(why) => return format!("damaged: {why}"),
+    };
+    let steps = format!("{}/{}", summary.step, summary.planned_steps);
+    let sparsity = summary.size.map_or("-".into(), |size| format!("{:.2} %", 100.0 * size.sparsity()));
+    let accuracy = summary.last.map_or("-".into(), |score| format!("{:.2} %", 100.0 * score.accuracy()));
+    let time = clock(summary.elapsed_ms as f64 / 1000.0);
+    format!("{state:<10} {steps:>17}  {sparsity:>9}  {accuracy:>9}  {time:>8}")
 }

@@ -63,6 +63,16 @@ fn conclude(run: &Path, outcome: Outcome) -> Result<Done> {
             say!("stopped; the state is saved as {checkpoint}. Go on with: secateur resume {}", run.display());
             Ok(Done::Interrupted)
         }
+        Outcome::FinishedBefore { .. } => {
+            let run = run.display();
+            say!("{run} has finished before; nothing is done. `secateur report {run}` draws its report");
+            Ok(Done::Whole)
+        }
+        Outcome::Restored { model, checkpoint } => {
+            say!("the final model was gone or changed; it is restored from {checkpoint}, the bytes that the log names");
+            say!("model   {}", model.display());
+            Ok(Done::Whole)
+        }
         Outcome::Finished { model } => {
             let (record, page) = report::of_one(run)?;
             print(&secateur_report::curve_table(&record))?;

@@ -42,7 +42,7 @@ pub(super) struct Images {
 impl Images {
     /// The test split of the folder that is named, or else of the model's own experiment; made-up images where there is
     /// neither, or the network takes no images of its size.
-    pub(super) fn of(model: &Model, data: Option<&Path>) -> Result<Self> {
+    pub(super) fn of(model: &Model, data: Option<&Path>, other_data: bool) -> Result<Self> {
         let dataset = match (data, &model.experiment) {
             (Some(dir), _) => Some(load(dir, 0, 0).with_context(|| format!("--data {}", dir.display()))?),
             (None, Some(experiment)) => match experiment.load_data() {
@@ -54,6 +54,9 @@ impl Images {
             },
             (None, None) => None,
         };
+        if let Some(dataset) = dataset.as_ref().filter(|_| !other_data) {
+            model.check_data(dataset).context("another data set on purpose takes --other-data")?;
+        }
         let pixels: usize = model.network.input().iter().product();
         if let Some(dataset) = dataset.filter(|_| pixels == secateur_trainer::data::PIXELS) {
             return Ok(Self::test(model, &dataset));

@@ -154,7 +154,7 @@ pub(crate) fn cell(args: &SweepCellArgs) -> Result<Done> {
         }
     };
     match outcome {
-        Outcome::Finished { .. } => {
+        Outcome::Finished { .. } | Outcome::FinishedBefore { .. } | Outcome::Restored { .. } => {
             say!("{} has finished", run.display());
             Ok(Done::Whole)
         }

@@ -58,7 +58,7 @@ pub fn only_run(out: &Path) -> Option<PathBuf> {
     runs.into_iter().next()
 }
 
-/// The log's facts: every line without what a clock said.
+/// The log's facts: every line without what a clock said, and without the sessions, of which an interrupted run has more.
 pub fn facts(run: &Path) -> Vec<serde_json::Value> {
     let log = fs::read_to_string(run.join("log.jsonl")).expect("a log");
     log.lines()
@@ -67,6 +67,7 @@ pub fn facts(run: &Path) -> Vec<serde_json::Value> {
             event.as_object_mut().expect("an object").remove("timing");
             event
         })
+        .filter(|event| event["event"] != "session_started")
         .collect()
 }
 
@@ -76,6 +77,28 @@ pub fn unsealed(log: &str) -> String {
         Some((before, after)) => format!("{before}{}", &after[65..]),
         None => log.to_owned(),
     }
+}
+
+/// The sessions that worked on a run.
+pub fn sessions(run: &Path) -> Vec<serde_json::Value> {
+    let log = fs::read_to_string(run.join("log.jsonl")).expect("a log");
+    let lines = log.lines().map(|line| serde_json::from_str(line).expect("an event a line"));
+    lines.filter(|event: &serde_json::Value| event["event"] == "session_started").collect()
+}
+
+/// Every file below a folder with its bytes.
+pub fn content(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(content(&path));
+        } else {
+            let bytes = fs::read(&path).expect("readable");
+            found.insert(path, bytes);
+        }
+    }
+    found
 }
 
 /// Facts of one kind.
@@ -98,6 +121,21 @@ pub fn checkpoints(run: &Path) -> Vec<String> {
         names.filter(|name| name.starts_with("stage-") && !name.ends_with(".damaged")).collect();
     names.sort();
     names
+}
+
+/// Takes a finished run back to its checkpoint of this index, as if it had been killed right after.
+pub fn go_back(run: &Path, index: usize) {
+    let names = checkpoints(run);
+    for name in &names[index + 1..] {
+        fs::remove_dir_all(run.join("checkpoints").join(name)).expect("removed");
+    }
+    fs::remove_file(run.join("model.safetensors")).expect("removed");
+    let cursor = fs::read(run.join("checkpoints").join(&names[index]).join("cursor.json")).expect("a cursor");
+    let cursor: serde_json::Value = serde_json::from_slice(&cursor).expect("JSON");
+    let length = usize::try_from(cursor["log_bytes"].as_u64().expect("a length")).expect("short");
+    let log = fs::read(run.join("log.jsonl")).expect("a log");
+    // And a torn line.
+    fs::write(run.join("log.jsonl"), &log[..length + 9]).expect("cut");
 }
 
 /// Asserts that two finished runs left the same bytes and told the same facts.

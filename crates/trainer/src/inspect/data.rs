@@ -3,7 +3,6 @@
 use super::Finished;
 use crate::config::Source;
 use crate::data::{Dataset, Split, Synthetic, load, synthetic};
-use crate::run::manifest_files;
 use crate::{Error, folder};
 use std::path::PathBuf;
 
@@ -38,7 +37,7 @@ impl TestImages {
             },
         };
         let (_, dataset) = self.0.insert((key, dataset));
-        folder::check_data(own.run.folder, &folder::read_manifest(own.run.folder)?, &manifest_files(dataset))?;
+        folder::check_data(own.run.folder, &folder::read_manifest(own.run.folder)?, &folder::files(dataset))?;
         Ok(dataset.test_split())
     }
 }

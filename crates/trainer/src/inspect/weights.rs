@@ -2,10 +2,12 @@
 
 use super::Finished;
 use crate::checkpoint::{self, Checkpoint};
+use crate::folder::RunFolder;
 use crate::plan::Stage;
 use crate::{Error, export, folder, fork, start};
 use secateur_report::views::{Filter, Filters, Histogram, LayerWeights, Moment, Picture};
 use secateur_sparse::{Network, Parameters};
+use std::path::Path;
 
 /// Filters that are shown, at most.
 const FILTERS: usize = 40;
@@ -60,7 +62,19 @@ fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
     let stages = &own.experiment.plan().stages;
     let Some(first) = stages.iter().position(|planned| planned.cycle > 0) else { return Ok(None) };
     let trained = stages[..first].iter().rposition(|planned| matches!(planned.stage, Stage::Train(_)));
-    let checkpoints = folder::checkpoints(own.run.folder);
+    let folder = RunFolder::at(own.run.folder);
+    let read = |path: &Path| {
+        let found = Checkpoint::load(path, &export::shapes(own.experiment.network()))?;
+        let (parameters, masks) = found.living();
+        export::network(own.experiment.network(), &parameters, &masks)
+    };
+    if folder.dense().is_dir()
+        && let Some(name) = checkpoint::list(&folder.dense())?.last()
+    {
+        return read(&folder.dense().join(name)).map(Some);
+    }
+    // Earlier versions kept it as long as any other checkpoint.
+    let checkpoints = folder.checkpoints();
     if !checkpoints.is_dir() {
         return shared(own);
     }
@@ -84,7 +98,7 @@ fn shared(own: &Finished<'_>) -> Result<Option<Network>, Error> {
     let Some(start) = fork::start_of(&own.experiment)? else { return Ok(None) };
     let beside = own.run.folder.parent().map(|out| out.join(fork::STARTS).join(start.run_name()));
     let Some(run) = beside.filter(|run| folder::is_finished(run)) else { return Ok(None) };
-    let (parameters, masks) = export::read(&folder::model(&run), &start)?;
+    let (parameters, masks) = export::read(&RunFolder::at(run).model(), &start)?;
     export::network(own.experiment.network(), &parameters, &masks).map(Some)
 }
 

@@ -1,14 +1,13 @@
 //! Which folders are runs: those that are named, and all below a folder that is none itself.
 
 use super::name;
+use secateur_trainer::RunFolder;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders below a named one are looked through so deep.
 const DEEPEST: usize = 6;
-/// What a run's folder has, from its first moment or its last.
-const MARKS: [&str; 4] = ["log.jsonl", "experiment.toml", "manifest.json", "config.toml"];
 
 /// A folder that may be a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub(super) fn found(named: &[PathBuf]) -> Vec<Found> {
             let fault = fault.unwrap_or_else(|| {
                 format!(
                     "no run here: found no {} in it or below, wanted a folder that `secateur run` made",
-                    MARKS.join(", ")
+                    RunFolder::MARKS.join(", ")
                 )
             });
             all.push(Found { path: path.clone(), label: String::new(), fault: Some(fault) });
@@ -56,7 +55,7 @@ pub(super) fn found(named: &[PathBuf]) -> Vec<Found> {
 
 /// Adds `path` if it is a run, or empty, else the runs below it. Hidden folders are runs in the making; links are not followed.
 fn walk(path: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<(), String> {
-    if MARKS.iter().any(|mark| path.join(mark).is_file()) {
+    if RunFolder::MARKS.iter().any(|mark| path.join(mark).is_file()) {
         runs.push(path.to_owned());
         return Ok(());
     }

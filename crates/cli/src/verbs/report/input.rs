@@ -3,6 +3,7 @@
 use crate::shell::quoted;
 use anyhow::{Context, Result, bail};
 use secateur_report::{Origin, ReportInput, read_log};
+use secateur_trainer::{RunFolder, RunState};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,10 @@ use std::path::{Path, PathBuf};
 pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
     let log = log_of(path)?;
     let mut record = read_log(&log)?;
+    let folder = RunFolder::at(path);
+    if let RunState::Damaged(why) = folder.check(&record) {
+        bail!("damaged, and left out: {why}");
+    }
     // A log of an earlier version tells its method in words; the config beside it tells the rest.
     if !record.started.is_known()
         && let Some(told) = secateur_trainer::told(path, &record.started)
@@ -17,15 +22,18 @@ pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
         record.started = told;
     }
     let manifest = manifest(path)?;
-    let known = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
-    let origin =
-        Origin { log: log.display().to_string(), config: known("config.toml"), surroundings: surroundings(&manifest) };
+    let known = |file: PathBuf| std::fs::read_to_string(file).unwrap_or_default();
+    let origin = Origin {
+        log: log.display().to_string(),
+        config: known(folder.config()),
+        surroundings: surroundings(&manifest),
+    };
     Ok(ReportInput { label, record, reproduce: command(&manifest), origin })
 }
 
 /// Where a run's log is.
 pub(crate) fn log_of(run: &Path) -> Result<PathBuf> {
-    let log = run.join("log.jsonl");
+    let log = RunFolder::at(run).log();
     if !log.is_file() {
         bail!("{}: no run here: found no log.jsonl, wanted a folder that `secateur run` made", run.display());
     }
@@ -34,7 +42,7 @@ pub(crate) fn log_of(run: &Path) -> Result<PathBuf> {
 
 /// The manifest; nothing where there is none.
 fn manifest(run: &Path) -> Result<serde_json::Value> {
-    let path = run.join("manifest.json");
+    let path = RunFolder::at(run).manifest();
     match std::fs::read_to_string(&path) {
         Ok(text) => serde_json::from_str(&text).with_context(|| format!("{}: no manifest", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(serde_json::Value::Null),

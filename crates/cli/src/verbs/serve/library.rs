@@ -3,7 +3,7 @@
 use crate::verbs::report::{input, name};
 use secateur_report::views::Views;
 use secateur_report::{Refused, ReportInput, State};
-use secateur_trainer::inspect;
+use secateur_trainer::{RunFolder, inspect};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ struct Known {
 struct Seen {
     bytes: u64,
     modified: Option<SystemTime>,
+    /// The final model's: it is compared with the log.
+    model: Option<(u64, Option<SystemTime>)>,
 }
 
 impl Library {
@@ -110,10 +112,12 @@ impl Library {
 
 /// Collects the folders with a log. Links are not followed: what lies outside the folder is not served.
 fn find(dir: &Path, depth: usize, found: &mut BTreeMap<PathBuf, Seen>) {
-    if let Ok(facts) = fs::symlink_metadata(dir.join("log.jsonl"))
+    if let Ok(facts) = fs::symlink_metadata(RunFolder::at(dir).log())
         && facts.is_file()
     {
-        found.insert(dir.to_owned(), Seen { bytes: facts.len(), modified: facts.modified().ok() });
+        let model = fs::symlink_metadata(RunFolder::at(dir).model()).ok();
+        let model = model.map(|facts| (facts.len(), facts.modified().ok()));
+        found.insert(dir.to_owned(), Seen { bytes: facts.len(), modified: facts.modified().ok(), model });
         return;
     }
     if depth == 0 {
