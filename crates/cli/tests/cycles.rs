@@ -57,6 +57,23 @@ fn masks_that_move_end_no_training() {
 }
 
 #[test]
+fn rewound_epochs_have_the_dense_epochs_learning_rates() {
+    for restart in ["cycle", "never"] {
+        let out = tempfile::tempdir().expect("a folder");
+        let schedule = format!("train.lr_schedule={{ kind = \"cosine\", restart = \"{restart}\" }}");
+        let once = "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }";
+        let rewind = "retrain={ kind = \"rewind-lr\", rewind_to = { epochs = 1 }, final = { epochs = 2 } }";
+        let run = run(out.path(), &[&schedule, once, rewind, "train.length={ epochs = 3 }"]);
+        let rates: Vec<f64> = facts_of(&run, "epoch_ended")
+            .iter()
+            .map(|epoch| epoch["learning_rate"].as_f64().expect("a rate"))
+            .collect();
+        assert_eq!(rates[3..], rates[1..3], "{restart}: {rates:?}");
+        assert!(rates.iter().all(|rate| *rate > 0.0) && rates[0] > rates[1], "{rates:?}");
+    }
+}
+
+#[test]
 fn nothing_is_saved_twice_where_nothing_changed() {
     let out = tempfile::tempdir().expect("a folder");
     let moving = "prune.regrow={ kind = \"set\", every = { steps = 3 }, until = 0.9 }";

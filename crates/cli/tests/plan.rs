@@ -80,3 +80,26 @@ fn planning_leaves_nothing_behind_and_every_config_can_be_planned() {
     }
     assert_eq!(fs::read_dir(root()).expect("the root").count(), before);
 }
+
+#[test]
+fn a_plan_tells_the_learning_rates_and_warns_where_they_stand_still() {
+    let rewind = "retrain={ kind = \"rewind-lr\", rewind_to = { epochs = 3 }, final = { epochs = 2 } }";
+    let planned = output(&["plan", "configs/quickstart.toml", "--set", rewind]);
+    let plan = String::from_utf8_lossy(&planned.stdout).into_owned();
+    let last = |cycle: &str| {
+        let mut rows = plan.lines().filter(|line| line.split_whitespace().take(2).eq([cycle, "train"]));
+        rows.next_back()
+            .and_then(|row| row.split("%").nth(1))
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(1)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    // Cosine from 2e-3 over four epochs; the last of them begins at 2e-3 (1 + cos(3 pi / 4)) / 2.
+    assert_eq!(last("0"), "2.00e-3 to 1.67e-9", "{plan}");
+    assert_eq!(last("6"), "2.93e-4 to 1.67e-9", "{plan}");
+    let said = stderr(&planned);
+    // Two epochs after each of six prunes, of which one is left in the dense schedule; an epoch has 430 steps.
+    assert!(said.contains("2580 steps of retraining have a learning rate of 1.7e-9"), "{said}");
+}

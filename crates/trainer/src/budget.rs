@@ -6,6 +6,7 @@
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Snapshot};
 use crate::config::PruneConfig;
+use crate::data::CLASSES;
 use crate::plan::Stage;
 use crate::session::Session;
 use crate::{Experiment, export};
@@ -41,7 +42,17 @@ impl Session<'_> {
         let score = self.score("validation", &self.dataset.validation);
         let mut search = match self.cursor.search.take() {
             Some(search) => search,
-            None => Search { wanted: wanted(self.experiment, score.accuracy()), ..Search::default() },
+            None => {
+                let wanted = wanted(self.experiment, score.accuracy());
+                if wanted <= 1.0 / CLASSES as f64 {
+                    let (dense, asked) = (100.0 * score.accuracy(), 100.0 * wanted);
+                    tracing::warn!(
+                        "the accuracy budget asks for {asked:.2} %, which guessing reaches: the dense network has {dense:.2} % on \
+                         validation"
+                    );
+                }
+                Search { wanted, ..Search::default() }
+            }
         };
         let holds = cycle == 0 || score.accuracy() >= search.wanted;
         if holds {

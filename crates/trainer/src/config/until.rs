@@ -23,8 +23,12 @@ pub struct UntilConfig {
 impl UntilConfig {
     /// What is wrong with the numbers, if anything.
     pub(crate) fn fault(&self) -> Option<String> {
-        if !(0.0..=100.0).contains(&self.within) {
-            return Some(format!("within is {}, wanted points from 0 to 100", self.within));
+        if !(0.0..100.0 - CHANCE).contains(&self.within) {
+            let most = 100.0 - CHANCE;
+            return Some(format!(
+                "within is {}, expected points from 0 to below {most}, which leave no more than guessing",
+                self.within
+            ));
         }
         if let Some(control) = self.control {
             if !(control > CHANCE && control <= 100.0) {
@@ -71,5 +75,11 @@ mod tests {
             assert!(fault(0.3, Some(control)).is_some_and(|why| why.contains("of guessing")), "{control}");
         }
         assert!(fault(85.0, Some(95.0)).is_some_and(|why| why.contains("asks for 10 %")));
+        for within in [-0.1, 90.0, 100.0, f64::NAN] {
+            assert!(
+                fault(within, None).is_some_and(|why| why.contains("expected points from 0 to below 90")),
+                "{within}"
+            );
+        }
     }
 }

@@ -10,7 +10,8 @@ const STILL: f64 = 1e-3;
 
 /// The sentences, most severe first.
 pub(super) fn of(experiment: &Experiment) -> Vec<String> {
-    [standing_still(experiment), short_of_warmup(experiment), few_images(experiment)].into_iter().flatten().collect()
+    let all = [standing_still, short_of_warmup, few_images];
+    all.into_iter().filter_map(|one| one(experiment)).collect()
 }
 
 /// Retraining that goes on after the end of the schedule which it rewinds to.
