@@ -121,8 +121,8 @@ fn measure(network: &Network, density: f64, batch: usize) -> Row {
     let network = network.filled(fill).expect("only values changed");
     let nonzero = network.parameters().map(|own| own.weight.iter().filter(|value| **value != 0.0).count()).sum();
     let options = Options::new(batch);
-    let mut dense = Engine::new(&network, &Options { forms: Forms::Dense, ..options });
-    let tuned = Engine::new(&network, &options).plan().clone();
+    let mut dense = Engine::new(&network, &Options { forms: Forms::Dense, ..options }).expect("it fits");
+    let tuned = Engine::new(&network, &options).expect("it fits").plan().clone();
     let mut plan = Plan { lanes: LanesHold::Images, ..tuned };
     plan.steps.iter_mut().filter(|step| step.form != Form::Simple).for_each(|step| step.form = Form::Sparse);
     let mut sparse = Engine::with_plan(&network, &options, plan).expect("every layer with weights has this form");

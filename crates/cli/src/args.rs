@@ -336,9 +336,9 @@ pub(crate) struct BenchArgs {
     /// Threads; 0 for every core.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
-    /// How the engine holds weights in memory.
-    #[arg(long, value_enum, default_value_t = Values::F32)]
-    pub(crate) values: Values,
+    /// How the engine holds weights in memory; otherwise as a .secateur file holds them, and f32 for other models.
+    #[arg(long, value_enum)]
+    pub(crate) values: Option<Values>,
     /// Seconds that each engine is timed.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) seconds: f64,

@@ -22,7 +22,7 @@ fn network(sparsity: u32) -> Network {
 
 fn call(bencher: Bencher<'_, '_>, network: &Network, batch: usize, forms: Forms) {
     let threads = if batch == 1 { 1 } else { Options::new(batch).threads };
-    let mut engine = Engine::new(network, &Options { threads, forms, ..Options::new(batch) });
+    let mut engine = Engine::new(network, &Options { threads, forms, ..Options::new(batch) }).expect("it fits");
     let images: Vec<f32> = (0..batch * 784).map(|place| (place * 7919 % 256) as f32 / 255.0 - 0.5).collect();
     let mut logits = engine.logits(&images);
     bencher.counter(ItemsCount::new(batch)).bench_local(|| {

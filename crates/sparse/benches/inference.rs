@@ -15,7 +15,7 @@ fn main() {
         let options = Options { threads, ..Options::new(batch) };
         let report = |what: &str, network: &Network, options: &Options| {
             let began = Instant::now();
-            let mut engine = Engine::new(network, options);
+            let mut engine = Engine::new(network, options).expect("it fits");
             let tuned = began.elapsed().as_secs_f64();
             // Never the same images twice in a row: a processor would learn which of their numbers are zero.
             let calls: Vec<Vec<f32>> = (0..64).map(|call| images(batch, call)).collect();
@@ -46,7 +46,9 @@ fn main() {
         report("as it is", &network, &options);
         report("compacted", &compact(&network).network, &options);
         report("dense", &network, &Options { forms: Forms::Dense, ..options });
-        report("avx2", &network, &Options { instruction_set: InstructionSet::Avx2, ..options });
+        if InstructionSet::Avx2.is_available() {
+            report("avx2", &network, &Options { instruction_set: InstructionSet::Avx2, ..options });
+        }
     }
 }
 

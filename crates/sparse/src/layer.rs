@@ -2,6 +2,10 @@
 
 use crate::network::Error;
 
+/// Most weights of a layer, and most values before or after one, with the zeros around a padded image: the kernels count
+/// them in 32 bits.
+pub(crate) const LARGEST: usize = u32::MAX as usize;
+
 /// One layer of a [`Network`](crate::Network).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layer {
@@ -171,27 +175,31 @@ impl Layer {
             |name: &str, wanted: String| Error::Input { layer: place, name: name.into(), wanted, found: input };
         match self {
             Self::Conv2d(conv) => {
-                let (values, biases) = (conv.outputs * conv.inputs * conv.kernel * conv.kernel, conv.outputs);
-                check_values(&conv.name, ["weight", "bias"], [&conv.weight, &conv.bias], [values, biases])?;
-                let side = |length: usize| {
-                    (length + 2 * conv.padding).checked_sub(conv.kernel).map(|room| room / conv.stride.max(1) + 1)
-                };
-                match (side(height), side(width)) {
+                let values = check_size(format!("`{}.weight`", conv.name), &self.weight_shape())?;
+                check_values(&conv.name, ["weight", "bias"], [&conv.weight, &conv.bias], [values, conv.outputs])?;
+                let [_, rows, columns] = conv.padded(input);
+                check_size(format!("the padded input of layer {place} (`{}`)", conv.name), &[channels, rows, columns])?;
+                let side =
+                    |padded: usize| padded.checked_sub(conv.kernel).map(|length| length / conv.stride.max(1) + 1);
+                match (side(rows), side(columns)) {
                     (Some(rows), Some(columns)) if channels == conv.inputs && conv.stride > 0 && conv.kernel > 0 => {
-                        Ok([conv.outputs, rows, columns])
+                        let output = [conv.outputs, rows, columns];
+                        check_size(format!("what layer {place} (`{}`) gives", conv.name), &output)?;
+                        Ok(output)
                     }
                     _ => {
                         let wanted = format!(
                             "{} channels of at least {} pixels a side at stride 1 or more, under a kernel of 1 or more",
                             conv.inputs,
-                            conv.kernel.saturating_sub(2 * conv.padding)
+                            conv.kernel.saturating_sub(conv.padding.saturating_mul(2))
                         );
                         Err(refuse(&conv.name, wanted))
                     }
                 }
             }
             Self::Linear(linear) => {
-                let wanted = [linear.outputs * linear.inputs, linear.outputs];
+                let values = check_size(format!("`{}.weight`", linear.name), &self.weight_shape())?;
+                let wanted = [values, linear.outputs];
                 check_values(&linear.name, ["weight", "bias"], [&linear.weight, &linear.bias], wanted)?;
                 if input == [linear.inputs, 1, 1] {
                     Ok([linear.outputs, 1, 1])
@@ -229,6 +237,20 @@ impl Layer {
             Self::Flatten => Ok([channels * height * width, 1, 1]),
         }
     }
+}
+
+impl Conv2d {
+    /// The input with the zeros around it, `[channels, height, width]`; a side that no `usize` holds is the largest one.
+    pub(crate) fn padded(&self, input: [usize; 3]) -> [usize; 3] {
+        let side = |length: usize| length.saturating_add(self.padding.saturating_mul(2));
+        [input[0], side(input[1]), side(input[2])]
+    }
+}
+
+/// The product of a shape's sides.
+pub(crate) fn check_size(what: String, shape: &[usize]) -> Result<usize, Error> {
+    let values = shape.iter().try_fold(1usize, |product, side| product.checked_mul(*side));
+    values.filter(|values| *values <= LARGEST).ok_or(Error::Large { what, shape: shape.to_vec() })
 }
 
 fn check_values(name: &str, fields: [&str; 2], found: [&[f32]; 2], wanted: [usize; 2]) -> Result<(), Error> {

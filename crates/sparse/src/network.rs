@@ -1,6 +1,6 @@
 //! A network as data: a list of layers whose shapes have been checked against each other.
 
-use crate::layer::{Layer, Parameters, ParametersMut};
+use crate::layer::{LARGEST, Layer, Parameters, ParametersMut, check_size};
 
 /// A sequential network.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,14 @@ pub enum Error {
         /// What it gives.
         shape: [usize; 3],
     },
+    /// More values than the kernels count.
+    #[error("{what} has the shape {shape:?}, expected at most {LARGEST} values")]
+    Large {
+        /// The tensor, or what a layer takes or gives.
+        what: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
     /// A tensor of the wrong length.
     #[error("`{name}` has {found} values, its shape asks for {wanted}")]
     Values {
@@ -50,8 +58,10 @@ impl Network {
     /// Checks that the layers fit together, from an input of `[channels, height, width]`.
     ///
     /// # Errors
-    /// When a layer cannot take what the one before gives, gives nothing, or has weights of another length than its shape.
+    /// When a layer cannot take what the one before gives, gives nothing, has weights of another length than its shape, or
+    /// has, takes or gives more values than 32 bits count.
     pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Self, Error> {
+        check_size("the input".into(), &input)?;
         let mut shapes = vec![input];
         for (place, layer) in layers.iter().enumerate() {
             shapes.push(layer.output(place, shapes[place])?);
@@ -165,5 +175,31 @@ pub(crate) mod tests {
         assert!(error(vec![Layer::MaxPool2d { size: 0 }]).contains("pooling"));
         let short = error(vec![Layer::Flatten, linear("fc1", [16, 1], vec![0.0; 15])]);
         assert_eq!(short, "`fc1.weight` has 15 values, its shape asks for 16");
+    }
+
+    #[test]
+    fn sizes_that_32_bits_cannot_count_are_refused() {
+        let Layer::Conv2d(one) = conv("c", [1, 1, 1], vec![1.0]) else { panic!("a conv") };
+        let error = |input, layer| Network::new(input, vec![layer]).expect_err("too large").to_string();
+        // A stride as wide as the padding hides from what comes out how large the padded image is.
+        for padding in [1 << 27, usize::MAX / 2, usize::MAX] {
+            let said = error([1, 1, 1], Layer::Conv2d(Conv2d { padding, stride: 1 << 28, ..one.clone() }));
+            assert!(said.starts_with("the padded input of layer 0 (`c`) has the shape [1, "), "{said}");
+            assert!(said.ends_with("expected at most 4294967295 values"), "{said}");
+        }
+        let wide = Layer::Linear(Linear {
+            name: "fc1".into(),
+            inputs: 1 << 16,
+            outputs: 1 << 16,
+            weight: vec![],
+            bias: vec![0.0; 1 << 16],
+        });
+        assert!(error([1 << 16, 1, 1], wide).starts_with("`fc1.weight` has the shape [65536, 65536]"));
+        let overflowing = Layer::Conv2d(Conv2d { outputs: usize::MAX, kernel: 2, ..one.clone() });
+        assert!(error([1, 2, 2], overflowing).starts_with("`c.weight`"));
+        assert!(error([usize::MAX, 2, 1], Layer::Flatten).starts_with("the input has the shape"));
+        let many =
+            Layer::Conv2d(Conv2d { outputs: 1 << 16, weight: vec![0.0; 1 << 16], bias: vec![0.0; 1 << 16], ..one });
+        assert!(error([1, 1 << 8, 1 << 9], many).starts_with("what layer 0 (`c`) gives"));
     }
 }

@@ -58,9 +58,9 @@ const YIELDS: usize = 300;
 impl Pool {
     /// A pool that works on `threads` threads at once, the caller's own included.
     ///
-    /// # Panics
+    /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn new(threads: usize) -> Self {
+    pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
         let idle = Job { call: |_, _, _| {}, data: std::ptr::null() };
         let shared = Arc::new(Shared {
             tickets: (0..threads.max(1)).map(|_| Ticket(AtomicU64::new(0))).collect(),
@@ -71,11 +71,12 @@ impl Pool {
             sleeping: Mutex::new(0),
             wake: Condvar::new(),
         });
-        let spawn = |thread| {
-            let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.work(thread))
-        };
-        Self { threads: (1..threads).map(spawn).collect(), shared, phase: Mutex::new(()) }
+        let mut own = Self { threads: vec![], shared, phase: Mutex::new(()) };
+        for thread in 1..threads {
+            let shared = Arc::clone(&own.shared);
+            own.threads.push(std::thread::Builder::new().spawn(move || shared.work(thread))?);
+        }
+        Ok(own)
     }
 
     /// Threads that work at once, the caller's own included.
@@ -83,7 +84,7 @@ impl Pool {
         self.threads.len() + 1
     }
 
-    /// Calls `f` on every item, on all threads, and returns when all are done.
+    /// Calls `f` on every item, on all threads, and returns when all are done. `f` must not call the same pool.
     ///
     /// # Panics
     /// When `f` does.
@@ -118,6 +119,8 @@ impl Pool {
         fn caller<S, T, F: Fn(&mut S, &mut T)>(_: &Lent<S, T, F>) -> unsafe fn(*const (), usize, usize) {
             call::<S, T, F>
         }
+        // From the first ticket on the items belong to the workers: nothing reads them, not even for their number.
+        let (count, threads) = (items.len(), self.threads());
         let _one = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         let lent = Lent(scratch.as_mut_ptr(), items.as_mut_ptr(), f);
         let job = Job { call: caller(&lent), data: (&raw const lent).cast() };
@@ -125,8 +128,8 @@ impl Pool {
         // SAFETY: no item is left of the phase before, so no thread reads the job; none begins to before the new
         // tickets are published below.
         unsafe { *shared.job.get() = job };
-        shared.left.store(items.len(), Ordering::Relaxed);
-        let share = |thread: usize| (items.len() * thread / self.threads()) as u64;
+        shared.left.store(count, Ordering::Relaxed);
+        let share = |thread: usize| (count * thread / threads) as u64;
         for (thread, ticket) in shared.tickets.iter().enumerate() {
             ticket.0.store(share(thread + 1) << 32 | share(thread), Ordering::Release);
         }
@@ -173,7 +176,12 @@ impl Shared {
         // SAFETY: `data` belongs to `call`, lives until no item is left, and the index was given to this thread only.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe { call(data, (ticket & 0xffff_ffff) as usize, thread) }));
         if let Err(panic) = done {
-            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+            let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*first {
+                None => *first = Some(panic),
+                // Dropping it could panic, and then this item would never count as done.
+                Some(_) => std::mem::forget(panic),
+            }
         }
         self.left.fetch_sub(1, Ordering::Release);
         true
@@ -237,7 +245,7 @@ mod tests {
     #[test]
     fn every_item_is_done_once_in_every_phase() {
         for threads in [1, 2, 5] {
-            let pool = Pool::new(threads);
+            let pool = Pool::new(threads).expect("threads");
             let mut items = vec![0u32; 37];
             for phase in 1..=500 {
                 pool.each(&mut items, |item| *item += 1);
@@ -252,11 +260,27 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
-        let pool = Pool::new(3);
+        let pool = Pool::new(3).expect("threads");
         let mut items: Vec<usize> = (0..8).collect();
         let panicked = catch_unwind(AssertUnwindSafe(|| pool.each(&mut items, |item| assert_ne!(*item, 5))));
         assert!(panicked.is_err());
         pool.each(&mut items, |item| *item = 0);
         assert_eq!(items, [0; 8]);
+    }
+
+    #[test]
+    fn every_thread_may_panic_at_once_with_what_panics_when_dropped() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                assert!(std::thread::panicking(), "dropped where nobody catches it");
+            }
+        }
+        let pool = Pool::new(3).expect("threads");
+        let mut items = vec![0; 8];
+        let panicked = catch_unwind(AssertUnwindSafe(|| pool.each(&mut items, |_| std::panic::panic_any(Bomb))));
+        std::mem::forget(panicked.expect_err("every item panicked"));
+        pool.each(&mut items, |item| *item += 1);
+        assert_eq!(items, [1; 8]);
     }
 }

@@ -7,7 +7,8 @@ use networks::{Random, lenet, network, pruned};
 use secateur_sparse::file::{
     Coding, Error, Info, MAGIC, Model, Precision, VERSION, decode, decode_within, encode, quantized, seal,
 };
-use secateur_sparse::{Affine, Layer, Network};
+use secateur_sparse::infer::{self, Engine, LanesHold, Options, Plan};
+use secateur_sparse::{Affine, Layer, Network, compact};
 use std::path::{Path, PathBuf};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
@@ -123,17 +124,37 @@ fn a_file_cut_off_or_with_one_bit_changed_is_refused() {
     }
 }
 
-/// Whether a file is read. What is accepted is a network that can be written and read again.
+/// Whether a file is read. What is accepted is a network that can be written and read again, compacted, compiled within
+/// little memory or refused by name, and asked.
 fn is_accepted(bytes: &[u8]) -> bool {
     match decode_within(bytes, 1 << 16) {
         Ok(model) => {
             let again = encode(&model.network, &model.info, model.precision).expect("as it was read");
             assert_eq!(decode(&again).expect("just written").network, model.network);
+            answers(&model.network, model.precision);
             true
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());
             false
+        }
+    }
+}
+
+/// Answers of a network and of the compacted one, where they fit 4 MiB.
+fn answers(network: &Network, precision: Precision) {
+    for network in [network, &compact(network).network] {
+        for lanes in [LanesHold::Images, LanesHold::Places] {
+            let options = Options { threads: 1, precision, buffer_bytes: 1 << 22, ..Options::new(1) };
+            // A scale that compaction folds into a weight may leave the numbers.
+            let Ok(plan) = Plan::by_density(network, &options, lanes) else { continue };
+            match Engine::with_plan(network, &options, plan) {
+                Ok(mut engine) => {
+                    let logits = engine.logits(&vec![0.5; engine.pixels()]);
+                    assert_eq!(logits.len(), network.shape(network.layers().len()).iter().product::<usize>());
+                }
+                Err(error) => assert!(matches!(error, infer::Error::Memory { .. }), "{error}"),
+            }
         }
     }
 }

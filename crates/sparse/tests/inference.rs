@@ -4,7 +4,7 @@
 mod networks;
 
 use networks::Random;
-use secateur_sparse::file::Precision;
+use secateur_sparse::file::{Precision, quantized};
 use secateur_sparse::infer::{Engine, Error, Form, Forms, LanesHold, Options, Plan};
 use secateur_sparse::{Affine, Conv2d, InstructionSet, Layer, Linear, Network};
 
@@ -87,31 +87,25 @@ fn shapes(density: f32) -> Vec<Network> {
     shapes.into_iter().map(|(input, layers)| Network::new(input, layers).expect("fits")).collect()
 }
 
-/// The network with its weights as an engine holds them.
+/// The network with its weights as an engine holds them: those of a file, but with the biases as they are.
 fn rounded(network: &Network, precision: Precision) -> Network {
+    let stored = quantized(network, precision).expect("small weights");
+    let mut stored = stored.parameters();
     let fill = |layer: secateur_sparse::ParametersMut<'_>| {
-        let columns = layer.weight.len() / layer.bias.len();
-        for row in layer.weight.chunks_mut(columns) {
-            let scale = row.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0;
-            for value in row {
-                *value = match precision {
-                    Precision::F32 => *value,
-                    Precision::F16 => half::f16::from_f32(*value).to_f32(),
-                    Precision::Int8 if scale > 0.0 => (*value / scale).round() * scale,
-                    Precision::Int8 => 0.0,
-                };
-            }
-        }
+        *layer.weight = stored.next().expect("the same layers").weight.to_vec();
         Ok::<(), secateur_sparse::Error>(())
     };
     network.filled(fill).expect("only values changed")
 }
 
-const FORMS: [Form; 8] = [
+const LANES: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
+
+const FORMS: [Form; 9] = [
     Form::Sparse,
     Form::Grouped,
+    Form::Patterned { n: 1, m: 4 },
     Form::Patterned { n: 2, m: 4 },
-    Form::Patterned { n: 4, m: 4 },
+    Form::Patterned { n: 4, m: 8 },
     Form::Panels,
     Form::Windowed,
     Form::Columns,
@@ -120,8 +114,8 @@ const FORMS: [Form; 8] = [
 
 /// Plans that between them use every form that a step has, for one use of the lanes.
 fn plans(network: &Network, options: &Options, lanes: LanesHold) -> Vec<Plan> {
-    let mut plan = Engine::new(network, options).plan().clone();
-    (plan.lanes, plan.blocks) = (lanes, 2);
+    let mut plan = Plan::by_density(network, options, lanes).expect("small weights");
+    plan.blocks = 2;
     let compiles = |plan: &Plan| Engine::with_plan(network, options, plan.clone()).is_ok();
     let mut choices: Vec<Vec<Form>> = vec![];
     for place in 0..plan.steps.len() {
@@ -172,7 +166,7 @@ fn every_form_answers_as_plain_loops_do() {
                 let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| twin.forward(image)).collect();
                 for instruction_set in InstructionSet::available() {
                     let options = Options { threads: 2, instruction_set, precision, ..Options::new(3) };
-                    for lanes in [LanesHold::Images, LanesHold::Places] {
+                    for lanes in LANES {
                         for plan in plans(&network, &options, lanes) {
                             seen.extend(plan.steps.iter().map(|own| format!("{lanes:?} {}", own.form)));
                             let mut engine = Engine::with_plan(&network, &options, plan.clone()).expect("compiles");
@@ -186,8 +180,8 @@ fn every_form_answers_as_plain_loops_do() {
             }
         }
     }
-    // Sparse, grouped, 2:4, 4:4, simple; sparse, panels, windowed, columns, simple.
-    assert_eq!(seen.len(), 10, "{seen:?}");
+    // Sparse, grouped, 1:4, 2:4, 4:8, simple; sparse, panels, windowed, columns, simple.
+    assert_eq!(seen.len(), 11, "{seen:?}");
 }
 
 #[test]
@@ -197,9 +191,12 @@ fn networks_of_every_shape_answer_as_plain_loops_do() {
         let images = Random(seed + 1).values(18 * network.input().iter().product::<usize>(), 0.6);
         let pixels = network.input().iter().product();
         let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| network.forward(image)).collect();
-        for batch in [1, 40] {
-            let found = Engine::new(&network, &Options { threads: 1, ..Options::new(batch) }).logits(&images);
-            assert!(worst(&found, &wanted) < 2e-5, "seed {seed}, batch {batch}: {network:?}");
+        for instruction_set in InstructionSet::available() {
+            let options = Options { threads: 1, instruction_set, ..Options::new(18) };
+            for plan in LANES.map(|lanes| Plan::by_density(&network, &options, lanes).expect("f32 holds everything")) {
+                let found = Engine::with_plan(&network, &options, plan).expect("its own plan").logits(&images);
+                assert!(worst(&found, &wanted) < 2e-5, "seed {seed}, {}: {network:?}", instruction_set.name());
+            }
         }
     }
 }
@@ -208,15 +205,18 @@ fn networks_of_every_shape_answer_as_plain_loops_do() {
 fn one_thread_or_many_and_any_number_of_images_are_the_same_to_the_bit() {
     let network = &shapes(0.3)[0];
     let images = Random(5).values(100 * 784, 0.5);
-    for batch in [1, 128] {
-        let options = Options { threads: 1, ..Options::new(batch) };
-        let mut one = Engine::new(network, &options);
-        let wanted = one.logits(&images);
-        let many = Options { threads: 3, ..options };
-        let mut many = Engine::with_plan(network, &many, one.plan().clone()).expect("its own plan");
-        assert_eq!(many.logits(&images), wanted);
-        for count in [0, 1, 15, 16, 17, 99] {
-            assert_eq!(many.logits(&images[..count * 784]), wanted[..count * 10], "{count} images");
+    for instruction_set in InstructionSet::available() {
+        for lanes in LANES {
+            let options = Options { threads: 1, instruction_set, ..Options::new(128) };
+            let plan = Plan::by_density(network, &options, lanes).expect("f32 holds everything");
+            let mut one = Engine::with_plan(network, &options, plan.clone()).expect("its own plan");
+            let wanted = one.logits(&images);
+            let many = Options { threads: 3, ..options };
+            let mut many = Engine::with_plan(network, &many, plan).expect("its own plan");
+            assert_eq!(many.logits(&images), wanted);
+            for count in [0, 1, 15, 16, 17, 99] {
+                assert_eq!(many.logits(&images[..count * 784]), wanted[..count * 10], "{count} images");
+            }
         }
     }
 }
@@ -225,19 +225,26 @@ fn one_thread_or_many_and_any_number_of_images_are_the_same_to_the_bit() {
 fn dense_forms_hold_the_zeros_and_answer_the_same() {
     let network = &shapes(0.04)[0];
     let images = Random(5).values(20 * 784, 0.5);
-    let engine = |forms| Engine::new(network, &Options { forms, ..Options::new(16) });
-    let (mut any, mut dense) = (engine(Forms::Any), engine(Forms::Dense));
-    assert!(worst(&any.logits(&images), &dense.logits(&images)) < 2e-5);
-    // Which form is the fastest is measured, so any may be dense as well; but dense ones hold every weight.
     let weights: usize = network.parameters().map(|own| own.weight.len()).sum();
-    assert!(dense.bytes() >= any.bytes() && dense.bytes() >= 4 * weights);
+    for instruction_set in InstructionSet::available() {
+        for lanes in LANES {
+            let engine = |forms| {
+                let options = Options { forms, instruction_set, ..Options::new(16) };
+                let plan = Plan::by_density(network, &options, lanes).expect("f32 holds everything");
+                Engine::with_plan(network, &options, plan).expect("its own plan")
+            };
+            let (mut any, mut dense) = (engine(Forms::Any), engine(Forms::Dense));
+            assert!(worst(&any.logits(&images), &dense.logits(&images)) < 2e-5);
+            assert!(dense.weight_bytes() >= 4 * weights && any.weight_bytes() < weights, "4 % of the weights are left");
+        }
+    }
 }
 
 #[test]
 fn plans_of_other_networks_are_refused_by_name() {
     let networks = shapes(0.3);
     let options = Options::new(16);
-    let plan = Engine::new(&networks[0], &options).plan().clone();
+    let plan = Plan::by_density(&networks[0], &options, LanesHold::Images).expect("f32 holds everything");
     let error = Engine::with_plan(&networks[1], &options, plan.clone()).expect_err("another network's");
     assert!(error.to_string().contains("conv7, conv13, fc37, fc10"), "{error}");
     let mut wrong = plan.clone();
@@ -246,4 +253,17 @@ fn plans_of_other_networks_are_refused_by_name() {
     assert_eq!(error.to_string(), "step `conv7` has no form `windowed` when the lanes hold images");
     let none = Plan { blocks: 0, ..plan };
     assert_eq!(Engine::with_plan(&networks[0], &options, none).expect_err("no blocks"), Error::NoBlocks);
+}
+
+/// For the gate, which shows what this says: the kernels' tests go over the instruction sets that the machine has.
+#[test]
+fn the_instruction_sets_that_are_tested_are_printed() {
+    let all = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
+    let (tested, lacking): (Vec<_>, Vec<_>) = all.into_iter().partition(|set| set.is_available());
+    let names = |sets: &[InstructionSet]| match sets {
+        [] => "none".to_owned(),
+        sets => sets.iter().map(|set| set.name()).collect::<Vec<_>>().join(", "),
+    };
+    println!("instruction sets tested: {}; not on this machine: {}", names(&tested), names(&lacking));
+    assert_eq!(tested, InstructionSet::available());
 }

@@ -59,6 +59,9 @@ pub enum Error {
     /// Layers that do not fit together.
     #[error(transparent)]
     Network(#[from] secateur_sparse::Error),
+    /// A network that the inference engine refuses.
+    #[error(transparent)]
+    Inference(#[from] secateur_sparse::infer::Error),
     /// A layer that no reference model has.
     #[error("layer `{name}` belongs to no reference model")]
     ForeignLayer {

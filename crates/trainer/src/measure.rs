@@ -39,7 +39,7 @@ impl Session<'_> {
     /// Records what the network of this cycle costs.
     ///
     /// # Errors
-    /// When the log cannot be written.
+    /// When the log cannot be written, or the engine has no room for the network.
     pub(crate) fn measure(&mut self, cycle: u64) -> Result<(), Error> {
         self.observer.measuring();
         let network = export::network(self.experiment.network(), &self.engine.parameters(), &self.masks)?;
@@ -54,7 +54,7 @@ impl Session<'_> {
             ..Options::new(1)
         };
         let (files, compacted, smaller) = facts(&network, &info(&config.model.to_string()), images);
-        let inference = self.meter.read(&network, &smaller, images, options);
+        let inference = self.meter.read(&network, &smaller, images, options)?;
         drop((network, smaller));
         // What was taken to measure is not what training takes: the next reading begins here.
         let _ = memory::take_peak();
@@ -95,9 +95,9 @@ fn pixels(split: &Split, count: usize) -> Vec<f32> {
 }
 
 /// Compiles by a plan that is known, if one is, and by timing the forms of the layers otherwise.
-fn compiled(network: &Network, options: &Options, plan: Option<Plan>) -> Engine {
+fn compiled(network: &Network, options: &Options, plan: Option<Plan>) -> Result<Engine, Error> {
     let known = plan.and_then(|plan| Engine::with_plan(network, options, plan).ok());
-    known.unwrap_or_else(|| Engine::new(network, options))
+    Ok(known.map_or_else(|| Engine::new(network, options), Ok)?)
 }
 
 /// How a large network with most of its weights is computed: a dense layer has one form, and only trying it would take
@@ -123,15 +123,21 @@ fn plain(network: &Network, batch: usize) -> Option<Plan> {
 impl Meter {
     /// Times the network with its zeros in dense forms and the compacted one in any, one image on one thread and many on
     /// all.
-    fn read(&mut self, network: &Network, smaller: &Network, images: &Split, options: Options) -> Inference {
+    fn read(
+        &mut self,
+        network: &Network,
+        smaller: &Network,
+        images: &Split,
+        options: Options,
+    ) -> Result<Inference, Error> {
         let (mut latencies, mut memory) = (vec![], [0; 2]);
         for (batch, dense_plan) in BATCHES.into_iter().zip(&mut self.dense) {
             let threads = if batch == 1 { 1 } else { options.threads };
             let any = Options { batch, threads, ..options };
             let all = Options { forms: Forms::Dense, ..any };
-            let mut dense = compiled(network, &all, dense_plan.take().or_else(|| plain(network, batch)));
+            let mut dense = compiled(network, &all, dense_plan.take().or_else(|| plain(network, batch)))?;
             *dense_plan = Some(dense.plan().clone());
-            let mut sparse = compiled(smaller, &any, plain(smaller, batch));
+            let mut sparse = compiled(smaller, &any, plain(smaller, batch))?;
             let pixels = pixels(images, batch);
             let times = interleaved(&mut [&mut dense, &mut sparse], &pixels, TIME);
             // Of the two the larger one: whoever asks for many images needs it.
@@ -139,11 +145,11 @@ impl Meter {
             let [dense_ms, sparse_ms] = [0, 1].map(|place: usize| (times[place] * 1e3).max(f64::MIN_POSITIVE));
             latencies.push(Latency { batch: batch as u64, threads: threads as u64, dense_ms, sparse_ms });
         }
-        Inference {
+        Ok(Inference {
             instruction_set: options.instruction_set.name().to_owned(),
             dense_memory_bytes: memory[0] as u64,
             sparse_memory_bytes: memory[1] as u64,
             latencies,
-        }
+        })
     }
 }

@@ -10,7 +10,7 @@ use secateur_sparse::Network;
 use secateur_sparse::file::{Info, Precision, decode};
 use std::path::Path;
 
-/// Most numbers of an image between two layers: an engine makes room for many images.
+/// Most numbers of an image between two layers: whoever asks a model holds many images and their answers.
 const WIDEST: usize = 1 << 22;
 
 /// A trained network, with what is known about it.

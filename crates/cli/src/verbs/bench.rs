@@ -2,7 +2,7 @@
 
 use super::models::{Images, precision_word};
 use super::{Done, print};
-use crate::args::BenchArgs;
+use crate::args::{BenchArgs, Values};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_sparse::file::{Precision, encode, quantized};
@@ -19,8 +19,6 @@ const FORMS: [&str; 3] = ["dense", "sparse", "compacted"];
 
 /// Most pixels in a call.
 const LARGEST_CALL: usize = 1 << 28;
-/// Most blocks of a plan that is read; timing never chooses more than 8.
-const MOST_BLOCKS: usize = 64;
 
 /// One model at one batch size.
 #[derive(Serialize)]
@@ -28,6 +26,8 @@ struct Row {
     model: String,
     batch: u32,
     threads: usize,
+    /// How the weights are held in memory and in the file.
+    values: &'static str,
     /// Bytes of the sparse file at the precision that is timed.
     file_bytes: usize,
     /// The images that answers were compared on.
@@ -64,7 +64,6 @@ struct Answer {
     secateur: &'static str,
     instruction_set: &'static str,
     cores: usize,
-    values: &'static str,
     peak_memory_bytes: Option<u64>,
     results: Vec<Row>,
 }
@@ -82,15 +81,13 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
         serde_json::from_str::<Plan>(&text).with_context(|| format!("{}: no plan", path.display()))
     });
     let plan = plan.transpose()?;
-    // Room is made for every block before anything is computed.
-    if let Some(Plan { blocks, .. }) = plan.as_ref().filter(|plan| plan.blocks > MOST_BLOCKS) {
-        bail!("--plan: `blocks` is {blocks}, wanted at most {MOST_BLOCKS}");
-    }
     let mut subjects = vec![];
     for path in &args.models {
         let model = Model::open(path, None)?;
         let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
-        subjects.push(Subject::new(path.display().to_string(), model, images, args.values.precision())?);
+        // A file's weights are held as it holds them, unless somebody says otherwise.
+        let precision = args.values.map(Values::precision).or(model.precision).unwrap_or(Precision::F32);
+        subjects.push(Subject::new(path.display().to_string(), model, images, precision)?);
     }
     let pixels = |subject: &Subject| subject.networks[0].input().iter().product::<usize>();
     for (subject, batch) in subjects.iter().flat_map(|own| args.batch.iter().map(move |batch| (own, *batch as usize))) {
@@ -98,7 +95,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
             bail!("--batch {batch}: {} images of {} have more than {LARGEST_CALL} pixels", batch, subject.name);
         }
     }
-    let options = Options { precision: args.values.precision(), ..Options::new(1) };
+    let options = Options::new(1);
     let threads = if args.threads == 0 { options.threads } else { usize::from(args.threads) };
     let style = ProgressStyle::with_template("{spinner} {pos} of {len}: {msg}").expect("a template that is tested");
     let bar = ProgressBar::new(args.batch.len() as u64).with_style(style);
@@ -118,7 +115,6 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
         secateur: env!("CARGO_PKG_VERSION"),
         instruction_set: options.instruction_set.name(),
         cores: Options::new(1).threads,
-        values: precision_word(options.precision),
         peak_memory_bytes: peak_memory(),
         results: rows,
     };
@@ -131,6 +127,7 @@ struct Subject {
     name: String,
     images: Images,
     networks: [Network; 3],
+    precision: Precision,
     file_bytes: usize,
     classes: usize,
     /// Logits of the network as it is, in f32.
@@ -139,14 +136,15 @@ struct Subject {
 
 impl Subject {
     fn new(name: String, model: Model, images: Images, precision: Precision) -> Result<Self> {
-        let wanted = Engine::new(&model.network, &Options::new(128)).logits(&images.pixels);
+        let mut wanted = Engine::new(&model.network, &Options::new(128)).with_context(|| name.clone())?;
+        let wanted = wanted.logits(&images.pixels);
         let network = quantized(&model.network, precision).with_context(|| name.clone())?;
         let smaller = compact(&model.network).network;
         let file_bytes = encode(&smaller, &model.info, precision).with_context(|| name.clone())?.len();
         let classes = network.shape(network.layers().len()).iter().product();
         // Compaction comes first: what it folds into biases is not rounded twice.
         let networks = [network.clone(), network, quantized(&smaller, precision)?];
-        Ok(Self { name, images, networks, file_bytes, classes, wanted })
+        Ok(Self { name, images, networks, precision, file_bytes, classes, wanted })
     }
 }
 
@@ -155,10 +153,11 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
     let mut engines = vec![];
     for subject in subjects.iter() {
         for (form, network) in FORMS.into_iter().zip(&subject.networks) {
-            let options = Options { forms: if form == "dense" { Forms::Dense } else { Forms::Any }, ..options };
+            let forms = if form == "dense" { Forms::Dense } else { Forms::Any };
+            let options = Options { forms, precision: subject.precision, ..options };
             let engine = match plan.filter(|_| form == "compacted") {
                 Some(plan) => Engine::with_plan(network, &options, plan.clone()).context("--plan")?,
-                None => Engine::new(network, &options),
+                None => Engine::new(network, &options).with_context(|| subject.name.clone())?,
             };
             engines.push(engine);
         }
@@ -195,6 +194,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
             model: subject.name.clone(),
             batch: options.batch as u32,
             threads: options.threads,
+            values: precision_word(subject.precision),
             file_bytes: subject.file_bytes,
             images: subject.images.name.clone(),
             dense,
@@ -207,17 +207,16 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
 
 fn text(answer: &Answer) -> String {
     let mut text = String::new();
-    let Answer { instruction_set, cores, values, .. } = answer;
-    let _ =
-        writeln!(text, "{instruction_set}, {cores} cores, weights held as {values}; medians of calls that took turns");
+    let Answer { instruction_set, cores, .. } = answer;
+    let _ = writeln!(text, "{instruction_set}, {cores} cores; medians of calls that took turns");
     let (mut model, mut images) = ("", "");
     for row in &answer.results {
         if row.model != model || row.images != images {
             (model, images) = (&row.model, &row.images);
             let _ = writeln!(
                 text,
-                "\n{model}: {} bytes as a compacted .secateur file; answers on {images}",
-                row.file_bytes
+                "\n{model}: weights held as {}, {} bytes as a compacted .secateur file; answers on {images}",
+                row.values, row.file_bytes
             );
             let _ = writeln!(
                 text,

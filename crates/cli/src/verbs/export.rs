@@ -25,10 +25,10 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
     let mut text = String::new();
     let mut network = model.network.clone();
-    let wanted = answers(&model.network, &images);
+    let wanted = answers(&model.network, &images).with_context(|| args.model.display().to_string())?;
     if args.compact {
         let Compacted { network: smaller, before, after } = compact(&network);
-        let agreement = Agreement::of(&wanted, &answers(&smaller, &images), classes(&network));
+        let agreement = Agreement::of(&wanted, &answers(&smaller, &images)?, classes(&network));
         let _ = writeln!(text, "compacted        before      after");
         for (name, before, after) in [
             ("units", before.units, after.units),
@@ -73,7 +73,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
         }
     }
     write_file(&out, &bytes)?;
-    let found = answers(&stored, &images);
+    let found = answers(&stored, &images)?;
     if args.values != Values::F32 || model.precision.is_some() {
         let agreement = Agreement::of(&wanted, &found, classes(&network));
         let share = 100.0 * agreement.same as f64 / agreement.images.max(1) as f64;
@@ -143,6 +143,6 @@ fn classes(network: &Network) -> usize {
     network.shape(network.layers().len()).iter().product()
 }
 
-fn answers(network: &Network, images: &Images) -> Vec<f32> {
-    Engine::new(network, &Options::new(BATCH)).logits(&images.pixels)
+fn answers(network: &Network, images: &Images) -> Result<Vec<f32>> {
+    Ok(Engine::new(network, &Options::new(BATCH))?.logits(&images.pixels))
 }

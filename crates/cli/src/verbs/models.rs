@@ -7,8 +7,9 @@ use secateur_trainer::data::{Dataset, load};
 use secateur_trainer::{Model, inference};
 use std::path::Path;
 
-/// Images made up where no data is at hand.
+/// Images made up where no data is at hand, at most, and the numbers that they and their answers have together, at most.
 const MADE_UP: usize = 256;
+const NUMBERS: usize = 1 << 26;
 
 impl Values {
     pub(super) fn precision(self) -> Precision {
@@ -61,8 +62,10 @@ impl Images {
         if let Some(dataset) = dataset.filter(|_| pixels == secateur_trainer::data::PIXELS) {
             return Ok(Self::test(model, &dataset));
         }
-        let pixels = inference::made_up(&model.network, MADE_UP);
-        Ok(Self { name: format!("{MADE_UP} made-up images"), pixels, labels: vec![] })
+        let classes: usize = model.network.shape(model.network.layers().len()).iter().product();
+        let count = (NUMBERS / (pixels + classes)).clamp(1, MADE_UP);
+        let pixels = inference::made_up(&model.network, count);
+        Ok(Self { name: format!("{count} made-up images"), pixels, labels: vec![] })
     }
 
     fn test(model: &Model, dataset: &Dataset) -> Self {

@@ -17,7 +17,8 @@ const LARGEST: usize = 4 << 20;
 /// Answers for every image, in the order in which they are named.
 pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let model = Model::open(&args.model, None)?;
-    let mut engine = Engine::new(&model.network, &Options { threads: 1, ..Options::new(1) });
+    let mut engine = Engine::new(&model.network, &Options { threads: 1, ..Options::new(1) })
+        .with_context(|| args.model.display().to_string())?;
     let [channels, height, width] = model.network.input();
     for path in &args.images {
         let images = if is_png(path)? { png(path)? } else { read_images(path, args.index)? };

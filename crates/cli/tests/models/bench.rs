@@ -68,6 +68,26 @@ fn the_table_names_what_was_chosen_for_each_layer() {
 }
 
 #[test]
+fn a_file_is_held_as_it_holds_its_weights() {
+    let folder = folder();
+    let out = folder.path().join("int8.secateur");
+    succeed(&["export", text(run()), "--values", "int8", "--compact", "--out", text(&out)]);
+    let bytes = fs::metadata(&out).expect("a file").len();
+    let answer = bench(&[text(&out), text(run()), "--batch", "16", "--threads", "1"]);
+    let [file, run] = [0, 1].map(|place: usize| &answer["results"][place]);
+    assert_eq!((&file["values"], file["file_bytes"].as_u64()), (&Value::from("int8"), Some(bytes)));
+    assert_eq!(run["values"], "f32");
+    // Its codes and scales are used as they are, so only the order of sums differs from the file's values as f32.
+    for form in ["dense", "sparse", "compacted"] {
+        assert!(number(&file[form]["max_logit_delta"]) < 1e-3, "{file}");
+    }
+    let said = succeed(&["bench", text(&out), "--batch", "16", "--seconds", "0.01"]);
+    assert!(said.contains(&format!("weights held as int8, {bytes} bytes")), "{said}");
+    let answer = bench(&[text(&out), "--batch", "16", "--values", "f16"]);
+    assert_eq!(answer["results"][0]["values"], "f16");
+}
+
+#[test]
 fn a_plan_is_kept_and_taken_again() {
     let folder = folder();
     let path = folder.path().join("plan.json");
@@ -100,10 +120,18 @@ fn what_cannot_be_timed_is_named() {
         (written(folder.path(), "no.json", b"[1, 2]"), "no plan"),
         (plan("few.json", "1", "[]"), "this network's are"),
         (plan("zero.json", "0", steps), "`blocks` is 0"),
-        (plan("more.json", "18446744073709551615", steps), "`blocks` is 18446744073709551615"),
+        (plan("more.json", "18446744073709551615", steps), "the engine's buffers would take"),
         (plan("minus.json", "-1", steps), "no plan"),
         (plan("form.json", "1", &other("\"columns\"")), "has no form `columns`"),
         (plan("pattern.json", "1", &other(r#"{"patterned":{"n":0,"m":0}}"#)), "has no form"),
+        (
+            plan(
+                "wide.json",
+                "1",
+                &steps.replace("\"fc1\",\"form\":\"sparse\"", "\"fc1\",\"form\":{\"patterned\":{\"n\":512,\"m\":512}}"),
+            ),
+            "has no form `512:512`",
+        ),
     ] {
         let said = fail(&["bench", here, "--batch", "16", "--seconds", "0.01", "--plan", text(&path)]);
         assert!(said.contains(wanted), "{}: {said}", path.display());

@@ -11,7 +11,7 @@ pub use onnx::onnx;
 pub use safetensors::{Form, safetensors};
 
 use crate::{Layer, Network};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A network that a format has no room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,15 +29,26 @@ pub enum Error {
 /// A name for each layer, its own where no layer before it has the same: formats key tensors by them.
 fn names(network: &Network) -> Vec<String> {
     let mut taken = BTreeSet::new();
+    // The first number to try behind each name: those before it are taken, so equal names cost no search.
+    let mut next: BTreeMap<String, usize> = BTreeMap::new();
     let named = |(place, layer): (usize, &Layer)| {
         // A layer without parameters is called after its kind, which may be two words.
         let own = match layer {
             Layer::Conv2d(_) | Layer::Linear(_) | Layer::Affine(_) => layer.name().to_owned(),
             _ => layer.name().replace([' ', '-'], "_"),
         };
-        let candidates = std::iter::once(own.clone()).chain((place..).map(|number| format!("{own}_{number}")));
-        let free = candidates.into_iter().find(|name| taken.insert(name.clone()));
-        free.expect("there are more numbers than layers")
+        if taken.insert(own.clone()) {
+            return own;
+        }
+        let number = next.entry(own.clone()).or_default();
+        *number = place.max(*number);
+        loop {
+            let candidate = format!("{own}_{number}");
+            *number += 1;
+            if taken.insert(candidate.clone()) {
+                return candidate;
+            }
+        }
     };
     network.layers().iter().enumerate().map(named).collect()
 }

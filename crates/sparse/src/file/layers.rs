@@ -36,6 +36,7 @@ pub(super) fn write(network: &Network, precision: Precision, writer: &mut Writer
     for (place, layer) in network.layers().iter().enumerate() {
         let name = layer.name();
         let own = what(name, "shape");
+        budget.padded(layer, network.shape(place), name)?;
         budget.values(network.shape(place + 1), &format!("what `{name}` gives"))?;
         let (kind, sides): (u32, &[usize]) = match layer {
             Layer::Conv2d(own) => (0, &[own.inputs, own.outputs, own.kernel, own.stride, own.padding]),
@@ -96,6 +97,7 @@ pub(super) fn read(precision: Precision, places: u32, reader: &mut Reader<'_>) -
     for place in 0..count {
         let start = reader.at();
         let (layer, tensors) = layer(place, precision, &mut budget, reader)?;
+        budget.padded(&layer, shape, layer.name())?;
         shape = layer.output(place, shape)?;
         budget.values(shape, &format!("what layer {place} (`{}`) gives", layer.name()))?;
         scales.push(None);
@@ -222,6 +224,14 @@ impl Budget {
                 let places = if shape[0] == 0 { columns } else { places };
                 Err(Error::Limit { what: what.to_owned(), found: found(places), wanted: self.left })
             }
+        }
+    }
+
+    /// Whether an image with the zeros that a convolution adds around it is not larger either.
+    fn padded(&self, layer: &Layer, input: [usize; 3], name: &str) -> Result<(), Error> {
+        match layer {
+            Layer::Conv2d(conv) => self.values(conv.padded(input), &format!("the padded input of `{name}`")),
+            _ => Ok(()),
         }
     }
 

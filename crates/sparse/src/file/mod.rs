@@ -18,13 +18,14 @@ use bits::{Reader, Writer};
 pub use error::Error;
 pub use layers::LayerSize;
 pub use positions::Coding;
+pub(crate) use values::{code, row_scale};
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"secateur";
 /// The version of the format that is written and read here.
 pub const VERSION: u32 = 1;
 /// The most dense places that a network in a file has: weights, biases, scales and shifts together. The values between two
-/// layers are bounded by the same number.
+/// layers are bounded by the same number, and so is an image with the zeros that a convolution adds around it.
 pub const PLACES: u32 = 1 << 28;
 
 /// Bytes before the checksummed part: magic, version and checksum.

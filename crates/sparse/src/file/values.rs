@@ -147,6 +147,11 @@ pub(super) fn read(
     }
 }
 
+/// The scale of a row: see [`code`]. A row out of an int8 file has one that gives its values back exactly.
+pub(crate) fn row_scale(row: &[f32]) -> f32 {
+    bf16::from_bits(scale(row)).to_f32()
+}
+
 /// The scale of a row, as bfloat16: of those that put the largest value on a code from 1 to 160 (codes end at 127, so the
 /// last ones cut it off), the one with the least squared error. 0 for a row of zeros.
 ///
@@ -193,7 +198,7 @@ fn squared_error(values: &[f32], scale: f32, most: f64) -> f64 {
 }
 
 /// The code of a value, from -127 to 127; 0 when the scale is 0.
-fn code(value: f32, scale: f32) -> f32 {
+pub(crate) fn code(value: f32, scale: f32) -> f32 {
     // Between 2^23 and 2^24 the neighbours of a float are whole numbers: the sum rounds, ties to even.
     const WHOLE: f32 = 12_582_912.0;
     if scale > 0.0 { ((value / scale).clamp(-127.0, 127.0) + WHOLE) - WHOLE } else { 0.0 }

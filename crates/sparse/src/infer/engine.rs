@@ -26,17 +26,22 @@ enum Body {
 }
 
 impl Engine {
-    /// Compiles a network, and times the forms of its layers on the way (a fraction of a second for a small network).
-    pub fn new(network: &Network, options: &Options) -> Self {
-        tune::tuned(network, &steps(network, options.forms), options)
+    /// Compiles a network, and times the forms of its layers on the way (a fraction of a second for a small network). Only
+    /// what fits [`Options::buffer_bytes`] is tried.
+    ///
+    /// # Errors
+    /// When nothing fits, a weight has no room in the precision, or the machine lacks the instructions or the threads.
+    pub fn new(network: &Network, options: &Options) -> Result<Self, Error> {
+        tune::tuned(network, options, &mut tune::seconds)
     }
 
     /// Compiles a network as a plan says, and times nothing.
     ///
     /// # Errors
-    /// When the plan is another network's.
+    /// When the plan is another network's, its buffers do not fit [`Options::buffer_bytes`], a weight has no room in the
+    /// precision, or the machine lacks the instructions or the threads.
     pub fn with_plan(network: &Network, options: &Options, plan: Plan) -> Result<Self, Error> {
-        Self::of(network, &steps(network, options.forms), options, plan)
+        Self::of(network, &steps(network, options)?, options, plan)
     }
 
     pub(super) fn of(network: &Network, steps: &[Step], options: &Options, plan: Plan) -> Result<Self, Error> {
@@ -49,21 +54,29 @@ impl Engine {
         if plan.blocks == 0 {
             return Err(Error::NoBlocks);
         }
-        let pool = Pool::new(options.threads);
-        let sizes = [0, network.layers().len()].map(|place| network.shape(place).iter().product());
-        let (threads, precision) = (pool.threads(), options.precision);
+        let set = options.instruction_set;
+        if !set.is_available() {
+            let available: Vec<&str> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
+            return Err(Error::InstructionSet { found: set.name(), available: available.join(", ") });
+        }
+        let [pixels, classes] = ends(network);
+        let (threads, precision) = (options.threads.max(1), options.precision);
+        let bytes = buffer_bytes(network, steps, threads, plan.lanes, plan.blocks);
+        if bytes > options.buffer_bytes {
+            return Err(Error::Memory { found: bytes, most: options.buffer_bytes });
+        }
         let body = match plan.lanes {
             LanesHold::Images => {
                 let compiled = compiled(steps, &plan, "images", |step, form| batch::compile(step, form, precision))?;
-                Body::Batches(Batches::new(sizes[0], steps, compiled, plan.blocks, threads))
+                Body::Batches(Batches::new(pixels, steps, compiled, plan.blocks, threads))
             }
             LanesHold::Places => {
                 let compiled = compiled(steps, &plan, "places", |step, form| image::compile(step, form, precision))?;
-                Body::Images(Images::new(sizes[0], steps, compiled, threads))
+                Body::Images(Images::new(pixels, steps, compiled, threads))
             }
         };
-        let [pixels, classes] = sizes;
-        Ok(Self { pool, set: options.instruction_set, pixels, classes, plan, body })
+        let pool = Pool::new(threads).map_err(|error| Error::Threads { threads, why: error.to_string() })?;
+        Ok(Self { pool, set, pixels, classes, plan, body })
     }
 
     /// Lets another number of blocks go through the network together.
@@ -127,6 +140,26 @@ impl Engine {
             Body::Batches(own) => own.run(&self.pool, self.set, images, logits, [self.pixels, self.classes]),
             Body::Images(own) => own.run(&self.pool, self.set, images, logits, [self.pixels, self.classes]),
         }
+    }
+}
+
+/// Numbers of an image, and of its answer.
+pub(super) fn ends(network: &Network) -> [usize; 2] {
+    [0, network.layers().len()].map(|place| network.shape(place).iter().product())
+}
+
+/// Bytes of all buffers of an engine; the largest `usize` when that is too few.
+pub(super) fn buffer_bytes(
+    network: &Network,
+    steps: &[Step],
+    threads: usize,
+    lanes: LanesHold,
+    blocks: usize,
+) -> usize {
+    let [pixels, _] = ends(network);
+    match lanes {
+        LanesHold::Images => Batches::buffer_bytes(pixels, steps, blocks, threads),
+        LanesHold::Places => Images::buffer_bytes(pixels, steps, threads),
     }
 }
 

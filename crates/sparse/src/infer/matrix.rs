@@ -1,5 +1,7 @@
 //! The kept values of a matrix, row after row, and the precisions that they can be held in.
 
+use crate::file::{Precision, code, row_scale};
+
 /// A matrix that holds its nonzero values only.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Matrix {
@@ -9,20 +11,26 @@ pub(super) struct Matrix {
     /// Column of each value, rising within a row.
     pub places: Vec<u32>,
     pub values: Vec<f32>,
+    /// For each row what its codes are multiplied with; empty unless values are held as codes.
+    pub scales: Vec<f32>,
 }
 
 impl Matrix {
-    /// The nonzero values of `[rows, columns]`, row-major; or all of them.
-    pub(super) fn new(values: &[f32], rows: usize, columns: usize, with_zeros: bool) -> Self {
+    /// The nonzero values of `[rows, columns]`, row-major, or all of them; with scales for `precision`.
+    pub(super) fn new(values: &[f32], [rows, columns]: [usize; 2], with_zeros: bool, precision: Precision) -> Self {
+        let count = |length: usize| u32::try_from(length).expect("a network has fewer weights than 32 bits count");
         let mut own = Self { columns, starts: vec![0], ..Self::default() };
         for row in values.chunks_exact(columns.max(1)).take(rows) {
             for (column, value) in row.iter().enumerate().filter(|(_, value)| with_zeros || **value != 0.0) {
-                own.places.push(column as u32);
+                own.places.push(count(column));
                 own.values.push(*value);
             }
-            own.starts.push(own.places.len() as u32);
+            own.starts.push(count(own.places.len()));
         }
-        own.starts.resize(rows + 1, own.places.len() as u32);
+        own.starts.resize(rows + 1, count(own.places.len()));
+        if precision == Precision::Int8 {
+            own.scales = (0..rows).map(|row| row_scale(own.row(row).1)).collect();
+        }
         own
     }
 
@@ -36,10 +44,9 @@ impl Matrix {
         (&self.places[range.clone()], &self.values[range])
     }
 
-    /// Each row's values as they are held, and its factor where rows have one.
-    pub(super) fn rounded<W: Value>(&self) -> (Vec<Vec<W>>, Vec<f32>) {
-        let (rows, scales): (Vec<_>, Vec<_>) = (0..self.rows()).map(|row| W::round(self.row(row).1)).unzip();
-        (rows, if W::SCALED { scales } else { vec![] })
+    /// A row's values as they are held.
+    pub(super) fn rounded<W: Value>(&self, row: usize) -> Vec<W> {
+        W::round(self.row(row).1, self.scales.get(row).copied().unwrap_or(1.0))
     }
 
     /// Share of the places that hold a value.
@@ -54,8 +61,8 @@ pub(super) trait Value: std::fmt::Debug + Copy + Default + Send + Sync + 'static
     const SCALED: bool;
     /// The number, without its row's factor.
     fn get(self) -> f32;
-    /// The row's values, rounded, and the row's factor.
-    fn round(row: &[f32]) -> (Vec<Self>, f32);
+    /// The values of a row, rounded; `scale` is what its codes are multiplied with.
+    fn round(row: &[f32], scale: f32) -> Vec<Self>;
 }
 
 impl Value for f32 {
@@ -66,8 +73,8 @@ impl Value for f32 {
         self
     }
 
-    fn round(row: &[f32]) -> (Vec<Self>, f32) {
-        (row.to_vec(), 1.0)
+    fn round(row: &[f32], _: f32) -> Vec<Self> {
+        row.to_vec()
     }
 }
 
@@ -85,10 +92,10 @@ impl Value for Half {
         f32::from_bits(magnitude.to_bits() | (u32::from(self.0 & 0x8000) << 16))
     }
 
-    fn round(row: &[f32]) -> (Vec<Self>, f32) {
+    fn round(row: &[f32], _: f32) -> Vec<Self> {
         // What is too large for the type becomes its largest number.
         let one = |value: &f32| Self(half::f16::from_f32(value.clamp(-65504.0, 65504.0)).to_bits());
-        (row.iter().map(one).collect(), 1.0)
+        row.iter().map(one).collect()
     }
 }
 
@@ -100,10 +107,8 @@ impl Value for i8 {
         f32::from(self)
     }
 
-    fn round(row: &[f32]) -> (Vec<Self>, f32) {
-        let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-        let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
-        (row.iter().map(|value| (value / scale).round() as i8).collect(), scale)
+    fn round(row: &[f32], scale: f32) -> Vec<Self> {
+        row.iter().map(|value| code(*value, scale) as i8).collect()
     }
 }
 
@@ -113,12 +118,12 @@ mod tests {
 
     #[test]
     fn a_matrix_keeps_what_is_not_zero() {
-        let own = Matrix::new(&[0.0, 2.0, -1.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0], 3, 3, false);
+        let own = Matrix::new(&[0.0, 2.0, -1.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0], [3, 3], false, Precision::F32);
         assert_eq!(own.row(0), (&[1, 2][..], &[2.0, -1.0][..]));
         assert_eq!(own.row(1), (&[][..], &[][..]));
         assert_eq!(own.row(2), (&[0][..], &[3.0][..]));
         assert_eq!(own.density(), 3.0 / 9.0);
-        assert_eq!(Matrix::new(&[], 2, 0, false).rows(), 2);
+        assert_eq!(Matrix::new(&[], [2, 0], false, Precision::Int8).rows(), 2);
     }
 
     #[test]
@@ -127,15 +132,23 @@ mod tests {
             assert_eq!(Half(bits).get(), half::f16::from_bits(bits).to_f32());
             assert_eq!(Half(bits | 0x8000).get().to_bits(), half::f16::from_bits(bits | 0x8000).to_f32().to_bits());
         }
-        assert_eq!(Half::round(&[1e9, -1e-9]).0, [Half(0x7bff), Half(0x8000)]);
+        assert_eq!(Half::round(&[1e9, -1e-9], 1.0), [Half(0x7bff), Half(0x8000)]);
     }
 
     #[test]
-    fn bytes_and_their_factor_come_within_half_a_step() {
-        let row = [0.5, -1.27, 0.004, 0.0];
-        let (codes, scale) = i8::round(&row);
-        assert_eq!(codes[1], -127);
-        assert!(codes.iter().zip(row).all(|(code, value)| (code.get() * scale - value).abs() <= scale * 0.501));
-        assert_eq!(i8::round(&[0.0]), (vec![0], 1.0));
+    fn codes_times_their_scale_are_the_values_of_an_int8_file() {
+        // Rows whose largest code is 127 and whose largest code is not, one of zeros, and one that is rounded.
+        let rows = [[127.0, -2.0, 0.0, 1.0], [100.0, 1.0, 1.0, 0.0], [0.0; 4], [0.5, -1.27, 0.004, 0.0]];
+        let own = Matrix::new(rows.as_flattened(), [4, 4], true, Precision::Int8);
+        let held = |row: usize| -> Vec<f32> {
+            own.rounded::<i8>(row).into_iter().map(|code| code.get() * own.scales[row]).collect()
+        };
+        for (row, values) in rows.iter().enumerate().take(3) {
+            assert_eq!(held(row), *values);
+        }
+        assert_eq!((own.rounded::<i8>(1), own.scales[1]), (vec![100, 1, 1, 0], 1.0));
+        let off = held(3).iter().zip(rows[3]).map(|(held, value)| (held - value).abs()).fold(0.0, f32::max);
+        assert!(off <= own.scales[3] * 0.51, "{off}");
+        assert!(Matrix::new(rows.as_flattened(), [4, 4], true, Precision::F16).scales.is_empty());
     }
 }

@@ -30,18 +30,30 @@ pub struct Options {
     pub threads: usize,
     /// Instructions.
     pub instruction_set: InstructionSet,
-    /// How weights are held in memory; activations and sums are f32 always. Codes of eight bits get a factor for each row:
-    /// its largest weight over 127, so a network that was rounded to such codes before is held exactly.
+    /// How weights are held in memory; activations and sums are f32 always. Codes of eight bits and the scale of each row are
+    /// those that an int8 file holds, so a network out of such a file is held exactly.
     pub precision: Precision,
     /// Which forms of a layer may be chosen.
     pub forms: Forms,
+    /// Bytes that the buffers of all threads may take together, weights aside.
+    pub buffer_bytes: usize,
 }
+
+/// Bytes that the buffers of an engine may take unless somebody says otherwise.
+const BUFFER_BYTES: usize = 1 << 30;
 
 impl Options {
     /// All of this machine, f32, any form, for so many images a call.
     pub fn new(batch: usize) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { batch, threads, instruction_set: InstructionSet::best(), precision: Precision::F32, forms: Forms::Any }
+        Self {
+            batch,
+            threads,
+            instruction_set: InstructionSet::best(),
+            precision: Precision::F32,
+            forms: Forms::Any,
+            buffer_bytes: BUFFER_BYTES,
+        }
     }
 }
 
@@ -54,7 +66,7 @@ pub enum Forms {
     Dense,
 }
 
-/// What can be wrong with a plan.
+/// What keeps a network from being compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It was made for other steps.
@@ -76,6 +88,40 @@ pub enum Error {
         lanes: &'static str,
     },
     /// A plan's number of blocks is 0.
-    #[error("the plan's `blocks` is 0, wanted 1 or more")]
+    #[error("the plan's `blocks` is 0, expected 1 or more")]
     NoBlocks,
+    /// The buffers would take more memory than is allowed.
+    #[error("the engine's buffers would take {found} bytes, expected at most {most}: use fewer threads, or allow more")]
+    Memory {
+        /// Bytes that they would take; the largest number where even that is too small.
+        found: usize,
+        /// Bytes that they may take.
+        most: usize,
+    },
+    /// A weight that codes and 16-bit floats have no room for.
+    #[error("`{name}.weight`, value {place}, is {found}, expected a finite number: other weights are held as f32 only")]
+    Value {
+        /// Name of the layer.
+        name: String,
+        /// Place of the value.
+        place: usize,
+        /// The value.
+        found: String,
+    },
+    /// Instructions that this machine lacks.
+    #[error("the instruction set is {found}, this machine has {available}")]
+    InstructionSet {
+        /// The one that was asked for.
+        found: &'static str,
+        /// Those that there are.
+        available: String,
+    },
+    /// The system gives fewer threads.
+    #[error("cannot start {threads} threads: {why}")]
+    Threads {
+        /// Threads that were asked for.
+        threads: usize,
+        /// What the system says.
+        why: String,
+    },
 }

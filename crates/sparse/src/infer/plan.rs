@@ -1,5 +1,9 @@
 //! What was chosen for each step, as data: to be printed, stored, and used again.
 
+use super::engine::buffer_bytes;
+use super::step::{Op, Step, steps};
+use super::{Error, Options};
+use crate::Network;
 use serde::{Deserialize, Serialize};
 
 /// How a network is computed at a batch size.
@@ -14,6 +18,31 @@ pub struct Plan {
     pub blocks: usize,
     /// The steps, input first.
     pub steps: Vec<StepPlan>,
+}
+
+impl Plan {
+    /// A plan by what is left of each layer, without a clock: the same for the same network, whatever the machine.
+    ///
+    /// # Errors
+    /// When a weight has no room in the precision.
+    pub fn by_density(network: &Network, options: &Options, lanes: LanesHold) -> Result<Self, Error> {
+        let steps = steps(network, options)?;
+        let form = |op: &Op| match (op, lanes) {
+            (Op::Conv(own), LanesHold::Images) if own.weight.density() > 0.5 => Form::Grouped,
+            (Op::Linear(own), LanesHold::Images) if own.weight.density() > 0.5 => Form::Grouped,
+            (Op::Linear(own), LanesHold::Places) if own.weight.density() > 0.5 => Form::Panels,
+            (Op::Linear(_), LanesHold::Places) => Form::Windowed,
+            (Op::Conv(_) | Op::Linear(_), _) => Form::Sparse,
+            (Op::Simple(_), _) => Form::Simple,
+        };
+        // The number of blocks changes no answer, so it may depend on the memory that is allowed.
+        let fits = |blocks: &usize| {
+            buffer_bytes(network, &steps, options.threads.max(1), lanes, *blocks) <= options.buffer_bytes
+        };
+        let blocks = [4, 2].into_iter().find(fits).unwrap_or(1);
+        let step = |own: &Step| StepPlan { name: own.name.clone(), form: form(&own.op), tried: vec![] };
+        Ok(Self { batch: options.batch, lanes, blocks, steps: steps.iter().map(step).collect() })
+    }
 }
 
 /// What lies side by side in a vector.

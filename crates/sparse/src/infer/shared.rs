@@ -19,9 +19,9 @@ pub(super) struct Rows<W> {
 impl<W: Value> Rows<W> {
     /// The values of a matrix; `place` says where the input of a column stands.
     pub(super) fn new(matrix: &Matrix, bias: &[f32], place: impl Fn(u32) -> u32) -> Self {
-        let (rows, scales) = matrix.rounded();
         let places = matrix.places.iter().map(|column| place(*column)).collect();
-        Self { starts: matrix.starts.clone(), places, values: rows.concat(), bias: bias.to_vec(), scales }
+        let values = (0..matrix.rows()).flat_map(|row| matrix.rounded(row)).collect();
+        Self { starts: matrix.starts.clone(), places, values, bias: bias.to_vec(), scales: matrix.scales.clone() }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -76,12 +76,13 @@ impl<W: Value> Shared<W> {
         let mut values = vec![[W::default(); SHARED]; matrix.columns];
         let mut held = vec![false; matrix.columns];
         for first in (0..matrix.rows()).step_by(SHARED) {
-            let (mut biases, mut scales) = ([0.0; SHARED], [1.0; SHARED]);
+            let (mut biases, mut scales) = ([0.0; SHARED], [0.0; SHARED]);
             for (lane, row) in (first..matrix.rows().min(first + SHARED)).enumerate() {
-                let (columns, numbers) = matrix.row(row);
-                let (rounded, scale) = W::round(numbers);
-                (biases[lane], scales[lane]) = (bias[row], scale);
-                for (column, value) in columns.iter().zip(rounded) {
+                biases[lane] = bias[row];
+                if W::SCALED {
+                    scales[lane] = matrix.scales[row];
+                }
+                for (column, value) in matrix.row(row).0.iter().zip(matrix.rounded(row)) {
                     values[*column as usize][lane] = value;
                     held[*column as usize] = true;
                 }

@@ -3,10 +3,11 @@
 //! Convolutions take relu and a 2x2 max-pool along, fully connected layers relu; a crop before a convolution is only a
 //! narrower view of what is stored; flattening changes nothing in memory.
 
-use super::Forms;
 use super::matrix::Matrix;
 use super::simple::Simple;
-use crate::{Conv2d, Layer, Network};
+use super::{Error, Forms, Options};
+use crate::file::Precision;
+use crate::{Conv2d, Layer, Network, Parameters};
 
 /// One pass.
 #[derive(Clone, Debug)]
@@ -64,7 +65,16 @@ impl Conv {
 }
 
 /// The steps of a network, in order; with its zeros, when only dense forms are wanted.
-pub(super) fn steps(network: &Network, forms: Forms) -> Vec<Step> {
+///
+/// # Errors
+/// When the precision has no room for a weight that is no finite number.
+pub(super) fn steps(network: &Network, options: &Options) -> Result<Vec<Step>, Error> {
+    for Parameters { name, weight, .. } in network.parameters().filter(|_| options.precision != Precision::F32) {
+        if let Some(place) = weight.iter().position(|value| !value.is_finite()) {
+            return Err(Error::Value { name: name.to_owned(), place, found: weight[place].to_string() });
+        }
+    }
+    let matrix = |weight: &[f32], shape| Matrix::new(weight, shape, options.forms == Forms::Dense, options.precision);
     let mut found: Vec<Step> = vec![];
     let mut place = 0;
     while place < network.layers().len() {
@@ -73,7 +83,7 @@ pub(super) fn steps(network: &Network, forms: Forms) -> Vec<Step> {
         let taken = match rest {
             [Layer::Crop { .. }, Layer::Conv2d(conv), ..] if conv.padding == 0 => {
                 place += 1;
-                push_conv(&mut found, network, place, conv, before, forms)
+                push_conv(&mut found, network, place, conv, before, &matrix)
             }
             [Layer::Conv2d(conv), ..] => {
                 let mut stored = before;
@@ -82,11 +92,11 @@ pub(super) fn steps(network: &Network, forms: Forms) -> Vec<Step> {
                     stored = pad.output();
                     push(&mut found, "padding", Op::Simple(pad), stored);
                 }
-                push_conv(&mut found, network, place, conv, stored, forms)
+                push_conv(&mut found, network, place, conv, stored, &matrix)
             }
             [Layer::Linear(linear), rest @ ..] => {
                 let rectified = matches!(rest, [Layer::Relu, ..]);
-                let weight = Matrix::new(&linear.weight, linear.outputs, linear.inputs, forms == Forms::Dense);
+                let weight = matrix(&linear.weight, [linear.outputs, linear.inputs]);
                 let taken = 1 + usize::from(rectified);
                 let op = Op::Linear(Linear { weight, bias: linear.bias.clone(), rectified });
                 push(&mut found, name, op, network.shape(place + taken));
@@ -111,7 +121,7 @@ pub(super) fn steps(network: &Network, forms: Forms) -> Vec<Step> {
         };
         place += taken;
     }
-    found
+    Ok(found)
 }
 
 fn push(found: &mut Vec<Step>, name: &str, op: Op, after: [usize; 3]) {
@@ -125,7 +135,7 @@ fn push_conv(
     place: usize,
     conv: &Conv2d,
     stored: [usize; 3],
-    forms: Forms,
+    matrix: &impl Fn(&[f32], [usize; 2]) -> Matrix,
 ) -> usize {
     let pool = Layer::MaxPool2d { size: 2 };
     let (rectified, pooled) = match &network.layers()[place + 1..] {
@@ -138,8 +148,7 @@ fn push_conv(
     let after = network.shape(place + taken);
     let [_, height, width] = stored;
     let [_, rows, columns] = after;
-    let weight =
-        Matrix::new(&conv.weight, conv.outputs, conv.inputs * conv.kernel * conv.kernel, forms == Forms::Dense);
+    let weight = matrix(&conv.weight, [conv.outputs, conv.inputs * conv.kernel * conv.kernel]);
     let (kernel, stride) = (conv.kernel, conv.stride);
     let own = Conv { weight, bias: conv.bias.clone(), kernel, stride, height, width, rows, columns, pooled, rectified };
     push(found, &conv.name, Op::Conv(own), after);

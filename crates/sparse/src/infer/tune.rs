@@ -2,15 +2,16 @@
 //!
 //! What a layer is timed on is what it will meet: the activations that the layers before it, as chosen, make of an image.
 
-use super::Options;
 use super::aligned::Aligned;
 use super::batch::{self, Blocks};
-use super::engine::Engine;
+use super::engine::{Engine, buffer_bytes, ends};
 use super::image::{self, Image, SLACK, Scratch};
 use super::plan::{Form, LanesHold, Plan, StepPlan, Tried};
-use super::step::Step;
+use super::step::{Step, steps};
+use super::{Error, Options};
 use crate::Network;
 use crate::lanes::{LANES, Lanes};
+use std::mem::size_of;
 use std::time::{Duration, Instant};
 
 /// Time spent on a form, at most, unless a single call takes longer.
@@ -20,35 +21,58 @@ const CALLS: usize = 40;
 /// From so many images on, one at a time is no longer tried.
 const FEW: usize = 32;
 
-/// Compiles the network in the fastest way found.
-pub(super) fn tuned(network: &Network, steps: &[Step], options: &Options) -> Engine {
+/// Measures what a call takes, in seconds.
+pub(super) type Clock<'a> = &'a mut dyn FnMut(&mut dyn FnMut()) -> f64;
+
+/// Compiles the network in the fastest way that `clock` finds, among those whose buffers fit.
+pub(super) fn tuned(network: &Network, options: &Options, clock: Clock<'_>) -> Result<Engine, Error> {
+    let steps = steps(network, options)?;
+    let fits = |lanes: LanesHold, blocks: usize| {
+        buffer_bytes(network, &steps, options.threads.max(1), lanes, blocks) <= options.buffer_bytes
+    };
     let image = sample(network);
-    let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * options.batch.max(1)).collect();
-    let engine = |lanes: LanesHold, blocks: usize, steps_plan: Vec<StepPlan>| {
-        let plan = Plan { batch: options.batch, lanes, blocks, steps: steps_plan };
-        Engine::of(network, steps, options, plan).expect("only forms of the network's own steps")
+    // No more images a call than fit beside the buffers; their number is not what makes a form fast.
+    let each = ends(network).into_iter().fold(0, usize::saturating_add).saturating_mul(size_of::<f32>());
+    let batch = options.batch.clamp(1, (options.buffer_bytes / each.max(1)).max(1));
+    let engine = |lanes: LanesHold, steps_plan: Vec<StepPlan>| {
+        let plan = Plan { batch: options.batch, lanes, blocks: 1, steps: steps_plan };
+        Engine::of(network, &steps, options, plan)
     };
-    let timed = |engine: &mut Engine| {
+    let timed = |engine: &mut Engine, clock: Clock<'_>| {
+        let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * batch).collect();
         let mut logits = engine.logits(&images);
-        time(|| engine.logits_into(&images, &mut logits))
+        clock(&mut || engine.logits_into(&images, &mut logits))
     };
-    let blocks = options.batch.div_ceil(LANES).div_ceil(options.threads.max(1)).max(1);
-    let mut batches = engine(LanesHold::Images, 1, batch_steps(steps, options, &image, blocks.min(4)));
-    let mut sizes: Vec<usize> = [1, 2, 4, 8].into_iter().filter(|size| *size < blocks).collect();
-    sizes.push(blocks.min(8));
-    let seconds = sizes.iter().map(|size| {
-        batches.regroup(*size);
-        (timed(&mut batches), *size)
-    });
-    let (fastest, size) = seconds.min_by(|(a, _), (b, _)| a.total_cmp(b)).expect("there is one size at least");
-    batches.regroup(size);
-    if options.batch < FEW {
-        let mut images = engine(LanesHold::Places, 1, image_steps(steps, options, &image));
-        if timed(&mut images) < fastest {
-            return images;
+    let mut found: Option<(f64, Engine)> = None;
+    if fits(LanesHold::Images, 1) {
+        let blocks = options.batch.div_ceil(LANES).div_ceil(options.threads.max(1)).max(1);
+        let widest = steps.iter().map(|step| step.outputs).chain([image.len()]).max().unwrap_or(1);
+        let room = options.buffer_bytes / (2 * widest * size_of::<Lanes>());
+        let mut own =
+            engine(LanesHold::Images, batch_steps(&steps, options, &image, blocks.min(4).min(room.max(1)), clock))?;
+        let mut sizes: Vec<usize> = [1, 2, 4, 8].into_iter().filter(|size| *size < blocks).collect();
+        sizes.push(blocks.min(8));
+        let mut best = (f64::INFINITY, 1);
+        for size in sizes.into_iter().filter(|size| fits(LanesHold::Images, *size)) {
+            own.regroup(size);
+            let seconds = timed(&mut own, clock);
+            if seconds < best.0 {
+                best = (seconds, size);
+            }
+        }
+        own.regroup(best.1);
+        found = Some((best.0, own));
+    }
+    match found {
+        Some((_, own)) if options.batch >= FEW || !fits(LanesHold::Places, 1) => Ok(own),
+        found => {
+            let mut own = engine(LanesHold::Places, image_steps(&steps, options, &image, clock))?;
+            match found {
+                Some((seconds, batches)) if timed(&mut own, clock) >= seconds => Ok(batches),
+                _ => Ok(own),
+            }
         }
     }
-    batches
 }
 
 /// Made-up pixels that look like an image's: mostly background, some ink.
@@ -59,8 +83,8 @@ fn sample(network: &Network) -> Vec<f32> {
     (0..pixels).map(ink).collect()
 }
 
-/// Median seconds of a call, after one that is not timed.
-fn time(mut call: impl FnMut()) -> f64 {
+/// Median seconds of a call, after one that is not timed: the clock outside of tests.
+pub(super) fn seconds(call: &mut dyn FnMut()) -> f64 {
     let began = Instant::now();
     call();
     let mut times = vec![];
@@ -84,7 +108,7 @@ fn fastest(step: &Step, forms: &[Form], images: usize, seconds: impl FnMut(Form)
     StepPlan { name: step.name.clone(), form, tried }
 }
 
-fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) -> Vec<StepPlan> {
+fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize, clock: Clock<'_>) -> Vec<StepPlan> {
     let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * LANES).collect();
     let mut block = vec![Lanes::ZERO; image.len()];
     batch::read(options.instruction_set, &images, image.len(), &mut block);
@@ -95,7 +119,7 @@ fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) 
         let inputs: Vec<&[Lanes]> = x.iter().map(Vec::as_slice).collect();
         found.push(fastest(step, &batch::forms(step), blocks * LANES, |form| {
             let own = batch::compile(step, form, options.precision).expect("one of the step's own forms");
-            time(|| {
+            clock(&mut || {
                 let mut outputs: Vec<&mut [Lanes]> = y.iter_mut().map(Vec::as_mut_slice).collect();
                 own.run(options.instruction_set, Blocks { x: &inputs, y: &mut outputs });
             })
@@ -105,7 +129,7 @@ fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize) 
     found
 }
 
-fn image_steps(steps: &[Step], options: &Options, image: &[f32]) -> Vec<StepPlan> {
+fn image_steps(steps: &[Step], options: &Options, image: &[f32], clock: Clock<'_>) -> Vec<StepPlan> {
     let mut x = Aligned::zeros(image.len() + SLACK);
     x[..image.len()].copy_from_slice(image);
     let mut scratch = Scratch::default();
@@ -114,9 +138,98 @@ fn image_steps(steps: &[Step], options: &Options, image: &[f32]) -> Vec<StepPlan
         let mut y = Aligned::zeros(step.outputs + SLACK);
         found.push(fastest(step, &image::forms(step), 1, |form| {
             let own = image::compile(step, form, options.precision).expect("one of the step's own forms");
-            time(|| own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch }))
+            clock(&mut || own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch }))
         }));
         x = y;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::tests::{conv, linear};
+    use crate::{InstructionSet, Layer};
+
+    fn network(density: usize) -> Network {
+        let values = |count: usize| (0..count).map(|place| if place % 100 < density { 0.5 } else { 0.0 }).collect();
+        let layers = vec![
+            conv("conv1", [1, 6, 3], values(54)),
+            Layer::Relu,
+            Layer::MaxPool2d { size: 2 },
+            Layer::Flatten,
+            linear("fc1", [6 * 9, 12], values(648)),
+            linear("fc2", [12, 4], vec![0.25; 48]),
+        ];
+        Network::new([1, 8, 8], layers).expect("fits")
+    }
+
+    /// A clock that says what it is told: it does the call, and numbers its readings.
+    fn reading(mut say: impl FnMut(usize) -> f64) -> impl FnMut(&mut dyn FnMut()) -> f64 {
+        let mut count = 0;
+        move |call| {
+            call();
+            count += 1;
+            say(count - 1)
+        }
+    }
+
+    #[test]
+    fn the_form_that_the_clock_finds_fastest_is_chosen() {
+        for instruction_set in InstructionSet::available() {
+            let options = Options { threads: 1, instruction_set, ..Options::new(64) };
+            let plan = |say: fn(usize) -> f64| {
+                let own = tuned(&network(30), &options, &mut reading(say)).expect("small");
+                own.plan().clone()
+            };
+            let (first, last) = (plan(|count| count as f64), plan(|count| -(count as f64)));
+            for (first, last) in first.steps.iter().zip(&last.steps) {
+                assert_eq!(first.form, first.tried[0].form);
+                assert_eq!(last.form, last.tried[last.tried.len() - 1].form);
+            }
+            assert_eq!((first.blocks, last.blocks), (1, 4), "64 images are four blocks");
+            assert_eq!((first.lanes, last.lanes), (LanesHold::Images, LanesHold::Images));
+            let few = Options { batch: 1, ..options };
+            let lanes =
+                |say: fn(usize) -> f64| tuned(&network(30), &few, &mut reading(say)).expect("small").plan().lanes;
+            assert_eq!(lanes(|count| count as f64), LanesHold::Images);
+            assert_eq!(lanes(|count| -(count as f64)), LanesHold::Places);
+        }
+    }
+
+    #[test]
+    fn whatever_is_chosen_the_answers_are_the_same() {
+        for (turn, density) in [0, 4, 30, 100].into_iter().enumerate() {
+            let network = network(density);
+            let image = sample(&network);
+            let wanted = network.forward(&image);
+            for instruction_set in InstructionSet::available() {
+                for batch in [1, 40] {
+                    let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
+                    // Readings without an order, other ones at each turn.
+                    let mut own = tuned(&network, &options, &mut reading(|count| ((count + turn) * 7919 % 101) as f64))
+                        .expect("small");
+                    let found = own.logits(&image);
+                    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-5), "{:#?}", own.plan());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_memory_is_not_tried() {
+        let network = network(30);
+        let mut clock = reading(|count| -(count as f64));
+        let mut tuned = |buffer_bytes, batch| {
+            let options = Options { threads: 2, buffer_bytes, ..Options::new(batch) };
+            tuned(&network, &options, &mut clock).map(|own| (own.plan().lanes, own.plan().blocks))
+        };
+        // Of an image 64 pixels, then 54 features and 12: with 16 images and two threads 16,640 bytes at one block.
+        let one = 2 * 64 * (64 + 54 + 12);
+        assert_eq!(tuned(1 << 30, 256), Ok((LanesHold::Images, 8)));
+        assert_eq!(tuned(one, 256), Ok((LanesHold::Images, 1)));
+        assert_eq!(tuned(one - 1, 256), Ok((LanesHold::Places, 1)), "one image at a time takes less");
+        let error = tuned(1000, 256).expect_err("nothing fits").to_string();
+        assert!(error.starts_with("the engine's buffers would take ") && error.contains("at most 1000"), "{error}");
+    }
 }

@@ -170,17 +170,18 @@ fn tile<V: Vector, const K: usize, const W: usize, const N: usize>(
     sums
 }
 
-/// Takes the largest of a window; of equal ones, the first. Rectifies, and writes down where the gradient belongs.
+/// Takes the largest of a window: of equal ones the first, NaN where one is NaN. Rectifies, and writes down where the
+/// gradient belongs: that of a NaN to one of the four, and it passes the relu.
 #[inline(always)]
 pub(crate) fn pool<V: Vector>(window: [V; 4], rectified: bool, output: &mut Lanes, codes: Option<&mut Codes>) {
     let [a, b, c, d] = window;
-    let (top, bottom) = (b.max(a), d.max(c));
-    let largest = bottom.max(top);
+    let (top, bottom) = (b.max_or_nan(a), d.max_or_nan(c));
+    let largest = bottom.max_or_nan(top);
     let value = if rectified { V::splat(0.0).max(largest) } else { largest };
     value.store(output);
     let Some(codes) = codes else { return };
     let (right, lower) = (b.greater(a), d.greater(c));
     let below = bottom.greater(top);
-    let active = if rectified { largest.greater(V::splat(0.0)) } else { u16::MAX };
+    let active = if rectified { largest.greater_or_nan(V::splat(0.0)) } else { u16::MAX };
     *codes = [!below & !right, !below & right, below & !lower, below & lower].map(|bits| bits & active);
 }

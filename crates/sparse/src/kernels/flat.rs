@@ -24,17 +24,18 @@ pub(crate) fn pixels<V: Vector, const N: usize>(
     sums
 }
 
-/// Largest of each 2x2 window of two rows of 16 pixels, in the first eight lanes; of 32 pixels, when `next` has more.
+/// Largest of each 2x2 window of two rows of 16 pixels, in the first eight lanes; of 32 pixels, when `next` has more. NaN
+/// where one of the window is.
 #[inline(always)]
 pub(crate) fn pool<V: Vector>(
     above: &[f32; LANES],
     below: &[f32; LANES],
     next: Option<(&[f32; LANES], &[f32; LANES])>,
 ) -> V {
-    let left = V::read(below).max(V::read(above));
-    let right = next.map_or(left, |(above, below)| V::read(below).max(V::read(above)));
+    let left = V::read(below).max_or_nan(V::read(above));
+    let right = next.map_or(left, |(above, below)| V::read(below).max_or_nan(V::read(above)));
     let (even, odd) = left.unzip(right);
-    odd.max(even)
+    odd.max_or_nan(even)
 }
 
 /// `sum over inputs of x[input] * weight(input, n)` for `N` panels of sixteen neurons.

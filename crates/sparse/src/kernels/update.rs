@@ -55,7 +55,9 @@ impl Optimizer {
                     beta_1,
                     beta_2,
                     rate: lr as f32 * (root / (1.0 - beta_1.powi(time))),
-                    epsilon: epsilon * root,
+                    // Never 0, which an f32 rounds the product of two small numbers to: a weight that is pruned, with
+                    // no moments, has to divide its zero by something.
+                    epsilon: (epsilon * root).max(f32::MIN_POSITIVE),
                     penalty: if decoupled { 0.0 } else { weight_decay },
                     shrink: if decoupled { (1.0 - lr * f64::from(weight_decay)) as f32 } else { 1.0 },
                 }

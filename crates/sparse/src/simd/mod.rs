@@ -86,8 +86,12 @@ pub(crate) trait Vector: Copy {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// The larger of the two; `other` where one is NaN.
     fn max(self, other: Self) -> Self;
+    /// The larger of the two, `other` of equal ones; NaN where one is NaN.
+    fn max_or_nan(self, other: Self) -> Self;
     /// One bit a lane: whether `self > other`.
     fn greater(self, other: Self) -> u16;
+    /// One bit a lane: whether `self > other`, or one is NaN.
+    fn greater_or_nan(self, other: Self) -> u16;
     /// `self` in the lanes whose bit is set, `+0.0` elsewhere.
     fn keep(self, bits: u16) -> Self;
 
@@ -164,7 +168,8 @@ mod tests {
             let (a, b) = (V::load(&ramp), V::splat(2.0));
             let mut found = vec![];
             let results = [a.add(b), a.sub(b), a.mul(b), a.div(b), a.mul(a).sqrt(), a.mul_add(b, a), a.max(b)];
-            for result in results.into_iter().chain([a.keep(a.greater(b)), a.keep(0b101)]) {
+            let more = [a.keep(a.greater(b)), a.keep(0b101), a.max_or_nan(b), a.keep(a.greater_or_nan(b))];
+            for result in results.into_iter().chain(more) {
                 let mut lanes = Lanes::ZERO;
                 result.store(&mut lanes);
                 found.extend(lanes.0);
@@ -189,9 +194,9 @@ mod tests {
         assert_eq!(wanted[0], -5.0);
         let square = |place: usize| (place * place) as f32;
         assert!(
-            (0..16).all(|lane| wanted[144 + lane] == square(2 * lane) && wanted[160 + lane] == square(2 * lane + 1))
+            (0..16).all(|lane| wanted[176 + lane] == square(2 * lane) && wanted[192 + lane] == square(2 * lane + 1))
         );
-        assert!((0..16).all(|lane| wanted[176 + lane] == square((31 * lane + 64) % 32)));
+        assert!((0..16).all(|lane| wanted[208 + lane] == square((31 * lane + 64) % 32)));
         assert_eq!(wanted[wanted.len() - 2], 8.0);
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {
@@ -231,6 +236,32 @@ mod tests {
         }
         for set in InstructionSet::available() {
             assert!(dispatch(set, Rectify).is_nan(), "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn a_nan_is_the_maximum_on_either_side() {
+        struct Maximum(f32, f32);
+        impl Kernel for Maximum {
+            type Output = (f32, u16);
+            #[inline(always)]
+            fn run<V: Vector>(self) -> (f32, u16) {
+                let (a, b) = (V::splat(self.0), V::splat(self.1));
+                let mut lanes = Lanes::ZERO;
+                a.max_or_nan(b).store(&mut lanes);
+                (lanes.0[15], a.greater_or_nan(b))
+            }
+        }
+        for set in InstructionSet::available() {
+            let found = |a, b| dispatch(set, Maximum(a, b));
+            for (a, b) in [(1.0, f32::NAN), (f32::NAN, 1.0), (f32::NAN, f32::NAN), (f32::INFINITY, -f32::NAN)] {
+                let (maximum, greater) = found(a, b);
+                assert!(maximum.is_nan() && greater == u16::MAX, "{} {a} {b}", set.name());
+            }
+            for (a, b) in [(1.0, 2.0), (2.0, 2.0), (f32::INFINITY, f32::NEG_INFINITY), (-1.0, -2.0)] {
+                assert_eq!(found(a, b), (a.max(b), if a > b { u16::MAX } else { 0 }), "{} {a} {b}", set.name());
+            }
+            assert!(found(0.0, -0.0).0.is_sign_negative(), "of equal ones the second");
         }
     }
 }

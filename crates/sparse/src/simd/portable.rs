@@ -72,6 +72,17 @@ impl Vector for V {
     }
 
     #[inline(always)]
+    fn max_or_nan(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b || a.is_nan() { a } else { b })
+    }
+
+    #[inline(always)]
+    fn greater_or_nan(self, other: Self) -> u16 {
+        let greater = |lane: usize| self.0[lane] > other.0[lane] || self.0[lane].is_nan() || other.0[lane].is_nan();
+        (0..LANES).fold(0, |bits, lane| bits | (u16::from(greater(lane)) << lane))
+    }
+
+    #[inline(always)]
     fn greater(self, other: Self) -> u16 {
         (0..LANES).fold(0, |bits, lane| bits | (u16::from(self.0[lane] > other.0[lane]) << lane))
     }

@@ -90,6 +90,19 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn max_or_nan(self, other: Self) -> Self {
+        unsafe {
+            let ordered = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(self.0, other.0);
+            Self(_mm512_mask_max_ps(_mm512_set1_ps(f32::NAN), ordered, self.0, other.0))
+        }
+    }
+
+    #[inline(always)]
+    fn greater_or_nan(self, other: Self) -> u16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.0, other.0) }
+    }
+
+    #[inline(always)]
     fn greater(self, other: Self) -> u16 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }
     }
@@ -229,6 +242,19 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         unsafe { Self(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn max_or_nan(self, other: Self) -> Self {
+        // Ones in every bit are a NaN.
+        let half = |a, b| unsafe { _mm256_or_ps(_mm256_max_ps(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, b)) };
+        Self(half(self.0, other.0), half(self.1, other.1))
+    }
+
+    #[inline(always)]
+    fn greater_or_nan(self, other: Self) -> u16 {
+        let half = |a, b| unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(a, b)) } as u16;
+        half(self.0, other.0) | (half(self.1, other.1) << 8)
     }
 
     #[inline(always)]

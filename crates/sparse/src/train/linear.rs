@@ -222,7 +222,7 @@ impl Sink for Inputs<'_, '_> {
         // The last panel may have fewer inputs than lanes, and maybe nobody wants them.
         let Some(place) = self.dx.get_mut(n).and_then(|dx| dx.get_mut(input - self.first)) else { return };
         let sum = match self.x {
-            Some(x) => sum.keep(V::load(&x[n][input]).greater(V::splat(0.0))),
+            Some(x) => sum.keep(V::load(&x[n][input]).greater_or_nan(V::splat(0.0))),
             None => sum,
         };
         sum.store(place);

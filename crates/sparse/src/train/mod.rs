@@ -134,7 +134,7 @@ impl Trainer {
     /// When the network has a layer, or an order of layers, that this room cannot compute.
     ///
     /// # Panics
-    /// When a state's lengths are not those of the network.
+    /// When a state's lengths are not those of the network, or the system does not give as many threads.
     pub fn new(
         network: &Network,
         states: &[LayerState<'_>],
@@ -142,7 +142,7 @@ impl Trainer {
         time: u64,
         options: Options,
     ) -> Result<Self, Unsupported> {
-        let pool = Pool::new(options.threads);
+        let pool = Pool::new(options.threads).expect("the system gives threads");
         let mut scratch = vec![];
         scratch.resize_with(pool.threads(), Scratch::default);
         let (layers, activations, gradients) = (vec![], vec![], [vec![], vec![]]);
@@ -233,7 +233,8 @@ impl Trainer {
         loss::logits(self.activations.last().map_or(&[], Vec::as_slice), classes, images.rows.len())
     }
 
-    /// Goes back from the mean cross-entropy of the last [`Self::forward`]'s logits, and updates every weight.
+    /// Goes back from the mean cross-entropy of the last [`Self::forward`]'s logits, and updates every weight. After a
+    /// batch without images nothing changes, and no update is counted.
     ///
     /// # Panics
     /// When there are not as many labels as there were images, or one names no class.
@@ -243,6 +244,9 @@ impl Trainer {
 
     fn back(&mut self, labels: &[u8], lr: f64, mut done: impl FnMut(usize)) {
         assert_eq!(labels.len(), self.images, "there is one label for each image of the forward pass");
+        if labels.is_empty() {
+            return;
+        }
         self.time += 1;
         let rule = self.optimizer.rule(lr, self.time);
         let at = Context { pool: &self.pool, set: self.options.instruction_set };

@@ -1,23 +1,25 @@
 //! What a network answers on the test split, in the inference engine.
 
+use crate::Error;
 use crate::data::{CLASSES, PIXELS, SIDE, Split};
 use crate::inference::answer;
 use secateur_report::views::{Answers, Confusion, Mistake, Picture};
-use secateur_sparse::infer::{Engine, Form, LanesHold, Options, Plan, StepPlan};
-use secateur_sparse::{Network, Parameters};
+use secateur_sparse::Network;
+use secateur_sparse::infer::{Engine, LanesHold, Options, Plan};
 
 /// Images a call.
 const BATCH: usize = 512;
-/// Blocks of sixteen images that go through the network together.
-const BLOCKS: usize = 4;
 /// Wrong answers that are shown, at most.
 const MISTAKES: usize = 12;
 /// Two logits that differ by less, of the larger one or of 1, are called close: sums of f32 in another order differ by less.
 const CLOSE: f32 = 1e-5;
 
 /// All answers of a network.
-pub(super) fn answers(network: &Network, split: &Split) -> Answers {
-    let mut engine = engine(network);
+///
+/// # Errors
+/// When the engine has no room for the network.
+pub(super) fn answers(network: &Network, split: &Split) -> Result<Answers, Error> {
+    let mut engine = engine(network)?;
     let (mut confusion, mut close, mut mistakes) = (Confusion::new(CLASSES), 0, vec![]);
     let order: Vec<u32> = (0..split.len() as u32).collect();
     for indices in order.chunks(BATCH) {
@@ -41,22 +43,15 @@ pub(super) fn answers(network: &Network, split: &Split) -> Answers {
         let picture = Picture::new(SIDE as u32, pixels.collect())?;
         Some(Mistake { image: image as u64, truth, given, confidence, picture })
     });
-    Answers { confusion, close, mistakes: shown.collect() }
+    Ok(Answers { confusion, close, mistakes: shown.collect() })
 }
 
 /// Forms chosen by what is left of each layer, not by a clock: the same model gives the same page.
-fn engine(network: &Network) -> Engine {
+fn engine(network: &Network) -> Result<Engine, Error> {
     assert_eq!(network.input().iter().product::<usize>(), PIXELS, "a reference model takes images of the data");
-    let step = |Parameters { name, weight, .. }: Parameters<'_>| {
-        let kept = weight.iter().filter(|weight| **weight != 0.0).count();
-        let form = if 2 * kept > weight.len() { Form::Grouped } else { Form::Sparse };
-        StepPlan { name: name.to_owned(), form, tried: vec![] }
-    };
-    let steps = network.parameters().map(step).collect();
-    let plan = Plan { batch: BATCH, lanes: LanesHold::Images, blocks: BLOCKS, steps };
     let options = Options::new(BATCH);
-    // A network with a pass of its own between two layers has other steps than layers; the engine then finds forms itself.
-    Engine::with_plan(network, &options, plan).unwrap_or_else(|_| Engine::new(network, &options))
+    let plan = Plan::by_density(network, &options, LanesHold::Images)?;
+    Ok(Engine::with_plan(network, &options, plan)?)
 }
 
 /// The softmax of a class, in f64.
@@ -88,7 +83,7 @@ mod tests {
         let split = split(BATCH + 77);
         for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
             let network = model.initial(5);
-            let own = answers(&network, &split);
+            let own = answers(&network, &split).expect("it fits");
             assert_eq!(own.confusion.total(), split.len() as u64);
             for class in 0..CLASSES {
                 let of_class = (0..split.len()).filter(|index| usize::from(split.label(*index)) == class).count();
@@ -114,7 +109,7 @@ mod tests {
                 assert!(mistake.confidence > 0.1, "the largest of ten shares");
                 assert_eq!(mistake.picture.pixels()[5], Some(split.image(mistake.image as usize)[5]));
             }
-            assert_eq!(own, answers(&network, &split), "no clock takes part");
+            assert_eq!(own, answers(&network, &split).expect("it fits"), "no clock takes part");
         }
     }
 
@@ -140,7 +135,7 @@ mod tests {
             layer.bias.fill(f32::NAN);
             Ok::<(), secateur_sparse::Error>(())
         });
-        let own = answers(&network.expect("only values changed"), &split);
+        let own = answers(&network.expect("only values changed"), &split).expect("it fits");
         assert_eq!((own.confusion.total(), own.mistakes.len()), (20, 0));
     }
 }

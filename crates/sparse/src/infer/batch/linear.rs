@@ -1,7 +1,7 @@
 //! Fully connected layers over blocks of sixteen images: kept weights row by row, four rows with shared columns, or N
 //! weights of every M inputs.
 
-use super::{Batch, Blocks};
+use super::{Batch, Blocks, PATTERNS};
 use crate::infer::form::{Compute, finished};
 use crate::infer::matrix::{Matrix, Value};
 use crate::infer::shared::{Rows, Shared};
@@ -138,7 +138,8 @@ impl<W: Value> Compute<Batch> for Grouped<W> {
     }
 }
 
-/// Exactly N values of every M neighbouring inputs: a column is told by its place among the M, one byte each.
+/// Exactly N values of every M neighbouring inputs: a column is told by its place among the M, one byte each. M is no
+/// more than 256.
 #[derive(Debug)]
 pub(super) struct Patterned<W> {
     rectified: bool,
@@ -151,17 +152,16 @@ pub(super) struct Patterned<W> {
 }
 
 impl<W: Value> Patterned<W> {
-    /// `None` when some group of `m` inputs keeps more than `n`. What of the inputs does not fill a group of
-    /// `m` is one, too.
+    /// `None` unless `n` of `m` is one of [`PATTERNS`] and no group of `m` inputs keeps more than `n`. What of the inputs
+    /// does not fill a group of `m` is one, too.
     pub(super) fn new(linear: &Linear, n: usize, m: usize) -> Option<Self> {
         let matrix = &linear.weight;
-        if !fits(matrix, n, m) {
+        if !PATTERNS.contains(&(n, m)) || !fits(matrix, n, m) {
             return None;
         }
-        let (rows, scales) = matrix.rounded::<W>();
         let (mut places, mut values) = (vec![], vec![]);
-        for (row, held) in rows.into_iter().enumerate() {
-            let mut own = matrix.row(row).0.iter().zip(held).peekable();
+        for row in 0..matrix.rows() {
+            let mut own = matrix.row(row).0.iter().zip(matrix.rounded(row)).peekable();
             for group in 0..matrix.columns.div_ceil(m) {
                 for _ in 0..n {
                     let next = own.next_if(|(column, _)| **column as usize / m == group);
@@ -171,7 +171,8 @@ impl<W: Value> Patterned<W> {
                 }
             }
         }
-        Some(Self { rectified: linear.rectified, n, m, places, values, bias: linear.bias.clone(), scales })
+        let (bias, scales) = (linear.bias.clone(), matrix.scales.clone());
+        Some(Self { rectified: linear.rectified, n, m, places, values, bias, scales })
     }
 }
 

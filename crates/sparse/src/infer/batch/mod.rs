@@ -50,7 +50,7 @@ impl Compiled<Batch> for Simple {
     }
 }
 
-/// N of M that are tried, the ones with the fewest weights first.
+/// N of M that there are, the ones with the fewest weights first.
 const PATTERNS: [(usize, usize); 3] = [(1, 4), (2, 4), (4, 8)];
 
 /// The forms that are worth trying for a step.

@@ -15,6 +15,14 @@ type Link = (Box<dyn Compiled<Batch>>, usize);
 /// A compiled network with sixteen images in the lanes.
 #[derive(Debug)]
 pub(in crate::infer) struct Batches {
+    way: Way,
+    /// The buffers of each thread.
+    buffers: Vec<[Vec<Lanes>; 4]>,
+}
+
+/// What all threads read.
+#[derive(Debug)]
+struct Way {
     /// Steps before the first fully connected layer.
     head: Vec<Link>,
     tail: Vec<Link>,
@@ -22,11 +30,27 @@ pub(in crate::infer) struct Batches {
     blocks: usize,
     /// Numbers of an image where the head ends.
     features: usize,
-    /// Numbers of an image that each of four rooms holds: two that the head goes back and forth between, for one block,
-    /// and two of the tail, for each of its blocks.
     sizes: [usize; 4],
-    /// The rooms of each thread.
-    rooms: Vec<[Vec<Lanes>; 4]>,
+}
+
+/// Steps before the first fully connected layer.
+fn head(steps: &[Step]) -> usize {
+    steps.iter().position(|step| matches!(step.op, Op::Linear(_))).unwrap_or(steps.len())
+}
+
+/// Numbers of an image that each of four buffers holds: two that the head goes back and forth between, for one block, and
+/// two of the tail, for each of its blocks.
+fn sizes(pixels: usize, steps: &[Step]) -> [usize; 4] {
+    let (head, tail) = steps.split_at(head(steps));
+    let mut sizes = [0; 4];
+    // What the last step of the head leaves stands where the tail begins.
+    let inner = head.iter().rev().skip(1).rev();
+    let own = [pixels].into_iter().take(head.len()).chain(inner.map(|step| step.outputs));
+    own.enumerate().for_each(|(turn, own)| sizes[turn % 2] = own.max(sizes[turn % 2]));
+    let features = head.last().map_or(pixels, |step| step.outputs);
+    let own = [features].into_iter().chain(tail.iter().map(|step| step.outputs));
+    own.enumerate().for_each(|(turn, own)| sizes[2 + turn % 2] = own.max(sizes[2 + turn % 2]));
+    sizes
 }
 
 impl Batches {
@@ -37,36 +61,37 @@ impl Batches {
         blocks: usize,
         threads: usize,
     ) -> Self {
-        let first = steps.iter().position(|step| matches!(step.op, Op::Linear(_))).unwrap_or(steps.len());
-        let mut head: Vec<Link> = compiled.into_iter().zip(steps.iter().map(|step| step.outputs)).collect();
-        let tail = head.split_off(first);
-        let features = head.last().map_or(pixels, |(_, outputs)| *outputs);
-        let mut sizes = [0; 4];
-        // What the last step of the head leaves stands where the tail begins.
-        let inner = head.iter().take(first.saturating_sub(1));
-        let own = [pixels].into_iter().take(first).chain(inner.map(|(_, outputs)| *outputs));
-        own.enumerate().for_each(|(turn, own)| sizes[turn % 2] = own.max(sizes[turn % 2]));
-        let own = [features].into_iter().chain(tail.iter().map(|(_, outputs)| *outputs));
-        own.enumerate().for_each(|(turn, own)| sizes[2 + turn % 2] = own.max(sizes[2 + turn % 2]));
-        let rooms = (0..threads).map(|_| Default::default()).collect();
-        let mut own = Self { head, tail, blocks, features, sizes, rooms };
+        let mut links: Vec<Link> = compiled.into_iter().zip(steps.iter().map(|step| step.outputs)).collect();
+        let tail = links.split_off(head(steps));
+        let features = links.last().map_or(pixels, |(_, outputs)| *outputs);
+        let way = Way { head: links, tail, blocks, features, sizes: sizes(pixels, steps) };
+        let mut own = Self { way, buffers: (0..threads).map(|_| Default::default()).collect() };
         own.regroup(blocks);
         own
     }
 
-    /// Lets so many blocks go through the tail together, and makes room for them.
+    /// Bytes of the buffers that an engine with so many blocks and threads holds; the largest `usize` when that is too few.
+    pub(in crate::infer) fn buffer_bytes(pixels: usize, steps: &[Step], blocks: usize, threads: usize) -> usize {
+        let [a, b, c, d] = sizes(pixels, steps);
+        let sum = c.saturating_add(d).saturating_mul(blocks).saturating_add(a).saturating_add(b);
+        sum.saturating_mul(size_of::<Lanes>()).saturating_mul(threads)
+    }
+
+    /// Lets so many blocks go through the tail together, and makes buffers for them.
     pub(in crate::infer) fn regroup(&mut self, blocks: usize) {
-        self.blocks = blocks;
-        let room = |place: usize| vec![Lanes::ZERO; self.sizes[place] * if place < 2 { 1 } else { blocks }];
-        self.rooms.fill_with(|| [room(0), room(1), room(2), room(3)]);
+        self.way.blocks = blocks;
+        let sizes = self.way.sizes;
+        let buffer = |place: usize| vec![Lanes::ZERO; sizes[place] * if place < 2 { 1 } else { blocks }];
+        self.buffers.fill_with(|| [buffer(0), buffer(1), buffer(2), buffer(3)]);
     }
 
     pub(in crate::infer) fn weight_bytes(&self) -> usize {
-        self.head.iter().chain(&self.tail).map(|(own, _)| own.bytes()).sum()
+        self.way.head.iter().chain(&self.way.tail).map(|(own, _)| own.bytes()).sum()
     }
 
     pub(in crate::infer) fn bytes(&self) -> usize {
-        self.weight_bytes() + self.rooms.iter().flatten().map(|room| room.len() * size_of::<Lanes>()).sum::<usize>()
+        let buffers = self.buffers.iter().flatten().map(|buffer| buffer.len() * size_of::<Lanes>());
+        self.weight_bytes() + buffers.sum::<usize>()
     }
 
     pub(in crate::infer) fn run(
@@ -77,19 +102,19 @@ impl Batches {
         logits: &mut [f32],
         [pixels, classes]: [usize; 2],
     ) {
-        let mut rooms = std::mem::take(&mut self.rooms);
+        let Self { way, buffers } = self;
         // As many blocks together as were found best, but no thread without work.
         let blocks = (images.len() / pixels).div_ceil(LANES);
-        let together = self.blocks.min(blocks.div_ceil(pool.threads())).max(1) * LANES;
+        let together = way.blocks.min(blocks.div_ceil(pool.threads())).max(1) * LANES;
         let mut items: Vec<_> = images.chunks(together * pixels).zip(logits.chunks_mut(together * classes)).collect();
-        let own = &*self;
-        pool.each_with(&mut rooms, &mut items, |rooms, (images, logits)| {
-            own.head(set, rooms, images, pixels);
-            own.tail(set, rooms, logits, classes);
+        pool.each_with(buffers, &mut items, |buffers, (images, logits)| {
+            way.head(set, buffers, images, pixels);
+            way.tail(set, buffers, logits, classes);
         });
-        self.rooms = rooms;
     }
+}
 
+impl Way {
     /// From the images of a few blocks to the features that the tail begins with.
     fn head(&self, set: InstructionSet, [a, b, features, _]: &mut [Vec<Lanes>; 4], images: &[f32], pixels: usize) {
         for (images, features) in images.chunks(LANES * pixels).zip(features.chunks_exact_mut(self.sizes[2])) {
@@ -121,6 +146,49 @@ impl Batches {
         }
         for (block, logits) in from.0.chunks_exact(from.1).zip(logits.chunks_mut(LANES * classes)) {
             write(block, classes, logits);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::form::Mode;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Copies its inputs, and panics when it is told to.
+    #[derive(Debug)]
+    struct Panics(&'static AtomicBool);
+
+    impl Compiled<Batch> for Panics {
+        fn bytes(&self) -> usize {
+            0
+        }
+
+        fn run(&self, _: InstructionSet, Blocks { x, y }: <Batch as Mode>::Io<'_>) {
+            assert!(!self.0.load(Ordering::Relaxed), "told to");
+            for (x, y) in x.iter().zip(y) {
+                y.copy_from_slice(x);
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_that_is_caught_leaves_the_buffers_where_they_are() {
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        for threads in [1, 2] {
+            let simple = crate::infer::simple::Simple::Relu { shape: [3, 1, 1] };
+            let steps = [Step { name: "copy".into(), op: Op::Simple(simple), outputs: 3 }];
+            let pool = Pool::new(threads).expect("threads");
+            let mut own = Batches::new(3, &steps, vec![Box::new(Panics(&TOLD))], 2, threads);
+            let (images, mut logits) = ([0.5; 3 * 40], [0.0; 3 * 40]);
+            let mut run = || own.run(&pool, InstructionSet::Portable, &images, &mut logits, [3, 3]);
+            TOLD.store(true, Ordering::Relaxed);
+            catch_unwind(AssertUnwindSafe(&mut run)).expect_err("it was told to");
+            TOLD.store(false, Ordering::Relaxed);
+            run();
+            assert_eq!(logits, images);
         }
     }
 }

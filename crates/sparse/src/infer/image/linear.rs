@@ -19,12 +19,12 @@ struct Ends {
 }
 
 impl Ends {
-    fn new(linear: &Linear, scales: &[f32]) -> Self {
+    fn new(linear: &Linear) -> Self {
         let panels = |from: &[f32]| {
             let panel = |own: &[f32]| std::array::from_fn(|lane| own.get(lane).copied().unwrap_or(0.0));
             from.chunks(LANES).map(panel).collect()
         };
-        Self { bias: panels(&linear.bias), scales: panels(scales), rectified: linear.rectified }
+        Self { bias: panels(&linear.bias), scales: panels(&linear.weight.scales), rectified: linear.rectified }
     }
 
     fn bytes(&self) -> usize {
@@ -64,20 +64,19 @@ pub(super) struct Panels<W> {
 impl<W: Value> Panels<W> {
     pub(super) fn new(linear: &Linear) -> Self {
         let matrix = &linear.weight;
-        let (rows, scales) = matrix.rounded::<W>();
         let panels = matrix.rows().div_ceil(LANES);
         let mut weight = vec![[W::default(); LANES]; panels * matrix.columns];
-        for (row, values) in rows.into_iter().enumerate() {
+        for row in 0..matrix.rows() {
             let panel = row / LANES;
             let tile = panel / TOGETHER;
             // The last tile may have fewer panels.
             let width = TOGETHER.min(panels - tile * TOGETHER);
-            for (column, value) in matrix.row(row).0.iter().zip(values) {
+            for (column, value) in matrix.row(row).0.iter().zip(matrix.rounded(row)) {
                 let place = tile * TOGETHER * matrix.columns + *column as usize * width + panel % TOGETHER;
                 weight[place][row % LANES] = value;
             }
         }
-        Self { inputs: matrix.columns, weight: Aligned::of(&weight), ends: Ends::new(linear, &scales) }
+        Self { inputs: matrix.columns, weight: Aligned::of(&weight), ends: Ends::new(linear) }
     }
 }
 
@@ -131,8 +130,8 @@ pub(super) struct Windowed<W> {
 impl<W: Value> Windowed<W> {
     pub(super) fn new(linear: &Linear) -> Self {
         let matrix = &linear.weight;
-        let (rows, scales) = matrix.rounded::<W>();
-        let ends = Ends::new(linear, &scales);
+        let ends = Ends::new(linear);
+        let rows: Vec<Vec<W>> = (0..matrix.rows()).map(|row| matrix.rounded(row)).collect();
         let (mut starts, mut windows, mut all_places, mut all_values) = (vec![0], vec![], vec![], vec![]);
         for first in (0..matrix.rows()).step_by(LANES) {
             let mut left: Vec<_> = (first..matrix.rows().min(first + LANES))
@@ -207,7 +206,6 @@ pub(super) struct Columns<W> {
 impl<W: Value> Columns<W> {
     pub(super) fn new(linear: &Linear) -> Self {
         let matrix = &linear.weight;
-        let (held, scales) = matrix.rounded::<W>();
         let mut starts = vec![0u32; matrix.columns + 1];
         for column in &matrix.places {
             starts[*column as usize + 1] += 1;
@@ -217,15 +215,15 @@ impl<W: Value> Columns<W> {
         }
         let mut next = starts.clone();
         let (mut rows, mut values) = (vec![0; matrix.places.len()], vec![W::default(); matrix.places.len()]);
-        for (row, held) in held.into_iter().enumerate() {
-            for (column, value) in matrix.row(row).0.iter().zip(held) {
+        for row in 0..matrix.rows() {
+            for (column, value) in matrix.row(row).0.iter().zip(matrix.rounded(row)) {
                 let place = next[*column as usize] as usize;
                 (rows[place], values[place]) = (row as u32, value);
                 next[*column as usize] += 1;
             }
         }
         let (inputs, outputs) = (matrix.columns, matrix.rows());
-        Self { inputs, outputs, starts, rows, values, ends: Ends::new(linear, &scales) }
+        Self { inputs, outputs, starts, rows, values, ends: Ends::new(linear) }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::infer::aligned::Aligned;
 use crate::infer::form::Compiled;
 use crate::infer::step::Step;
 use crate::pool::Pool;
+use std::mem::size_of;
 
 /// A compiled network that takes one image at a time.
 #[derive(Debug)]
@@ -15,6 +16,14 @@ pub(in crate::infer) struct Images {
     rooms: Vec<([Aligned<f32>; 2], Scratch)>,
 }
 
+/// Numbers that each of the two buffers holds that an image goes back and forth between.
+fn sizes(pixels: usize, steps: &[Step]) -> [usize; 2] {
+    let mut sizes = [0; 2];
+    let own = [pixels].into_iter().chain(steps.iter().map(|step| step.outputs));
+    own.enumerate().for_each(|(turn, own)| sizes[turn % 2] = own.max(sizes[turn % 2]));
+    sizes
+}
+
 impl Images {
     pub(in crate::infer) fn new(
         pixels: usize,
@@ -22,11 +31,20 @@ impl Images {
         compiled: Vec<Box<dyn Compiled<Single>>>,
         threads: usize,
     ) -> Self {
-        let mut sizes = [0; 2];
-        let own = [pixels].into_iter().chain(steps.iter().map(|step| step.outputs));
-        own.enumerate().for_each(|(turn, own)| sizes[turn % 2] = own.max(sizes[turn % 2]));
-        let room = || (sizes.map(|own| Aligned::zeros(own + SLACK)), Scratch::default());
+        let room = || (sizes(pixels, steps).map(|own| Aligned::zeros(own + SLACK)), Scratch::default());
         Self { steps: compiled, rooms: (0..threads).map(|_| room()).collect() }
+    }
+
+    /// Bytes of the buffers that an engine with so many threads holds; the largest `usize` when that is too few.
+    pub(in crate::infer) fn buffer_bytes(pixels: usize, steps: &[Step], threads: usize) -> usize {
+        let [a, b] = sizes(pixels, steps);
+        // What a filter leaves before pooling is no larger than a channel that it reads; and every input may be active.
+        let widest = a.max(b);
+        [a, b, widest, widest, 4 * SLACK]
+            .into_iter()
+            .fold(0usize, usize::saturating_add)
+            .saturating_mul(size_of::<f32>())
+            .saturating_mul(threads)
     }
 
     pub(in crate::infer) fn weight_bytes(&self) -> usize {

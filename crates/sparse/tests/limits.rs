@@ -1,0 +1,256 @@
+//! What an engine refuses, and what it must not lose: memory that a file asks for, codes of an int8 file, plans by hand,
+//! numbers that are none.
+
+mod networks;
+
+use networks::{Random, lenet, network, pruned};
+use secateur_sparse::file::{Info, Precision, decode, encode};
+use secateur_sparse::infer::{Engine, Error, Form, LanesHold, Options, Plan, StepPlan};
+use secateur_sparse::train::{Crossovers, Images, LayerState, Tensor, Trainer};
+use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer, train};
+
+const LANES: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
+
+fn info() -> Info {
+    Info { name: "a network".into(), divisor: 255.0, shift: -0.5 }
+}
+
+fn by_density(network: &Network, options: &Options, lanes: LanesHold) -> Engine {
+    let plan = Plan::by_density(network, options, lanes).expect("finite weights");
+    Engine::with_plan(network, options, plan).expect("it fits")
+}
+
+fn images(network: &Network, count: usize) -> Vec<f32> {
+    let mut random = Random(9);
+    (0..count * network.input().iter().product::<usize>()).map(|_| random.share() as f32 - 0.5).collect()
+}
+
+/// The largest difference, of the largest value.
+fn worst(found: &[f32], wanted: &[f32]) -> f32 {
+    assert_eq!(found.len(), wanted.len());
+    let scale = wanted.iter().fold(1e-9f32, |most, value| most.max(value.abs()));
+    found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / scale).fold(0.0, f32::max)
+}
+
+#[test]
+fn buffers_are_bounded_whatever_the_network_asks_for() {
+    // 64 million numbers between two layers, out of a file of a few hundred bytes.
+    let wide =
+        Network::new([1, 1 << 13, 1 << 13], vec![Layer::Relu, Layer::MaxPool2d { size: 1 << 13 }]).expect("fits");
+    let bytes = encode(&wide, &info(), Precision::F32).expect("it has no values");
+    assert!(bytes.len() < 200);
+    let network = decode(&bytes).expect("just written").network;
+    let options = Options { threads: 2, ..Options::new(128) };
+    let error = Engine::new(&network, &options).expect_err("two threads take more than 1 GiB").to_string();
+    assert!(error.contains("expected at most 1073741824"), "{error}");
+    for lanes in LANES {
+        let plan = Plan::by_density(&network, &options, lanes).expect("no weights");
+        let error = Engine::with_plan(&network, &options, plan).expect_err("so does a plan");
+        assert!(matches!(error, Error::Memory { most: 1_073_741_824, .. }), "{error}");
+    }
+    // A plan by hand says any number of blocks.
+    let small = lenet();
+    let plan = Plan::by_density(&small, &options, LanesHold::Images).expect("no weights");
+    for blocks in [1 << 20, usize::MAX] {
+        let error = Engine::with_plan(&small, &options, Plan { blocks, ..plan.clone() }).expect_err("too many");
+        assert!(matches!(error, Error::Memory { .. }), "{error}");
+    }
+    let Error::Memory { found, .. } = Engine::with_plan(&small, &Options { buffer_bytes: 0, ..options }, plan.clone())
+        .expect_err("no buffer fits nothing")
+    else {
+        panic!("another error")
+    };
+    let engine = Engine::with_plan(&small, &Options { buffer_bytes: found, ..options }, plan).expect("just fits");
+    assert_eq!(engine.bytes() - engine.weight_bytes(), found, "what is refused is what is held");
+}
+
+#[test]
+fn a_padding_that_no_memory_holds_is_refused_by_the_reader() {
+    let conv = |padding, stride| {
+        let (weight, bias) = (vec![1.0], vec![0.0]);
+        Layer::Conv2d(Conv2d { name: "c".into(), inputs: 1, outputs: 1, kernel: 1, stride, padding, weight, bias })
+    };
+    let network = Network::new([1, 1, 1], vec![conv(1, 2)]).expect("fits");
+    let mut bytes = encode(&network, &info(), Precision::F32).expect("finite");
+    // Inputs, outputs, kernel, stride and padding follow the layer's kind, behind the name, the input and the layers' number.
+    let place = 16 + 16 + 4 + 12 + 16 + 4;
+    let found: Vec<u32> =
+        bytes[place..place + 20].chunks(4).map(|own| u32::from_le_bytes(own.try_into().expect("four"))).collect();
+    assert_eq!(found, [1, 1, 1, 2, 1]);
+    for padding in [1u32 << 13, 1 << 14, 1 << 27, 1 << 28] {
+        bytes[place + 12..place + 16].copy_from_slice(&(2 * padding).min(1 << 28).to_le_bytes());
+        bytes[place + 16..place + 20].copy_from_slice(&padding.to_le_bytes());
+        secateur_sparse::file::seal(&mut bytes);
+        let error = decode(&bytes).expect_err("hundreds of millions of zeros").to_string();
+        assert!(error.starts_with("the padded input of `c` asks for "), "{error}");
+    }
+    // What the reader refuses the writer does not write.
+    let network = Network::new([1, 1, 1], vec![conv(1 << 13, 1 << 14)]).expect("32 bits count it");
+    assert!(encode(&network, &info(), Precision::F32).expect_err("as when read").to_string().contains("padded input"));
+}
+
+#[test]
+fn an_int8_file_answers_with_its_own_codes() {
+    let mut exact = Layer::linear("fc", 40, 3);
+    if let Layer::Linear(own) = &mut exact {
+        own.weight = (0..120).map(|place| if place % 40 == 0 { 100.0 } else { 1.0 }).collect();
+    }
+    let mut networks = vec![Network::new([40, 1, 1], vec![exact]).expect("fits")];
+    networks.push(pruned(&lenet(), &[0.6, 0.1, 0.0187, 0.0142, 0.3], &mut Random(5)));
+    networks.extend((0..40).map(|seed| network(&mut Random(seed))));
+    for (place, own) in networks.iter().enumerate() {
+        let stored =
+            decode(&encode(own, &info(), Precision::Int8).expect("small weights")).expect("just written").network;
+        if place == 0 {
+            assert_eq!(&stored, own, "whole numbers are stored as they are");
+        }
+        let images = images(&stored, 3);
+        let pixels = stored.input().iter().product();
+        let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| stored.forward(image)).collect();
+        for instruction_set in InstructionSet::available() {
+            for lanes in LANES {
+                for precision in [Precision::F32, Precision::Int8] {
+                    let options = Options { threads: 1, instruction_set, precision, ..Options::new(3) };
+                    let off = worst(&by_density(&stored, &options, lanes).logits(&images), &wanted);
+                    assert!(off < 2e-5, "network {place}, {precision:?}, {lanes:?}: {off}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_held_as_f32_only() {
+    let mut layer = Layer::linear("fc", 2, 1);
+    if let Layer::Linear(own) = &mut layer {
+        own.weight[1] = f32::NAN;
+    }
+    let network = Network::new([2, 1, 1], vec![layer]).expect("fits");
+    for precision in [Precision::F16, Precision::Int8] {
+        let error = Engine::new(&network, &Options { precision, ..Options::new(1) }).expect_err("no room").to_string();
+        assert!(error.starts_with("`fc.weight`, value 1, is NaN"), "{error}");
+    }
+    let options = Options { threads: 1, ..Options::new(1) };
+    assert!(by_density(&network, &options, LanesHold::Images).logits(&[1.0, 1.0])[0].is_nan());
+}
+
+/// Exactly `n` of every `m` weights of a row, and what is left over full.
+fn patterned([n, m]: [usize; 2], inputs: usize, outputs: usize) -> Network {
+    let mut random = Random(7);
+    let weight = (0..inputs * outputs)
+        .map(|place| if (place % inputs % m * 5 + place / inputs) % m < n { random.weight() } else { 0.0 })
+        .collect();
+    let layer = Linear { name: "fc".into(), inputs, outputs, weight, bias: vec![0.25; outputs] };
+    Network::new([inputs, 1, 1], vec![Layer::Linear(layer), Layer::Relu]).expect("fits")
+}
+
+fn plan(form: Form, blocks: usize) -> Plan {
+    let step = StepPlan { name: "fc".into(), form, tried: vec![] };
+    Plan { batch: 40, lanes: LanesHold::Images, blocks, steps: vec![step] }
+}
+
+#[test]
+fn n_of_m_is_what_the_tuner_can_name() {
+    for [n, m] in [[1, 4], [2, 4], [4, 8]] {
+        let network = patterned([n, m], 61, 9);
+        let images = images(&network, 40);
+        let wanted: Vec<f32> = images.chunks_exact(61).flat_map(|image| network.forward(image)).collect();
+        for instruction_set in InstructionSet::available() {
+            let options = Options { threads: 1, instruction_set, ..Options::new(40) };
+            for blocks in [1, 3] {
+                let plan = plan(Form::Patterned { n, m }, blocks);
+                let found = Engine::with_plan(&network, &options, plan).expect("it has this form").logits(&images);
+                assert!(worst(&found, &wanted) < 2e-5, "{n}:{m}, {}", instruction_set.name());
+            }
+        }
+    }
+    let network = patterned([1, 4], 600, 2);
+    for (n, m) in [(0, 0), (1, 0), (0, 4), (4, 4), (512, 512), (600, 600), (usize::MAX, usize::MAX), (1, usize::MAX)] {
+        let error =
+            Engine::with_plan(&network, &Options::new(40), plan(Form::Patterned { n, m }, 1)).expect_err("refused");
+        assert_eq!(error.to_string(), format!("step `fc` has no form `{n}:{m}` when the lanes hold images"));
+    }
+}
+
+#[test]
+fn instructions_that_the_machine_lacks_are_refused() {
+    let lacking = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
+    for instruction_set in lacking.into_iter().filter(|set| !set.is_available()) {
+        let error = Engine::new(&lenet(), &Options { instruction_set, ..Options::new(1) }).expect_err("lacking");
+        assert!(error.to_string().contains("this machine has portable"), "{error}");
+    }
+}
+
+/// A 1x1 convolution of weight 1, a 2x2 max-pool, and maybe a relu, of rows of `columns` windows.
+fn pooling(columns: usize, rectified: bool) -> Network {
+    let mut layers = vec![Layer::conv("c", 1, 1, 1), Layer::MaxPool2d { size: 2 }];
+    if let Layer::Conv2d(own) = &mut layers[0] {
+        own.weight[0] = 1.0;
+    }
+    layers.extend(rectified.then_some(Layer::Relu));
+    Network::new([1, 4, 2 * columns], layers).expect("fits")
+}
+
+/// An image of ones with one number that is none, or with two.
+fn with_nan(pixels: usize, places: &[usize]) -> Vec<f32> {
+    (0..pixels).map(|place| if places.contains(&place) { f32::NAN } else { 1.0 }).collect()
+}
+
+#[test]
+fn a_nan_anywhere_in_a_window_is_the_maximum() {
+    for columns in [1, 2, 7, 8, 11, 20] {
+        for rectified in [false, true] {
+            let network = pooling(columns, rectified);
+            let pixels = 8 * columns;
+            for instruction_set in InstructionSet::available() {
+                let options = Options { threads: 1, instruction_set, ..Options::new(17) };
+                let mut plans =
+                    LANES.map(|lanes| Plan::by_density(&network, &options, lanes).expect("finite")).to_vec();
+                let mut sparse = plans[0].clone();
+                sparse.steps[0].form = Form::Sparse;
+                plans.push(sparse);
+                for plan in plans {
+                    let mut engine = Engine::with_plan(&network, &options, plan).expect("its own plan");
+                    for place in 0..pixels {
+                        let image = with_nan(pixels, &[place, (place + 1) % pixels]);
+                        let (found, wanted) = (engine.logits(&image), network.forward(&image));
+                        let nans = |values: &[f32]| values.iter().map(|value| value.is_nan()).collect::<Vec<_>>();
+                        assert_eq!(nans(&found), nans(&wanted), "{place} of {columns} {:#?}", engine.plan());
+                        assert_eq!(nans(&engine.logits(&with_nan(pixels, &[]))), vec![false; 2 * columns]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_nan_anywhere_in_a_window_reaches_the_loss_in_training() {
+    let layers = vec![Layer::conv("c", 1, 2, 1), Layer::Relu, Layer::MaxPool2d { size: 2 }, Layer::Flatten];
+    let network = Network::new([1, 2, 2], [layers, vec![Layer::linear("fc", 2, 2)]].concat()).expect("fits");
+    // Byte 7 is no number.
+    let table: [f32; 256] = std::array::from_fn(|byte| if byte == 7 { f32::NAN } else { byte as f32 / 255.0 });
+    let [ones, zeros] = [[1.0; 4], [0.0; 4]];
+    let tensor = |count: usize| Tensor {
+        values: &ones[..count],
+        moments: [&zeros[..count], &zeros[..count]],
+        kept: None,
+        inputs_first: false,
+    };
+    let states = [[2, 2], [4, 2]].map(|[weight, bias]| LayerState { weight: tensor(weight), bias: tensor(bias) });
+    for instruction_set in InstructionSet::available() {
+        for crossovers in [Crossovers::DENSE, Crossovers::SPARSE] {
+            let options = train::Options { threads: 1, instruction_set, crossovers, compact: true };
+            let mut trainer =
+                Trainer::new(&network, &states, Optimizer::default(), 0, options).expect("can be trained");
+            for place in 0..4 {
+                let mut image = [9u8; 4];
+                image[place] = 7;
+                let rows: [&[u8]; 2] = [&image, &[9; 4]];
+                let logits = trainer.forward(Images { rows: &rows, table: &table });
+                assert!(logits[..2].iter().all(|own| own.is_nan()), "{place}: {logits:?}");
+                assert!(logits[2..].iter().all(|own| own.is_finite()), "{place}: {logits:?}");
+            }
+        }
+    }
+}
