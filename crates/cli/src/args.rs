@@ -51,8 +51,10 @@ pub(crate) enum Verb {
     /// Run one cell of a sweep; launchers call it.
     #[command(hide = true)]
     SweepCell(SweepCellArgs),
-    /// Show what a run would do, without doing it.
-    #[command(after_help = "Example:\n  secateur plan configs/lenet-300-100-lottery.toml")]
+    /// Show what a run would do, without doing it. It fails where the run would: at a config, data, or a file to start from.
+    #[command(after_help = "Examples:\n  secateur plan configs/lenet-300-100-lottery.toml\n  secateur plan \
+                            configs/quickstart.toml --set model.width=2 --device flex   # by the name of the run that is \
+                            started with the same arguments")]
     Plan(PlanArgs),
     /// Draw the curves of runs, averaged over their seeds, and what their final models look like: a page, pictures, tables.
     /// Works on runs that are still going.
@@ -78,7 +80,8 @@ pub(crate) enum Verb {
     Serve(ServeArgs),
     /// Write the logs of runs for TensorBoard. Works on a run that is still going; again brings it up to date.
     #[command(
-        after_help = "Example:\n  secateur track runs/lenet-cubic-* --tensorboard board\n  tensorboard --logdir board"
+        after_help = "Examples:\n  secateur track runs/lenet-cubic-* --tensorboard board\n  secateur track runs \
+                            --tensorboard board   # all runs below the folder\n  tensorboard --logdir board"
     )]
     Track(TrackArgs),
     /// Measure a run's final model, or one of its checkpoints, on the test split.
@@ -96,10 +99,17 @@ pub(crate) enum Verb {
     Bench(BenchArgs),
     /// Ask a model what is on an image.
     #[command(after_help = "Examples:\n  secateur predict runs/quickstart-1a2b3c4d-s1 seven.png\n  secateur predict \
-                            model.secateur datasets/mnist/t10k-images-idx3-ubyte.gz --index 3\n\nAn image has the model's size \
-                            (28x28), white ink on black; --invert takes black on white.")]
+                            model.secateur datasets/mnist/t10k-images-idx3-ubyte.gz --index 3\n  secateur predict \
+                            runs/quickstart-1a2b3c4d-s1 photo.png --invert --resize\n\nAn image has the model's size (28x28), \
+                            white ink on black. --invert takes black on white; --resize fits another size in. Images are PNG \
+                            or IDX; no other format is read.")]
     Predict(PredictArgs),
     /// List the runs of a folder with their state, sparsity and accuracy.
+    #[command(
+        after_help = "A run is running while a process works on it, finished when its plan is done, and unfinished \
+                            otherwise: `secateur resume` goes on with it.\n\nExamples:\n  secateur list\n  secateur list \
+                            runs/mnist-sweep"
+    )]
     List(ListArgs),
     /// Print a completion script for a shell.
     #[command(
@@ -169,6 +179,9 @@ pub(crate) struct PlanArgs {
     /// The experiment.
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// Where.
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 /// `secateur report`.
@@ -194,7 +207,7 @@ pub(crate) struct ReportArgs {
 /// `secateur track`.
 #[derive(Debug, Args)]
 pub(crate) struct TrackArgs {
-    /// The runs' folders.
+    /// Folders of runs, or folders with runs below them.
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
     /// Folder to write event files to, in a folder of each run's name.
@@ -256,7 +269,7 @@ const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, or the .sa
     --compact leaves out what the answers do not depend on: units that nothing hears or that never vary, and rows and \
     columns that pooling does not read. The largest difference of a logit is printed; above 1/1000 of the largest logit \
     nothing is written.\n\nExamples:\n  secateur export runs/quickstart-1a2b3c4d-s1 --values f16 --compact\n  secateur export \
-    model.secateur --format onnx --batch 128 --out model-b128.onnx";
+    model.secateur --out model-b128.onnx --batch 128\n  secateur export model.secateur --out rows.safetensors --csr";
 
 const BENCH_HELP: &str = "MODEL is a run's folder, a .secateur file, or the .safetensors of a reference model.\n\n\
     Every model is compiled three times for each batch size: dense, which computes its zeros too; sparse, as it is; and \
@@ -295,9 +308,9 @@ pub(crate) struct ExportArgs {
     /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
-    /// What to write.
-    #[arg(long, value_enum, default_value_t = Format::Secateur)]
-    pub(crate) format: Format,
+    /// What to write; left out, what the ending of --out says, or else Secateur's own file.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
     /// How weights are stored; the other formats hold f32, rounded the same way.
     #[arg(long, value_enum, default_value_t = Values::F32)]
     pub(crate) values: Values,
@@ -310,7 +323,8 @@ pub(crate) struct ExportArgs {
     /// With ONNX: a fixed number of images a call, instead of any.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: Option<u32>,
-    /// The file; otherwise `model` with the format's ending, in the run's folder or beside the model.
+    /// The file, whose ending (.secateur, .safetensors or .onnx) says the format; otherwise `model` with the format's ending, in
+    /// the run's folder or beside the model.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Write over a file that is there.
@@ -373,6 +387,9 @@ pub(crate) struct PredictArgs {
     /// The images are black on white.
     #[arg(long)]
     pub(crate) invert: bool,
+    /// Fit images of another size into the model's: scaled by area, centred, the rest black.
+    #[arg(long)]
+    pub(crate) resize: bool,
     /// One JSON object an image.
     #[arg(long)]
     pub(crate) json: bool,

@@ -61,6 +61,35 @@ fn the_plan_is_what_the_run_did() {
     }
 }
 
+/// What `run` refuses before it makes its folder, `plan` refuses with the same words, and prints no plan.
+#[test]
+fn a_plan_fails_where_the_run_would() {
+    let out = tempfile::tempdir().expect("a folder");
+    for args in [
+        &["configs/smoke.toml", "--set", "start=no/such/file.pt"][..],
+        &["configs/smoke.toml", "--set", "start=crates/trainer/tests/testdata/plain.pt"],
+        &["configs/smoke.toml", "--set", "prune.criterion=scores", "--set", "prune.scores=no/such.safetensors"],
+        &["configs/smoke.toml", "--device", "tpu"],
+        &["configs/quickstart.toml", "--data", "no/such/folder"],
+    ] {
+        let planned = output(&[&["plan"], args].concat());
+        assert_eq!((planned.status.code(), &planned.stdout[..]), (Some(1), &b""[..]), "{args:?}");
+        let run = fail(&[&["run", "--out", text(out.path())], args].concat());
+        assert_eq!(stderr(&planned), run, "{args:?}");
+    }
+}
+
+#[test]
+fn a_plan_takes_a_place_as_the_run_does_and_tells_the_run_s_name() {
+    let out = tempfile::tempdir().expect("a folder");
+    let args = ["configs/smoke.toml", "--device", "flex", "--threads", "1", "--set", "train.length={ steps = 1 }"];
+    let plan = succeed(&[&["plan"], &args[..]].concat());
+    succeed(&[&["run", "--out", text(out.path())], &args[..]].concat());
+    let run = only_run(out.path()).expect("a run");
+    let name = run.file_name().expect("named").to_string_lossy().into_owned();
+    assert!(plan.starts_with(&format!("run        {name}\n")), "{plan}");
+}
+
 #[test]
 fn planning_leaves_nothing_behind_and_every_config_can_be_planned() {
     let before = fs::read_dir(root()).expect("the root").count();

@@ -124,6 +124,36 @@ fn a_report_of_a_run_that_is_still_going_says_so() {
     assert!(succeed(&["list", text(out.path())]).contains("unfinished"));
 }
 
+/// While a process works on a run it is running; cut off, it is unfinished; and a test after a prune is not one after its
+/// retraining.
+#[test]
+fn a_list_tells_running_from_unfinished_and_just_pruned_from_retrained() {
+    let out = tempfile::tempdir().expect("a folder");
+    succeed(&["run", "configs/smoke.toml", "--out", text(out.path())]);
+    let run = only_run(out.path()).expect("a run");
+    let row = || {
+        let listed = succeed(&["list", text(out.path())]);
+        listed.lines().nth(1).expect("a run").split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let finished = row().join(" ");
+    assert!(finished.starts_with("finished ") && finished.contains(" retrained "), "{finished}");
+
+    let log = fs::read_to_string(run.join("log.jsonl")).expect("a log");
+    let just_pruned = log.lines().position(|line| line.contains("\"just_pruned\"")).expect("a test after a prune");
+    let cut: Vec<&str> = log.lines().take(just_pruned + 1).collect();
+    fs::write(run.join("log.jsonl"), cut.join("\n") + "\n").expect("written");
+    fs::remove_file(run.join("model.safetensors")).expect("removed");
+    let unfinished = row().join(" ");
+    assert!(unfinished.starts_with("unfinished ") && unfinished.contains(" just pruned "), "{unfinished}");
+
+    // What a process holds that works on the run.
+    let lock = fs::File::create(run.join("run.lock")).expect("a lock");
+    lock.try_lock().expect("free");
+    assert_eq!(row()[0], "running");
+    drop(lock);
+    assert_eq!(row()[0], "unfinished");
+}
+
 #[test]
 fn the_network_before_the_first_prune_has_a_name() {
     let out = tempfile::tempdir().expect("a folder");

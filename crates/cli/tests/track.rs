@@ -29,6 +29,14 @@ fn a_run_becomes_an_event_file_below_its_name() {
     fs::copy(run.join("log.jsonl"), copy.join("log.jsonl")).expect("a copy");
     let said = fail(&["track", text(&run), text(&copy), "--tensorboard", text(&board)]);
     assert!(said.contains("a second run of the name"), "{said}");
-    assert!(fail(&["track", text(out.path()), "--tensorboard", text(&board)]).contains("no run here"));
+    let empty = out.path().join("empty");
+    fs::create_dir(&empty).expect("a folder");
+    assert!(fail(&["track", text(&empty), "--tensorboard", text(&board)]).contains("no run here"));
+
+    // A folder of runs stands for the runs below it.
+    let all = out.path().join("all");
+    succeed(&["track", text(&runs), "--tensorboard", text(&all)]);
+    let folder = only_run(&all).expect("a folder of the run's name");
+    assert_eq!(fs::read(only_run(&folder).expect("one file")).expect("it is there"), bytes);
     assert_eq!(output(&["track", text(&run)]).status.code(), Some(2), "where to is not guessed");
 }

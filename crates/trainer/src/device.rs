@@ -52,6 +52,18 @@ pub(crate) fn open(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result
     }
 }
 
+/// Whether the device that a config names is there; nothing is measured.
+///
+/// # Errors
+/// Those of [`open`].
+pub(crate) fn check(config: &ExperimentConfig) -> Result<(), Error> {
+    let mut config = config.clone();
+    if config.train.paths == Paths::Measured {
+        config.train.paths = Paths::Auto;
+    }
+    open(&config, None).map(drop)
+}
+
 /// The choices of the device `cpu` that a run's bytes depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

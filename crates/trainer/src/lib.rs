@@ -58,7 +58,7 @@ pub use models::{ModelConfig, Net};
 pub use observer::{Observer, Probing, Silent, StageView, Tick};
 pub use plan::Plan;
 pub use pruning::Pruning;
-pub use run::{Facts, Place, ResumeOptions, TestRequest, resume, run, test};
+pub use run::{Facts, Place, ResumeOptions, TestRequest, check_inputs, resume, run, test};
 pub use secateur_pruner::Measure;
 pub use sensitivity::{Probe, SensitivityRequest};
 pub use session::Outcome;

@@ -104,6 +104,12 @@ fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
     };
     let mut known = vec![ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
     known.extend(Some(ModelConfig::Lenet { width }).filter(|model| model.fault().is_none()));
+    if let Some(name) = file.names().find(|name| name.ends_with(".crow_indices")) {
+        return Err(file.refuse(format!(
+            "found `{name}`: these are compressed sparse rows, as `secateur export --csr` writes them for PyTorch; expected \
+             dense tensors, such as the run's model.safetensors, or a .secateur file"
+        )));
+    }
     let mut found: Vec<(String, Vec<usize>)> = vec![];
     for name in file.names() {
         let shape = file.shape(name).ok_or_else(|| file.refuse(format!("`{name}`: wanted a tensor of f32")))?;

@@ -8,8 +8,9 @@ use crate::folder::{self, End, LockedRun, Manifest, ManifestStart, RunFolder, is
 use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
+use crate::trained_on::TrainedOn;
 use crate::{Error, Experiment, ExperimentConfig, data, device, engine, export, scores, start, trained_on};
-use secateur_pruner::MaskSet;
+use secateur_pruner::{MaskSet, Saliency};
 use secateur_report::event::{RunEnded, Score};
 use secateur_report::read_log;
 use std::path::{Path, PathBuf};
@@ -33,10 +34,7 @@ pub fn run(
     LockedRun::refuse_existing(&path)?;
     experiment.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let device = device::open(experiment.config(), None)?;
-    let dataset = experiment.load_data()?;
-    let start = start::read(experiment, None)?.map(|start| start.sha256);
-    let trained_on = trained_on::with_start(experiment, &dataset)?;
-    let scores = scores::read(experiment, None)?;
+    let Inputs { dataset, start, trained_on, scores } = inputs(experiment)?;
     let scores_sha256 = scores.as_ref().map(|(_, sha256)| sha256);
     let manifest = Manifest {
         trained_on,
@@ -48,6 +46,34 @@ pub fn run(
     let (dataset, start, commit) = (&dataset, start.as_deref(), facts.commit);
     let around = Surroundings { experiment, dataset, device, commit, start, scores, observer, stop };
     Ok((path, Session::open(folder, around)?.walk()?))
+}
+
+/// What a run reads before its folder is made.
+struct Inputs {
+    dataset: data::Dataset,
+    /// SHA-256 of the file to start from.
+    start: Option<String>,
+    /// The splits that the run's model will have been trained on.
+    trained_on: Vec<TrainedOn>,
+    /// Scores with the SHA-256 of their file.
+    scores: Option<(Saliency, String)>,
+}
+
+fn inputs(experiment: &Experiment) -> Result<Inputs, Error> {
+    let dataset = experiment.load_data()?;
+    let start = start::read(experiment, None)?.map(|start| start.sha256);
+    let trained_on = trained_on::with_start(experiment, &dataset)?;
+    let scores = scores::read(experiment, None)?;
+    Ok(Inputs { dataset, start, trained_on, scores })
+}
+
+/// Checks everything that a run of `experiment` reads before it makes its folder, and makes nothing.
+///
+/// # Errors
+/// Those of [`run`]: the device is not there, the data cannot be loaded, or a file to start from does not fit.
+pub fn check_inputs(experiment: &Experiment) -> Result<(), Error> {
+    device::check(experiment.config())?;
+    inputs(experiment).map(drop)
 }
 
 /// What a run's folder says of its origin.

@@ -11,7 +11,7 @@ use secateur_sparse::{Compacted, Network, compact};
 use secateur_trainer::inference::Agreement;
 use secateur_trainer::{Model, write_file};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Largest difference of a logit that compaction may make, as a share of the largest logit: what is beyond rounding.
 const TOLERANCE: f32 = 1e-3;
@@ -20,7 +20,7 @@ const BATCH: usize = 128;
 
 /// Writes the file, and says what it holds and how its answers compare.
 pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
-    let out = destination(args)?;
+    let (out, format) = destination(args)?;
     let model = Model::open(&args.model, args.checkpoint.as_deref())?;
     let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
     let mut text = String::new();
@@ -55,12 +55,12 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     }
     let precision = args.values.precision();
     let stored = quantized(&network, precision).with_context(|| args.model.display().to_string())?;
-    let bytes = match args.format {
+    let bytes = match format {
         Format::Secateur => encode(&network, &model.info, precision)?,
         Format::Safetensors => safetensors(&stored, if args.csr { Form::Csr } else { Form::Dense }),
         Format::Onnx => onnx(&stored, &model.info.name, args.batch.map(|batch| batch as usize))?,
     };
-    if args.format == Format::Secateur {
+    if format == Format::Secateur {
         let _ = writeln!(text, "layer            weights   positions as      positions     values      bytes");
         for own in decode(&bytes).context("the file just made cannot be read back")?.sizes {
             let (name, coding) = (&own.name, own.coding.to_string());
@@ -107,16 +107,54 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     Ok(Done::Whole)
 }
 
-/// Where to write; a file that is there is only written over when that is asked for.
-fn destination(args: &ExportArgs) -> Result<PathBuf> {
+impl Format {
+    const ALL: [Self; 3] = [Self::Secateur, Self::Safetensors, Self::Onnx];
+
+    /// The word of the command line, which is also the ending of a file.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Secateur => "secateur",
+            Self::Safetensors => "safetensors",
+            Self::Onnx => "onnx",
+        }
+    }
+
+    fn of_ending(out: &Path) -> Option<Self> {
+        let end = out.extension()?.to_str()?;
+        Self::ALL.into_iter().find(|format| end.eq_ignore_ascii_case(format.word()))
+    }
+}
+
+/// The format that is asked for, by word, by the ending of the file, or by neither.
+fn format(asked: Option<Format>, out: Option<&Path>) -> Result<Format> {
+    let Some(out) = out else { return Ok(asked.unwrap_or(Format::Secateur)) };
+    match (asked, Format::of_ending(out)) {
+        (Some(asked), Some(ending)) if asked != ending => bail!(
+            "--out {}: the ending says {}, but --format says {}; give the file the ending .{}, or leave --format out",
+            out.display(),
+            ending.word(),
+            asked.word(),
+            asked.word()
+        ),
+        (Some(format), _) | (None, Some(format)) => Ok(format),
+        (None, None) => bail!(
+            "--out {}: the ending says no format, expected .secateur, .safetensors or .onnx; or say it with --format",
+            out.display()
+        ),
+    }
+}
+
+/// Where to write, and what; a file that is there is only written over when that is asked for.
+fn destination(args: &ExportArgs) -> Result<(PathBuf, Format)> {
+    let format = format(args.format, args.out.as_deref())?;
     for (flag, given, wanted) in
         [("--csr", args.csr, Format::Safetensors), ("--batch", args.batch.is_some(), Format::Onnx)]
     {
-        if given && args.format != wanted {
-            bail!("{flag} belongs to --format {}", format!("{wanted:?}").to_lowercase());
+        if given && format != wanted {
+            bail!("{flag} belongs to --format {}, found {}", wanted.word(), format.word());
         }
     }
-    let end = match args.format {
+    let end = match format {
         Format::Secateur => "secateur",
         Format::Safetensors if args.csr => "csr.safetensors",
         // A run's folder has a model.safetensors already.
@@ -136,7 +174,7 @@ fn destination(args: &ExportArgs) -> Result<PathBuf> {
     if out.exists() && !args.force {
         bail!("{} exists already; write over it with --force, or choose another with --out", out.display());
     }
-    Ok(out)
+    Ok((out, format))
 }
 
 fn classes(network: &Network) -> usize {
@@ -145,4 +183,23 @@ fn classes(network: &Network) -> usize {
 
 fn answers(network: &Network, images: &Images) -> Result<Vec<f32>> {
     Ok(Engine::new(network, &Options::new(BATCH))?.logits(&images.pixels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_decides_and_is_never_contradicted() {
+        let asked = |word: Option<Format>, out: Option<&str>| format(word, out.map(Path::new)).ok();
+        for own in Format::ALL {
+            assert_eq!(asked(None, Some(&format!("a.b.{}", own.word()))), Some(own));
+            assert_eq!(asked(Some(own), Some("model.bin")), Some(own), "an ending of one's own, when the word is said");
+            assert_eq!(asked(Some(own), None), Some(own));
+        }
+        assert_eq!(asked(None, Some("Q.ONNX")), Some(Format::Onnx));
+        assert_eq!(asked(None, None), Some(Format::Secateur));
+        assert_eq!(asked(Some(Format::Secateur), Some("q.onnx")), None);
+        assert_eq!(asked(None, Some("q.pt")), None);
+    }
 }

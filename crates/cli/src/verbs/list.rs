@@ -5,6 +5,7 @@ use crate::args::ListArgs;
 use crate::progress::clock;
 use crate::say::say;
 use anyhow::{Context, Result};
+use secateur_report::event::Stage;
 use secateur_report::{RunRecord, read_log};
 use secateur_trainer::{RunFolder, RunState};
 use std::fmt::Write;
@@ -30,8 +31,8 @@ pub(crate) fn list(args: &ListArgs) -> Result<Done> {
         runs.iter().map(|run| run.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
     let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(3);
     let mut out = format!(
-        "{:<wide$}  {:<10} {:>17}  {:>9}  {:>9}  {:>8}\n",
-        "run", "state", "steps", "sparsity", "accuracy", "time"
+        "{:<wide$}  {:<10} {:>17}  {:>9}  {:>9}  {:<11}  {:>8}\n",
+        "run", "state", "steps", "sparsity", "accuracy", "network", "time"
     );
     for (run, name) in runs.iter().zip(&names) {
         let folder = RunFolder::at(run);
@@ -61,8 +62,18 @@ fn row(record: &RunRecord, state: &RunState) -> String {
         RunState::Damaged(why) => return format!("damaged: {why}"),
     };
     let steps = format!("{}/{}", summary.step, summary.planned_steps);
-    let sparsity = summary.size.map_or("-".into(), |size| format!("{:.2} %", 100.0 * size.sparsity()));
-    let accuracy = summary.last.map_or("-".into(), |score| format!("{:.2} %", 100.0 * score.accuracy()));
+    // The accuracy is the newest test's; which network that was stands beside it, since one that was just pruned answers
+    // worse than after its retraining.
+    let (sparsity, accuracy, network) = record.tests.last().map_or(("-".into(), "-".into(), "-"), |test| {
+        let tested = &test.tested;
+        let network = match tested.stage {
+            Stage::Dense => "dense",
+            Stage::JustPruned => "just pruned",
+            Stage::Retrained => "retrained",
+        };
+        let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+        (percent(tested.size.sparsity()), percent(tested.score.accuracy()), network)
+    });
     let time = clock(summary.elapsed_ms as f64 / 1000.0);
-    format!("{state:<10} {steps:>17}  {sparsity:>9}  {accuracy:>9}  {time:>8}")
+    format!("{state:<10} {steps:>17}  {sparsity:>9}  {accuracy:>9}  {network:<11}  {time:>8}")
 }

@@ -8,9 +8,10 @@ use secateur_trainer::{Experiment, Measure, Pruning};
 use std::fmt::Write;
 use std::iter::Peekable;
 
-/// Prints the plan.
+/// Prints the plan, once everything is checked that a run reads before it begins.
 pub(crate) fn plan(args: &PlanArgs) -> Result<Done> {
-    let (experiment, _) = experiment(&args.config, None)?;
+    let (experiment, _) = experiment(&args.config, Some(&args.place))?;
+    secateur_trainer::check_inputs(&experiment)?;
     print(&table(&experiment))?;
     experiment.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(Done::Whole)

@@ -1,18 +1,16 @@
 //! `secateur predict`: what a model sees on an image.
 
+mod picture;
+
 use super::{Done, print};
 use crate::args::PredictArgs;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use picture::{Kind, fitted, is_bright_outside, kind, png};
 use secateur_sparse::infer::{Engine, Options};
 use secateur_trainer::data::{Images, read_images};
 use secateur_trainer::{Model, inference};
 use serde_json::json;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
-
-/// Most bytes that a decoded PNG may take: a picture of the model's size needs a thousandth.
-const LARGEST: usize = 4 << 20;
 
 /// Answers for every image, in the order in which they are named.
 pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
@@ -20,20 +18,13 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let mut engine = Engine::new(&model.network, &Options { threads: 1, ..Options::new(1) })
         .with_context(|| args.model.display().to_string())?;
     let [channels, height, width] = model.network.input();
+    if channels != 1 {
+        bail!("{}: the model takes images of {channels} channels, expected 1", args.model.display());
+    }
     for path in &args.images {
-        let images = if is_png(path)? { png(path)? } else { read_images(path, args.index)? };
-        let (found, wanted) = ([images.rows, images.columns], [height, width]);
-        if channels != 1 || found != wanted {
-            bail!(
-                "{}: found an image of {}x{} pixels, wanted {width}x{height} in {channels} channel(s)",
-                path.display(),
-                found[1],
-                found[0]
-            );
-        }
+        let images = ready(path, args, [height, width])?;
         for (place, image) in images.pixels.chunks_exact(height * width).enumerate() {
-            let byte = |own: &u8| if args.invert { 255 - own } else { *own };
-            let pixels: Vec<f32> = image.iter().map(|own| model.info.input(byte(own))).collect();
+            let pixels: Vec<f32> = image.iter().map(|own| model.info.input(*own)).collect();
             let logits = engine.logits(&pixels);
             let name = if images.numbered {
                 format!("{}[{}]", path.display(), images.first + place)
@@ -44,6 +35,53 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
         }
     }
     Ok(Done::Whole)
+}
+
+/// The images of a file as the model takes them: white on black, of its size.
+fn ready(path: &Path, args: &PredictArgs, size: [usize; 2]) -> Result<Images> {
+    let mut images = match (kind(path)?, args.index) {
+        (Kind::Png, Some(index)) => bail!(
+            "{}: --index {index} counts the images of an IDX file, found a PNG, which holds one image",
+            path.display()
+        ),
+        (Kind::Png, None) => png(path)?,
+        (Kind::Foreign(name), _) => bail!("{}: {name} is not read; convert it to PNG", path.display()),
+        (Kind::Other, index) => read_images(path, index)?,
+    };
+    if args.invert {
+        images.pixels.iter_mut().for_each(|own| *own = 255 - *own);
+    }
+    let sides = [images.rows, images.columns];
+    if sides.contains(&0) {
+        bail!("{}: found images without pixels, expected {}x{}", path.display(), size[1], size[0]);
+    }
+    let bright =
+        images.pixels.chunks_exact(sides[0] * sides[1]).filter(|image| is_bright_outside(image, sides)).count();
+    // Of many images, such as clothes, some reach to the border.
+    if 2 * bright > images.pixels.len() / (sides[0] * sides[1]) {
+        let (seen, cure) = match args.invert {
+            false => ("black on white", "add --invert"),
+            true => ("white on black before --invert", "leave --invert out"),
+        };
+        tracing::warn!(
+            "{}: looks {seen}, but models learn from white on black, so the answer may mean nothing; {cure}",
+            path.display()
+        );
+    }
+    if sides == size {
+        return Ok(images);
+    }
+    if !args.resize {
+        let [height, width] = size;
+        bail!(
+            "{}: found an image of {}x{} pixels, expected {width}x{height}; --resize fits it in",
+            path.display(),
+            images.columns,
+            images.rows
+        );
+    }
+    let pixels = images.pixels.chunks_exact(sides[0] * sides[1]).flat_map(|image| fitted(image, sides, size)).collect();
+    Ok(Images { rows: size[0], columns: size[1], pixels, ..images })
 }
 
 /// Softmax.
@@ -70,47 +108,6 @@ fn as_text(name: &str, logits: &[f32]) -> String {
 
 fn as_json(name: &str, logits: &[f32]) -> String {
     json!({ "image": name, "answer": inference::answer(logits), "probabilities": probabilities(logits), "logits": logits }).to_string()
-}
-
-/// Whether a file begins as a PNG does.
-fn is_png(path: &Path) -> Result<bool> {
-    let mut first = [0; 8];
-    let place = || path.display().to_string();
-    let mut file = File::open(path).with_context(|| format!("{}: cannot open", place()))?;
-    let read = std::io::Read::read(&mut file, &mut first).with_context(|| format!("{}: cannot read", place()))?;
-    Ok(read == 8 && first == *b"\x89PNG\r\n\x1a\n")
-}
-
-/// A picture in shades of grey.
-fn png(path: &Path) -> Result<Images> {
-    let place = || format!("{}: no PNG that can be read", path.display());
-    let file = BufReader::new(File::open(path).with_context(place)?);
-    let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: LARGEST });
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().with_context(place)?;
-    let room = reader.output_buffer_size().filter(|room| *room <= LARGEST);
-    let Some(room) = room else { bail!("{}: larger than any image that a model takes", path.display()) };
-    let mut bytes = vec![0; room];
-    let info = reader.next_frame(&mut bytes).with_context(place)?;
-    let (rows, columns) = (info.height as usize, info.width as usize);
-    let samples = info.color_type.samples();
-    let grey = |pixel: &[u8]| match pixel {
-        // What is transparent shows black, the ground of the images that models learn from.
-        [grey] => *grey,
-        [grey, alpha] => scaled(u32::from(*grey), *alpha),
-        [red, green, blue, rest @ ..] => {
-            // Rec. 601 luma, in thousandths.
-            let luma = (299 * u32::from(*red) + 587 * u32::from(*green) + 114 * u32::from(*blue) + 500) / 1000;
-            scaled(luma, rest.first().copied().unwrap_or(255))
-        }
-        [] => 0,
-    };
-    let pixels = bytes.chunks_exact(samples).take(rows * columns).map(grey).collect();
-    Ok(Images { rows, columns, pixels, first: 0, numbered: false })
-}
-
-fn scaled(value: u32, alpha: u8) -> u8 {
-    ((value * u32::from(alpha) + 127) / 255) as u8
 }
 
 #[cfg(test)]

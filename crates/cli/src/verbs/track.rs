@@ -1,20 +1,26 @@
 //! `secateur track`: logs for the tools that people look at experiments with.
 
 use super::Done;
-use super::report::{log_of, name};
+use super::report::{found, log_of, name};
 use crate::args::TrackArgs;
 use crate::say::say;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use secateur_report::write_tensorboard;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Writes an event file a run, below a folder of the run's name. A folder that cannot be read is named, and stops no other.
+/// Writes an event file a run, below a folder of the run's name: of the runs that are named and of all below a folder that
+/// is none. A folder that cannot be read is named, and stops no other.
 pub(crate) fn track(args: &TrackArgs) -> Result<Done> {
     let mut names = BTreeSet::new();
     let mut bad = 0;
-    for run in &args.runs {
-        match written(run, &args.tensorboard, &mut names) {
+    let runs = found(&args.runs);
+    for run in &runs {
+        let done = match &run.fault {
+            Some(why) => Err(anyhow!("{}: {why}", run.path.display())),
+            None => written(&run.path, &args.tensorboard, &mut names),
+        };
+        match done {
             Ok(path) => say!("wrote {}", path.display()),
             Err(error) => {
                 bad += 1;
@@ -22,11 +28,11 @@ pub(crate) fn track(args: &TrackArgs) -> Result<Done> {
             }
         }
     }
-    if bad < args.runs.len() {
+    if bad < runs.len() {
         say!("look at it with: tensorboard --logdir {}", args.tensorboard.display());
     }
     if bad > 0 {
-        bail!("{bad} of {} folders could not be written", args.runs.len());
+        bail!("{bad} of {} folders could not be written", runs.len());
     }
     Ok(Done::Whole)
 }

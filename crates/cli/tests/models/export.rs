@@ -124,15 +124,15 @@ fn nothing_is_written_over_by_chance() {
 #[test]
 fn what_cannot_be_exported_is_named_and_leaves_nothing() {
     let folder = folder();
-    let out = folder.path().join("out");
+    let out = folder.path().join("out.safetensors");
     for (path, wanted) in no_models(folder.path()) {
         let said = fail(&["export", text(&path), "--out", text(&out)]);
         assert!(said.contains(wanted), "{}: {said}", path.display());
     }
     let here = text(run());
     for (args, wanted) in [
-        (&["--csr"][..], "--csr belongs to --format safetensors"),
-        (&["--batch", "4", "--format", "safetensors"], "--batch belongs to --format onnx"),
+        (&["--batch", "4"][..], "--batch belongs to --format onnx, found safetensors"),
+        (&["--format", "onnx"], "the ending says safetensors, but --format says onnx"),
         (&["--data", "no/such/folder"], "no/such/folder"),
     ] {
         let said = fail(&[&["export", here, "--out", text(&out)], args].concat());
@@ -144,6 +144,35 @@ fn what_cannot_be_exported_is_named_and_leaves_nothing() {
         assert_eq!(output(&[&["export", here, "--out", text(&out)], args].concat()).status.code(), Some(2), "{args:?}");
     }
     assert!(!out.exists());
+    for (name, args, wanted) in [
+        ("q.pt", &[][..], "expected .secateur, .safetensors or .onnx"),
+        ("q.secateur", &["--csr"], "--csr belongs to --format safetensors, found secateur"),
+    ] {
+        let out = folder.path().join(name);
+        let said = fail(&[&["export", here, "--out", text(&out)], args].concat());
+        assert!(said.contains(wanted) && !out.exists(), "{said}");
+    }
+}
+
+#[test]
+fn the_ending_of_the_file_decides_the_format() {
+    let (folder, model) = (folder(), model());
+    let (_, bytes) = export(&folder.path().join("q.onnx"), &[]);
+    assert!(bytes == onnx(&model.network, &model.info.name, None).expect("small"), "ONNX, as the ending says");
+    let (_, bytes) = export(&folder.path().join("q.safetensors"), &["--csr"]);
+    assert!(SafeTensors::deserialize(&bytes).expect("safetensors").tensor("fc1.weight.col_indices").is_ok());
+}
+
+/// Rows of a sparse matrix are written for PyTorch, and are no model here.
+#[test]
+fn rows_that_were_exported_are_told_from_a_model() {
+    let folder = folder();
+    let rows = folder.path().join("m.csr.safetensors");
+    export(&rows, &["--csr"]);
+    for args in [&["export", text(&rows)][..], &["bench", text(&rows)]] {
+        let said = fail(args);
+        assert!(said.contains("compressed sparse rows") && said.contains("model.safetensors"), "{said}");
+    }
 }
 
 /// A weight that f16 has no room for stops the export before anything is written.
@@ -158,7 +187,7 @@ fn a_weight_too_large_for_its_precision_is_named() {
     }
     let network = Network::new([1, 28, 28], layers).expect("only a value changed");
     let bytes = secateur_sparse::file::encode(&network, &model().info, Precision::F32).expect("f32 has room");
-    let (large, out) = (written(folder.path(), "large.secateur", &bytes), folder.path().join("out"));
+    let (large, out) = (written(folder.path(), "large.secateur", &bytes), folder.path().join("out.secateur"));
     let said = fail(&["export", text(&large), "--values", "f16", "--out", text(&out)]);
     assert!(said.contains("`fc2.weight`, value 5") && said.contains("large.secateur"), "{said}");
     assert!(!out.exists());

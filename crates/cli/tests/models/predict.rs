@@ -105,6 +105,48 @@ fn words_name_the_image_the_digit_and_the_runners_up() {
 }
 
 #[test]
+fn black_on_white_is_noticed_with_the_way_out() {
+    let (folder, images) = (folder(), images());
+    let grey = |name: &str, pixels: &[u8]| {
+        written(folder.path(), name, &png([SIDE; 2], ColorType::Grayscale, BitDepth::Eight, pixels))
+    };
+    // Synthetic images are noisy, so the two are made of one colour each.
+    let bar = |ground: u8| -> Vec<u8> {
+        (0..784).map(|place| if (10..18).contains(&(place % 28)) { 255 - ground } else { ground }).collect()
+    };
+    let (light, dark) = (grey("light.png", &bar(255)), grey("dark.png", &bar(0)));
+    let said = |args: &[&str]| {
+        let output = output(&[&["predict", text(run())], args].concat());
+        assert!(output.status.success());
+        stderr(&output)
+    };
+    assert!(said(&[text(&light)]).contains("light.png: looks black on white"), "{}", said(&[text(&light)]));
+    assert!(said(&[text(&light)]).contains("add --invert"));
+    assert!(said(&[text(&dark), "--invert"]).contains("leave --invert out"));
+    assert_eq!([said(&[text(&dark)]), said(&[text(&light), "--invert"])], ["", ""]);
+    assert_eq!(predict(&[text(&light), "--invert"])[0]["logits"], predict(&[text(&dark)])[0]["logits"]);
+    // Black ink on nothing is black on white, too.
+    let ink: Vec<u8> = bar(0).iter().flat_map(|own| [0, 0, 0, *own]).collect();
+    let ink = written(folder.path(), "ink.png", &png([SIDE; 2], ColorType::Rgba, BitDepth::Eight, &ink));
+    assert!(said(&[text(&ink)]).contains("add --invert"));
+    assert_eq!(predict(&[text(&ink), "--invert"])[0]["logits"], predict(&[text(&dark)])[0]["logits"]);
+    let many = written(folder.path(), "many", &idx(&images));
+    assert_eq!(said(&[text(&many)]), "", "images of the training set are as they should be");
+}
+
+#[test]
+fn another_size_is_fitted_in_where_that_is_asked_for() {
+    let (folder, image) = (folder(), images().remove(2));
+    // Each pixel ten times as wide and as high: by area that is the image itself.
+    let large: Vec<u8> = (0..280 * 280).map(|place| image[place / 280 / 10 * 28 + place % 280 / 10]).collect();
+    let large = png([280, 280], ColorType::Grayscale, BitDepth::Eight, &large);
+    let path = written(folder.path(), "large.png", &large);
+    check(&predict(&[text(&path), "--resize"])[0], &image);
+    let said = fail(&["predict", text(run()), text(&path)]);
+    assert!(said.contains("found an image of 280x280 pixels, expected 28x28; --resize fits it in"), "{said}");
+}
+
+#[test]
 fn what_is_no_image_of_the_models_size_is_named() {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| written(folder.path(), name, bytes);
@@ -119,7 +161,7 @@ fn what_is_no_image_of_the_models_size_is_named() {
     let mut faults = vec![
         (folder.path().join("none.png"), "none.png"),
         (folder.path().to_owned(), text(folder.path())),
-        (write("wide.png", &grey([29, 28])), "found an image of 29x28 pixels, wanted 28x28"),
+        (write("wide.png", &grey([29, 28])), "found an image of 29x28 pixels, expected 28x28; --resize"),
         (write("empty", b""), "wanted a header of 16"),
         (write("words", b"a picture of a seven, in words"), "wanted 0x00000803 of IDX images, or a PNG"),
         (write("labels", &labels), "0x00000801"),
@@ -146,6 +188,14 @@ fn what_is_no_image_of_the_models_size_is_named() {
         let said = fail(&["predict", text(run()), text(&path)]);
         assert!(said.contains(wanted), "{}: {said}", path.display());
     }
+    for (name, first, wanted) in [
+        ("seven.jpg", &b"\xff\xd8\xff\xe0\0\x10JFIF"[..], "JPEG is not read; convert it to PNG"),
+        ("seven.gif", b"GIF89a", "GIF is not read"),
+    ] {
+        assert!(fail(&["predict", text(run()), text(&write(name, first))]).contains(wanted), "{name}");
+    }
+    let said = fail(&["predict", text(run()), text(&write("good.png", &good)), "--index", "0"]);
+    assert!(said.contains("--index 0 counts the images of an IDX file, found a PNG"), "{said}");
     let path = write("three", &three);
     assert!(fail(&["predict", text(run()), text(&path), "--index", "3"]).contains("found 3 images"));
     for (path, wanted) in no_models(folder.path()) {

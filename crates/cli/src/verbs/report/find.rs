@@ -11,16 +11,16 @@ const DEEPEST: usize = 6;
 
 /// A folder that may be a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) path: PathBuf,
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
     /// What it is called in the report: its name, or its path where another one has the same name.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// Why it is none.
-    pub(super) fault: Option<String>,
+    pub(crate) fault: Option<String>,
 }
 
 /// What is named, and what lies below it, each once: in the order of the arguments, and by name below one.
-pub(super) fn found(named: &[PathBuf]) -> Vec<Found> {
+pub(crate) fn found(named: &[PathBuf]) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     for path in named {
         let mut below = Vec::new();
