@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Progress {
     /// `None` when stderr is no terminal.
     bar: Option<ProgressBar>,
-    began: Instant,
+    /// The first step that was seen to end, and when.
+    timed: Option<(u64, Instant)>,
     /// Steps that were done before this session.
     from: Option<u64>,
     steps: u64,
@@ -23,17 +24,22 @@ pub(crate) struct Progress {
 
 /// Between two plain lines of a long epoch.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Seconds and steps of this session before the time that is left is told: the first steps are slower than the rest.
+const SETTLED: (f64, u64) = (4.0, 20);
+/// Columns of the bar with its percentage, and what a terminal's echo of Ctrl-C takes.
+const BESIDE: usize = 12 + 6 + 4;
 
 impl Progress {
     /// Shows nothing before the first stage.
     pub(crate) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = terminal.then(|| {
-            let style = ProgressStyle::with_template("{bar:24.green} {percent:>3}% {msg}").expect("a valid template");
+            let style =
+                ProgressStyle::with_template("{bar:12.green} {percent:>3}% {wide_msg}").expect("a valid template");
             ProgressBar::new(1).with_style(style.progress_chars("━╸─"))
         });
         let now = Instant::now();
-        Self { bar, began: now, from: None, steps: 0, place: String::new(), last_line: now }
+        Self { bar, timed: None, from: None, steps: 0, place: String::new(), last_line: now }
     }
 
     fn say(&self, line: &str) {
@@ -47,14 +53,39 @@ impl Progress {
         }
     }
 
-    /// Time left, from this session's own speed.
-    fn left(&self, step: u64) -> String {
-        let done = step - self.from.unwrap_or(step);
-        if done == 0 {
-            return "time left unknown".into();
+    /// Seconds that are left.
+    fn left(&mut self, step: u64) -> Option<f64> {
+        let now = Instant::now();
+        // The first step warms caches and threads up; what follows tells the speed.
+        let (from, since) = *self.timed.get_or_insert((step, now));
+        estimate((now - since).as_secs_f64(), step.saturating_sub(from), self.steps.saturating_sub(step))
+    }
+}
+
+/// Seconds that `steps` more take, by those that `done` steps took; `None` before that has settled.
+fn estimate(seconds: f64, done: u64, steps: u64) -> Option<f64> {
+    (seconds >= SETTLED.0 && done >= SETTLED.1).then(|| seconds / done as f64 * steps as f64)
+}
+
+/// What is known of a step, as a line of at most `columns`; the least needed is left out first.
+fn line(place: &str, tick: &Tick, left: Option<f64>, columns: usize) -> String {
+    // In the order in which they are shown; the number says what goes first.
+    let mut parts = vec![
+        (9, place.to_owned()),
+        (2, format!("epoch {}", tick.epoch)),
+        (1, format!("step {}/{}", tick.stage_step, tick.stage_steps)),
+        (5, format!("loss {:.4}", tick.loss)),
+        (4, format!("accuracy {:.2} %", 100.0 * tick.accuracy)),
+        (3, format!("{:.0} images/s", tick.images_per_s)),
+    ];
+    parts.extend(left.map(|left| (8, format!("{} left", clock(left)))));
+    loop {
+        let line = parts.iter().map(|(_, part)| part.as_str()).collect::<Vec<_>>().join(", ");
+        let least = (1..parts.len()).min_by_key(|part| parts[*part].0);
+        match least {
+            Some(least) if line.chars().count() > columns => drop(parts.remove(least)),
+            _ => return line.chars().take(columns).collect(),
         }
-        let seconds = self.began.elapsed().as_secs_f64() / done as f64 * (self.steps - step.min(self.steps)) as f64;
-        format!("{} left", clock(seconds))
     }
 }
 
@@ -74,7 +105,7 @@ impl Observer for Progress {
             Planned::Refine => "refine",
             Planned::Settle => "settle",
         };
-        self.place = format!("cycle {}/{} {what}, sparsity {:.1} %", at.planned.cycle, at.cycles, 100.0 * at.sparsity);
+        self.place = format!("cycle {}/{} {what}, {:.1} % sparse", at.planned.cycle, at.cycles, 100.0 * at.sparsity);
         if let Some(bar) = &self.bar {
             bar.set_length(at.steps.max(1));
             bar.set_position(at.step);
@@ -83,26 +114,15 @@ impl Observer for Progress {
     }
 
     fn step(&mut self, tick: &Tick) {
-        let message = || {
-            format!(
-                "{}, epoch {}, step {}/{}, loss {:.4}, accuracy {:.2} %, {:.0} images/s, {}",
-                self.place,
-                tick.epoch,
-                tick.stage_step,
-                tick.stage_steps,
-                tick.loss,
-                100.0 * tick.accuracy,
-                tick.images_per_s,
-                self.left(tick.step)
-            )
-        };
+        let left = self.left(tick.step);
         match &self.bar {
             Some(bar) => {
+                let columns = usize::from(console::Term::stderr().size().1).saturating_sub(BESIDE);
                 bar.set_position(tick.step);
-                bar.set_message(message());
+                bar.set_message(line(&self.place, tick, left, columns));
             }
             None if self.last_line.elapsed() >= LINE_EVERY || self.from == Some(tick.step - 1) => {
-                say!("{}", message());
+                say!("{}", line(&self.place, tick, left, usize::MAX));
                 self.last_line = Instant::now();
             }
             None => {}
@@ -186,7 +206,10 @@ impl Observer for Progress {
                 };
                 self.say(&format!("cycle {}: test {when} {}", tested.cycle, percent(tested.score)));
             }
-            Event::Measured(measured) => self.say(&cost(measured, timing.and_then(|timing| timing.inference).as_ref())),
+            // The last table says it of every cycle.
+            Event::Measured(measured) => self.beside_the_bar(|| {
+                tracing::info!("{}", cost(measured, timing.and_then(|timing| timing.inference).as_ref()));
+            }),
             Event::RunEnded(_) => {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();
@@ -238,11 +261,44 @@ pub(crate) fn clock(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LayerPath, clock, path};
+    use super::{BESIDE, LayerPath, Tick, clock, estimate, line, path};
 
     #[test]
     fn times_read_like_a_clock() {
         assert_eq!([clock(0.4), clock(65.0), clock(3_909.0)], ["00:00", "01:05", "1:05:09"]);
+    }
+
+    #[test]
+    fn the_time_that_is_left_is_told_once_it_has_settled() {
+        assert_eq!(estimate(0.5, 1, 9_000), None, "the first step says nothing");
+        assert_eq!([estimate(3.9, 1_000, 10), estimate(60.0, 19, 10)], [None, None]);
+        assert_eq!(estimate(10.0, 1_000, 2_000), Some(20.0));
+    }
+
+    #[test]
+    fn a_line_fits_its_terminal_and_keeps_what_matters() {
+        let tick = Tick {
+            epoch: 123,
+            step: 123_456,
+            stage_step: 12_345,
+            stage_steps: 98_765,
+            loss: 0.123_45,
+            accuracy: 0.987_6,
+            images_per_s: 123_456.0,
+        };
+        let place = "cycle 10/12 draw weights anew, 98.5 % sparse";
+        let whole = line(place, &tick, Some(3_909.0), usize::MAX);
+        assert_eq!(
+            whole,
+            "cycle 10/12 draw weights anew, 98.5 % sparse, epoch 123, step 12345/98765, loss 0.1235, accuracy 98.76 %, \
+             123456 images/s, 1:05:09 left"
+        );
+        for columns in 0..200 {
+            assert!(line(place, &tick, Some(3_909.0), columns).chars().count() <= columns);
+        }
+        let narrow = line("cycle 3/12 train, 98.5 % sparse", &tick, Some(65.0), 80 - BESIDE);
+        assert_eq!(narrow, "cycle 3/12 train, 98.5 % sparse, loss 0.1235, 01:05 left");
+        assert!(!line(place, &tick, None, usize::MAX).contains("left"));
     }
 
     #[test]

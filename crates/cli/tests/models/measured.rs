@@ -52,7 +52,7 @@ fn the_last_cycle_is_what_export_writes() {
     let last = facts_of(run(), "measured").pop().expect("a measurement");
     for file in last["files"].as_array().expect("files") {
         let word = file["precision"].as_str().expect("a word");
-        let out = folder.path().join(word);
+        let out = folder.path().join(format!("{word}.secateur"));
         succeed(&["export", text(run()), "--values", word, "--compact", "--out", text(&out)]);
         assert_eq!(file["bytes"].as_u64(), Some(fs::metadata(&out).expect("a file").len()), "{word}");
     }
