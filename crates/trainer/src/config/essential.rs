@@ -9,7 +9,8 @@ impl ExperimentConfig {
     /// The config without every key that could be left out: without it, it reads the same.
     pub(crate) fn essential(&self) -> Table {
         let mut whole = Table::try_from(self).expect("every configuration is representable in TOML");
-        self.reduce(&mut whole, &[]);
+        // What follows from other keys may be left out as well.
+        self.clone().filled_in().reduce(&mut whole, &[]);
         whole
     }
 
@@ -18,7 +19,7 @@ impl ExperimentConfig {
         let Some(table) = below(whole, path) else { return };
         for key in table.keys().cloned().collect::<Vec<_>>() {
             let Some(value) = below(whole, path).and_then(|table| table.remove(&key)) else { continue };
-            if whole.clone().try_into::<Self>().is_ok_and(|read| read == *self) {
+            if whole.clone().try_into::<Self>().is_ok_and(|read| read.filled_in() == *self) {
                 continue;
             }
             let has_keys = value.is_table();
@@ -101,6 +102,7 @@ momentum = 0.9
             "threads=3",
             "measure.enabled=false",
             "prune.criterion=l1",
+            "prune.scope=global",
             "checkpoint.keep=3",
             "prune.exclude=[]",
             "train.optimizer.nesterov=false",
@@ -111,6 +113,7 @@ momentum = 0.9
         }
         for change in [
             "prune.criterion=l2",
+            "prune.scope=layerwise",
             "checkpoint.keep=4",
             "train.optimizer.lr=0.2",
             "data.dir=datasets/fashion-mnist",
