@@ -217,6 +217,11 @@ pub struct EpochEnded {
     pub step: u64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
+    /// Steps since the run's start and their learning rates: the first step since the event before, the last, and those
+    /// between at which the rate turns. From one to the next it goes along a straight line, to a hundredth of the highest.
+    /// Logs of earlier builds lack it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_rates: Vec<(u64, f64)>,
     /// Running score over the training images of this epoch.
     pub train: Score,
     /// Score on the validation split; `None` when the run holds none out.

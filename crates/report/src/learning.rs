@@ -39,14 +39,7 @@ pub(crate) fn learning_chart(subject: &str, record: &RunRecord, detail: Detail) 
     };
     let accuracies = [validation(accuracy), train(accuracy)];
     let losses = [validation(loss), train(loss)].map(|series| Series { label: String::new(), ..series });
-    let rate = epochs.iter().map(|epoch| (epoch.step as f64, epoch.learning_rate)).filter(|point| point.1.is_finite());
-    let rate = Series {
-        label: "learning rate".to_owned(),
-        ink: Ink::Colour(2),
-        line: Line::Solid,
-        points: rate.collect(),
-        ..Series::default()
-    };
+    let (rate, rate_title) = rates(&record.epochs, every, detail);
     let highest = |series: &[Series]| series.iter().flat_map(|s| &s.points).map(|point| point.1).reduce(f64::max);
     let best = highest(&accuracies);
     let panel = |title: &str, y: Axis, weight, shows| Panel { title: title.to_owned(), y, weight, shows: Some(shows) };
@@ -56,8 +49,9 @@ pub(crate) fn learning_chart(subject: &str, record: &RunRecord, detail: Detail) 
         panel.title = format!("top-1 accuracy, {}", panel.title);
     }
     all_panels.push(panel("loss, nats", Axis::from_zero(highest(&losses).unwrap_or(1.0), 4.0), 2.0, 2..4));
-    let fastest = highest(std::slice::from_ref(&rate)).unwrap_or(1.0);
-    all_panels.push(panel("learning rate", Axis::from_zero(fastest, 2.0), 1.2, 4..5));
+    let fastest = rate.points.iter().map(|point| point.1).chain(rate.band.iter().flatten().map(|end| end.2));
+    let fastest = fastest.reduce(f64::max).unwrap_or(1.0);
+    all_panels.push(panel(&rate_title, Axis::from_zero(fastest, 2.0), 1.2, 4..5));
     let mut series: Vec<_> = accuracies.into_iter().chain(losses).chain([rate]).collect();
     let marks: Vec<_> = record.prunes.iter().map(|prune| prune.step as f64).collect();
     let marks = if marks.len() > MOST_MARKS { Vec::new() } else { marks };
@@ -78,6 +72,35 @@ pub(crate) fn learning_chart(subject: &str, record: &RunRecord, detail: Detail) 
         marks,
         labels: Vec::new(),
     })
+}
+
+/// The learning rate, and what its panel is called: a line through the steps at which it turns; of a long run the range
+/// over each `every` epochs. What an earlier build's log says, its value at the ends of epochs, is no line.
+fn rates(all: &[EpochEnded], every: usize, detail: Detail) -> (Series, String) {
+    let turns = |epochs: &[EpochEnded]| -> Vec<(f64, f64)> {
+        let rates = epochs.iter().flat_map(|epoch| &epoch.learning_rates);
+        rates.map(|&(step, rate)| (step as f64, rate)).filter(|point| point.1.is_finite()).collect()
+    };
+    let points = turns(all);
+    let series = Series { label: "learning rate".to_owned(), ink: Ink::Colour(2), ..Series::default() };
+    if points.is_empty() {
+        let shown = all.iter().enumerate().filter(|(index, _)| index % every == 0 || index + 1 == all.len());
+        let points =
+            shown.map(|(_, epoch)| (epoch.step as f64, epoch.learning_rate)).filter(|point| point.1.is_finite());
+        let series = Series { marker: Marker::Dot, points: points.collect(), ..series };
+        return (series, "learning rate, at the ends of epochs alone".to_owned());
+    }
+    if points.len() <= 4 * detail.points {
+        return (Series { line: Line::Solid, points, ..series }, "learning rate".to_owned());
+    }
+    let range = |epochs: &[EpochEnded]| {
+        let points = turns(epochs);
+        let (first, last) = (points.first()?.0, points.last()?.0);
+        let (low, high) = points.iter().fold((f64::MAX, 0.0_f64), |(low, high), at| (low.min(at.1), high.max(at.1)));
+        Some([(first, low, high), (last, low, high)])
+    };
+    let band = all.chunks(every).filter_map(range).flatten().collect();
+    (Series { band: vec![band], ..series }, format!("learning rate, lowest to highest of each {every} epochs"))
 }
 
 fn line(
@@ -137,6 +160,33 @@ mod tests {
         assert_eq!(chart.series[4].points[3], place(0.05));
         assert!(chart.series[0].tips[3].contains("epoch 4, cycle 0"), "{}", chart.series[0].tips[3]);
         assert_eq!(learning_chart("s", &RunRecord::new(record.started), WHOLE), None);
+    }
+
+    #[test]
+    fn the_learning_rate_has_its_true_shape() {
+        let mut record = fixture::record(&fixture::l1_events(1));
+        let chart = learning_chart("s", &record, WHOLE).expect("a chart");
+        assert_eq!(
+            (chart.series[4].line, chart.series[4].marker),
+            (Line::None, Marker::Dot),
+            "an old log draws no line"
+        );
+        assert_eq!(chart.panels[3].title, "learning rate, at the ends of epochs alone");
+        // Starts anew every four epochs at 0.002, and falls to nothing: no epoch ends at 0.002.
+        for (index, epoch) in record.epochs.iter_mut().enumerate() {
+            let rate = |epochs: usize| 0.002 * (1.0 - epochs as f64 / 4.0);
+            epoch.learning_rate = rate(index % 4 + 1);
+            epoch.learning_rates = vec![(epoch.step - 429, rate(index % 4)), (epoch.step, rate(index % 4 + 1))];
+        }
+        let chart = learning_chart("s", &record, WHOLE).expect("a chart");
+        let rate = &chart.series[4];
+        assert_eq!((rate.line, rate.points.len(), rate.points[0]), (Line::Solid, 64, (1.0, 0.002)));
+        assert_eq!(rate.points.iter().filter(|point| point.1 == 0.002).count(), 8, "one start a training");
+        assert_eq!((chart.panels[3].title.as_str(), chart.panels[3].y.max), ("learning rate", 0.002));
+        let long = learning_chart("s", &record, Detail { points: 10, markers: 0 }).expect("a chart");
+        let band = &long.series[4].band[0];
+        assert_eq!((band.len(), band[0]), (16, (1.0, 0.0, 0.002)), "{band:?}");
+        assert_eq!(long.panels[3].title, "learning rate, lowest to highest of each 4 epochs");
     }
 
     #[test]

@@ -74,17 +74,25 @@ fn event_file(entries: &[Entry]) -> Vec<u8> {
     for entry in entries {
         // A line without a reading happened no earlier than the one before it.
         wall_time = entry.timing.as_ref().map_or(wall_time, |timing| timing.elapsed_ms as f64 / 1000.0);
-        let (step, scalars) = scalars(&entry.event);
-        if scalars.is_empty() {
-            continue;
+        for (step, scalars) in rates_before(&entry.event).into_iter().chain([scalars(&entry.event)]) {
+            if scalars.is_empty() {
+                continue;
+            }
+            let value = |(tag, value): (String, f64)| Value { tag, simple_value: Some(value as f32) };
+            let summary = Some(Summary { value: scalars.into_iter().map(value).collect() });
+            // Steps beyond what TensorBoard counts are none that anybody trains.
+            let step = i64::try_from(step).unwrap_or(i64::MAX);
+            record(&mut out, &EventMessage { wall_time, step, file_version: None, summary }.encode_to_vec());
         }
-        let value = scalars.into_iter().map(|(tag, value)| Value { tag, simple_value: Some(value as f32) }).collect();
-        // Steps beyond what TensorBoard counts are none that anybody trains.
-        let step = i64::try_from(step).unwrap_or(i64::MAX);
-        let event = EventMessage { wall_time, step, file_version: None, summary: Some(Summary { value }) };
-        record(&mut out, &event.encode_to_vec());
     }
     out
+}
+
+/// The learning rates of an epoch's steps before its last one, which the epoch's own numbers have.
+fn rates_before(event: &Event) -> Vec<(u64, Vec<(String, f64)>)> {
+    let Event::EpochEnded(epoch) = event else { return Vec::new() };
+    let before = epoch.learning_rates.iter().filter(|(step, _)| *step < epoch.step);
+    before.map(|&(step, rate)| (step, vec![("learning_rate".to_owned(), rate)])).collect()
 }
 
 /// The step of an event, and its numbers by the names that they are drawn under.
@@ -221,6 +229,24 @@ mod tests {
         });
         let event = event.expect("the prune");
         assert_eq!((event.step, event.wall_time), (prune.step as i64, 1.5 * place as f64));
+    }
+
+    #[test]
+    fn learning_rates_stand_where_they_turn() {
+        let mut entries = entries();
+        let epoch = entries.iter_mut().find_map(|entry| match &mut entry.event {
+            Event::EpochEnded(epoch) => Some(epoch),
+            _ => None,
+        });
+        epoch.expect("an epoch").learning_rates = vec![(1, 0.0005), (100, 0.05), (430, 0.05)];
+        let found: Vec<_> = events(&event_file(&entries))
+            .into_iter()
+            .flat_map(|event| event.summary.into_iter().flat_map(|summary| summary.value).map(move |v| (event.step, v)))
+            .filter(|(_, value)| value.tag == "learning_rate")
+            .map(|(step, value)| (step, value.simple_value.expect("a value")))
+            .collect();
+        assert_eq!(found[..3], [(1, 0.0005), (100, 0.05), (430, 0.05)], "the last once");
+        assert_eq!(found.len(), 34);
     }
 
     #[test]

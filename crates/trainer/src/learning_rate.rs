@@ -97,6 +97,26 @@ impl LrSchedule {
     }
 }
 
+/// Where a line through `rates`, one a step, turns: the first, the last, and those between without which straight lines
+/// would be off by more than a hundredth of the highest.
+pub(crate) fn turns(rates: &[f64]) -> Vec<usize> {
+    let Some(last) = rates.len().checked_sub(1) else { return Vec::new() };
+    let tolerance = 0.01 * rates.iter().copied().fold(0.0, f64::max);
+    let (mut kept, mut open) = (vec![0, last], vec![(0, last)]);
+    while let Some((from, to)) = open.pop() {
+        let slope = (rates[to] - rates[from]) / (to - from).max(1) as f64;
+        let off = |at: usize| (rates[at] - rates[from] - slope * (at - from) as f64).abs();
+        let furthest = (from + 1..to).max_by(|a, b| off(*a).total_cmp(&off(*b)));
+        if let Some(at) = furthest.filter(|at| off(*at) > tolerance) {
+            kept.push(at);
+            open.extend([(from, at), (at, to)]);
+        }
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    kept
+}
+
 impl Length {
     /// The length in steps, with `epoch` steps an epoch.
     pub fn steps(self, epoch: u64) -> u64 {
@@ -137,6 +157,23 @@ mod tests {
         check(cosine, 104, &[(0, 0.25), (3, 1.0), (4, 1.0), (54, 0.5), (104, 0.0)]);
         let floor = LrSchedule::Cosine { warmup: Length::Steps(0), floor: 0.2, restart: Restart::Cycle };
         check(floor, 10, &[(0, 1.0), (5, 0.6), (10, 0.2)]);
+    }
+
+    #[test]
+    fn a_line_turns_where_warm_up_ends_and_where_a_rate_falls() {
+        let cosine = LrSchedule::Cosine { warmup: Length::Steps(100), floor: 0.0, restart: Restart::Cycle };
+        let rates: Vec<f64> = (0..430).map(|step| 0.002 * cosine.factor(step, 1_000, 430)).collect();
+        let kept = turns(&rates);
+        assert!(kept.len() < 12 && kept.iter().any(|at| at.abs_diff(100) < 5), "{kept:?}");
+        for (at, rate) in rates.iter().enumerate() {
+            let (from, to) = kept.iter().zip(&kept[1..]).find(|(_, to)| at <= **to).expect("a line over it");
+            let share = (at - from) as f64 / (to - from) as f64;
+            let drawn = rates[*from] + share * (rates[*to] - rates[*from]);
+            assert!((drawn - rate).abs() <= 0.01 * 0.002, "step {at}: {drawn}, {rate}");
+        }
+        assert_eq!(turns(&[0.5; 9]), [0, 8], "a constant has its ends");
+        assert_eq!(turns(&[1.0, 1.0, 1.0, 0.1, 0.1]), [0, 2, 3, 4]);
+        assert_eq!((turns(&[0.5]), turns(&[])), (vec![0], vec![]));
     }
 
     #[test]

@@ -83,7 +83,18 @@ impl Training {
     /// The learning rate of its step `step`, from 0. After the schedule's end, which only a retraining that rewinds can come
     /// to, it stays what it was at the schedule's last step.
     pub fn rate(&self, step: u64, schedule: &LrSchedule, epoch_steps: u64) -> f64 {
-        let position = (self.schedule_from + step).min(self.schedule_total.saturating_sub(1));
+        self.rate_at(self.schedule_from + step, schedule, epoch_steps)
+    }
+
+    /// The learning rates of `count` steps of which the last is its step `last`, from 0. Parts of the same training before it
+    /// walked the same schedule, so the first may lie before its own first step.
+    pub(crate) fn rates_to(&self, last: u64, count: u64, schedule: &LrSchedule, epoch_steps: u64) -> Vec<f64> {
+        let end = self.schedule_from + last + 1;
+        (end.saturating_sub(count)..end).map(|position| self.rate_at(position, schedule, epoch_steps)).collect()
+    }
+
+    fn rate_at(&self, position: u64, schedule: &LrSchedule, epoch_steps: u64) -> f64 {
+        let position = position.min(self.schedule_total.saturating_sub(1));
         self.lr * schedule.factor(position, self.schedule_total, epoch_steps)
     }
 

@@ -221,3 +221,16 @@ fn what_fades_has_not_been_rewound() {
     let fading = plan(&["prune.gsm={ steps = 4 }", "retrain={ kind = \"rewind-lr\", rewind_to = { epochs = 1 } }"]);
     assert_eq!(words(&fading)[2..6], ["1:train 4@0/4", "1:prune 0.5", "1:pruned", "1:train 3@10/20"]);
 }
+
+#[test]
+fn a_part_of_a_training_knows_the_rates_of_the_steps_before_it() {
+    use crate::learning_rate::{LrSchedule, Restart};
+    let cosine = LrSchedule::Cosine { warmup: Length::Steps(4), floor: 0.0, restart: Restart::Cycle };
+    let whole =
+        Training { steps: 20, lr: 0.1, schedule_from: 0, schedule_total: 20, chooses: true, closes: true, focus: None };
+    let all: Vec<f64> = (0..20).map(|step| whole.rate(step, &cosine, 10)).collect();
+    let piece = whole.piece(12, 20);
+    // Seven steps up to its third: four of them are of the part before it.
+    assert_eq!(piece.rates_to(2, 7, &cosine, 10), all[8..15]);
+    assert_eq!(whole.rates_to(9, 10, &cosine, 10), all[..10]);
+}

@@ -6,6 +6,7 @@
 use crate::Error;
 use crate::checkpoint::Best;
 use crate::data;
+use crate::learning_rate::turns;
 use crate::observer::Tick;
 use crate::plan::Training;
 use crate::session::{Progress, Session};
@@ -40,7 +41,7 @@ impl Session<'_> {
             let boundary = self.cursor.step.is_multiple_of(epoch_steps);
             // A training that ends within an epoch is scored like any other: what comes next is another network.
             if boundary || (done && training.closes) {
-                self.end_epoch(cycle, lr, lap.speed(), training.chooses)?;
+                self.end_epoch(cycle, &training, lap.speed())?;
                 lap = Lap::start();
                 if training.chooses && self.stops_early() {
                     let saved = training.steps - self.cursor.stage_step;
@@ -64,28 +65,41 @@ impl Session<'_> {
     }
 
     /// Scores the validation split, keeps the best epoch's weights, and writes the epoch down.
-    fn end_epoch(&mut self, cycle: u64, learning_rate: f64, speed: f64, chooses: bool) -> Result<(), Error> {
+    fn end_epoch(&mut self, cycle: u64, training: &Training, speed: f64) -> Result<(), Error> {
         let split = &self.dataset.validation;
         let validation = (!split.is_empty()).then(|| self.score("validation", split));
         let best = validation.is_some_and(|score| beats(score, self.cursor.best));
         if let Some(score) = validation.filter(|_| best) {
             self.cursor.best = Some(Best { correct: score.correct, loss: score.loss });
             self.cursor.stale_epochs = 0;
-            self.best = (chooses && self.experiment.keeps_best()).then(|| self.engine.parameters());
+            self.best = (training.chooses && self.experiment.keeps_best()).then(|| self.engine.parameters());
         } else {
             self.cursor.stale_epochs += 1;
         }
         let tally = std::mem::take(&mut self.cursor.tally);
+        let rates = self.rates(training, tally.score().total);
         let ended = EpochEnded {
             cycle,
             epoch: self.cursor.step.div_ceil(self.experiment.plan().epoch_steps),
             step: self.cursor.step,
-            learning_rate,
+            learning_rate: rates.last().map_or(0.0, |(_, rate)| *rate),
+            learning_rates: rates,
             train: tally.score(),
             validation,
             best,
         };
         self.record(&Event::EpochEnded(ended), Some(self.timing(Some(speed))))
+    }
+
+    /// Steps and learning rates at which the rate turns, of the steps that took the last `images`: all batches but an epoch's
+    /// last one are whole.
+    fn rates(&self, training: &Training, images: u64) -> Vec<(u64, f64)> {
+        let (plan, config) = (self.experiment.plan(), &self.experiment.config().train);
+        let steps = images.div_ceil(config.batch_size.max(1) as u64).max(1);
+        let last = self.cursor.stage_step.saturating_sub(1);
+        let rates = training.rates_to(last, steps, &config.lr_schedule, plan.epoch_steps);
+        let first = self.cursor.step + 1 - rates.len() as u64;
+        turns(&rates).into_iter().map(|at| (first + at as u64, rates[at])).collect()
     }
 
     fn stops_early(&self) -> bool {
