@@ -4,7 +4,7 @@ mod picture;
 
 use super::{Done, print};
 use crate::args::PredictArgs;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use picture::{Kind, fitted, is_bright_outside, kind, png};
 use secateur_sparse::infer::{Engine, Options};
 use secateur_trainer::data::{Images, read_images};
