@@ -98,3 +98,35 @@ fn damaged_runs_are_named_and_never_panic() {
     fs::remove_file(run.join("model.safetensors")).expect("removed");
     assert!(fail(&["test", here]).contains("found no final model"));
 }
+
+#[test]
+fn what_would_be_read_for_ever_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let at = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink("/dev/zero", at("zero.pt")).expect("a link");
+    std::os::unix::fs::symlink("/dev/zero", at("zero.secateur")).expect("a link");
+    assert!(std::process::Command::new("mkfifo").arg(at("pipe.png")).status().expect("mkfifo").success());
+    fs::create_dir(at("data")).expect("a folder");
+    let file = "train-images-idx3-ubyte";
+    std::os::unix::fs::symlink(at("pipe.png"), at("data").join(file)).expect("a link");
+    let [zero, model, pipe] = ["zero.pt", "zero.secateur", "pipe.png"].map(at);
+    let start = format!("start={}", text(&zero));
+    for typed in [
+        &["run", "configs/smoke.toml", "--out", text(&out), "--set", &start][..],
+        &["run", text(&pipe), "--out", text(&out)],
+        &["plan", text(&zero)],
+        &["sweep", text(&zero), "--dry-run"],
+        &["predict", text(&model), text(&pipe)],
+        &["bench", text(&model)],
+    ] {
+        assert!(fail(typed).contains("expected a regular file, found a"), "{typed:?}");
+    }
+    assert!(!out.exists());
+    // A run whose log is a pipe hides no other.
+    let run = out.join("run");
+    fs::create_dir_all(&run).expect("a folder");
+    fs::write(run.join("experiment.toml"), "").expect("written");
+    assert!(std::process::Command::new("mkfifo").arg(run.join("log.jsonl")).status().expect("mkfifo").success());
+    succeed(&["list", text(&out)]);
+}

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::digest::hexadecimal;
 use crate::error::Error;
 use crate::event::{Entry, Event, LOG_VERSION, Timing};
+use crate::regular;
 
 /// The log of a run that is under way.
 ///
@@ -48,6 +49,8 @@ impl RunLog {
     /// unchanged then.
     pub fn resume(path: impl AsRef<Path>, position: u64, sha256: Option<&str>) -> Result<Self, Error> {
         let path = path.as_ref();
+        // Whatever it is, it is opened as a file, which waits for nobody.
+        regular::open(path).map_err(Error::io("open the log", path))?;
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open the log", path))?;
         let found = file.metadata().map_err(Error::io("measure the log", path))?.len();
         if found < position {

@@ -1,7 +1,6 @@
 //! Reads `log.jsonl` back: strict on every complete line, since a wrong number in a curve is worse than no curve;
 //! tolerant of a torn last line alone, since that is what a run that is still going looks like.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,6 +11,7 @@ use crate::event::{
     Compacted, Entry, Event, LOG_VERSION, Latency, LayerDensity, LayerPath, Measured, OLDEST_LOG_VERSION, Score, Size,
 };
 use crate::record::RunRecord;
+use crate::regular;
 
 /// Reads the log at `path`.
 ///
@@ -31,8 +31,11 @@ pub(crate) fn read_entries(path: impl AsRef<Path>) -> Result<Vec<Entry>, Error> 
     Ok(entries)
 }
 
+/// Longest log that is read, in bytes.
+const LONGEST: u64 = 4 << 30;
+
 fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(Error::io("read the log", path))
+    regular::read(path, LONGEST).map_err(Error::io("read the log", path))
 }
 
 /// Reads a log; `each` sees its lines one by one.

@@ -19,21 +19,34 @@ pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// Opens a regular file of at most so many bytes.
+///
+/// # Errors
+/// When it is something else or longer, or the system says so.
+pub fn open_within(path: &Path, most: u64) -> io::Result<File> {
+    let file = open(path)?;
+    let length = file.metadata()?.len();
+    if length > most {
+        return Err(refuse(format!("expected at most {most} bytes, found {length}")));
+    }
+    Ok(file)
+}
+
 /// Reads a regular file of at most so many bytes.
 ///
 /// # Errors
 /// When it is something else or longer, or the system says so.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
+    let file = open_within(path, most)?;
     let length = file.metadata()?.len();
-    let long = |found: u64| refuse(format!("expected at most {most} bytes, found {found}"));
-    if length > most {
-        return Err(long(length));
-    }
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     // It may grow meanwhile.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(long(bytes.len() as u64)) } else { Ok(bytes) }
+    if bytes.len() as u64 > most {
+        Err(refuse(format!("expected at most {most} bytes, found more")))
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// Reads a regular file of at most so many bytes of text.

@@ -40,6 +40,19 @@ pub(crate) fn write_atomically(
 /// Longest text that a person is taken to have written, in bytes.
 const LONGEST_TEXT: u64 = 16 << 20;
 
+/// Largest file of weights, scores or a model that is read, in bytes: many times the largest network.
+const LARGEST: u64 = 16 << 30;
+
+/// Opens a file of weights, scores or a model that somebody names: a regular file of at most 16 GiB.
+pub(crate) fn open(path: &Path) -> Result<File, Error> {
+    regular::open_within(path, LARGEST).map_err(Error::io(path, "read"))
+}
+
+/// Reads such a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    regular::read(path, LARGEST).map_err(Error::io(path, "read"))
+}
+
 /// Reads a text that a person wrote, such as a config: a regular file of at most 16 MiB.
 ///
 /// # Errors
@@ -101,7 +114,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
 
 /// SHA-256 of a file's content, in hexadecimal.
 pub(crate) fn sha256(path: &Path) -> Result<String, Error> {
-    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+    let mut file = open(path)?;
     let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut piece).map_err(Error::io(path, "read"))? {

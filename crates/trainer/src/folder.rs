@@ -27,7 +27,7 @@ pub(crate) use state::{End, is_missing};
 use crate::config::ExperimentConfig;
 use crate::files::digest;
 use crate::{Error, Experiment};
-use std::fs;
+use secateur_report::regular;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -140,7 +140,7 @@ pub(crate) fn read_config(run: &Path) -> Result<ExperimentConfig, Error> {
 /// When the folder is no run, or the text was changed since the run began.
 pub(crate) fn experiment_text(run: &Path) -> Result<(String, String), Error> {
     let path = RunFolder::at(run).experiment();
-    let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+    let text = regular::read_text(&path, 16 << 20).map_err(|source| match source.kind() {
         ErrorKind::NotFound => no_run(run),
         _ => Error::Io { path: path.clone(), doing: "read", source },
     })?;

@@ -5,7 +5,7 @@ use crate::data::Split;
 use crate::folder::RunFolder;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
-use crate::{Error, Experiment, ModelConfig, export, folder};
+use crate::{Error, Experiment, ModelConfig, export, files, folder};
 use secateur_sparse::Network;
 use secateur_sparse::file::{Info, Precision, decode};
 use std::path::Path;
@@ -54,14 +54,13 @@ impl Model {
         if checkpoint.is_some() {
             return Err(refuse("found a file, wanted a run's folder, since a checkpoint is asked for"));
         }
-        let bytes = |path: &Path| std::fs::read(path).map_err(Error::io(path, "read"));
         match path.extension().and_then(|end| end.to_str()) {
             Some("safetensors") => {
                 let (name, network) = reference(&TensorReader::open(path)?)?;
                 Ok(Self { network, info: info(&name), precision: None, experiment: None, run: None })
             }
             Some("secateur") => {
-                let model = decode(&bytes(path)?).map_err(|error| refuse(&error.to_string()))?;
+                let model = decode(&files::read(path)?).map_err(|error| refuse(&error.to_string()))?;
                 let sizes = (0..=model.network.layers().len()).map(|place| model.network.shape(place));
                 if let Some(size) = sizes.map(|shape| shape.iter().product::<usize>()).find(|size| *size > WIDEST) {
                     return Err(refuse(&format!("a layer gives {size} numbers for an image, wanted at most {WIDEST}")));

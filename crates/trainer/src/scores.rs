@@ -1,10 +1,9 @@
 //! The file of scores that a config's `prune.scores` names.
 
 use crate::config::CriterionConfig;
-use crate::files::sha256;
+use crate::files::{self, sha256};
 use crate::{Error, Experiment, export};
 use secateur_pruner::Saliency;
-use std::fs;
 use std::path::Path;
 
 /// The file that the config names, if any.
@@ -24,7 +23,7 @@ pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Opti
     if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
         return Err(refuse(format!("the run was started with another file: SHA-256 {wanted}, found {found}")));
     }
-    let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+    let bytes = files::read(path)?;
     let scores = Saliency::from_safetensors(&bytes).map_err(|error| refuse(error.to_string()))?;
     for (name, shape) in export::shapes(experiment.network()) {
         let found = scores.get(&name).map(|own| &own.shape);

@@ -120,7 +120,7 @@ impl TensorReader {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let refuse = |why: String| Error::Run { path: path.to_owned(), why };
         let io = || Error::io(path, "read");
-        let file = File::open(path).map_err(io())?;
+        let file = crate::files::open(path)?;
         let length = file.metadata().map_err(io())?.len();
         let mut first = [0; LENGTH as usize];
         let room = length.checked_sub(LENGTH).ok_or_else(|| refuse(format!("no safetensors file: {length} bytes")))?;

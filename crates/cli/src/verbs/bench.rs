@@ -77,7 +77,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
         bail!("a plan belongs to one model and one batch size: name one of each");
     }
     let plan = args.plan.as_ref().map(|path| {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        let text = secateur_trainer::read_text(path)?;
         serde_json::from_str::<Plan>(&text).with_context(|| format!("{}: no plan", path.display()))
     });
     let plan = plan.transpose()?;

@@ -1,6 +1,6 @@
 //! Finds the four files and reads them, never more than a valid file holds: a gzip bomb fills no memory.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::Error;
 use super::idx::{ROLES, Role};
+use secateur_report::regular;
 
 /// Where one of the four files was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(super) fn locate(dir: &Path) -> Result<Vec<Located>, Error> {
 /// The raw bytes of the file; at most one byte more than a valid file has, which is enough to tell that it is too long.
 pub(super) fn read(file: &Located) -> Result<Vec<u8>, Error> {
     let unreadable = |source| Error::Read { path: file.path.clone(), source };
-    let content = BufReader::new(File::open(&file.path).map_err(unreadable)?);
+    let content = BufReader::new(regular::open(&file.path).map_err(unreadable)?);
     let wanted = file.role.raw_len();
     let mut bytes = Vec::new();
     if file.gzip {

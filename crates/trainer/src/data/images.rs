@@ -2,7 +2,7 @@
 
 use super::Error;
 use flate2::bufread::MultiGzDecoder;
-use std::fs::File;
+use secateur_report::regular;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -32,7 +32,7 @@ const MOST: u64 = 1 << 30;
 /// for.
 pub fn read_images(path: &Path, index: Option<usize>) -> Result<Images, Error> {
     let unreadable = |source| Error::Read { path: path.into(), source };
-    let content = BufReader::new(File::open(path).map_err(unreadable)?);
+    let content = BufReader::new(regular::open(path).map_err(unreadable)?);
     let content: Box<dyn Read> = match path.extension() {
         Some(end) if end == "gz" => Box::new(MultiGzDecoder::new(content)),
         _ => Box::new(content),

@@ -5,8 +5,8 @@ use crate::Error;
 use crate::data::Dataset;
 use crate::device::Kernels;
 use crate::trained_on::TrainedOn;
+use secateur_report::regular;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::Path;
 
 /// What a run was made with, for people and for later versions.
@@ -131,7 +131,7 @@ pub(crate) fn files(dataset: &Dataset) -> Vec<ManifestFile> {
 /// When it cannot be read, or is none.
 pub(crate) fn read_manifest(run: &Path) -> Result<Manifest, Error> {
     let path = RunFolder::at(run).manifest();
-    let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+    let bytes = regular::read(&path, 16 << 20).map_err(Error::io(&path, "read"))?;
     serde_json::from_slice(&bytes).map_err(|error| Error::Run { path, why: format!("no manifest: {error}") })
 }
 
@@ -146,7 +146,7 @@ pub(super) fn experiment_sha256(run: &Path) -> Result<Option<String>, Error> {
         experiment_sha256: Option<String>,
     }
     let path = RunFolder::at(run).manifest();
-    let bytes = match fs::read(&path) {
+    let bytes = match regular::read(&path, 16 << 20) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::Io { path, doing: "read", source }),
@@ -159,6 +159,7 @@ pub(super) fn experiment_sha256(run: &Path) -> Result<Option<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_run_goes_on_with_its_own_data_only() {

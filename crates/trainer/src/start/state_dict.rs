@@ -44,6 +44,7 @@ impl StateDict {
         let tensors = match &*end {
             "safetensors" => Tensors::Safetensors(TensorReader::open(path)?),
             "pt" | "pth" => {
+                crate::files::open(path)?;
                 let read =
                     PytorchReader::new(path).map_err(|error| refuse(format!("no PyTorch state dict: {error}")))?;
                 Tensors::Pickle(read.into_tensors().into_iter().collect())

@@ -1,8 +1,8 @@
 //! Pictures as shades of grey: which kind of file it is, decoding, and fitting another size in.
 
 use anyhow::{Context, Result, bail};
+use secateur_report::regular;
 use secateur_trainer::data::Images;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ const FOREIGN: [(&[u8], &str); 7] = [
 /// Looks at the first bytes of a file.
 pub(super) fn kind(path: &Path) -> Result<Kind> {
     let mut first = Vec::new();
-    let file = File::open(path).with_context(|| format!("{}: cannot open", path.display()))?;
+    let file = regular::open(path).with_context(|| format!("{}: cannot open", path.display()))?;
     file.take(8).read_to_end(&mut first).with_context(|| format!("{}: cannot read", path.display()))?;
     Ok(by_first(&first))
 }
@@ -49,7 +49,7 @@ fn by_first(first: &[u8]) -> Kind {
 /// A picture in shades of grey.
 pub(super) fn png(path: &Path) -> Result<Images> {
     let place = || format!("{}: no PNG that can be read", path.display());
-    let file = BufReader::new(File::open(path).with_context(place)?);
+    let file = BufReader::new(regular::open(path).with_context(place)?);
     let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: LARGEST });
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().with_context(place)?;
