@@ -30,16 +30,17 @@ fn good() -> Vec<ReportInput> {
     runs
 }
 
-fn found(runs: &[ReportInput], id: &str) -> (bool, String) {
+fn found(runs: &[ReportInput], id: &str) -> (State, String) {
     let items = audit(&groups(runs));
     let item = items.iter().find(|item| item.id == id).unwrap_or_else(|| panic!("no item `{id}`"));
-    (item.met, item.found.clone())
+    (item.state, item.found.clone())
 }
 
 #[test]
 fn a_whole_comparison_meets_all_but_the_number_of_pairs() {
     let items = audit(&groups(&good()));
-    let unmet: Vec<_> = items.iter().filter(|item| !item.met).map(|item| (item.id, item.found.as_str())).collect();
+    let unmet = items.iter().filter(|item| item.state != State::Met);
+    let unmet: Vec<_> = unmet.map(|item| (item.id, item.found.as_str())).collect();
     assert_eq!(unmet, [("pairs", "One: what is said here holds for it alone.")]);
     let mut ids: Vec<_> = items.iter().map(|item| item.id).collect();
     ids.sort_unstable();
@@ -50,10 +51,9 @@ fn a_whole_comparison_meets_all_but_the_number_of_pairs() {
 #[test]
 fn every_item_can_be_missed_and_says_by_whom() {
     type Change = fn(&mut Vec<ReportInput>);
-    let table: [(&str, Change, &str); 20] = [
+    let table: [(&str, Change, &str); 19] = [
         ("fractions", |runs| runs[0].record.tests[0].tested.size.nonzero = 0, "l1-s1: 1 tests of a network without"),
         ("raw-accuracy", |runs| runs[4].record.tests[2].tested.score.total = 0, "random-s2: 1 tests of no image"),
-        ("raw-accuracy", |runs| runs[4].record.tests.clear(), "random-s2: no test"),
         ("theoretical-speed-up", |runs| runs[2].record.started.macs = 0, "dense-s1: its multiply-accumulates"),
         ("sparsities", |runs| keep(runs, |target| target < 0.98), "l1-global: 4"),
         ("collapse", |runs| keep(runs, |target| target < 0.995), "l1-global: ends at 99 % with 93.72 %"),
@@ -90,10 +90,10 @@ fn every_item_can_be_missed_and_says_by_whom() {
     ];
     for (id, change, wanted) in table {
         let mut runs = good();
-        assert!(found(&runs, id).0, "{id} is met at first");
+        assert_eq!(found(&runs, id).0, State::Met, "{id} is met at first");
         change(&mut runs);
-        let (met, words) = found(&runs, id);
-        assert!(!met && words.contains(wanted), "{id}: {met}, {words}");
+        let (state, words) = found(&runs, id);
+        assert!(state == State::NotMet && words.contains(wanted), "{id}: {state:?}, {words}");
     }
 }
 
@@ -107,15 +107,68 @@ fn three_pairs_of_model_and_data_are_enough() {
         run.record.started.model = model.into();
         runs.push(run);
     }
-    assert_eq!(found(&runs, "pairs"), (true, "3.".to_owned()));
-    assert_eq!(found(&runs[..10], "pairs"), (false, "2.".to_owned()));
+    assert_eq!(found(&runs, "pairs"), (State::Met, "3.".to_owned()));
+    assert_eq!(found(&runs[..10], "pairs"), (State::NotMet, "2.".to_owned()));
+}
+
+/// As their logs are right after the start.
+fn just_started(mut runs: Vec<ReportInput>) -> Vec<ReportInput> {
+    for run in &mut runs {
+        run.record = RunRecord::new(run.record.started.clone());
+    }
+    runs
+}
+
+#[test]
+fn a_run_without_a_test_meets_nothing_that_a_test_tells() {
+    let runs = just_started(good()[..1].to_vec());
+    let items = audit(&groups(&runs));
+    let met: Vec<_> = items.iter().filter(|item| item.state == State::Met).map(|item| item.id).collect();
+    assert_eq!(met, ["hardware-and-versions", "same-program"], "what its folder tells already");
+    let unmet: Vec<_> = items.iter().filter(|item| item.state == State::NotMet).map(|item| item.id).collect();
+    assert_eq!(unmet, ["whole-runs"]);
+    assert_eq!(counts(&items), "2 of 16 recommendations met, 13 without data yet");
+    // The same for all of a comparison, and for a report of nothing.
+    let items = audit(&groups(&just_started(good())));
+    assert!(counts(&items).starts_with("2 of 16") && counts(&items).ends_with("13 without data yet"), "{items:?}");
+    let nothing = audit(&groups(&[]));
+    assert_eq!(counts(&nothing), "0 of 16 recommendations met, 16 without data yet");
+}
+
+#[test]
+fn one_that_has_no_data_yet_keeps_the_rest_from_meeting_it() {
+    let mut runs = good();
+    runs[4].record.tests.clear();
+    assert_eq!(found(&runs, "raw-accuracy"), (State::NoData, "random-s2: no test yet.".to_owned()));
+    runs[0].record.tests[0].tested.score.total = 0;
+    let (state, words) = found(&runs, "raw-accuracy");
+    assert!(state == State::NotMet && !words.contains("random-s2"), "what is lacking weighs more: {words}");
+    let mut alone = good();
+    alone.retain(|run| run.label.starts_with("l1"));
+    assert_eq!(found(&alone, "same-length").0, State::NoData, "it is compared with nothing");
+}
+
+#[test]
+fn tables_for_programs_tell_three_states() {
+    let items = audit(&groups(&just_started(good()[..1].to_vec())));
+    let data = audit_data(&items);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&data.json()).expect("JSON");
+    let row = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("no row `{id}`"));
+    for (id, state, met) in [
+        ("collapse", "no data yet", serde_json::Value::Null),
+        ("whole-runs", "not met", false.into()),
+        ("same-program", "met", true.into()),
+    ] {
+        assert_eq!((row(id)["state"].as_str(), &row(id)["met"]), (Some(state), &met), "{id}");
+    }
+    assert!(data.csv().contains(",no data yet,,") && data.csv().contains(",not met,false,"), "{}", data.csv());
 }
 
 #[test]
 fn a_report_without_a_result_meets_nothing_about_results() {
     let dense: Vec<_> = good().into_iter().filter(|run| run.label.starts_with("dense")).collect();
     for id in ["sparsities", "collapse", "dense-control", "random-control", "magnitude", "same-length", "seeds"] {
-        assert!(!found(&dense, id).0, "{id}");
+        assert_eq!(found(&dense, id).0, State::NoData, "{id}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::apart::Apart;
-use crate::audit::Item;
+use crate::audit::{Item, counts};
 use crate::chart::Chart;
 use crate::draw::Layout;
 use crate::error::Error;
@@ -104,8 +104,7 @@ fn lead(parts: &Parts<'_, '_>) -> String {
     if !parts.views.is_empty() {
         link("models".to_owned(), "the trained models".to_owned());
     }
-    let met = parts.audit.iter().filter(|item| item.met).count();
-    link("audit".to_owned(), format!("{met} of {} recommendations met", parts.audit.len()));
+    link("audit".to_owned(), counts(parts.audit));
     if !parts.apart.is_empty() {
         link("apart".to_owned(), "not shown, and why".to_owned());
     }

@@ -12,7 +12,7 @@ use crate::draw::{FONT, Layout, Pen, Vector, draw};
 use crate::error::Error;
 
 /// Pixels of a PNG for one of the layout, so that it is sharp on a dense screen.
-const PNG_SCALE: u32 = 2;
+pub(crate) const PNG_SCALE: u32 = 2;
 /// Pixels drawn for one of the PNG along each side, averaged: plotters draws shapes with hard edges.
 const SAMPLES: u32 = 2;
 
@@ -32,6 +32,13 @@ pub fn svg(chart: &Chart, layout: Layout) -> Result<String, Error> {
 /// # Errors
 /// When it cannot be drawn or encoded; names the chart.
 pub fn png(chart: &Chart, layout: Layout) -> Result<Vec<u8>, Error> {
+    let (width, height) = layout.size(chart);
+    let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
+    encode(width, height, &pixels(chart, layout)?).map_err(|error| fault(chart, error.to_string()))
+}
+
+/// The RGB pixels of a PNG, row by row.
+pub(crate) fn pixels(chart: &Chart, layout: Layout) -> Result<Vec<u8>, Error> {
     load_font();
     let (width, height) = layout.size(chart);
     let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
@@ -44,8 +51,7 @@ pub fn png(chart: &Chart, layout: Layout) -> Result<Vec<u8>, Error> {
     draw(&printable(chart), layout, &mut pen);
     pen.finish().map_err(|reason| fault(chart, reason))?;
     drop(area);
-    encode(width, height, &average(&fine, width as usize, height as usize))
-        .map_err(|error| fault(chart, error.to_string()))
+    Ok(average(&fine, width as usize, height as usize))
 }
 
 /// The mean of each `SAMPLES` x `SAMPLES` square of RGB pixels.

@@ -8,6 +8,9 @@ use std::f64::consts::FRAC_2_PI;
 /// The confidence of every interval.
 const CONFIDENCE: f64 = 0.95;
 
+/// Numbers that a t-interval takes at least: over two it is 12.7 times as wide as their deviation says, and tells nothing.
+pub(crate) const FEWEST: usize = 3;
+
 /// A sample of one number a seed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
@@ -18,7 +21,7 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
     /// Sample standard deviation; `None` for a single number, which says nothing about others.
     pub(crate) deviation: Option<f64>,
-    /// Half the width of the 95 % t-interval of the mean; `None` for a single number.
+    /// Half the width of the 95 % t-interval of the mean; `None` below [`FEWEST`] numbers.
     pub(crate) half_width: Option<f64>,
 }
 
@@ -38,11 +41,13 @@ impl Spread {
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             deviation,
-            half_width: deviation.map(|deviation| critical(n - 1) * deviation / (n as f64).sqrt()),
+            half_width: deviation
+                .filter(|_| n >= FEWEST)
+                .map(|deviation| critical(n - 1) * deviation / (n as f64).sqrt()),
         })
     }
 
-    /// The 95 % t-interval of the mean; `None` for a single number.
+    /// The 95 % t-interval of the mean; `None` below [`FEWEST`] numbers.
     pub(crate) fn interval(&self) -> Option<(f64, f64)> {
         self.half_width.map(|half| (self.mean - half, self.mean + half))
     }
@@ -67,7 +72,7 @@ pub(crate) enum Sign {
     Below,
     /// The interval holds 0: the seeds do not tell.
     Open,
-    /// One pair alone has no interval.
+    /// So few pairs have no interval.
     Unknown,
 }
 
@@ -78,9 +83,24 @@ impl Sign {
             Self::Above => "above",
             Self::Below => "below",
             Self::Open => "not told apart",
-            Self::Unknown => "one seed",
+            Self::Unknown => "too few seeds",
         }
     }
+}
+
+/// The 95 % interval of a share of which `part` of `whole` were seen, in `[0, 1]`: Wilson's score interval, which stays
+/// between 0 and 1 and is not of width 0 where all or none were seen. `None` where nothing was asked.
+#[cfg(test)]
+pub(crate) fn wilson(part: u64, whole: u64) -> Option<(f64, f64)> {
+    const Z: f64 = 1.959_963_984_540_054;
+    if whole == 0 || part > whole {
+        return None;
+    }
+    let (n, p) = (whole as f64, part as f64 / whole as f64);
+    let (square, scale) = (Z * Z, 1.0 + Z * Z / n);
+    let middle = (p + square / (2.0 * n)) / scale;
+    let half = Z / scale * (p * (1.0 - p) / n + square / (4.0 * n * n)).sqrt();
+    Some(((middle - half).max(0.0), (middle + half).min(1.0)))
 }
 
 /// The number that Student's t with `freedom` degrees of freedom, at least one, stays within in 95 of 100 cases, on both
@@ -164,6 +184,25 @@ mod tests {
         let half = spread.half_width.expect("an interval");
         assert!((half - 4.9683).abs() < 1e-4, "{half}");
         assert_eq!(spread.interval(), Some((3.0 - half, 3.0 + half)));
+    }
+
+    #[test]
+    fn two_numbers_have_their_ends_and_no_interval() {
+        let two = Spread::of(&[98.0, 99.0]).expect("two numbers");
+        assert_eq!((two.min, two.max, two.half_width, two.interval()), (98.0, 99.0, None, None));
+        assert!(two.deviation.is_some());
+        assert_eq!((two.sign(), two.sign().word()), (Sign::Unknown, "too few seeds"));
+        assert!(Spread::of(&[98.0, 99.0, 98.5]).expect("three").interval().is_some());
+    }
+
+    #[test]
+    fn a_share_of_test_images_has_wilsons_interval() {
+        // Newcombe (1998), table I: 81 of 263, and none of 20.
+        for (part, whole, low, high) in [(81, 263, 0.2553, 0.3662), (0, 20, 0.0, 0.1611), (20, 20, 0.8389, 1.0)] {
+            let found = wilson(part, whole).expect("an interval");
+            assert!((found.0 - low).abs() < 5e-5 && (found.1 - high).abs() < 5e-5, "{part} of {whole}: {found:?}");
+        }
+        assert_eq!(wilson(0, 0), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Item, View, listed};
+use super::{Finding, Item, NO_RESULTS, State, View, has_results, listed, nothing_yet};
 use crate::compare::{contests, dense_control, random_control};
 use crate::number::grouped;
 use crate::record::Control;
@@ -23,7 +23,7 @@ impl View<'_, '_> {
             "Each method was trained at five sparsities or more.",
             |_, series| {
                 let found = series.trained().count();
-                (found < SPARSITIES).then(|| format!("{found}"))
+                Finding::of((found < SPARSITIES).then(|| format!("{found}")))
             },
         )
     }
@@ -34,26 +34,27 @@ impl View<'_, '_> {
             "Curves go on to where accuracy collapses, and show it.",
             "Each curve goes on to a network that is right at most twice as often as a guess.",
             |_, series| {
-                let last = series.trained().last()?;
+                let Some((last, top_1)) = series.trained().last().and_then(|last| Some((last, last.top_1()?))) else {
+                    return nothing_yet();
+                };
                 let collapsed =
                     series.trained().any(|pool| pool.samples.iter().any(|sample| sample.point.is_collapsed()));
-                let top_1 = last.top_1()?.mean;
-                (!collapsed).then(|| format!("ends at {} with {top_1:.2} %", series.unit.words(last.target)))
+                let (target, mean) = (series.unit.words(last.target), top_1.mean);
+                Finding::of((!collapsed).then(|| format!("ends at {target} with {mean:.2} %")))
             },
         )
     }
 
     pub(super) fn seeds(&self) -> Item {
         let asked = "Means over three seeds or more, with their spread.";
-        if self.pruned().next().is_none() {
-            return Item { id: "seeds", asked, met: false, found: "Nothing was pruned.".to_owned() };
-        }
-        let lacking = self.pruned().filter_map(|series| {
+        let findings = self.pruned().map(|series| {
             let seeds = |pool: &Pool<'_>| pool.top_1().map_or(0, |spread| spread.n);
-            let fewest = series.trained().map(seeds).min().unwrap_or(0);
-            (fewest < SEEDS).then(|| format!("{}: {fewest} at one sparsity or more", series.name))
+            let finding = series.trained().map(seeds).min().map_or_else(nothing_yet, |fewest| {
+                Finding::of((fewest < SEEDS).then(|| format!("{fewest} at one sparsity or more")))
+            });
+            (series.name.clone(), finding)
         });
-        listed("seeds", asked, "Every point has three seeds or more.", lacking.collect())
+        listed("seeds", asked, "Every point has three seeds or more.", "Nothing was pruned.", findings)
     }
 
     pub(super) fn dense(&self) -> Item {
@@ -62,15 +63,22 @@ impl View<'_, '_> {
             "A dense control with the same seeds and as many steps stands beside each method.",
             "Each method has one.",
             |group, series| {
-                let Some(control) = dense_control(series, &group.series) else { return Some("none".to_owned()) };
+                let Some(control) = dense_control(series, &group.series) else {
+                    let untested =
+                        |other: &RunSeries<'_>| other.control == Control::Dense && other.dense.samples.is_empty();
+                    return match group.series.iter().any(untested) {
+                        true => Finding::NoData("the control was not tested yet".to_owned()),
+                        false => Finding::Lacks("none".to_owned()),
+                    };
+                };
                 let steps = |series: &RunSeries<'_>| series.runs[0].record.started.planned_steps.max(1) as f64;
                 let apart = steps(control) / steps(series);
                 if !(1.0 / STEPS_APART..=STEPS_APART).contains(&apart) {
-                    return Some(format!("its control trains {apart:.2} times as long"));
+                    return Finding::Lacks(format!("its control trains {apart:.2} times as long"));
                 }
                 let has: BTreeSet<u64> = control.dense.samples.iter().map(|sample| sample.seed).collect();
                 let missing = series.seeds().difference(&has).count();
-                (missing > 0).then(|| format!("{missing} of its seeds have no control"))
+                Finding::of((missing > 0).then(|| format!("{missing} of its seeds have no control")))
             },
         )
     }
@@ -84,7 +92,7 @@ impl View<'_, '_> {
                 let all = series.trained().count();
                 let without =
                     series.trained().filter(|pool| random_control(series, pool, &group.series).is_none()).count();
-                (without > 0).then(|| format!("none at {without} of {all} sparsities"))
+                Finding::of((without > 0).then(|| format!("none at {without} of {all} sparsities")))
             },
         )
     }
@@ -95,41 +103,50 @@ impl View<'_, '_> {
             let method = series.runs[0].record.started.method.as_ref();
             method.is_some_and(|method| matches!(method.criterion.as_str(), "l1" | "l2"))
         };
-        let lacking = self.groups.iter().filter(|group| {
-            let mut results = group.series.iter().filter(|series| series.control == Control::Pruned).peekable();
-            results.peek().is_some() && !results.any(is_magnitude)
+        let findings = self.groups.iter().filter_map(|group| {
+            let results = || group.series.iter().filter(|series| series.control == Control::Pruned);
+            results().next()?;
+            let magnitude: Vec<_> = results().filter(|series| is_magnitude(series)).collect();
+            let finding = match magnitude.iter().any(|series| has_results(series)) {
+                _ if magnitude.is_empty() => Finding::Lacks("none".to_owned()),
+                true => Finding::Meets,
+                false => nothing_yet(),
+            };
+            Some((group.title.clone(), finding))
         });
-        let lacking: Vec<_> = lacking.map(|group| format!("{}: none", group.title)).collect();
-        if self.results().next().is_none() {
-            let found = "There is no series that prunes by a criterion.".to_owned();
-            return Item { id: "magnitude", asked, met: false, found };
-        }
-        listed("magnitude", asked, "Each group of runs has a series that prunes by magnitude.", lacking)
+        listed("magnitude", asked, "Each group of runs has a series that prunes by magnitude.", NO_RESULTS, findings)
     }
 
     pub(super) fn length(&self) -> Item {
         let (id, asked) = ("same-length", "Methods that are compared had trained for as long.");
-        if self.results().next().is_none() {
-            let found = "There is no series that prunes by a criterion.".to_owned();
-            return Item { id, asked, met: false, found };
+        if !self.results().any(|(_, series)| has_results(series)) {
+            return Item { id, asked, state: State::NoData, found: NO_RESULTS.to_owned() };
         }
-        let lacking = self.groups.iter().flat_map(|group| contests(&group.series)).filter_map(|contest| {
+        // Who has nobody beside it is compared with nothing.
+        let compared = self.groups.iter().flat_map(|group| contests(&group.series));
+        let compared = compared.filter(|contest| contest.entries.len() > 1);
+        let findings = compared.filter_map(|contest| {
             let steps = || contest.entries.iter().filter_map(|entry| entry.pool.steps());
             let (low, high) = (steps().reduce(f64::min)?, steps().reduce(f64::max)?);
             let [least, most] = [low, high].map(|steps| grouped(steps.round() as u64));
-            (high > STEPS_APART * low)
-                .then(|| format!("{}: {least} to {most} steps", contest.unit.words(contest.target)))
+            let lacks = (high > STEPS_APART * low).then(|| format!("{least} to {most} steps"));
+            Some((contest.unit.words(contest.target), Finding::of(lacks)))
         });
-        listed(id, asked, "At each sparsity all had trained for as many steps.", lacking.collect())
+        let (all, none) =
+            ("At each sparsity all had trained for as many steps.", "No two series were trained at one sparsity.");
+        listed(id, asked, all, none, findings)
     }
 
     pub(super) fn pairs(&self) -> Item {
-        let with_results = self.results().map(|(group, _)| &group.title).collect::<BTreeSet<_>>();
-        let found = match with_results.len() {
-            1 => "One: what is said here holds for it alone.".to_owned(),
-            pairs => format!("{pairs}."),
+        let with_results = self.results().filter(|(_, series)| has_results(series));
+        let with_results = with_results.map(|(group, _)| &group.title).collect::<BTreeSet<_>>();
+        let (state, found) = match with_results.len() {
+            0 => (State::NoData, "No pruned network was trained and tested yet.".to_owned()),
+            1 => (State::NotMet, "One: what is said here holds for it alone.".to_owned()),
+            pairs if pairs < PAIRS => (State::NotMet, format!("{pairs}.")),
+            pairs => (State::Met, format!("{pairs}.")),
         };
         let asked = "Three pairs of model and data set or more.";
-        Item { id: "pairs", asked, met: with_results.len() >= PAIRS, found }
+        Item { id: "pairs", asked, state, found }
     }
 }

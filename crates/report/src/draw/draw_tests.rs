@@ -152,3 +152,46 @@ fn a_name_goes_where_no_line_is() {
         assert!(y - size / 2.0 > at(54.0), "below the line that is above the point");
     }
 }
+
+#[test]
+fn a_line_that_doubles_back_stays_where_it_is_in_pixels_too() {
+    use crate::render::{PNG_SCALE, pixels};
+    let empty = chart(Axis { label: String::new(), min: 0.0, max: 1.0, ticks: Vec::new() });
+    // Back on itself exactly, nearly, within a pixel, and at the panel's edges.
+    let ways: [&[(f64, f64)]; 4] = [
+        &[(0.1, 50.0), (0.9, 50.2), (0.1, 50.4), (0.9, 50.4), (0.2, 50.4)],
+        &[(0.6, 97.9), (0.3, 98.4), (0.605, 98.0), (0.2, 96.0), (0.21, 40.0), (0.2, 97.0)],
+        &[(0.5, 50.0), (0.5006, 50.0), (0.4994, 50.2), (0.8, 50.0), (0.8001, 50.3), (0.8, 50.0)],
+        &[(0.0, 0.0), (1.0, 1.0), (0.0, 1.5), (1.0, 100.0), (0.0, 99.5)],
+    ];
+    let scale = f64::from(PNG_SCALE);
+    for layout in [Layout::Wide, Layout::Narrow] {
+        let (sizes, width) = (layout.sizes(&empty), (layout.size(&empty).0 * PNG_SCALE) as usize);
+        let frame = Frame {
+            chart: &empty,
+            panel: &empty.panels[0],
+            left: sizes.left,
+            right: sizes.width - sizes.right,
+            top: sizes.head,
+            bottom: sizes.head + sizes.panels,
+        };
+        let before = pixels(&empty, layout).expect("pixels");
+        for (way, line) in ways.iter().flat_map(|way| [(way, Line::Solid), (way, Line::Dashed)]) {
+            let series = Series { line, points: way.to_vec(), ..Series::default() };
+            let after = pixels(&Chart { series: vec![series], ..empty.clone() }, layout).expect("pixels");
+            let changed = after.chunks(3).zip(before.chunks(3)).enumerate().filter(|(_, (a, b))| a != b);
+            let changed: Vec<_> =
+                changed.map(|(place, _)| ((place % width) as f64 / scale, (place / width) as f64 / scale)).collect();
+            let ends = |of: &dyn Fn(&(f64, f64)) -> f64| {
+                way.iter().map(of).fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)))
+            };
+            let ((left, right), (top, bottom)) = (ends(&|at| frame.x(at.0)), ends(&|at| frame.y(at.1)));
+            // Half of the line's width, and as much for rounding.
+            let within = |&&(x, y): &&(f64, f64)| {
+                (left - 2.0..=right + 2.0).contains(&x) && (top - 2.0..=bottom + 2.0).contains(&y)
+            };
+            let stray: Vec<_> = changed.iter().filter(|place| !within(place)).take(5).collect();
+            assert!(!changed.is_empty() && stray.is_empty(), "{layout:?} {line:?} {way:?}: {stray:?}");
+        }
+    }
+}

@@ -15,6 +15,9 @@ use crate::clip::dashes;
 /// stand in the middle.
 const DROP: f64 = 0.2;
 
+/// The cosine of a turn, below which a line is cut there: a right angle, as of a square's outline, is joined.
+const SHARP: f64 = -0.2;
+
 /// Draws on a plotters area, every length times `scale`.
 pub(crate) struct Pen<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
@@ -56,6 +59,23 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
         ShapeStyle { color: colour(ink).mix(opacity), filled: false, stroke_width: (width * self.scale).round() as u32 }
     }
 
+    /// A whole line. plotters joins two pieces where their edges meet, and where a line turns back on itself these meet far
+    /// away: there it is cut, and a disc rounds the corner.
+    fn line(&mut self, points: &[Place], stroke: Stroke) {
+        let style = self.style(stroke);
+        let pieces = without_sharp_turns(&self.places(points));
+        for piece in &pieces {
+            self.put(&PathElement::new(piece.clone(), style));
+        }
+        // What is translucent would be darker there.
+        let radius = (style.stroke_width / 2) as i32;
+        if stroke.opacity >= 1.0 && radius > 0 {
+            for corner in pieces.iter().skip(1).filter_map(|piece| piece.first()) {
+                self.put(&Circle::new(*corner, radius, style.filled()));
+            }
+        }
+    }
+
     fn length(&self, length: f64) -> i32 {
         (length * self.scale).round() as i32
     }
@@ -71,14 +91,9 @@ impl<'a, DB: DrawingBackend> Pen<'a, DB> {
 
 impl<DB: DrawingBackend> Surface for Pen<'_, DB> {
     fn path(&mut self, points: &[Place], stroke: Stroke) {
-        let style = self.style(stroke);
         match stroke.dash {
-            None => self.put(&PathElement::new(self.places(points), style)),
-            Some((on, off)) => {
-                for dash in dashes(points, on, off) {
-                    self.put(&PathElement::new(self.places(&dash), style));
-                }
-            }
+            None => self.line(points, stroke),
+            Some((on, off)) => dashes(points, on, off).iter().for_each(|dash| self.line(dash, stroke)),
         }
     }
 
@@ -129,6 +144,27 @@ impl<DB: DrawingBackend> Surface for Pen<'_, DB> {
     fn owned_by(&mut self, _owner: Option<usize>) {}
 
     fn tip(&mut self, _place: Place, _text: &str) {}
+}
+
+/// The line through `points` in pieces that begin anew where it turns by far more than a right angle.
+fn without_sharp_turns(points: &[(i32, i32)]) -> Vec<Vec<(i32, i32)>> {
+    let mut points = points.to_vec();
+    points.dedup();
+    let mut pieces: Vec<Vec<(i32, i32)>> = vec![Vec::new()];
+    for (index, &point) in points.iter().enumerate() {
+        let last = pieces.len() - 1;
+        pieces[last].push(point);
+        if let (Some(before), Some(&after)) = (index.checked_sub(1).map(|before| points[before]), points.get(index + 1))
+        {
+            let way = |from: (i32, i32), to: (i32, i32)| (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
+            let ((ax, ay), (bx, by)) = (way(before, point), way(point, after));
+            let cosine = (ax * bx + ay * by) / (ax.hypot(ay) * bx.hypot(by));
+            if cosine < SHARP {
+                pieces.push(vec![point]);
+            }
+        }
+    }
+    pieces
 }
 
 fn colour(hex: u32) -> RGBColor {

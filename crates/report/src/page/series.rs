@@ -105,8 +105,11 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
             Some(spread) => format!("{} ({})", entry.series.label, points(spread)),
             None => format!("{} (no seed in common)", entry.series.label),
         };
-        comparisons +=
-            contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.n > 1)).count();
+        comparisons += contest
+            .entries
+            .iter()
+            .filter(|entry| entry.from_leader.is_some_and(|spread| spread.half_width.is_some()))
+            .count();
         let near: Vec<_> = contest.near().map(difference).collect();
         let below =
             contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.sign() == Sign::Below));
