@@ -20,9 +20,9 @@ def wanted(log):
         event = json.loads(line)
         time = event.get("timing", {}).get("elapsed_ms", 0) / 1000
 
-        def add(tag, value):
+        def add(tag, value, step=event.get("step")):
             value = math.nan if value is None else value
-            found.setdefault(tag, []).append((event["step"], time, np.float32(value)))
+            found.setdefault(tag, []).append((step, time, np.float32(value)))
 
         def add_score(name, score):
             add(f"accuracy/{name}", score["correct"] / score["total"])
@@ -33,7 +33,8 @@ def wanted(log):
                 add_score("train", event["train"])
                 if event["validation"]:
                     add_score("validation", event["validation"])
-                add("learning_rate", event["learning_rate"])
+                for step, rate in event["learning_rates"]:
+                    add("learning_rate", rate, step)
             case "pruned" | "masks_moved":
                 add("sparsity", event["pruned"] / event["prunable"])
                 for layer in event.get("layers", []):

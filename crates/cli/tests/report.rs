@@ -54,8 +54,13 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
 
     let page = out.path().join("page");
     let missing = out.path().join("missing");
-    let table = succeed(&["report", text(&runs), text(&missing), "--out", text(&page)]);
-    assert!(table.contains("vs random") && table.contains(" ± "), "{table}");
+    let done = output(&["report", text(&runs), text(&missing), "--out", text(&page)]);
+    let (table, said) = (String::from_utf8_lossy(&done.stdout).into_owned(), stderr(&done));
+    assert!(done.status.success() && table.contains("vs random") && table.contains(" ± "), "{table}{said}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    // One line for all files; -v names them.
+    let files: Vec<&str> = said.lines().filter(|line| line.contains("wrote ")).collect();
+    assert!(files.len() == 1 && files[0].contains(&format!("files to {}; open ", page.display())), "{said}");
     let html = fs::read_to_string(page.join("index.html")).expect("a page");
     let (_, apart) = html.split_once("id=\"apart\"").expect("what stands apart is named");
     let (apart, _) = apart.split_once("</section>").expect("closed");

@@ -2,11 +2,11 @@
 
 use crate::axis::{Axis, compression_position, sparsity_position};
 use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
-use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, look, on_scale};
+use crate::interval::{Interval, Kind, split};
+use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, legend_notes, look, steps_mark};
 use crate::number::{grouped, short_percent};
 use crate::record::Control;
 use crate::series::{Pool, RunSeries, Sample};
-use crate::statistics::Spread;
 
 /// What accuracy is drawn against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Across for Measure {
 
 /// Retrained accuracy, with the controls and chance. `None` when no run has a test after training.
 ///
-/// Results are coloured lines, random controls grey and broken, dense controls horizontal. Without a dense control the
-/// dense tests of the pruned runs themselves are the baseline.
+/// Results are coloured lines, random controls grey and broken, dense controls horizontal. A run's own network before its
+/// first prune is a point apart, since it had trained for a shorter time than what follows, and no baseline.
 pub(crate) fn accuracy_chart(subject: &str, all: &[RunSeries<'_>], measure: Measure) -> Option<Chart> {
     let seeds = has_seeds(all);
     let line = |series: &RunSeries<'_>| {
@@ -44,26 +44,31 @@ pub(crate) fn accuracy_chart(subject: &str, all: &[RunSeries<'_>], measure: Meas
     let lines: Vec<Drawn> = in_order(all).map(line).filter(|drawn| !drawn.means.is_empty()).collect();
     let means: Vec<_> = lines.iter().flat_map(|drawn| drawn.means.iter().copied()).collect();
     let levels: Vec<_> = baselines(all);
-    let heights = means.iter().map(|mean| mean.at.1).chain(levels.iter().map(|level| level.1.mean));
+    let heights = means.iter().map(|mean| mean.at.1).chain(levels.iter().map(|level| level.height));
     let best = heights.reduce(f64::max)?;
     let right = means.iter().map(|mean| mean.at.0).fold(0.0, f64::max);
     let (title, x) = match measure {
         Measure::Sparsity => ("Top-1 accuracy against sparsity", Axis::sparsity(right)),
         Measure::Compression => ("Top-1 accuracy against compression", Axis::compression(right)),
     };
+    let notes = legend_notes(lines.iter(), "framed: unpruned, trained less than the rest");
     let mut series = Vec::new();
     let mut dots = Vec::new();
-    for Drawn { line, dots: seeds, .. } in lines {
+    for Drawn { line, dots: seeds, split, .. } in lines {
         series.push(line);
-        dots.push(seeds);
+        dots.extend([split, seeds]);
     }
-    for (label, accuracy, owner) in levels {
-        let band = accuracy.interval().map(on_scale).map(|(low, high)| vec![(x.min, low, high), (x.max, low, high)]);
-        let band = band.into_iter().collect();
-        let level = Series::level(&x, label, Ink::Text, Line::Dashed, accuracy.mean);
-        series.push(Series { band, owner, ..level });
+    for Baseline { label, height, interval, owner } in levels {
+        let level = Series::level(&x, label, Ink::Text, Line::Dashed, height);
+        let (mut band, mut bars) = (Vec::new(), Vec::new());
+        match interval {
+            Interval { kind: Kind::TestImages, low, high } => bars.push([(x.max, low), (x.max, high)]),
+            Interval { low, high, .. } => band.push(vec![(x.min, low, high), (x.max, low, high)]),
+        }
+        series.push(Series { band, bars, owner, ..level });
     }
     series.push(chance(&x, all));
+    series.extend(notes);
     series.extend(halos(&means, false));
     series.extend(dots);
     Some(chart(title, subject, x, best, series))
@@ -79,8 +84,14 @@ pub(crate) fn retraining_chart(subject: &str, all: &[RunSeries<'_>]) -> Option<C
         let mean = |pool: &Pool<'_>, of: fn(&Sample<'_>) -> Option<f64>| {
             Some((sparsity_position(pool.sparsity()?), pool.spread(of)?.mean))
         };
-        let retrained: Vec<_> =
-            [&one.dense].into_iter().chain(&one.pools).filter_map(|pool| mean(pool, |s| s.top_1())).collect();
+        let (mut retrained, mut breaks) = (Vec::new(), Vec::new());
+        for pool in [&one.dense].into_iter().chain(&one.pools) {
+            let whole = split(pool).is_none();
+            retrained.extend(mean(pool, |s| s.top_1()).filter(|_| whole));
+            if !whole || pool.target == 0.0 {
+                breaks.push(retrained.len());
+            }
+        }
         // The first drop, from the dense network, is part of the story.
         let dense = mean(&one.dense, |s| s.top_1());
         let just: Vec<_> =
@@ -93,7 +104,7 @@ pub(crate) fn retraining_chart(subject: &str, all: &[RunSeries<'_>]) -> Option<C
         right = points.map(|point| point.0).fold(right, f64::max);
         let owner = Some(one.id);
         let label = legend_label(one, false);
-        series.push(Series { label, ink, line, marker, points: retrained, owner, ..Series::default() });
+        series.push(Series { label, ink, line, marker, points: retrained, breaks, owner, ..Series::default() });
         let marker = marker.hollow();
         thin.push(Series { ink, line: Line::Solid, marker, faint: true, points: just, owner, ..Series::default() });
     }
@@ -139,36 +150,32 @@ fn chance(x: &Axis, all: &[RunSeries<'_>]) -> Series {
     Series::level(x, label, Ink::Muted, Line::Dotted, chance)
 }
 
-/// Label, accuracy in percent and owner of each dense baseline.
-fn baselines(all: &[RunSeries<'_>]) -> Vec<(String, Spread, Option<usize>)> {
-    let percent = |spread: &Spread| match spread.half_width {
-        Some(half) => format!("{:.2} ± {half:.2} %", spread.mean),
-        None => format!("{} %", short_percent(spread.mean / 100.0)),
-    };
+/// A dense control as a level.
+struct Baseline {
+    label: String,
+    height: f64,
+    interval: Interval,
+    owner: Option<usize>,
+}
+
+/// The dense controls, each as long as it trained.
+fn baselines(all: &[RunSeries<'_>]) -> Vec<Baseline> {
     let controls = all.iter().filter(|series| series.control == Control::Dense);
-    let controls: Vec<_> = controls.filter_map(|series| Some((series, series.dense.top_1()?))).collect();
-    if !controls.is_empty() {
-        let label = |series: &RunSeries<'_>, spread: &Spread| {
-            let steps = series.dense.samples.iter().filter_map(|sample| Some(sample.point.trained?.step)).max();
-            let open = series.runs.iter().any(|run| run.record.ended.is_none());
-            let state = if open { ", unfinished" } else { "" };
-            let seeds = if spread.n > 1 { format!(", {} seeds", spread.n) } else { String::new() };
-            format!("dense control, {} steps{seeds}{state}: {}", grouped(steps.unwrap_or(0)), percent(spread))
+    let baseline = |series: &RunSeries<'_>| {
+        let (spread, interval) = (series.dense.top_1()?, Interval::of(&series.dense)?);
+        let steps = series.dense.samples.iter().filter_map(|sample| Some(sample.point.trained?.step)).max();
+        let steps = steps_mark(series, all).unwrap_or_else(|| format!("{} steps", grouped(steps.unwrap_or(0))));
+        let open = series.runs.iter().any(|run| run.record.ended.is_none());
+        let state = if open { ", unfinished" } else { "" };
+        let seeds = if spread.n > 1 { format!(", {} seeds", spread.n) } else { String::new() };
+        let accuracy = match spread.half_width.filter(|_| split(&series.dense).is_none()) {
+            Some(half) => format!("{:.2} ± {half:.2} %", spread.mean),
+            None => format!("{} %", short_percent(spread.mean / 100.0)),
         };
-        return controls
-            .into_iter()
-            .map(|(series, spread)| (label(series, &spread), spread, Some(series.id)))
-            .collect();
-    }
-    let mut own: Vec<Spread> = Vec::new();
-    for spread in all.iter().filter_map(|series| series.dense.top_1()) {
-        if !own.iter().any(|other| other.mean == spread.mean) {
-            own.push(spread);
-        }
-    }
-    // Each line begins at its own; more than two levels would hide the lines.
-    let label = |spread: &Spread| format!("dense, before pruning: {}", percent(spread));
-    if own.len() > 2 { Vec::new() } else { own.into_iter().map(|spread| (label(&spread), spread, None)).collect() }
+        let label = format!("dense control, {steps}{seeds}{state}: {accuracy}");
+        Some(Baseline { label, height: spread.mean, interval, owner: Some(series.id) })
+    };
+    controls.filter_map(baseline).collect()
 }
 
 #[cfg(test)]

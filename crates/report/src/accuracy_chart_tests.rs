@@ -40,7 +40,9 @@ fn a_mean_has_its_band_its_dots_and_its_numbers() {
     let line = &chart.series[0];
     assert_eq!((line.label.as_str(), line.points.len(), line.owner), ("l1-global, 3 seeds", 8, Some(0)));
     // 9899, 9886, 9873: deviation 0.13, 4.3027 * 0.13 / sqrt 3.
-    let (x, low, high) = line.band[0][1];
+    // The unpruned network's own interval stands apart, as its point does.
+    assert_eq!((line.breaks.as_slice(), line.band[0].len(), line.band[1].len()), (&[1][..], 1, 7));
+    let (x, low, high) = line.band[1][0];
     assert_eq!(x, line.points[1].0);
     assert!((line.points[1].1 - 98.86).abs() < 1e-9 && (high - 98.86 - 0.322_9).abs() < 1e-3, "{low} {high}");
     let dots = chart.series.iter().find(|s| s.marker == Marker::Dot && s.owner == Some(0)).expect("dots");
@@ -68,11 +70,10 @@ fn bands_end_where_accuracy_ends_and_tips_say_the_interval() {
     let chart = chart_of(&runs, Measure::Sparsity);
     let ends: Vec<_> = chart.series.iter().flat_map(|s| s.band.iter().flatten()).map(|end| (end.1, end.2)).collect();
     assert!(ends.len() > 16 && ends.iter().all(|end| *end == (0.0, 100.0)), "{ends:?}");
-    let wide = "70.00 ± 86.05 %";
+    let wide = "70.00 % (95 %: 0.00 to 100.00; 3 seeds, 30.00 to 90.00)";
     assert!(chart.series[0].tips[0].contains(wide), "{}", chart.series[0].tips[0]);
-    assert!(chart.series.iter().any(|s| s.label.starts_with("dense control") && s.label.contains(wide)));
     let table = crate::series_table(&runs);
-    assert!(table.contains("70.00 ± 86.05"), "{table}");
+    assert!(table.contains("0.00 to 100.00"), "{table}");
 }
 
 #[test]
@@ -86,11 +87,82 @@ fn a_point_of_one_seed_is_hollow_where_others_have_more() {
 }
 
 #[test]
-fn without_a_control_the_dense_tests_are_the_baseline_once() {
-    let chart = chart_of(&inputs(1..=1, false), Measure::Compression);
-    let labels: Vec<_> = chart.series.iter().filter(|s| s.label.contains("dense, before")).collect();
-    assert_eq!(labels.len(), 1);
-    assert_eq!(labels[0].label, "dense, before pruning: 98.9 %");
+fn an_unpruned_network_is_a_point_apart_and_no_baseline() {
+    for with_control in [false, true] {
+        let chart = chart_of(&inputs(1..=1, with_control), Measure::Compression);
+        let levels: Vec<_> = chart.series.iter().filter(|s| s.label.starts_with("dense")).collect();
+        assert_eq!(levels.len(), usize::from(with_control), "a run is no baseline of its own");
+        let line = &chart.series[0];
+        assert_eq!(line.breaks, [1], "no line leads from it, as if pruning had brought the gain");
+        assert_eq!(line.lines().iter().map(|line| line.len()).collect::<Vec<_>>(), [1, 7]);
+        assert!(line.tips[0].contains("before the first prune: top-1 98.90 %"), "{}", line.tips[0]);
+        let frames: Vec<_> = chart.series.iter().filter(|s| s.marker == Marker::Frame).collect();
+        assert!(frames[0].label.starts_with("framed: unpruned") && frames[0].points.is_empty());
+        assert_eq!((frames.len(), frames[1].points[0], frames[1].owner), (3, line.points[0], Some(0)));
+    }
+}
+
+#[test]
+fn few_seeds_have_no_t_interval_and_the_legend_says_what_they_have() {
+    let labels = |chart: &Chart| chart.series.iter().map(|s| s.label.clone()).collect::<Vec<_>>();
+    // One seed: a bar of the test images' error, no band.
+    let one = chart_of(&inputs(1..=1, true), Measure::Sparsity);
+    assert!(one.series.iter().all(|s| s.band.is_empty()));
+    assert_eq!(one.series[0].bars.len(), 8);
+    let [(x, low), (_, high)] = one.series[0].bars[1];
+    // 9,899 of 10,000: 98.774 to 99.168.
+    assert!(
+        x == one.series[0].points[1].0 && (low - 98.774).abs() < 1e-3 && (high - 99.168).abs() < 1e-3,
+        "{low} {high}"
+    );
+    assert!(labels(&one).contains(&"bar: 95 % interval of the test images".to_owned()));
+    // Two: from the lowest to the highest, which at 50 % are 98.86 and 98.99.
+    let two = chart_of(&inputs(1..=2, true), Measure::Sparsity);
+    let (_, low, high) = two.series[0].band[1][0];
+    assert!((low - 98.86).abs() < 1e-9 && (high - 98.99).abs() < 1e-9 && two.series[0].bars.is_empty());
+    assert!(labels(&two).contains(&"band of two seeds: lowest to highest".to_owned()));
+    let three = labels(&chart_of(&inputs(1..=3, true), Measure::Sparsity));
+    assert!(three.contains(&"band: 95 % t-interval of the mean".to_owned()), "{three:?}");
+    assert!(!three.iter().any(|label| label.contains("lowest") || label.starts_with("bar")), "{three:?}");
+}
+
+#[test]
+fn seeds_of_which_some_collapsed_have_no_mean() {
+    let mut runs = inputs(1..=5, true);
+    // Cycle 6, at 99 %: two of five have collapsed.
+    for run in runs.iter_mut().filter(|run| ["l1-s2", "l1-s4"].contains(&run.label.as_str())) {
+        let tests = run.record.tests.iter_mut().filter(|test| test.tested.cycle == 6);
+        tests.for_each(|test| test.tested.score.correct = 1_135);
+    }
+    let chart = chart_of(&runs, Measure::Sparsity);
+    let line = &chart.series[0];
+    assert_eq!((line.points.len(), line.breaks.as_slice()), (7, &[1, 6][..]), "the line ends, and begins anew");
+    let apart: Vec<_> = chart
+        .series
+        .iter()
+        .filter(|s| s.owner == Some(0) && s.marker == Marker::Ring && s.line == Line::None)
+        .collect();
+    assert_eq!((apart.len(), apart[0].points.len()), (1, 5));
+    assert_eq!(apart[0].points.iter().filter(|point| (point.1 - 11.35).abs() < 1e-9).count(), 2);
+    assert!(apart[0].tips[0].contains("2 of 5 seeds collapsed (11.35 to 93.85 %)"), "{}", apart[0].tips[0]);
+    assert!(chart.series.iter().any(|s| s.label == "single seeds, of which some collapsed"));
+    let rings = chart.series.iter().filter(|s| s.marker == Marker::Halo).flat_map(|s| &s.points);
+    assert!(rings.into_iter().all(|ring| !apart[0].points.contains(ring)), "a single seed of them is on no front");
+    let table = crate::series_table(&runs);
+    assert!(table.contains("2 of 5 collapsed"), "{table}");
+}
+
+#[test]
+fn a_dense_control_of_another_length_is_marked() {
+    let mut runs = inputs(1..=1, true);
+    let labels = |runs: &[ReportInput]| {
+        let chart = chart_of(runs, Measure::Sparsity);
+        chart.series.iter().map(|s| s.label.clone()).filter(|label| label.starts_with("dense")).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&runs), ["dense control, 13,760 steps: 99.06 %"]);
+    runs[2].record.started.planned_steps *= 8;
+    runs[2].record.started.planned_steps /= 3;
+    assert_eq!(labels(&runs), ["dense control, 2.67 times the steps: 99.06 %"]);
 }
 
 #[test]

@@ -64,6 +64,10 @@ pub struct Series {
     pub faint: bool,
     /// Places in the axes' numbers, in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
+    /// Indices of points that no line leads to from the point before.
+    pub breaks: Vec<usize>,
+    /// Lines from here to there that say how far a point may be off.
+    pub bars: Vec<[(f64, f64); 2]>,
     /// Indices of points whose marker is hollow.
     pub hollow: Vec<usize>,
     /// Of each point what a reader is told who points at it; fewer than points where the rest tells nothing.
@@ -79,6 +83,20 @@ impl Series {
     pub(crate) fn level(x: &Axis, label: String, ink: Ink, line: Line, height: f64) -> Self {
         let points = vec![(x.min, height), (x.max, height)];
         Self { label, ink, line, marker: Marker::None, points, ..Self::default() }
+    }
+}
+
+impl Series {
+    /// Its points in pieces, each joined to one line.
+    pub(crate) fn lines(&self) -> Vec<&[(f64, f64)]> {
+        let ends = self.breaks.iter().copied().chain([self.points.len()]);
+        let mut from = 0;
+        let piece = |to: usize| {
+            let piece = self.points.get(from..to).unwrap_or_default();
+            from = to.max(from);
+            piece
+        };
+        ends.map(piece).filter(|piece| !piece.is_empty()).collect()
     }
 }
 

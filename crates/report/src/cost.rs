@@ -68,13 +68,6 @@ pub(crate) struct CostTable {
     pub(crate) rows: Vec<(Vec<Cell>, &'static str)>,
 }
 
-/// What the columns mean, in lines that fit a terminal.
-pub(crate) const MEANING: [&str; 3] = [
-    "file: the sparse model file. *theoretical: dense MACs over those left, as trained, and after compaction.",
-    "batch: the median time of one call with so many images; measured: times faster than the run's dense network in",
-    "our own dense kernels. memory: what the inference engine holds.",
-];
-
 /// How the shown times were taken; `None` where there are none.
 pub(crate) fn how_timed(record: &RunRecord) -> Option<String> {
     let calls = shown([record]);

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use crate::axis::Axis;
 use crate::chart::{Chart, Label, Line, Marker, Series, panels_near};
 use crate::cost::Call;
-use crate::lines::{Across, Drawn, Mean, drawn, halos, has_seeds, legend_label};
-use crate::number::{grouped, milliseconds};
-use crate::record::{Control, Point};
+use crate::lines::{Across, Drawn, Mean, drawn, halos, has_seeds, legend_label, legend_notes};
+use crate::number::{grouped, milliseconds, times};
+use crate::record::{Control, RunRecord};
 use crate::series::{Pool, RunSeries, Sample};
 
 /// What accuracy is drawn against.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cost {
-    /// Measured time an image, in calls like this one.
-    Time(Call),
+    /// Time an image, by the speed-up that was measured against the dense network beside it.
+    Time(Times),
     /// Bytes of the sparse model file at this precision.
     Bytes(String),
     /// Parameters that are not zero, biases included; counted.
@@ -24,11 +24,49 @@ pub(crate) enum Cost {
     Macs,
 }
 
+/// What measured times are compared by: a network and the dense one beside it met the same machine in the same minute, two
+/// networks of a run did not. So the pairs' ratios are the measurement, and one dense time makes times of them again.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Times {
+    /// The calls that were timed.
+    pub(crate) call: Call,
+    /// Of each model the median time of such a call of its dense network, in milliseconds, over all runs and cycles.
+    dense_ms: BTreeMap<String, f64>,
+}
+
+impl Times {
+    /// Of calls like this one in these runs.
+    pub(crate) fn of<'r>(call: Call, records: impl Iterator<Item = &'r RunRecord>) -> Self {
+        let mut all: BTreeMap<&String, Vec<f64>> = BTreeMap::new();
+        for record in records {
+            let inferences = record.tests.iter().filter_map(|test| test.measured.as_ref()?.inference.as_ref());
+            let times = inferences.filter_map(|inference| Some(call.find(inference)?.dense_ms));
+            all.entry(&record.started.model).or_default().extend(times);
+        }
+        let median = |(model, mut times): (&String, Vec<f64>)| {
+            times.sort_by(f64::total_cmp);
+            let (low, high) = (times.get(times.len().checked_sub(1)? / 2)?, times.get(times.len() / 2)?);
+            Some((model.clone(), f64::midpoint(*low, *high)))
+        };
+        Self { call, dense_ms: all.into_iter().filter_map(median).collect() }
+    }
+
+    fn speedup(&self, sample: &Sample<'_>) -> Option<f64> {
+        Some(self.call.find(sample.point.measured?.inference.as_ref()?)?.speedup())
+    }
+
+    fn image_ms(&self, sample: &Sample<'_>) -> Option<f64> {
+        let dense_ms = self.dense_ms.get(&sample.run.record.started.model)?;
+        Some(dense_ms / self.call.batch as f64 / self.speedup(sample)?)
+    }
+}
+
 impl Cost {
-    /// What the network of a cycle costs, above 0; `None` where the log does not say.
-    pub(crate) fn of(&self, point: &Point<'_>) -> Option<f64> {
+    /// What a network costs, above 0; `None` where the log does not say.
+    pub(crate) fn of(&self, sample: &Sample<'_>) -> Option<f64> {
+        let point = &sample.point;
         let cost = match self {
-            Self::Time(call) => call.find(point.measured?.inference.as_ref()?)?.image_ms(),
+            Self::Time(times) => times.image_ms(sample)?,
             Self::Bytes(precision) => {
                 let files = &point.measured?.measured.files;
                 files.iter().find(|file| &file.precision == precision)?.bytes as f64
@@ -42,7 +80,7 @@ impl Cost {
     /// Its name in a table.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Time(call) => format!("time, batch {}", grouped(call.batch)),
+            Self::Time(times) => format!("time, batch {}", grouped(times.call.batch)),
             Self::Bytes(precision) => format!("{precision} file"),
             Self::Parameters => "parameters".to_owned(),
             Self::Macs => "MACs".to_owned(),
@@ -51,7 +89,7 @@ impl Cost {
 
     fn title(&self) -> String {
         match self {
-            Self::Time(call) => format!("Accuracy against time, batch {}", grouped(call.batch)),
+            Self::Time(times) => format!("Accuracy against time, batch {}", grouped(times.call.batch)),
             Self::Bytes(_) => "Accuracy against bytes on disk".to_owned(),
             Self::Parameters => "Accuracy against parameters left".to_owned(),
             Self::Macs => "Accuracy against MACs".to_owned(),
@@ -60,7 +98,9 @@ impl Cost {
 
     fn axis(&self, low: f64, high: f64) -> Axis {
         let (label, unit): (_, fn(f64) -> String) = match self {
-            Self::Time(call) => (format!("measured time an image: {call} (log scale)"), time_tick),
+            Self::Time(Times { call, .. }) => {
+                (format!("time an image by the measured speed-up: {call} (log scale)"), time_tick)
+            }
             Self::Bytes(precision) => (format!("sparse model file, {precision} values (log scale)"), bytes_tick),
             Self::Parameters => ("parameters that are not zero (log scale)".to_owned(), count_tick),
             Self::Macs => ("MACs an image whose weight is not zero (log scale)".to_owned(), count_tick),
@@ -71,13 +111,17 @@ impl Cost {
 
 impl Across for Cost {
     fn x(&self, sample: &Sample<'_>) -> Option<f64> {
-        Some(self.of(&sample.point)?.log10())
+        Some(self.of(sample)?.log10())
     }
 
     fn words(&self, pool: &Pool<'_>) -> String {
-        let Some(spread) = pool.spread(|sample| self.of(&sample.point)) else { return String::new() };
+        let Some(spread) = pool.spread(|sample| self.of(sample)) else { return String::new() };
         match self {
-            Self::Time(call) => format!("{} an image ({call})", milliseconds(spread.mean)),
+            Self::Time(by) => {
+                let speedup = pool.spread(|sample| by.speedup(sample)).map_or(1.0, |speedup| speedup.mean);
+                let faster = format!("{} the dense network beside it", times(speedup));
+                format!("{faster}, {} an image ({})", milliseconds(spread.mean), by.call)
+            }
             Self::Bytes(precision) => format!("{} bytes, {precision} values", grouped(spread.mean.round() as u64)),
             Self::Parameters => format!("{} parameters left", grouped(spread.mean.round() as u64)),
             // It is said of every network.
@@ -88,7 +132,7 @@ impl Across for Cost {
 
 /// The chart of all sizes of a model on one data set. `None` when no pruned run has such a cost.
 ///
-/// Pruned series are coloured lines that start at their own dense network, which is framed; random controls are grey and
+/// Pruned series are coloured lines beside their own unpruned network, which is framed; random controls are grey and
 /// broken; dense controls are squares. Every dense network is named, once.
 pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> Option<Chart> {
     let model = |series: &RunSeries<'_>| series.runs[0].record.started.model.clone();
@@ -106,24 +150,23 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
         let is_control = series.control == Control::Dense;
         let size = if several { format!("{}: ", model(series)) } else { String::new() };
         let pools = [&series.dense].into_iter().chain(series.trained());
-        let Drawn { mut line, dots: of_seeds, means: of } =
-            drawn(series, size + &legend_label(series, seeds), pools, cost, seeds);
-        // The dense network comes first where it has the cost.
-        let first = series.dense.samples.iter().find_map(|sample| cost.x(sample)).and(of.first());
-        if let Some(at) = first.map(|mean| mean.at) {
+        let drawn = drawn(series, size + &legend_label(series, seeds), pools, cost, seeds);
+        let first = drawn.means.first().filter(|_| is_control).map(|mean| mean.at).or(drawn.unpruned);
+        if let Some(at) = first {
             // A network that was trained as it is gives the name its place; the last of several does.
             let named = names.entry(model(series)).or_insert((is_control, at));
             if is_control {
                 *named = (true, at);
-            } else {
-                own.push((series.id, at));
             }
         }
-        if of.is_empty() {
-            continue;
+        if !drawn.means.is_empty() {
+            own.push((is_control, drawn));
         }
+    }
+    let notes = legend_notes(own.iter().map(|(_, drawn)| drawn), "framed: unpruned, trained less than the rest");
+    for (is_control, Drawn { mut line, dots: of_seeds, split, means: of, .. }) in own {
         means.extend(of);
-        dots.push(of_seeds);
+        dots.extend([split, of_seeds]);
         if is_control {
             line.line = Line::None;
             line.label = String::new();
@@ -137,8 +180,10 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
     if accuracies.len() < 2 {
         return None;
     }
-    let low = means.iter().map(|mean| mean.at.0).reduce(f64::min)?;
-    let high = means.iter().map(|mean| mean.at.0).reduce(f64::max)?;
+    let bars = lines.iter().chain(&controls).flat_map(|line| &line.bars).flatten().map(|end| end.0);
+    let places: Vec<_> = means.iter().map(|mean| mean.at.0).chain(bars).collect();
+    let low = places.iter().copied().reduce(f64::min)?;
+    let high = places.iter().copied().reduce(f64::max)?;
     let mark = |label: &str, marker, owner, points| Series {
         label: label.to_owned(),
         marker,
@@ -151,10 +196,7 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
         series.push(mark("dense control, nothing pruned", Marker::Square, None, Vec::new()));
         series.extend(controls);
     }
-    if !own.is_empty() {
-        series.push(mark("framed: the dense network of a line", Marker::Frame, None, Vec::new()));
-        series.extend(own.into_iter().map(|(owner, at)| mark("", Marker::Frame, Some(owner), vec![at])));
-    }
+    series.extend(notes);
     series.extend(halos(&means, true));
     series.extend(dots);
     Some(Chart {
@@ -218,16 +260,17 @@ mod tests {
         let groups = groups(&runs);
         let all: Vec<_> = groups.iter().flat_map(|group| &group.series).collect();
         let chart = cost_chart("s", &all, &Cost::Bytes("f16".into())).expect("a chart");
-        let looks: Vec<_> = chart.series.iter().map(|s| (s.label.as_str(), s.marker, s.points.len())).take(6).collect();
+        let looks: Vec<_> = chart.series.iter().map(|s| (s.label.as_str(), s.marker, s.points.len())).collect();
         let expected = [
             ("lenet k=5: l1-global", Marker::Disc, 8),
             ("lenet k=5: random control: random-global", Marker::Triangle, 8),
             ("dense control, nothing pruned", Marker::Square, 0),
             ("", Marker::Square, 1),
-            ("framed: the dense network of a line", Marker::Frame, 0),
+            ("bar: 95 % interval of the test images", Marker::None, 0),
+            ("framed: unpruned, trained less than the rest", Marker::Frame, 0),
             ("", Marker::Frame, 1),
         ];
-        assert_eq!(looks, expected);
+        assert_eq!(looks[..7], expected);
         // 60,074 parameters at 2.3 bytes and 320 more, and 25 times as many.
         let at = |bytes: f64| (bytes.log10() * 1e9).round();
         let place = |(x, y): (f64, f64)| ((x * 1e9_f64).round(), (y * 1e9).round() / 1e9);
@@ -243,6 +286,44 @@ mod tests {
         assert!(ringed.contains(&&chart.series[3].points[0]), "{ringed:?}");
         assert!(chart.series[1].points.iter().all(|point| !ringed.contains(&point)), "none of the random control");
         assert_eq!(cost_chart("s", &all, &Cost::Bytes("f64".into())), None, "nobody has such a file");
+    }
+
+    #[test]
+    fn a_faster_network_never_stands_right_of_its_dense_one() {
+        let mut run = fixture::input("a", fixture::measured::record(&measured(fixture::l1_events(1), 5)));
+        // The machine was half as fast in every second cycle; each network is 1.37 times as fast as the dense one beside it.
+        for (cycle, test) in run.record.tests.iter_mut().filter(|test| test.measured.is_some()).enumerate() {
+            let inference = test.measured.as_mut().and_then(|measured| measured.inference.as_mut()).expect("timed");
+            for latency in &mut inference.latencies {
+                latency.dense_ms = if cycle % 2 == 0 { 0.009 } else { 0.018 };
+                latency.sparse_ms = latency.dense_ms / if cycle == 0 { 1.0 } else { 1.37 };
+            }
+        }
+        let groups = groups(std::slice::from_ref(&run));
+        let all: Vec<_> = groups.iter().flat_map(|group| &group.series).collect();
+        let call = Call { batch: 1, threads: 1 };
+        let cost = Cost::Time(Times::of(call, [&run.record].into_iter()));
+        let chart = cost_chart("s", &all, &cost).expect("a chart");
+        let line = &chart.series[0];
+        // The median of four times 9 and four times 18.
+        let times: Vec<_> = line.points.iter().map(|point| 10_f64.powf(point.0)).collect();
+        assert!((times[0] - 0.0135).abs() < 1e-9, "{times:?}");
+        assert!(times[1..].iter().all(|time| (time - 0.0135 / 1.37).abs() < 1e-9), "{times:?}");
+        let said = "1.37x the dense network beside it, 0.00985 ms an image (batch 1, 1 thread)";
+        assert!(line.tips[1].contains(said), "{}", line.tips[1]);
+        // Two seeds that were timed unlike have a bar along the axis.
+        let mut other = run.clone();
+        other.record.started.seed = 2;
+        for test in &mut other.record.tests {
+            let inference = test.measured.as_mut().and_then(|measured| measured.inference.as_mut());
+            inference.into_iter().flat_map(|inference| &mut inference.latencies).for_each(|read| read.sparse_ms *= 0.5);
+        }
+        let runs = [run, other];
+        let groups = crate::group::groups(&runs);
+        let all: Vec<_> = groups.iter().flat_map(|group| &group.series).collect();
+        let chart = cost_chart("s", &all, &cost).expect("a chart");
+        let [from, to] = chart.series[0].bars[1];
+        assert!(from.1 == to.1 && (10_f64.powf(to.0 - from.0) - 2.0).abs() < 1e-9, "{from:?} {to:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::chart::Chart;
 use crate::cost::{instruction_sets, shown};
-use crate::cost_chart::{Cost, cost_chart};
+use crate::cost_chart::{Cost, Times, cost_chart};
 use crate::group::{Group, suffix};
 use crate::number::grouped;
 use crate::record::Control;
@@ -59,7 +59,7 @@ impl<'s, 'a> Family<'s, 'a> {
         if series.control != Control::Dense || others.is_empty() {
             return None;
         }
-        let costs = |cost: &Cost, pool: &Pool<'_>| Some(pool.spread(|sample| cost.of(&sample.point))?.mean);
+        let costs = |cost: &Cost, pool: &Pool<'_>| Some(pool.spread(|sample| cost.of(sample))?.mean);
         let best = |cost: &Cost| {
             let limit = costs(cost, &series.dense)?;
             let pools = others
@@ -103,6 +103,10 @@ pub(crate) fn kind(model: &str) -> &str {
     model.split_once(' ').map_or(model, |(kind, _)| kind)
 }
 
+/// What a time on a chart is.
+const PAIRED: &str = " A time is the median of the model's dense network over all cycles, divided by how many times faster this \
+                      network was than the dense one that was timed beside it. Bars along it: the seeds.";
+
 fn figures(title: &str, series: &[&RunSeries<'_>], suffix: &str) -> Vec<CostFigure> {
     let records = || series.iter().flat_map(|series| &series.runs).map(|run| &run.record);
     let sets = instruction_sets(records()).into_iter().collect::<Vec<_>>();
@@ -120,15 +124,14 @@ fn figures(title: &str, series: &[&RunSeries<'_>], suffix: &str) -> Vec<CostFigu
     };
     for call in shown(records()) {
         let note = if call.batch == 1 {
-            format!("Measured: the median time of a call of the inference engine with one image ({call}; {machines}).")
+            format!("Measured: calls of the inference engine with one image ({call}; {machines}).{PAIRED}")
         } else {
             format!(
-                "Measured: the median time of a call of the inference engine with {0} images, over {0} ({call}; \
-                 {machines}).",
+                "Measured: calls of the inference engine with {0} images, over {0} ({call}; {machines}).{PAIRED}",
                 grouped(call.batch)
             )
         };
-        add(format!("time-batch-{}", call.batch), Cost::Time(call), note);
+        add(format!("time-batch-{}", call.batch), Cost::Time(Times::of(call, records())), note);
     }
     if let Some(precision) = precision {
         let note = format!("The whole sparse model file with {precision} values, headers and checksums included.");

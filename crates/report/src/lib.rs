@@ -28,6 +28,7 @@ pub mod event;
 mod family;
 mod files;
 mod group;
+mod interval;
 mod learning;
 mod lines;
 mod log;

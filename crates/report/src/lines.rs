@@ -1,7 +1,10 @@
 //! A series of runs as it is drawn in charts of accuracy: the mean as a line, its interval as a band, each seed as a dot.
 //! Pure.
 
+use std::collections::BTreeSet;
+
 use crate::chart::{Ink, Line, Marker, Series};
+use crate::interval::{self, Interval, Kind, split};
 use crate::number::{grouped, percent, times};
 use crate::pareto::front;
 use crate::record::{Control, State};
@@ -17,8 +20,14 @@ pub(crate) struct Drawn {
     pub(crate) line: Series,
     /// Each seed; nothing where there is one only.
     pub(crate) dots: Series,
-    /// The means, in the order of the line.
+    /// Each seed of targets at which some seeds collapsed and some did not: these have no mean on the line.
+    pub(crate) split: Series,
+    /// The means, in the order of the line, and the seeds of `split`.
     pub(crate) means: Vec<Mean>,
+    /// Where its own network before the first prune stands.
+    pub(crate) unpruned: Option<(f64, f64)>,
+    /// What the intervals that are drawn say.
+    pub(crate) kinds: BTreeSet<Kind>,
 }
 
 /// A mean on a chart.
@@ -50,42 +59,96 @@ pub(crate) fn drawn<'p, 'a: 'p>(
     let owner = Some(series.id);
     let mut main = Series { label, ink, line, marker, owner, ..Series::default() };
     let mut dots = Series { ink, marker: Marker::Dot, owner, ..Series::default() };
-    let (mut means, mut piece) = (Vec::new(), Vec::new());
+    let mut apart = Series { ink, marker: marker.hollow(), owner, ..Series::default() };
+    let (mut means, mut kinds, mut unpruned) = (Vec::new(), BTreeSet::new(), None);
+    let mut piece: (Option<Kind>, Vec<(f64, f64, f64)>) = (None, Vec::new());
     for pool in pools {
         // A seed counts where both of its numbers are known.
         let places = pool.samples.iter().filter_map(|sample| Some((across.x(sample)?, sample.top_1()?)));
         let places: Vec<_> = places.collect();
         let of = |number: fn(&(f64, f64)) -> f64| Spread::of(&places.iter().map(number).collect::<Vec<_>>());
         let (Some(x), Some(y)) = (of(|place| place.0), of(|place| place.1)) else { continue };
+        let words = tip(series, pool, &across.words(pool));
+        if split(pool).is_some() {
+            // A mean of what collapsed and what did not is where no seed is.
+            main.breaks.push(main.points.len());
+            let seed = |at: &(f64, f64)| Mean { owner: series.id, at: *at, n: 1, collapsed: true };
+            means.extend(places.iter().map(seed));
+            apart.tips.extend(places.iter().map(|_| words.clone()));
+            apart.points.extend(places);
+            main.band.extend((!piece.1.is_empty()).then(|| std::mem::take(&mut piece).1));
+            continue;
+        }
         if y.n == 1 && seeds_differ {
             main.hollow.push(main.points.len());
         }
         main.points.push((x.mean, y.mean));
-        main.tips.push(tip(series, pool, &y, &across.words(pool)));
+        main.tips.push(words);
+        if pool.target == 0.0 && series.control != Control::Dense {
+            // It had trained for a shorter time than what comes after it: a line from here would show what training brings.
+            unpruned = Some((x.mean, y.mean));
+            main.breaks.push(main.points.len());
+        }
         means.push(Mean { owner: series.id, at: (x.mean, y.mean), n: y.n, collapsed: pool.is_collapsed() });
-        match y.interval() {
-            Some(interval) => {
-                let (low, high) = on_scale(interval);
-                piece.push((x.mean, low, high));
-            }
-            None => main.band.extend((!piece.is_empty()).then(|| std::mem::take(&mut piece))),
+        if x.max > x.min {
+            main.bars.push([(x.min, y.mean), (x.max, y.mean)]);
+        }
+        let interval = Interval::of(pool);
+        kinds.extend(interval.map(|interval| interval.kind));
+        let band = interval.filter(|interval| interval.kind != Kind::TestImages);
+        // A band says one thing, and begins anew behind the unpruned network as its line does.
+        if piece.0 != band.map(|interval| interval.kind) || main.breaks.last() == Some(&(main.points.len() - 1)) {
+            main.band.extend((!piece.1.is_empty()).then(|| std::mem::take(&mut piece).1));
+        }
+        piece.0 = band.map(|interval| interval.kind);
+        match (band, interval) {
+            (Some(Interval { low, high, .. }), _) => piece.1.push((x.mean, low, high)),
+            (None, Some(Interval { low, high, .. })) => main.bars.push([(x.mean, low), (x.mean, high)]),
+            (None, None) => {}
         }
         if y.n > 1 {
             dots.points.extend(places);
         }
     }
-    main.band.extend((!piece.is_empty()).then_some(piece));
+    main.band.extend((!piece.1.is_empty()).then_some(piece.1));
     if dots.points.len() > MOST_DOTS {
         dots.points.clear();
     }
-    Drawn { line: main, dots, means }
+    Drawn { line: main, dots, split: apart, means, unpruned, kinds }
 }
 
-/// What is drawn of an interval of accuracies, in percent: few seeds give one that goes on where no accuracy can be. Tables
-/// say it as it is.
-pub(crate) fn on_scale((low, high): (f64, f64)) -> (f64, f64) {
-    (low.clamp(0.0, 100.0), high.clamp(0.0, 100.0))
+/// What a chart says below its lines: what bands and bars are, whose seeds stand alone, and which points are unpruned.
+pub(crate) fn legend_notes<'d>(all: impl Iterator<Item = &'d Drawn> + Clone, frames: &str) -> Vec<Series> {
+    let note = |label: &str| Series { label: label.to_owned(), ink: Ink::Muted, ..Series::default() };
+    let kinds: BTreeSet<Kind> = all.clone().flat_map(|drawn| drawn.kinds.iter().copied()).collect();
+    let mut notes: Vec<_> = kinds.into_iter().map(|kind| note(kind.legend())).collect();
+    if all.clone().any(|drawn| !drawn.split.points.is_empty()) {
+        notes.push(Series { marker: Marker::Ring, ..note("single seeds, of which some collapsed") });
+    }
+    if all.clone().any(|drawn| drawn.unpruned.is_some()) {
+        notes.push(Series { marker: Marker::Frame, ink: Ink::Text, ..note(frames) });
+    }
+    notes.extend(all.filter_map(|drawn| {
+        let points = vec![drawn.unpruned?];
+        Some(Series { marker: Marker::Frame, owner: drawn.line.owner, points, ..Series::default() })
+    }));
+    notes
 }
+
+/// How many times the steps of the nearest pruned series a dense control has, in words, where no series has about as many:
+/// then it is no reference for any of them.
+pub(crate) fn steps_mark(control: &RunSeries<'_>, all: &[RunSeries<'_>]) -> Option<String> {
+    let steps =
+        |series: &RunSeries<'_>| series.runs.first().map_or(1, |run| run.record.started.planned_steps).max(1) as f64;
+    let own = steps(control);
+    let ratios = all.iter().filter(|series| series.control != Control::Dense).map(|series| own / steps(series));
+    let nearest = ratios.min_by(|a, b| a.ln().abs().total_cmp(&b.ln().abs()))?;
+    let unlike = control.control == Control::Dense && !(1.0 / STEPS_APART..=STEPS_APART).contains(&nearest);
+    unlike.then(|| format!("{nearest:.2} times the steps"))
+}
+
+/// A control may train for so many times as many steps, or so many times fewer.
+const STEPS_APART: f64 = 1.1;
 
 /// Colour, line and marker of a series: controls look unlike results.
 pub(crate) fn look(series: &RunSeries<'_>) -> (Ink, Line, Marker) {
@@ -152,10 +215,13 @@ pub(crate) fn halos(means: &[Mean], left_is_better: bool) -> Vec<Series> {
 }
 
 /// What a reader is told of a mean.
-fn tip(series: &RunSeries<'_>, pool: &Pool<'_>, top_1: &Spread, words: &str) -> String {
-    let what =
-        if pool.target > 0.0 { format!("target {}", series.unit.words(pool.target)) } else { "dense".to_owned() };
-    let mut lines = vec![series.label.clone(), format!("{what}: top-1 {}", in_words(top_1))];
+fn tip(series: &RunSeries<'_>, pool: &Pool<'_>, words: &str) -> String {
+    let what = match series.control {
+        _ if pool.target > 0.0 => format!("target {}", series.unit.words(pool.target)),
+        Control::Dense => "dense".to_owned(),
+        _ => "before the first prune".to_owned(),
+    };
+    let mut lines = vec![series.label.clone(), format!("{what}: top-1 {}", interval::words(pool))];
     if !words.is_empty() {
         lines.push(words.to_owned());
     }
@@ -180,15 +246,4 @@ fn tip(series: &RunSeries<'_>, pool: &Pool<'_>, top_1: &Spread, words: &str) -> 
         lines.push(format!("just pruned {:.2} %", just.mean));
     }
     lines.join("\n")
-}
-
-/// `98.93 ± 0.12 % (3 seeds, 98.88 to 98.98)`, or `98.93 % (one seed)`.
-pub(crate) fn in_words(spread: &Spread) -> String {
-    match spread.half_width {
-        Some(half) => {
-            let Spread { n, mean, min, max, .. } = spread;
-            format!("{mean:.2} ± {half:.2} % ({n} seeds, {min:.2} to {max:.2})")
-        }
-        None => format!("{:.2} % (one seed)", spread.mean),
-    }
 }

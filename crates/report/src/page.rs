@@ -88,9 +88,11 @@ fn lead(parts: &Parts<'_, '_>) -> String {
         number => format!("{number} {many}"),
     };
     let seeds = if several {
-        "Lines are means over seeds, bands their 95 % t-intervals (Student), thin dots single seeds."
+        "Lines are means over seeds, thin dots single seeds. Bands: the 95 % t-interval (Student) of three seeds or more, the \
+         lowest to the highest of two. Bars: of one seed alone, what its test images leave open (95 %, Wilson). Where some seeds \
+         collapsed and others did not, each stands for itself."
     } else {
-        "Each line is one run with one seed. <strong>One seed is an anecdote:</strong> a few tenths of a point between two \
+        "Each line is one run with one seed; bars: what its test images leave open (95 %, Wilson). <strong>One seed is an anecdote:</strong> a few tenths of a point between two \
          runs may be luck."
     };
     let mut links = Vec::new();

@@ -4,12 +4,13 @@ use crate::compare::{against_dense, contests, dense_control, paired, random_cont
 use crate::cost::shown;
 use crate::data::{Data, Value, cells};
 use crate::group::Group;
+use crate::interval::Interval;
 use crate::record::Control;
 use crate::series::schedule;
 use crate::series::{Pool, RunSeries, Sample};
 use crate::statistics::Spread;
 
-const SERIES: [&str; 52] = [
+const SERIES: [&str; 55] = [
     "group",
     "dataset",
     "model",
@@ -31,6 +32,9 @@ const SERIES: [&str; 52] = [
     "accuracy_half_width_95",
     "accuracy_min",
     "accuracy_max",
+    "accuracy_interval",
+    "accuracy_low",
+    "accuracy_high",
     "just_pruned_mean",
     "just_pruned_deviation",
     "just_pruned_half_width_95",
@@ -113,6 +117,12 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Value>
         pool.steps().into(),
     ];
     out.extend(cells(pool.top_1(), 0.01));
+    out.extend(match Interval::of(pool) {
+        Some(Interval { kind, low, high }) => {
+            [kind.name().into(), Value::Number(0.01 * low), Value::Number(0.01 * high)]
+        }
+        None => [const { Value::None }; 3],
+    });
     out.extend(cells(pool.spread(Sample::just_pruned), 0.01));
     out.extend([
         size(|size| size.sparsity()),

@@ -90,7 +90,6 @@ impl Sign {
 
 /// The 95 % interval of a share of which `part` of `whole` were seen, in `[0, 1]`: Wilson's score interval, which stays
 /// between 0 and 1 and is not of width 0 where all or none were seen. `None` where nothing was asked.
-#[cfg(test)]
 pub(crate) fn wilson(part: u64, whole: u64) -> Option<(f64, f64)> {
     const Z: f64 = 1.959_963_984_540_054;
     if whole == 0 || part > whole {

@@ -110,7 +110,7 @@ fn a_report_of_what_networks_cost() {
     }
     let table = curve_table(&runs[0].record);
     let row = table.lines().skip_while(|line| !line.contains("f16 file")).nth(5).expect("cycle 4");
-    for text in ["95.00 %", "98.42 %", "235 KB", &sparse, &speedup] {
+    for text in ["235 KB", &sparse, &speedup] {
         assert!(row.contains(text), "{row}: {text}");
     }
     let csv = fs::read_to_string(paths.last().expect("the CSV")).expect("the CSV");

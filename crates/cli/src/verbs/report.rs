@@ -52,9 +52,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Done> {
     if runs.len() > 1 {
         print(&series_table(&runs))?;
     }
-    for file in files {
-        say!("wrote {}", file.display());
+    for file in &files {
+        tracing::info!("wrote {}", file.display());
     }
+    say!("wrote {} files to {}; open {}", files.len(), out.display(), out.join("index.html").display());
     Ok(Done::Whole)
 }
 

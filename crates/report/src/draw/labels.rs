@@ -4,7 +4,7 @@ use super::mark::reach;
 use super::surface::{Align, Place, Stroke, Surface};
 use super::words::width_of;
 use super::{Frame, TEXT, THIN};
-use crate::chart::{Line, Marker, Panel};
+use crate::chart::{Line, Marker, Panel, Series};
 use crate::clip::clip;
 
 pub(super) const SIZE: f64 = 14.0;
@@ -108,7 +108,7 @@ fn markers(frame: &Frame<'_>) -> Vec<Area> {
 fn lines(frame: &Frame<'_>) -> Vec<Vec<Vec<Place>>> {
     let axis = &frame.panel.y;
     let drawn = frame.shown().iter().filter(|series| series.line != Line::None);
-    let pieces = drawn.map(|series| clip(&series.points, axis.min, axis.max));
+    let pieces = drawn.flat_map(Series::lines).map(|line| clip(line, axis.min, axis.max));
     let pixels = |piece: Vec<Place>| piece.into_iter().map(|(x, y)| (frame.x(x), frame.y(y))).collect();
     pieces.map(|pieces| pieces.into_iter().map(pixels).collect()).collect()
 }

@@ -40,9 +40,13 @@ pub(super) fn draw_series(surface: &mut dyn Surface, frame: &Frame<'_>, series: 
     let axis = &frame.panel.y;
     surface.owned_by(series.owner);
     let shown = |y: f64| (axis.min..=axis.max).contains(&y);
-    for piece in clip(&series.points, axis.min, axis.max) {
-        let pixels: Vec<_> = piece.iter().map(|&(x, y)| (frame.x(x), frame.y(y))).collect();
-        draw_line(surface, series, &pixels);
+    let pixels = |piece: &[(f64, f64)]| piece.iter().map(|&(x, y)| (frame.x(x), frame.y(y))).collect::<Vec<_>>();
+    for piece in series.lines().into_iter().flat_map(|line| clip(line, axis.min, axis.max)) {
+        draw_line(surface, series, &pixels(&piece));
+    }
+    for piece in series.bars.iter().flat_map(|bar| clip(bar, axis.min, axis.max)) {
+        let stroke = Stroke { ink: ink(series.ink), opacity: 0.6, width: 1.5, dash: None };
+        surface.path(&pixels(&piece), stroke);
     }
     if series.marker == Marker::Dot {
         let dots = series.points.iter().filter(|point| shown(point.1));

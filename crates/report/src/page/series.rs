@@ -6,6 +6,8 @@ use super::html::{Table, escape, value};
 use super::layers::folded;
 use crate::compare::{Contest, against_dense, contests, dense_control, random_control};
 use crate::group::Group;
+use crate::interval::{Interval, split};
+use crate::lines::steps_mark;
 use crate::number::{fraction, grouped, percent, times};
 use crate::record::Control;
 use crate::series::{Pool, RunSeries, Sample};
@@ -50,7 +52,7 @@ fn columns<'c, 's, 'a>(contests: &'c [Contest<'s, 'a>]) -> Vec<&'c Contest<'s, '
 /// A row a series, a column a target.
 fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
     let targets: Vec<_> = shown.iter().map(|contest| contest.unit.words(contest.target)).collect();
-    let mut headings = vec!["series", "dense"];
+    let mut headings = vec!["series", "unpruned"];
     headings.extend(targets.iter().map(String::as_str));
     let mut table = Table::new("names", &headings);
     for series in &group.series {
@@ -58,7 +60,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
             let Some(entry) = contest.entries.iter().find(|entry| entry.series.id == series.id) else {
                 return String::new();
             };
-            let mut cell = accuracy(Some(&entry.top_1));
+            let mut cell = top_1(entry.pool);
             match contest.leader() {
                 Some(leader) if leader.series.id == series.id => cell = format!("<strong>{cell}</strong>"),
                 Some(_) if contest.near().any(|near| near.series.id == series.id) => {
@@ -69,15 +71,16 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
             if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
         };
         let name = format!("{}{}", swatch(series), escape(&series.label));
-        let cells = [name, accuracy(series.dense.top_1().as_ref())].into_iter().chain(shown.iter().map(cell));
+        let mark = steps_mark(series, &group.series).map_or(String::new(), |mark| format!("<small>{mark}</small>"));
+        let cells = [name + &mark, top_1(&series.dense)].into_iter().chain(shown.iter().map(cell));
         table.row(&format!("s{}", series.id), cells);
     }
     format!(
         "<h3>At a glance</h3>\n{}<p class=\"note\">Top-1 on test in percent after training, by target sparsity: mean ± half \
          of the 95 % t-interval, and the seeds. <strong>Bold</strong>: the highest mean over more than one seed. \
-         <em>≈</em>: not told apart from it by the seeds that both have. A single seed has no interval, and leads \
-         nothing. A series that collapses with one seed and not with another has an interval wider than the scale: more seeds \
-         would tell. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
+         <em>≈</em>: not told apart from it by the seeds that both have. Of two seeds the \
+         lowest and the highest stand below; a single seed leads nothing. Where some seeds collapsed and others did not, there is no \
+         mean: how many stands there. Unpruned: before the first prune, and of a dense control at its end. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
         table.html()
     )
 }
@@ -87,7 +90,26 @@ pub(super) fn accuracy(spread: Option<&Spread>) -> String {
     let Some(spread) = spread else { return "-".to_owned() };
     match spread.half_width {
         Some(half) => format!("{:.2} ± {half:.2}<small>{} seeds</small>", spread.mean, spread.n),
+        None if spread.n > 1 => {
+            let Spread { n, mean, min, max, .. } = spread;
+            format!("{mean:.2}<small>{n} seeds, {min:.2} to {max:.2}</small>")
+        }
         None => format!("{:.2}<small>one seed</small>", spread.mean),
+    }
+}
+
+/// The same of a target, where some seeds may have collapsed and some not: these have no mean in common. An interval that goes
+/// on where no accuracy can be ends there.
+fn top_1(pool: &Pool<'_>) -> String {
+    let (Some(spread), Some(interval)) = (pool.top_1(), Interval::of(pool)) else { return "-".to_owned() };
+    if let Some((collapsed, all)) = split(pool) {
+        return format!("{collapsed} of {all}<small>seeds collapsed</small><small>{}</small>", interval.words());
+    }
+    match spread.interval() {
+        Some((low, high)) if low < 0.0 || high > 100.0 => {
+            format!("{:.2}<small>95 %: {}</small><small>{} seeds</small>", spread.mean, interval.words(), spread.n)
+        }
+        _ => accuracy(Some(&spread)),
     }
 }
 
@@ -183,7 +205,7 @@ fn numbers(group: &Group<'_>) -> String {
     folded(
         "Every series at every target",
         &format!(
-            "Top-1 on test, in percent: mean ± half of the 95 % t-interval; lowest and highest of the seeds. vs dense, vs \
+            "Top-1 on test, in percent: mean ± half of the 95 % t-interval, from three seeds on, or how many of the seeds collapsed; lowest and highest of the seeds. vs dense, vs \
              random: points from the control, the mean over the seeds that both have. steps: how long it had trained when it was tested. Means of sizes.{thinned}"
         ),
         table,
@@ -225,7 +247,7 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         series.unit.words(pool.target),
         pool.samples.len().to_string(),
         pool.steps().map_or("-".to_owned(), |steps| grouped(steps.round() as u64)),
-        accuracy(top_1.as_ref()).split("<small>").next().unwrap_or("-").to_owned(),
+        self::top_1(pool).split("<small>").next().unwrap_or("-").replace(" of ", " / "),
         edge(|spread| spread.min),
         edge(|spread| spread.max),
         accuracy(pool.spread(Sample::just_pruned).as_ref()).split("<small>").next().unwrap_or("-").to_owned(),
