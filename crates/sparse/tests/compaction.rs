@@ -4,7 +4,7 @@ mod case;
 
 use case::{Case, PLAIN, Random, State, borrowed, every_option, gather, networks};
 use secateur_sparse::train::{Crossovers, Kept, LayerPath, LayerState, Options, Path, Tensor, TensorMut, Trainer};
-use secateur_sparse::{Layer, Network, Optimizer};
+use secateur_sparse::{InstructionSet, Layer, Network, Optimizer};
 
 const ADAM: Optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-2, decoupled: false };
 const ADAM_W: Optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-2, decoupled: true };
@@ -89,12 +89,11 @@ fn it_learns_what_the_whole_network_learns() {
 fn its_answers_are_those_of_the_whole_network_whatever_the_optimizer_does() {
     for optimizer in [ADAM, ADAM_W, NESTEROV] {
         sweep(|case, about| {
-            for crossovers in [Crossovers::DENSE, Crossovers::SPARSE] {
-                let options = Options { threads: 2, crossovers, ..Options::default() };
+            for options in every_option() {
                 let mut found = case.trainer(optimizer, options);
                 let mut wanted = case.trainer(optimizer, Options { compact: false, ..options });
                 for _ in 0..8 {
-                    let about = format!("{about}, {crossovers:?}, {optimizer:?}");
+                    let about = format!("{about}, {options:?}, {optimizer:?}");
                     close(&case.step(&mut found, 1e-2), &case.step(&mut wanted, 1e-2), &about);
                 }
             }
@@ -153,8 +152,13 @@ fn it_goes_on_from_an_export_byte_for_byte() {
     sweep(|case, about| {
         let state = made_up(case);
         for optimizer in [ADAM, NESTEROV] {
-            for crossovers in [Options::default().crossovers, Crossovers::DENSE, Crossovers::SPARSE] {
-                let options = |threads| Options { threads, crossovers, ..Options::default() };
+            let tables = InstructionSet::available().into_iter().map(|instruction_set| Options {
+                instruction_set,
+                crossovers: Crossovers::table(instruction_set),
+                ..Options::default()
+            });
+            for Options { instruction_set, crossovers, .. } in tables.chain(every_option()) {
+                let options = |threads| Options { threads, instruction_set, crossovers, ..Options::default() };
                 let mut whole = case.resumed(&state, optimizer, 7, options(1));
                 let mut cut = case.resumed(&state, optimizer, 7, options(2));
                 for _ in 0..6 {
@@ -278,11 +282,16 @@ fn a_layer_that_is_small_and_full_again_is_dense_again() {
     for place in (0..80).filter(|place| heard(place % 20)) {
         case.kept[1][0][place / 8] |= 1 << (place % 8);
     }
-    let path = |compact| case.trainer(PLAIN, Options { compact, ..Options::default() }).paths().swap_remove(1);
-    let own = |path, kept| LayerPath { name: "b".into(), path, kept, total: 80, units: 4, all_units: 4 };
-    assert_eq!(path(false), own(Path::Sparse, 12));
-    assert_eq!(path(true), own(Path::Dense, 12));
-    let first = case.trainer(PLAIN, Options::default()).paths().swap_remove(0);
-    let wanted = LayerPath { name: "a".into(), path: Path::Dense, kept: 30, total: 200, units: 3, all_units: 20 };
-    assert_eq!(first, wanted);
+    for instruction_set in InstructionSet::available() {
+        // Between 15 % and all of the weights lies where a layer changes its form.
+        let crossovers = Crossovers { conv: 0.5, linear: 0.5 };
+        let options = |compact| Options { compact, instruction_set, crossovers, ..Options::default() };
+        let path = |compact| case.trainer(PLAIN, options(compact)).paths().swap_remove(1);
+        let own = |path, kept| LayerPath { name: "b".into(), path, kept, total: 80, units: 4, all_units: 4 };
+        assert_eq!(path(false), own(Path::Sparse, 12));
+        assert_eq!(path(true), own(Path::Dense, 12));
+        let first = case.trainer(PLAIN, options(true)).paths().swap_remove(0);
+        let wanted = LayerPath { name: "a".into(), path: Path::Dense, kept: 30, total: 200, units: 3, all_units: 20 };
+        assert_eq!(first, wanted);
+    }
 }

@@ -6,7 +6,7 @@ mod reference;
 use case::{Case, PLAIN, TABLE, borrowed, every_option, networks};
 use reference::gradients;
 use secateur_sparse::Optimizer;
-use secateur_sparse::train::{Crossovers, Options};
+use secateur_sparse::train::{Images, Options};
 
 #[test]
 fn gradients_are_those_of_the_slow_twin() {
@@ -82,8 +82,8 @@ fn the_same_bytes_for_any_number_of_threads_and_across_an_export() {
     let adam = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-3, decoupled: false };
     for network in networks() {
         let case = Case::new(network, 0.4, 70, 3);
-        for crossovers in [Crossovers::DENSE, Crossovers::SPARSE] {
-            let options = |threads| Options { threads, crossovers, ..Options::default() };
+        for Options { instruction_set, crossovers, .. } in every_option() {
+            let options = |threads| Options { threads, instruction_set, crossovers, ..Options::default() };
             let mut whole = case.trainer(adam, options(1));
             for _ in 0..4 {
                 case.step(&mut whole, 1e-2);
@@ -112,6 +112,9 @@ fn pruned_weights_stay_zero_with_every_optimizer() {
         Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.1, decoupled: false },
         Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.1, decoupled: true },
         Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.1 },
+        // Its product with a small number is 0, and so are a pruned weight's moments.
+        Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-45, weight_decay: 0.1, decoupled: false },
+        Optimizer::Adam { betas: [0.9, 0.999], epsilon: 0.0, weight_decay: 0.1, decoupled: true },
     ];
     for optimizer in optimizers {
         for options in every_option() {
@@ -127,6 +130,24 @@ fn pruned_weights_stay_zero_with_every_optimizer() {
                     assert!(pruned.into_iter().all(|(_, value)| value.to_bits() == 0), "{optimizer:?} {options:?}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_batch_without_images_changes_nothing() {
+    for network in networks() {
+        let mut case = Case::new(network, 0.4, 5, 3);
+        for options in every_option() {
+            let mut trainer = case.trainer(Optimizer::default(), options);
+            case.step(&mut trainer, 1e-2);
+            let (before, time) = (case.export(&trainer), trainer.time());
+            let (images, labels) = (std::mem::take(&mut case.images), std::mem::take(&mut case.labels));
+            assert!(case.step(&mut trainer, 1e-2).is_empty());
+            (case.images, case.labels) = (images, labels);
+            assert_eq!((case.export(&trainer), trainer.time()), (before, time), "{options:?}");
+            assert!(trainer.predict(Images { rows: &[], table: &TABLE }).is_empty());
+            case.step(&mut trainer, 1e-2);
         }
     }
 }
