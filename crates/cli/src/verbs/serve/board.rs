@@ -1,8 +1,10 @@
 //! What is shown now: a page that is made by one thread, and handed out to all others without waiting for the next.
 
 use super::library::Library;
+use crate::say::say;
 use secateur_report::{LivePage, Report};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,17 @@ impl Shown {
         });
         let report = report.expect("a report of nothing has no chart that could fail");
         let LivePage { version, html } = report.live_page(&notes);
+        Self { version, html: html.into_bytes().into(), report, files: Mutex::default() }
+    }
+
+    /// A page that says why there is none.
+    fn fault(why: &str) -> Self {
+        say!("the runs could not be shown: {why}");
+        let report = Report::of(&[]).expect("a report of nothing has no chart that could fail");
+        let note = format!(
+            "The runs could not be shown, by a fault of Secateur's: {why}. They are read anew at the next look."
+        );
+        let LivePage { version, html } = report.live_page(&[note]);
         Self { version, html: html.into_bytes().into(), report, files: Mutex::default() }
     }
 
@@ -91,9 +104,16 @@ impl Board {
             let waited = self.turn.wait_while(lock(&self.state), |state| !state.asked);
             waited.unwrap_or_else(PoisonError::into_inner).asked = false;
             let began = Instant::now();
-            // Models come after the first page, for which nobody has to wait.
-            let changed = library.refresh() | library.look();
-            let shown = changed.then(|| Arc::new(Shown::of(&library)));
+            let shown = guarded(|| {
+                // Models come after the first page, for which nobody has to wait.
+                let changed = library.refresh() | library.look();
+                changed.then(|| Arc::new(Shown::of(&library)))
+            });
+            let shown = shown.unwrap_or_else(|why| {
+                // Begins anew: what it knew may be half of what it was to be.
+                library = Library::new(library.dir().to_owned());
+                Some(Arc::new(Shown::fault(&why)))
+            });
             let took = began.elapsed();
             let mut state = lock(&self.state);
             state.looked = Instant::now();
@@ -108,7 +128,29 @@ impl Board {
     }
 }
 
+/// What `look` gives, or with which words it panicked: the thread that reads the logs goes on.
+fn guarded<T>(look: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(look)).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        words.unwrap_or("a panic without words").to_owned()
+    })
+}
+
 /// What another thread left is whole, even if it panicked: nothing is changed in steps.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_while_runs_are_read_is_shown_and_not_left_as_an_old_page() {
+        assert_eq!(guarded(|| 1), Ok(1));
+        let why = guarded(|| -> () { panic!("index {} of 3", 7) }).expect_err("it panicked");
+        assert_eq!(why, "index 7 of 3");
+        let html = Shown::fault(&why).html.to_vec();
+        assert!(String::from_utf8(html).expect("text").contains("could not be shown, by a fault of Secateur"));
+    }
 }
