@@ -51,7 +51,7 @@ pub(crate) fn accuracy_chart(subject: &str, all: &[RunSeries<'_>], measure: Meas
         Measure::Sparsity => ("Top-1 accuracy against sparsity", Axis::sparsity(right)),
         Measure::Compression => ("Top-1 accuracy against compression", Axis::compression(right)),
     };
-    let notes = legend_notes(lines.iter(), "framed: unpruned, trained less than the rest");
+    let notes = legend_notes(lines.iter(), "framed: unpruned, trained for less");
     let mut series = Vec::new();
     let mut dots = Vec::new();
     for Drawn { line, dots: seeds, split, .. } in lines {
@@ -164,7 +164,11 @@ fn baselines(all: &[RunSeries<'_>]) -> Vec<Baseline> {
     let baseline = |series: &RunSeries<'_>| {
         let (spread, interval) = (series.dense.top_1()?, Interval::of(&series.dense)?);
         let steps = series.dense.samples.iter().filter_map(|sample| Some(sample.point.trained?.step)).max();
-        let steps = steps_mark(series, all).unwrap_or_else(|| format!("{} steps", grouped(steps.unwrap_or(0))));
+        // A legend has room for the mark where it is not called a control, which it is not.
+        let what = steps_mark(series, all).map_or_else(
+            || format!("dense control, {} steps", grouped(steps.unwrap_or(0))),
+            |mark| format!("dense, {mark}"),
+        );
         let open = series.runs.iter().any(|run| run.record.ended.is_none());
         let state = if open { ", unfinished" } else { "" };
         let seeds = if spread.n > 1 { format!(", {} seeds", spread.n) } else { String::new() };
@@ -172,7 +176,7 @@ fn baselines(all: &[RunSeries<'_>]) -> Vec<Baseline> {
             Some(half) => format!("{:.2} ± {half:.2} %", spread.mean),
             None => format!("{} %", short_percent(spread.mean / 100.0)),
         };
-        let label = format!("dense control, {steps}{seeds}{state}: {accuracy}");
+        let label = format!("{what}{seeds}{state}: {accuracy}");
         Some(Baseline { label, height: spread.mean, interval, owner: Some(series.id) })
     };
     controls.filter_map(baseline).collect()

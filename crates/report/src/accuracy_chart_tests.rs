@@ -149,7 +149,25 @@ fn seeds_of_which_some_collapsed_have_no_mean() {
     let rings = chart.series.iter().filter(|s| s.marker == Marker::Halo).flat_map(|s| &s.points);
     assert!(rings.into_iter().all(|ring| !apart[0].points.contains(ring)), "a single seed of them is on no front");
     let table = crate::series_table(&runs);
-    assert!(table.contains("2 of 5 collapsed"), "{table}");
+    let row = table.lines().find(|line| line.contains("2 of 5 collapsed")).expect("a row");
+    let words: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(
+        (&words[..4], &words[words.len() - 2..]),
+        (&["99", "%", "5", "-"][..], &["-", "-"][..]),
+        "no mean: {row}"
+    );
+    let report = crate::Report::of(&runs).expect("a report");
+    assert!(report.page().contains("2 of 5<small>seeds collapsed</small>"));
+    let csv: Vec<String> = report
+        .file("series.csv")
+        .map(|bytes| bytes.expect("a table"))
+        .map(|bytes| String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+        .expect("no fault");
+    assert!(csv.iter().any(|row| row.contains(",min-max,0.1135,")), "{csv:?}");
+    assert!(
+        csv.iter().any(|row| row.contains(",t-95,"))
+            && csv[0].contains(",accuracy_interval,accuracy_low,accuracy_high,")
+    );
 }
 
 #[test]
@@ -162,7 +180,7 @@ fn a_dense_control_of_another_length_is_marked() {
     assert_eq!(labels(&runs), ["dense control, 13,760 steps: 99.06 %"]);
     runs[2].record.started.planned_steps *= 8;
     runs[2].record.started.planned_steps /= 3;
-    assert_eq!(labels(&runs), ["dense control, 2.67 times the steps: 99.06 %"]);
+    assert_eq!(labels(&runs), ["dense, 2.67 times the steps: 99.06 %"]);
 }
 
 #[test]

@@ -163,7 +163,7 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
             own.push((is_control, drawn));
         }
     }
-    let notes = legend_notes(own.iter().map(|(_, drawn)| drawn), "framed: unpruned, trained less than the rest");
+    let notes = legend_notes(own.iter().map(|(_, drawn)| drawn), "framed: unpruned, trained for less");
     for (is_control, Drawn { mut line, dots: of_seeds, split, means: of, .. }) in own {
         means.extend(of);
         dots.extend([split, of_seeds]);
@@ -267,7 +267,7 @@ mod tests {
             ("dense control, nothing pruned", Marker::Square, 0),
             ("", Marker::Square, 1),
             ("bar: 95 % interval of the test images", Marker::None, 0),
-            ("framed: unpruned, trained less than the rest", Marker::Frame, 0),
+            ("framed: unpruned, trained for less", Marker::Frame, 0),
             ("", Marker::Frame, 1),
         ];
         assert_eq!(looks[..7], expected);

@@ -62,7 +62,8 @@ fn line(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Strin
     let none = || "-".to_owned();
     let (seeds, split) = (pool.samples.len(), split(pool));
     let difference = |spread: Option<Spread>| {
-        spread.map_or_else(none, |spread| {
+        // Where some seeds collapsed, a mean difference is as little of any of them as a mean is.
+        spread.filter(|_| split.is_none()).map_or_else(none, |spread| {
             let half = spread.half_width.map_or(String::new(), |half| format!(" ± {half:.2}"));
             let pairs = if spread.n < seeds { format!(" ({})", spread.n) } else { String::new() };
             format!("{:+.2}{half}{pairs}", spread.mean)

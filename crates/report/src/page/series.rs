@@ -137,7 +137,7 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
             contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.sign() == Sign::Below));
         let below: Vec<_> = below.map(difference).collect();
         let list = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { escape(&names.join("; ")) };
-        let name = format!("{}<small>{}</small>", escape(&leader.series.label), accuracy(Some(&leader.top_1)));
+        let name = format!("{}<small>{}</small>", escape(&leader.series.label), top_1(leader.pool));
         let target = contest.unit.words(contest.target);
         table.row("", [target, name, list(near), list(below)]);
     }
@@ -233,7 +233,8 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         ),
         None => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
     };
-    let difference = |control: Option<(&RunSeries<'_>, Spread)>| match control {
+    // Where some seeds collapsed, a mean difference is as little of any of them as a mean is.
+    let difference = |control: Option<(&RunSeries<'_>, Spread)>| match control.filter(|_| split(pool).is_none()) {
         Some((control, spread)) => {
             format!("{}<small>{}</small>", escape(&points(&spread)), escape(&control.label))
         }
