@@ -6,6 +6,7 @@ mod sweep;
 pub(crate) use sensitivity::SensitivityArgs;
 pub(crate) use sweep::{LauncherKind, SweepArgs, SweepCellArgs};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -403,6 +404,38 @@ pub(crate) struct ListArgs {
     pub(crate) dir: PathBuf,
 }
 
+/// What people type for a verb that has another name.
+const MEANT: [(&str, &str); 12] = [
+    ("train", "run"),
+    ("fit", "run"),
+    ("prune", "run"),
+    ("start", "run"),
+    ("continue", "resume"),
+    ("eval", "test"),
+    ("evaluate", "test"),
+    ("infer", "predict"),
+    ("convert", "export"),
+    ("ls", "list"),
+    ("diff", "compare"),
+    ("tensorboard", "track"),
+];
+
+/// What was typed; one that cannot be read ends the program and says what was meant.
+pub(crate) fn parse() -> Arguments {
+    Arguments::try_parse().unwrap_or_else(|error| meant(error).exit())
+}
+
+fn meant(mut error: clap::Error) -> clap::Error {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => typed.clone(),
+        _ => return error,
+    };
+    if let Some((_, verb)) = MEANT.into_iter().find(|(other, _)| *other == typed) {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![verb.to_owned()]));
+    }
+    error
+}
+
 /// Sends `tracing` to stderr.
 pub(crate) fn start_logging(verbose: u8) {
     let level = match verbose {
@@ -424,8 +457,42 @@ pub(crate) fn start_logging(verbose: u8) {
 
 #[cfg(test)]
 mod tests {
-    use super::Arguments;
-    use clap::CommandFactory;
+    use super::{Arguments, MEANT, meant};
+    use clap::{CommandFactory, Parser};
+
+    /// Every line of an example that begins with the program's name can be typed.
+    #[test]
+    fn examples_of_the_help_can_be_typed() {
+        let mut tried = 0;
+        let root = Arguments::command();
+        for command in std::iter::once(&root).chain(root.get_subcommands()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().map(str::trim).filter(|line| line.starts_with("secateur ")) {
+                let typed = line.split(" # ").next().unwrap_or(line).split(" > ").next().unwrap_or(line);
+                // What a shell makes of a pattern: one folder, or two.
+                let one = typed.replace('*', "one");
+                let two = typed.split(' ').map(|word| match word.contains('*') {
+                    true => format!("{} {}", word.replace('*', "one"), word.replace('*', "two")),
+                    false => word.to_owned(),
+                });
+                let two = two.collect::<Vec<_>>().join(" ");
+                let read = |line: &str| Arguments::try_parse_from(line.split_whitespace());
+                if let Err(error) = read(&two).or_else(|_| read(&one)) {
+                    panic!("{line}: {error}");
+                }
+                tried += 1;
+            }
+        }
+        assert!(tried > 25, "only {tried} examples");
+    }
+
+    #[test]
+    fn a_verb_of_another_name_is_told_by_its_own() {
+        for (typed, verb) in MEANT {
+            let error = meant(Arguments::try_parse_from(["secateur", typed]).expect_err(typed)).to_string();
+            assert!(error.contains(&format!("'{verb}'")), "{typed}: {error}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

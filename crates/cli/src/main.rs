@@ -14,8 +14,7 @@ mod sweep;
 mod verbs;
 
 use crate::say::say;
-use args::{Arguments, Verb};
-use clap::Parser;
+use args::Verb;
 use std::process::ExitCode;
 
 /// burn allocates and frees a tensor for every operation; the system's allocator makes a training step 1.4x longer.
@@ -30,7 +29,7 @@ pub(crate) const HALTED: u8 = 131;
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = args::parse();
     args::start_logging(arguments.verbose);
     let done = match arguments.verb {
         Verb::Run(args) => verbs::run::run(&args),

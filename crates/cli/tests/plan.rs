@@ -90,6 +90,41 @@ fn a_plan_takes_a_place_as_the_run_does_and_tells_the_run_s_name() {
     assert!(plan.starts_with(&format!("run        {name}\n")), "{plan}");
 }
 
+/// The program works outside its repository: data is found beside the config or the program, whatever folder it is started in,
+/// and the run keeps its name.
+#[test]
+fn data_is_found_from_any_folder_and_the_run_has_the_same_name() {
+    let (elsewhere, out) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let config = root().join("configs/quickstart.toml");
+    let copy = elsewhere.path().join("own.toml");
+    fs::copy(&config, &copy).expect("copied");
+    let there = |args: &[&str]| {
+        let output = secateur(args).current_dir(elsewhere.path()).output().expect("the program starts");
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let changes =
+        ["--set", "prune.enabled=false", "--set", "prune.every={ steps = 0 }", "--set", "train.length={ steps = 1 }"];
+    let plan = succeed(&[&["plan", "configs/quickstart.toml"], &changes[..]].concat());
+    assert_eq!(there(&[&["plan", text(&config)], &changes[..]].concat()), plan, "beside the config");
+    assert_eq!(there(&[&["plan", text(&copy)], &changes[..]].concat()), plan, "beside the program");
+
+    there(&[&["run", text(&copy), "--out", text(out.path())], &changes[..]].concat());
+    let run = only_run(out.path()).expect("a run");
+    assert!(plan.contains(&*run.file_name().expect("named").to_string_lossy()), "{plan}");
+    let manifest = fs::read(run.join("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    let data = root().join("datasets/mnist").canonicalize().expect("there");
+    assert_eq!(manifest["data"].as_str(), Some(text(&data)));
+    assert_eq!(there(&["test", text(&run)]), succeed(&["test", text(&run)]));
+
+    let said = fail(&["plan", "configs/quickstart.toml", "--set", "data.dir=no/such"]);
+    assert!(
+        said.contains("neither here nor beside the config or the program") && said.contains("--data DIR"),
+        "{said}"
+    );
+}
+
 #[test]
 fn planning_leaves_nothing_behind_and_every_config_can_be_planned() {
     let before = fs::read_dir(root()).expect("the root").count();

@@ -6,10 +6,10 @@ mod arrays;
 mod criterion;
 mod differences;
 mod essential;
-mod kinds;
 mod prune;
 mod regrow;
 mod until;
+pub(crate) mod words;
 
 pub use criterion::CriterionConfig;
 pub use differences::{Difference, differences};
@@ -18,9 +18,9 @@ pub use prune::{Override, PruneConfig};
 pub use regrow::RegrowConfig;
 pub use until::UntilConfig;
 
-use crate::{Error, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
+use crate::{Error, data, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A whole experiment, as typed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -325,12 +325,14 @@ impl ExperimentConfig {
         let refuse = |why: String| refuse(place, why);
         if overrides.is_empty() {
             if let Ok(table) = toml::from_str(text) {
+                sweep_hint(place, &table).map_or(Ok(()), Err).map_err(refuse)?;
                 arrays::check(&table).map_err(refuse)?;
             }
             // Straight from the text, so that an error shows the line.
-            return toml::from_str(text).map_err(|error| refuse(kinds::in_words(&error.to_string())));
+            return toml::from_str(text).map_err(|error| refuse(words::of_text::<Self>(text, &error)));
         }
-        let table: toml::Table = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        let table: toml::Table =
+            toml::from_str(text).map_err(|error| refuse(words::of_text::<toml::Table>(text, &error)))?;
         Self::changed(place, table, overrides)
     }
 
@@ -341,13 +343,29 @@ impl ExperimentConfig {
     pub(crate) fn changed(place: &str, mut table: toml::Table, overrides: &[String]) -> Result<Self, Error> {
         let refuse = |why: String| refuse(place, why);
         for change in overrides {
-            set(&mut table, change).map_err(|why| refuse(format!("--set {change}: {why}")))?;
+            set(&mut table, change).map_err(|why| refuse(format!("--set {}: {why}", words::short(change))))?;
         }
+        sweep_hint(place, &table).map_or(Ok(()), Err).map_err(refuse)?;
         arrays::check(&table).map_err(refuse)?;
-        table.try_into().map_err(|error: toml::de::Error| {
-            let error = kinds::in_words(&error.to_string());
-            refuse(format!("{} (with --set {})", error.trim_end(), overrides.join(" --set ")))
+        table.clone().try_into().map_err(|error: toml::de::Error| {
+            let own = words::left_over::<Self>(&table, &error, overrides);
+            let changes: Vec<String> = overrides.iter().map(|change| words::short(change)).collect();
+            let why = own.unwrap_or_else(|| words::of_table(&error));
+            refuse(format!("{why} (with --set {})", changes.join(" --set ")))
         })
+    }
+
+    /// Names the data folder where it is found, when it is not there as it is given: beside `file`, which this config is read
+    /// from, or above it, or beside the program. The name of a run does not depend on it.
+    pub fn locate_data(&mut self, file: &Path) {
+        let data = &mut self.data;
+        if data.source == Source::Idx && !data.dir.is_dir() {
+            let found = data::located(&data.dir, file, data::program().as_deref());
+            if let Some(found) = found {
+                tracing::info!("data folder `{}` is found as {}", data.dir.display(), found.display());
+                data.dir = found;
+            }
+        }
     }
 
     /// The configuration as TOML, every key spelled out.
@@ -361,6 +379,14 @@ impl ExperimentConfig {
 
 fn refuse(place: &str, why: String) -> Error {
     Error::Config { place: place.into(), why: why.trim_end().into() }
+}
+
+/// How to run a table that is a sweep rather than the config of a run.
+fn sweep_hint(place: &str, table: &toml::Table) -> Option<String> {
+    let is_sweep =
+        table.contains_key("base") && ["seeds", "axes", "methods"].iter().any(|key| table.contains_key(*key));
+    is_sweep
+        .then(|| format!("found a sweep, expected the config of one run; run the sweep with: secateur sweep {place}"))
 }
 
 /// Sets a dotted key. A value that is no TOML is taken as a string, so that shells need no second quotes.
@@ -455,10 +481,10 @@ mod tests {
             ("seed", "wanted key=value"),
             ("=1", "wanted a key"),
             ("seed.a=1", "`seed` is a value, not a table"),
-            ("seed=-1", "invalid value"),
-            ("colour=1", "unknown field `colour`"),
+            ("seed=-1", "`seed`: found -1, expected a whole number from 0"),
+            ("colour=1", "unknown key `colour`"),
             ("prune.schedule.sparsity=1.5", "sparsity is 1.5"),
-            ("train.length={ weeks = 1 }", "unknown variant `weeks`"),
+            ("train.length={ weeks = 1 }", "`train.length`: found `weeks`"),
         ] {
             // `seed.a=1` needs a seed to collide with.
             let found = parse(&["seed=1", change]).expect_err(change).to_string();

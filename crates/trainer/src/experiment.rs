@@ -2,6 +2,7 @@
 
 mod warnings;
 
+use crate::config::words;
 use crate::config::{
     CriterionConfig, ExperimentConfig, Keep, Length, PruneConfig, Retrain, Source, Zeros, is_calibration,
 };
@@ -178,6 +179,13 @@ impl Experiment {
         })
     }
 
+    /// Where the data files lie, whole; `None` for synthetic data.
+    pub(crate) fn data_folder(&self) -> Option<String> {
+        let data = &self.config.data;
+        let whole = (data.source == Source::Idx).then(|| data.dir.canonicalize())?.ok()?;
+        Some(whole.display().to_string())
+    }
+
     /// Name of the run folder: `<name>-<hash8>-s<seed>`. The hash covers everything that the result depends on and that
     /// is not as it is by default; of the data folder only its own name, not where it lies.
     pub fn run_name(&self) -> String {
@@ -212,7 +220,7 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     if config.name.is_empty() || config.name.starts_with('.') || !config.name.chars().all(fine) {
         return refuse(
             "name",
-            format!("found {:?}, wanted letters, digits, `-`, `_` and `.`, no dot first", config.name),
+            format!("found {:?}, wanted letters, digits, `-`, `_` and `.`, no dot first", words::short(&config.name)),
         );
     }
     if config.seed > i64::MAX as u64 {
@@ -242,7 +250,7 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         return refuse(key, why);
     }
     if !crate::device::NAMES.contains(&config.device.as_str()) {
-        return Err(Error::UnknownDevice { name: config.device.clone() });
+        return Err(Error::UnknownDevice { name: words::short(&config.device) });
     }
     if config.start_zeros == Zeros::Pruned && (config.start.is_none() || config.prune.is_none()) {
         return refuse("start_zeros", "found `pruned`, wanted a `start` and a [prune] section beside it".into());

@@ -131,6 +131,14 @@ pub(crate) fn read_config(run: &Path) -> Result<ExperimentConfig, Error> {
     if !spelled {
         config.data.split_seed = config.seed;
     }
+    // The program may run elsewhere now; where the data lay then is the first place to look.
+    if !config.data.dir.is_dir()
+        && let Some(data) = read_manifest(run).ok().and_then(|manifest| manifest.data)
+        && Path::new(&data).is_dir()
+    {
+        config.data.dir = data.into();
+    }
+    config.locate_data(Path::new(&place));
     Ok(config)
 }
 

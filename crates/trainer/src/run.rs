@@ -345,6 +345,7 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
         device: experiment.config().device.clone(),
         kernels: device.kernels(),
         dataset: dataset.name.clone(),
+        data: experiment.data_folder(),
         files: folder::files(dataset),
         trained_on: vec![],
         start: None,

@@ -9,6 +9,7 @@ mod controls;
 
 pub use cell::CellFile;
 
+use crate::config::words;
 use crate::files::read_text;
 use crate::{Error, Experiment, ExperimentConfig, fork};
 use axes::Changes;
@@ -94,6 +95,19 @@ struct Family {
     experiment: Experiment,
 }
 
+/// Why a text is no sweep.
+fn why(place: &str, text: &str, error: &toml::de::Error) -> String {
+    let run = toml::from_str::<toml::Table>(text)
+        .is_ok_and(|table| table.contains_key("model") && !table.contains_key("base"));
+    if run {
+        return format!(
+            "found the config of one run, expected a sweep, which names such a file as its `base`; run it with: secateur run \
+             {place}"
+        );
+    }
+    words::of_text::<SweepConfig>(text, error)
+}
+
 impl Sweep {
     /// Reads a sweep's file and the base config that it names, and makes its cells.
     ///
@@ -103,7 +117,7 @@ impl Sweep {
         let text = read_text(path)?;
         let place = path.display().to_string();
         let config: SweepConfig = toml::from_str(&text)
-            .map_err(|error| Error::Config { place: place.clone(), why: error.to_string().trim_end().into() })?;
+            .map_err(|error| Error::Config { place: place.clone(), why: why(&place, &text, &error) })?;
         let base = read_text(&config.base)?;
         Self::new(&place, config, base)
     }
@@ -115,8 +129,10 @@ impl Sweep {
     pub fn new(place: &str, config: SweepConfig, base: String) -> Result<Self, Error> {
         let refuse = |why: String| Error::Config { place: place.into(), why };
         check(&config).map_err(&refuse)?;
-        let table = toml::from_str(&base)
-            .map_err(|error| Error::Config { place: config.base.display().to_string(), why: error.to_string() })?;
+        let table = toml::from_str(&base).map_err(|error| Error::Config {
+            place: config.base.display().to_string(),
+            why: words::of_text::<toml::Table>(&base, &error),
+        })?;
         let points = axes::points(&config.axes, MOST_CELLS).map_err(&refuse)?;
         let (maker, mut notes) = (Maker { place, config: &config, table }, vec![]);
         let mut families = vec![];
@@ -199,7 +215,8 @@ impl Maker<'_> {
     fn family(&self, group: &str, point: &Changes, changes: Changes, beside: Option<&Family>) -> Result<Family, Error> {
         let written = written(self.config, group, self.config.seeds[0], &changes);
         let place = self.config.base.display().to_string();
-        let config = ExperimentConfig::changed(&place, self.table.clone(), &written)?;
+        let mut config = ExperimentConfig::changed(&place, self.table.clone(), &written)?;
+        config.locate_data(&self.config.base);
         let experiment = Experiment::among(beside.into_iter().map(|family| &family.experiment), config);
         let experiment = experiment.map_err(|error| self.refuse(format!("with {}: {error}", written.join(", "))))?;
         Ok(Family { group: group.to_owned(), point: point.clone(), changes, experiment })

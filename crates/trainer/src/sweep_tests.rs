@@ -96,7 +96,7 @@ fn faults_are_named() {
             "name = \"s\"\nbase = \"b\"\nseeds = [1]\n[[methods]]\nname = \"a\"\n[[methods]]\nname = \"a\"",
             "two methods have the name `a`",
         ),
-        ("name = \"s\"\nbase = \"b\"\nseeds = [1]\n[axes]\n\"colour\" = [1]", "unknown field `colour`"),
+        ("name = \"s\"\nbase = \"b\"\nseeds = [1]\n[axes]\n\"colour\" = [1]", "unknown key `colour`"),
     ] {
         let found = sweep(text).expect_err(text).to_string();
         assert!(found.contains(wanted), "{text}: {found}");

@@ -44,7 +44,10 @@ fn experiment(args: &ConfigArgs, place: Option<&PlaceArgs>) -> Result<(Experimen
         config.threads = threads;
     }
     if let Some(data) = place.and_then(|place| place.data.as_ref()) {
+        // As it is typed, and nowhere else.
         config.data.dir.clone_from(data);
+    } else {
+        config.locate_data(&args.config);
     }
     let experiment = Experiment::new(config).with_context(|| name.clone())?;
     Ok((experiment, text))

@@ -5,6 +5,7 @@ use crate::args::{LauncherKind, SweepArgs, SweepCellArgs};
 use crate::interrupt::{end_with, on_signal};
 use crate::progress::Progress;
 use crate::say::say;
+use crate::shell::quoted;
 use crate::sweep::board::Board;
 use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
@@ -74,6 +75,8 @@ fn conclude(places: &Places, sweep: &Sweep, tasks: &[Task], states: &[State], ca
         say!("report  {}", page.display());
     }
     if cancelled {
+        let command: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
+        say!("stopped; the runs' states are saved. Go on with: {}", command.join(" "));
         return Ok(Done::Interrupted);
     }
     let failed: Vec<String> = tasks

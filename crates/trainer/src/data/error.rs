@@ -16,7 +16,11 @@ pub enum Error {
         why: String,
     },
     /// The folder is not there.
-    #[error("data folder `{dir}` does not exist; name the folder of the four IDX files with --data DIR")]
+    #[error(
+        "data folder `{dir}` does not exist{}; name the folder of the four IDX files with --data DIR, such as datasets/mnist of \
+         Secateur's repository",
+        if dir.is_absolute() { "" } else { ", neither here nor beside the config or the program" }
+    )]
     MissingFolder {
         /// The folder asked for.
         dir: PathBuf,

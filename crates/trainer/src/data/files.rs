@@ -119,7 +119,8 @@ mod tests {
         assert_eq!(
             locate(&missing).expect_err("no folder").to_string(),
             format!(
-                "data folder `{here}/nowhere` does not exist; name the folder of the four IDX files with --data DIR"
+                "data folder `{here}/nowhere` does not exist; name the folder of the four IDX files with --data DIR, such as \
+                 datasets/mnist of Secateur's repository"
             ),
         );
         assert!(matches!(locate(&dir.path().join("file")), Err(Error::NotAFolder { .. })));

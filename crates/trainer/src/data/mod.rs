@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod idx;
 mod images;
+mod located;
 mod published;
 mod split;
 mod synthetic;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 pub use error::Error;
 pub use images::{Images, read_images};
+pub(crate) use located::{located, program};
 pub use split::{Batch, GREY, Split};
 pub use synthetic::{Synthetic, synthetic};
 

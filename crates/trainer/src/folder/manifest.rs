@@ -37,6 +37,9 @@ pub(crate) struct Manifest {
     pub kernels: Option<Kernels>,
     /// Name of the dataset.
     pub dataset: String,
+    /// Folder of the data files, as it was found; `None` for synthetic data, and for runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
     /// SHA-256 of each raw data file; empty for synthetic data.
     pub files: Vec<ManifestFile>,
     /// The splits whose training images the model has seen when the run ends: the run's own, and those of the models that it
@@ -177,6 +180,7 @@ mod tests {
             device: "cpu".into(),
             kernels: None,
             dataset: "mnist".into(),
+            data: None,
             files: vec![file("aa")],
             trained_on: vec![],
             start: None,
