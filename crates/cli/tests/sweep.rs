@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A sweep over synthetic images: two methods, two sparsities, two seeds, both controls.
 fn write(folder: &Path, more: &str) -> PathBuf {
@@ -88,6 +88,11 @@ fn a_sweep_that_is_stopped_or_killed_goes_on() {
     // waits until they have left.
     for signal in ["-TERM", "-KILL"] {
         let mut child = start(&["sweep", text(&sweep), "--out", text(&torn), "--jobs", "2"]);
+        // Once it has begun a cell it takes signals; the second time there may be nothing left to begin.
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !torn.is_dir() && child.try_wait().expect("a child").is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         std::thread::sleep(Duration::from_millis(900));
         let kill = |signal: &str, pid: &str| {
             std::process::Command::new("kill").args([signal, pid]).status().expect("kill");
