@@ -138,7 +138,7 @@ fn faults_are_named_before_anything_runs() {
     for (text_of, wanted) in [
         ("name = \"s\"\nbase = \"configs/nowhere.toml\"\nseeds = [1]", "configs/nowhere.toml"),
         ("name = \"s\"\nbase = \"configs/smoke.toml\"\nseeds = []", "`seeds` is empty"),
-        ("name = \"s\"", "missing field `base`"),
+        ("name = \"s\"", "the key `base` is missing"),
         ("name = \"s s\"\nbase = \"configs/smoke.toml\"\nseeds = [1]", "`name`: found"),
     ] {
         fs::write(&path, text_of).expect("room");

@@ -98,6 +98,7 @@ fn scores_come_from_a_file_that_is_checked() {
     }
     // Another file is not taken for the one that the run began with, nor one that lacks a layer for scores.
     write(&shapes[1..]);
+    go_back(&path, 0);
     assert!(fail(&["resume", text(&path)]).contains("started with another file"));
     let fresh = tempfile::tempdir().expect("a folder");
     let typed = with(fresh.path(), &changes);
