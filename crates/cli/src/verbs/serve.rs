@@ -2,6 +2,7 @@
 
 mod answer;
 mod board;
+mod connection;
 mod library;
 
 use super::{Done, print};
@@ -9,18 +10,17 @@ use crate::args::ServeArgs;
 use crate::say::say;
 use anyhow::{Context, Result, bail};
 use board::Board;
+use connection::Deadlines;
 use library::Library;
-use oxhttp::Server;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// A connection on which nothing moves for so long is closed: others may be waiting for its place.
-const IDLE: Duration = Duration::from_secs(10);
+/// Others may be waiting for a connection's place.
+const DEADLINES: Deadlines = Deadlines { head: Duration::from_secs(10), answer: Duration::from_secs(30) };
 /// Connections at once; more have to wait.
 const CONNECTIONS: usize = 64;
 
@@ -48,28 +48,63 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Done> {
 
 /// Begins to answer; returns the address, with the port that was free where any was asked for.
 fn listen(host: IpAddr, port: u16, board: &Arc<Board>) -> Result<SocketAddr> {
-    // The server binds addresses, not sockets, so a free port is found first; another program may be faster, but not always.
-    let tries = if port == 0 { 20 } else { 1 };
-    let mut taken = None;
-    for _ in 0..tries {
-        let port = if port == 0 { free_port(host)? } else { port };
-        let (address, board) = (SocketAddr::new(host, port), Arc::clone(board));
-        let server = Server::new(move |request| answer::respond(&board, host.is_loopback(), request))
-            .with_global_timeout(IDLE)
-            .with_max_concurrent_connections(CONNECTIONS)
-            .bind(address);
-        match server.spawn() {
-            Ok(_) => return Ok(address),
-            Err(error) if error.kind() == ErrorKind::AddrInUse => taken = Some((error, address)),
-            Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
-        }
-    }
-    let (error, address) = taken.expect("there was a try");
-    Err(error)
-        .with_context(|| format!("cannot listen on {address}; choose another with --port, 0 for any that is free"))
+    let asked = SocketAddr::new(host, port);
+    let cannot = || format!("cannot listen on {asked}; choose another with --port, 0 for any that is free");
+    let listener = TcpListener::bind(asked).with_context(cannot)?;
+    let address = listener.local_addr().context("cannot ask for the port")?;
+    let board = Arc::clone(board);
+    thread::Builder::new()
+        .name("connections".into())
+        .spawn(move || accept(&listener, host.is_loopback(), &board))
+        .context("cannot start a thread")?;
+    Ok(address)
 }
 
-fn free_port(host: IpAddr) -> Result<u16> {
-    let listener = TcpListener::bind((host, 0)).with_context(|| format!("cannot listen on {host}"))?;
-    Ok(listener.local_addr().context("cannot ask for the port")?.port())
+/// Answers each connection on a thread of its own, `CONNECTIONS` at once.
+fn accept(listener: &TcpListener, local: bool, board: &Arc<Board>) {
+    let places = Arc::new(Places::default());
+    for stream in listener.incoming() {
+        let place = Places::take(&places);
+        let board = Arc::clone(board);
+        let answer = move |stream| {
+            let _place = place;
+            connection::serve(stream, DEADLINES, |request| answer::respond(&board, local, request));
+        };
+        // A client that went away again, or a system that has no file or thread left just now: others come.
+        match stream.and_then(|stream| thread::Builder::new().name("answer".into()).spawn(move || answer(stream))) {
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!("a connection was lost: {error}");
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// How many connections are open.
+#[derive(Default)]
+struct Places {
+    open: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// One of them, given back when it is dropped.
+struct Place(Arc<Places>);
+
+impl Places {
+    /// Waits until there is room for one more.
+    fn take(places: &Arc<Self>) -> Place {
+        let open = places.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open =
+            places.freed.wait_while(open, |open| *open >= CONNECTIONS).unwrap_or_else(PoisonError::into_inner);
+        *open += 1;
+        Place(Arc::clone(places))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *self.0.open.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.freed.notify_one();
+    }
 }

@@ -1,10 +1,7 @@
 //! From a request to its answer. A path from a request is compared with names and leads to no file.
 
 use super::board::Board;
-use oxhttp::model::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use oxhttp::model::{Body, Method, Request, Response, StatusCode};
+use super::connection::{Request, Response, Status};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,36 +9,38 @@ use std::sync::Arc;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const OK: Status = (200, "OK");
+const NOT_FOUND: Status = (404, "Not Found");
+const METHOD_NOT_ALLOWED: Status = (405, "Method Not Allowed");
+const MISDIRECTED: Status = (421, "Misdirected Request");
+const INTERNAL: Status = (500, "Internal Server Error");
+
 /// An answer before it is a response.
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
-    status: StatusCode,
+struct Answer {
+    status: Status,
     kind: &'static str,
     body: Arc<[u8]>,
 }
 
-/// Answers a request; `local` where only this machine is served.
-pub(super) fn respond(board: &Board, local: bool, request: &Request<Body>) -> Response<Body> {
-    let known = !local || request.uri().host().is_some_and(is_here);
-    let answer = if known {
-        answer(board, request.method(), request.uri().path())
-    } else {
+/// Answers a request, or says why there is none; `local` where only this machine is served.
+pub(super) fn respond(board: &Board, local: bool, request: Result<Request, Status>) -> Response {
+    let head_only = request.as_ref().is_ok_and(|request| request.method == "HEAD");
+    let answer = match request {
+        Err(status) => text(status, status.1),
         // Another site's name that was made to lead here would let that site's scripts read the page.
-        text(StatusCode::MISDIRECTED_REQUEST, "this server answers to 127.0.0.1, [::1] and localhost only")
+        Ok(request) if local && !is_here(&request.host) => {
+            text(MISDIRECTED, "this server answers to 127.0.0.1, [::1] and localhost only")
+        }
+        Ok(request) => answer(board, &request.method, &request.path),
     };
-    // To HEAD the server writes a length of 0: it has no way to tell a length and then send nothing.
-    let body = if request.method() == Method::HEAD { Body::empty() } else { Body::from(answer.body.to_vec()) };
-    let mut response = Response::builder()
-        .status(answer.status)
-        .header(CONTENT_TYPE, answer.kind)
-        .header(CACHE_CONTROL, "no-store")
-        .header(CONTENT_SECURITY_POLICY, POLICY)
-        .header(REFERRER_POLICY, "no-referrer")
-        .header(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    if answer.status == StatusCode::METHOD_NOT_ALLOWED {
-        response = response.header(ALLOW, "GET, HEAD");
-    }
-    response.body(body).expect("the headers are constants")
+    let allow = if answer.status == METHOD_NOT_ALLOWED { "allow: GET, HEAD\r\n" } else { "" };
+    let headers = format!(
+        "content-type: {}\r\ncache-control: no-store\r\ncontent-security-policy: {POLICY}\r\nreferrer-policy: \
+         no-referrer\r\nx-content-type-options: nosniff\r\n{allow}",
+        answer.kind
+    );
+    Response { status: answer.status, headers, body: answer.body, head_only }
 }
 
 /// Whether a host's name is this machine's for a browser that runs on it.
@@ -50,26 +49,26 @@ fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn answer(board: &Board, method: &Method, path: &str) -> Answer {
-    if method != Method::GET && method != Method::HEAD {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD: a report is read, never written");
+fn answer(board: &Board, method: &str, path: &str) -> Answer {
+    if method != "GET" && method != "HEAD" {
+        return text(METHOD_NOT_ALLOWED, "only GET and HEAD: a report is read, never written");
     }
     let shown = board.shown();
     match path.strip_prefix('/').unwrap_or(path) {
-        "" | "index.html" => Answer { status: StatusCode::OK, kind: kind("html"), body: Arc::clone(&shown.html) },
-        "version" => text(StatusCode::OK, &shown.version),
+        "" | "index.html" => Answer { status: OK, kind: kind("html"), body: Arc::clone(&shown.html) },
+        "version" => text(OK, &shown.version),
         name => match shown.file(name) {
             Ok(Some(body)) => {
                 let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-                Answer { status: StatusCode::OK, kind: kind(ending), body }
+                Answer { status: OK, kind: kind(ending), body }
             }
-            Ok(None) => text(StatusCode::NOT_FOUND, "nothing of this name: the page is /"),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+            Ok(None) => text(NOT_FOUND, "nothing of this name: the page is /"),
+            Err(error) => text(INTERNAL, &error.to_string()),
         },
     }
 }
 
-fn text(status: StatusCode, body: &str) -> Answer {
+fn text(status: Status, body: &str) -> Answer {
     Answer { status, kind: kind("txt"), body: body.as_bytes().into() }
 }
 
@@ -108,10 +107,10 @@ mod tests {
             ("/accuracy-vs-sparsity.svg", 404),
             ("/Version", 404),
         ] {
-            assert_eq!(answer(&board, &Method::GET, path).status, status, "{path}");
-            assert_eq!(answer(&board, &Method::POST, path).status, 405, "{path}");
+            assert_eq!(answer(&board, "GET", path).status.0, status, "{path}");
+            assert_eq!(answer(&board, "POST", path).status.0, 405, "{path}");
         }
-        assert_eq!(answer(&board, &Method::GET, "/curve.csv").kind, "text/csv; charset=utf-8");
+        assert_eq!(answer(&board, "GET", "/curve.csv").kind, "text/csv; charset=utf-8");
     }
 
     #[test]
