@@ -246,7 +246,7 @@ pub(crate) struct ServeArgs {
 pub(crate) struct TestArgs {
     /// The run's folder.
     pub(crate) run: PathBuf,
-    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// Name of a folder below the run's checkpoints, or `dense` for the network before the first prune, instead of the final
     /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
@@ -305,7 +305,7 @@ pub(crate) enum Format {
 pub(crate) struct ExportArgs {
     /// The model.
     pub(crate) model: PathBuf,
-    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// Name of a folder below the run's checkpoints, or `dense` for the network before the first prune, instead of the final
     /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,

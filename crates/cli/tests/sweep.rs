@@ -72,6 +72,15 @@ fn every_cell_is_the_run_that_it_would_be_alone() {
         assert_eq!(model(cell), model(&twin), "{}", cell.display());
         assert_eq!(facts(cell), facts(&twin), "{}", cell.display());
     }
+    // A cell names its own origin and that of the start, and its log has the sessions of both.
+    let forked = all.iter().find(|cell| !manifest(cell)["forked_from"].is_null()).expect("a cell that forked");
+    let from = &manifest(forked)["forked_from"];
+    let start = out.join(".starts").join(from["run"].as_str().expect("a name"));
+    let begun = manifest(&start);
+    assert_eq!((&from["commit"], &from["processor"]), (&begun["commit"], &begun["processor"]));
+    let told = sessions(forked);
+    assert_eq!((told.len(), &told[0]["checkpoint"]), (2, &serde_json::Value::Null));
+    assert!(told[1]["checkpoint"].as_str().is_some_and(|name| name.starts_with("stage-")), "{told:?}");
     // Finished cells are left alone.
     let before = fs::metadata(all[3].join("log.jsonl")).expect("there").modified().expect("a time");
     succeed(&["sweep", text(&sweep), "--out", text(&out)]);

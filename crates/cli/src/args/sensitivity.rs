@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 pub(super) const HELP: &str = "Each layer that the run may prune is pruned alone, by the run's criterion, to each sparsity, \
     while the others stay as they are; nothing is retrained. The natural network for this is a dense one: a run with \
-    --set prune.enabled=false, or `--checkpoint dense`, the state before the first prune, as long as the run keeps it \
-    (checkpoint.keep). sensitivity.csv, .json, .svg and .png are written.\n\nExamples:\n  secateur sensitivity \
+    --set prune.enabled=false, or `--checkpoint dense`, the state before the first prune, which every run \
+    that prunes keeps. sensitivity.csv, .json, .svg and .png are written.\n\nExamples:\n  secateur sensitivity \
     runs/quickstart-1a2b3c4d-s1 --checkpoint dense\n  secateur sensitivity runs/quickstart-1a2b3c4d-s1 --sparsities \
     0.5,0.9,0.99 --images 1000\n  secateur sensitivity runs/quickstart-1a2b3c4d-s1 --within 0.5   # and what to write \
     below [prune]";
@@ -18,7 +18,7 @@ pub(super) const HELP: &str = "Each layer that the run may prune is pruned alone
 pub(crate) struct SensitivityArgs {
     /// The run's folder; it is only read.
     pub(crate) run: PathBuf,
-    /// Name of a folder below the run's checkpoints, or `dense` for the newest before the first prune, instead of the final
+    /// Name of a folder below the run's checkpoints, or `dense` for the network before the first prune, instead of the final
     /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
