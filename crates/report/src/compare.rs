@@ -1,192 +1,184 @@
-//! Series beside each other: differences between runs of the same seed, and who leads at a sparsity. Pure.
+//! Which results may be compared, and what the comparison says: the one place that decides it, for the page, the tables, and
+//! `secateur compare`. Pure.
 //!
 //! Runs of one seed start from the same weights and see the same images in the same order, so that much of what luck does
 //! to one it does to the other: their difference is surer than the difference of two means.
 
-use crate::record::Control;
-use crate::series::{Pool, RunSeries, Sample};
-use crate::statistics::{Sign, Spread};
-use crate::target::{Key, Unit};
+use crate::event::{RunStarted, Size};
+use crate::number::grouped;
+use crate::series::{Pool, Sample};
+use crate::statistics::{FEWEST, Spread, holm, sign_test};
+use crate::target::Unit;
 
-/// Densities of a pair may differ by this part of the smaller one. Groups of weights go whole, so that methods that are
+mod contest;
+mod control;
+
+pub(crate) use contest::{Contest, Entry, contests};
+pub(crate) use control::{Against, belongs, dense_at, vs_dense, vs_random};
+
+/// What two networks keep may differ by this part of the smaller one. Groups of weights go whole, so that methods that are
 /// asked for the same do not leave quite the same.
-const DENSITY_APART: f64 = 0.02;
+const SIZES_APART: f64 = 0.1;
+/// The chance of a difference, where there is none, that is accepted among all comparisons at one target.
+const LEVEL: f64 = 0.05;
 
-/// Differences of top-1 in points, `a` minus `b`, over the seeds that both have; `None` where there is no such seed.
-/// Networks of another size than the other one's, at what is the same target, are no pair.
-pub(crate) fn paired(a: &Pool<'_>, b: &Pool<'_>) -> Option<Spread> {
-    differences(a, b, |a, b| {
-        let density = |sample: &Sample<'_>| Some(1.0 - sample.point.size()?.sparsity());
-        let (Some(a), Some(b)) = (density(a), density(b)) else { return false };
-        (a - b).abs() <= DENSITY_APART * a.min(b)
-    })
+/// What is said of two series at one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The first is significantly more accurate.
+    Above,
+    /// The first is significantly less accurate.
+    Below,
+    /// What differs may be luck.
+    Same,
+    /// Nothing can be said; why not.
+    NotComparable(String),
 }
 
-/// The same against dense networks, which are of another size by their nature.
-pub(crate) fn against_dense(pool: &Pool<'_>, dense: &Pool<'_>) -> Option<Spread> {
-    differences(pool, dense, |_, _| true)
-}
-
-fn differences(a: &Pool<'_>, b: &Pool<'_>, fit: impl Fn(&Sample<'_>, &Sample<'_>) -> bool) -> Option<Spread> {
-    let pairs = a.samples.iter().filter_map(|sample| {
-        let other = b.samples.iter().find(|other| other.seed == sample.seed)?;
-        fit(sample, other).then_some(())?;
-        Some(sample.top_1()? - other.top_1()?)
-    });
-    Spread::of(&pairs.collect::<Vec<_>>())
-}
-
-/// The dense control that trains as long as a series: of several the one whose steps are nearest.
-pub(crate) fn dense_control<'s, 'a>(series: &RunSeries<'_>, all: &'s [RunSeries<'a>]) -> Option<&'s RunSeries<'a>> {
-    let steps = |series: &RunSeries<'_>| series.runs.first().map_or(0, |run| run.record.started.planned_steps);
-    let controls = all.iter().filter(|other| other.control == Control::Dense && !other.dense.samples.is_empty());
-    controls.min_by_key(|other| steps(other).abs_diff(steps(series)))
-}
-
-/// The random control with the most seeds in common at a target; of equals the first.
-pub(crate) fn random_control<'s, 'a>(
-    series: &RunSeries<'_>,
-    pool: &Pool<'_>,
-    all: &'s [RunSeries<'a>],
-) -> Option<(&'s RunSeries<'a>, Spread)> {
-    let others = all.iter().filter(|other| other.control == Control::Random && other.id != series.id);
-    let pairs = others.filter_map(|other| Some((other, paired(pool, other.at(series.unit, pool.target)?)?)));
-    pairs.reduce(|best, next| if next.1.n > best.1.n { next } else { best })
-}
-
-/// All series at one target.
-pub(crate) struct Contest<'s, 'a> {
-    pub(crate) unit: Unit,
-    pub(crate) target: f64,
-    /// Those with more than one seed first, the most accurate first.
-    pub(crate) entries: Vec<Entry<'s, 'a>>,
-}
-
-/// A series at a target.
-pub(crate) struct Entry<'s, 'a> {
-    pub(crate) series: &'s RunSeries<'a>,
-    pub(crate) pool: &'s Pool<'a>,
-    pub(crate) top_1: Spread,
-    /// Its paired difference from the leader; `None` for the leader, without one, and without a seed in common.
-    pub(crate) from_leader: Option<Spread>,
-}
-
-impl<'s, 'a> Contest<'s, 'a> {
-    /// The series with the highest mean over more than one seed: one seed alone leads nothing. `None` also where it has
-    /// nobody beside it.
-    pub(crate) fn leader(&self) -> Option<&Entry<'s, 'a>> {
-        self.entries.first().filter(|entry| entry.top_1.n > 1 && self.entries.len() > 1)
+impl Verdict {
+    /// The verdict in words, for tables.
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::Same => "no significant difference",
+            Self::NotComparable(_) => "not comparable",
+        }
     }
 
-    /// Others that the seeds do not tell apart from the leader: their differences hold 0, or there are too few pairs.
-    pub(crate) fn near(&self) -> impl Iterator<Item = &Entry<'s, 'a>> {
-        self.entries.iter().skip(1).filter(|entry| entry.from_leader.is_none_or(|spread| spread.sign() != Sign::Below))
+    /// Why nothing can be said; empty where something is.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::NotComparable(why) => why,
+            Self::Above | Self::Below | Self::Same => "",
+        }
+    }
+
+    fn turned(&self) -> Self {
+        match self {
+            Self::Above => Self::Below,
+            Self::Below => Self::Above,
+            other => other.clone(),
+        }
     }
 }
 
-/// A contest for every target that any series but a dense control was trained at, in the order of units and targets.
-pub(crate) fn contests<'s, 'a>(all: &'s [RunSeries<'a>]) -> Vec<Contest<'s, 'a>> {
-    let mut targets: Vec<(Unit, f64)> =
-        all.iter().flat_map(|series| series.trained().map(|pool| (series.unit, pool.target))).collect();
-    targets.sort_by_key(|&(unit, target)| (unit, Key::of(target)));
-    targets.dedup_by_key(|(unit, target)| (*unit, Key::of(*target)));
-    targets.into_iter().map(|(unit, target)| contest(all, unit, target)).collect()
+/// Two series at one target, seed by seed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Comparison {
+    /// The first minus the second, in points of top-1; `None` where nothing is paired.
+    pub(crate) spread: Option<Spread>,
+    /// Probability of such a difference by luck alone, before it is corrected for the number of comparisons.
+    pub(crate) p: Option<f64>,
+    /// The same, corrected by Holm's method.
+    pub(crate) corrected: Option<f64>,
+    pub(crate) verdict: Verdict,
 }
 
-fn contest<'s, 'a>(all: &'s [RunSeries<'a>], unit: Unit, target: f64) -> Contest<'s, 'a> {
-    let entry = |series: &'s RunSeries<'a>| {
-        let pool = series.at(unit, target)?;
-        Some(Entry { series, pool, top_1: pool.top_1()?, from_leader: None })
-    };
-    let mut entries: Vec<_> = all.iter().filter_map(entry).collect();
-    entries.sort_by(|a, b| (a.top_1.n == 1).cmp(&(b.top_1.n == 1)).then(b.top_1.mean.total_cmp(&a.top_1.mean)));
-    if let Some((first, others)) = entries.split_first_mut().filter(|(first, _)| first.top_1.n > 1) {
-        others.iter_mut().for_each(|entry| entry.from_leader = paired(entry.pool, first.pool));
+impl Comparison {
+    /// Two pools at the same target, not yet corrected for other comparisons.
+    fn of(a: &Pool<'_>, b: &Pool<'_>, unit: Unit) -> Self {
+        let not = |spread, why| Self { spread, p: None, corrected: None, verdict: Verdict::NotComparable(why) };
+        let differences = match pairs(a, b, unit) {
+            Ok(differences) => differences,
+            Err(why) => return not(None, why),
+        };
+        let Some(spread) = Spread::of(&differences.iter().map(|(points, _)| *points).collect::<Vec<_>>()) else {
+            return not(None, "no seed of both was tested after training".to_owned());
+        };
+        if spread.n < FEWEST {
+            let seeds = if spread.n == 1 { "one seed" } else { "two seeds" };
+            return not(Some(spread), format!("{seeds} in common, a verdict takes {FEWEST}"));
+        }
+        // The same test images are asked each time: more seeds do not make a difference of few images a large one.
+        let images = differences.iter().map(|(_, images)| images).sum::<f64>() / spread.n as f64;
+        let p = spread.p().map(|p| p.max(sign_test(images.abs())));
+        Self { spread: Some(spread), p, corrected: None, verdict: Verdict::Same }
     }
-    Contest { unit, target, entries }
+
+    /// The same, of the second against the first.
+    pub(crate) fn turned(&self) -> Self {
+        let spread =
+            self.spread.map(|spread| Spread { mean: -spread.mean, min: -spread.max, max: -spread.min, ..spread });
+        Self { spread, verdict: self.verdict.turned(), ..self.clone() }
+    }
+}
+
+/// Gives all comparisons that are made together their verdicts: by Holm's method the probability that any difference is called
+/// significant where there is none stays below 5 %, whichever of them is looked at afterwards.
+fn judge(all: &mut [Comparison]) {
+    let tested: Vec<usize> = (0..all.len()).filter(|&index| all[index].p.is_some()).collect();
+    let corrected = holm(&tested.iter().filter_map(|&index| all[index].p).collect::<Vec<_>>());
+    for (index, p) in tested.into_iter().zip(corrected) {
+        let one = &mut all[index];
+        one.corrected = Some(p);
+        one.verdict = match one.spread {
+            Some(spread) if p < LEVEL && spread.mean > 0.0 => Verdict::Above,
+            Some(spread) if p < LEVEL && spread.mean < 0.0 => Verdict::Below,
+            _ => Verdict::Same,
+        };
+    }
+}
+
+/// Differences of the seeds that both have, in points of top-1 and in test images; why there are none.
+fn pairs(a: &Pool<'_>, b: &Pool<'_>, unit: Unit) -> Result<Vec<(f64, f64)>, String> {
+    let mut differences = Vec::new();
+    let mut found = false;
+    for sample in &a.samples {
+        let Some(other) = b.samples.iter().find(|other| other.seed == sample.seed) else { continue };
+        found = true;
+        comparable(sample, other, unit)?;
+        if let (Some(one), Some(two)) = (sample.point.trained, other.point.trained) {
+            let images = one.score.correct as f64 - two.score.correct as f64;
+            differences.push((100.0 * (one.score.accuracy() - two.score.accuracy()), images));
+        }
+    }
+    if found { Ok(differences) } else { Err("no seed in common".to_owned()) }
+}
+
+/// Whether two networks of one seed, which were asked for the same fraction of this unit, may be compared; why not.
+pub(crate) fn comparable(a: &Sample<'_>, b: &Sample<'_>, unit: Unit) -> Result<(), String> {
+    let (one, two) = (&a.run.record.started, &b.run.record.started);
+    if unit == Unit::Unknown {
+        return Err("its log does not say what its targets are a fraction of".to_owned());
+    }
+    same_data(one, two)?;
+    if unit == Unit::Prunable && one.prunable != two.prunable {
+        let [one, two] = [one.prunable, two.prunable].map(grouped);
+        return Err(format!("{one} weights may be pruned of one, {two} of the other"));
+    }
+    let (Some(one), Some(two)) = (a.point.size(), b.point.size()) else { return Ok(()) };
+    let [one, two] = [one, two].map(|size| kept(&size, unit));
+    if one.abs_diff(two) as f64 > SIZES_APART * one.min(two) as f64 {
+        let what = if unit == Unit::Macs { "MACs" } else { "weights" };
+        return Err(format!("one keeps {} {what}, the other {}", grouped(one), grouped(two)));
+    }
+    Ok(())
+}
+
+/// Whether two runs learned from and chose by the same images; why not.
+fn same_data(a: &RunStarted, b: &RunStarted) -> Result<(), String> {
+    let images = |run: &RunStarted| (run.images.train, run.images.validation);
+    if images(a) != images(b) {
+        let [one, two] =
+            [a, b].map(|run| format!("{} + {}", grouped(run.images.train), grouped(run.images.validation)));
+        return Err(format!("one has {one} training and validation images, the other {two}"));
+    }
+    if a.split_seed != b.split_seed {
+        return Err("their validation images were drawn by other seeds".to_owned());
+    }
+    Ok(())
+}
+
+/// What is left, in the unit that the target counts.
+fn kept(size: &Size, unit: Unit) -> u64 {
+    match unit {
+        Unit::Macs => size.remaining_macs,
+        Unit::Parameters => size.nonzero,
+        Unit::Prunable | Unit::Unknown => size.prunable.saturating_sub(size.pruned),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture;
-    use crate::report::ReportInput;
-    use crate::series::series;
-
-    /// L1 and random over three seeds, with a difference of its own for each seed.
-    fn runs() -> Vec<ReportInput> {
-        let mut runs = Vec::new();
-        for seed in 1..=3 {
-            for events in [fixture::l1_events(seed), fixture::random_events(seed), fixture::dense_events(seed)] {
-                runs.push(fixture::input(&format!("{seed}-{}", runs.len()), fixture::record(&events)));
-            }
-        }
-        for (index, more) in [(0, 10), (3, 20), (6, 30)] {
-            let run: &mut ReportInput = &mut runs[index];
-            run.record.tests.iter_mut().for_each(|test| test.tested.score.correct += more);
-        }
-        runs
-    }
-
-    fn all(runs: &[ReportInput]) -> Vec<RunSeries<'_>> {
-        series(&runs.iter().collect::<Vec<_>>(), 0)
-    }
-
-    #[test]
-    fn pairs_are_of_one_seed() {
-        let runs = runs();
-        let all = all(&runs);
-        // At 50 % 9899 and 9861, and 10, 20, 30 more: differences of 0.48, 0.58 and 0.68 points.
-        let spread = paired(&all[0].pools[0], &all[1].pools[0]).expect("three pairs");
-        assert_eq!(spread.n, 3);
-        assert!((spread.mean - 0.58).abs() < 1e-9 && (spread.min - 0.48).abs() < 1e-9, "{spread:?}");
-        assert_eq!(spread.sign(), Sign::Above);
-        let back = paired(&all[1].pools[0], &all[0].pools[0]).expect("three pairs");
-        assert!((back.mean + 0.58).abs() < 1e-9);
-        let control = dense_control(&all[0], &all).expect("a control");
-        assert_eq!(
-            (control.name.as_str(), against_dense(&all[0].pools[0], &control.dense).map(|s| s.n)),
-            ("dense", Some(3))
-        );
-        let random = random_control(&all[0], &all[0].pools[0], &all).expect("a control");
-        assert_eq!((random.0.name.as_str(), random.1), ("random-global", spread));
-    }
-
-    #[test]
-    fn other_seeds_and_other_sizes_are_no_pair() {
-        let mut runs = runs();
-        runs[4].record.started.seed = 9;
-        assert_eq!(paired(&all(&runs)[0].pools[0], &all(&runs)[1].pools[0]).map(|spread| spread.n), Some(2));
-        let twice = |run: &mut ReportInput| {
-            run.record.tests.iter_mut().for_each(|test| test.tested.size.pruned = test.tested.size.prunable / 4);
-        };
-        [1, 4, 7].into_iter().for_each(|index| twice(&mut runs[index]));
-        assert_eq!(paired(&all(&runs)[0].pools[0], &all(&runs)[1].pools[0]), None, "75 % are left, not 50 %");
-        assert!(against_dense(&all(&runs)[0].pools[0], &all(&runs)[2].dense).is_some(), "a dense one always is");
-    }
-
-    #[test]
-    fn a_leader_has_more_than_one_seed_and_somebody_beside_it() {
-        let runs = runs();
-        let one: Vec<_> = runs[..3].to_vec();
-        assert!(contests(&all(&one)).iter().all(|contest| contest.leader().is_none()), "one seed each");
-        let alone = [runs[0].clone(), runs[3].clone()];
-        assert!(contests(&all(&alone)).iter().all(|contest| contest.leader().is_none()), "nobody beside it");
-
-        let mut lucky = runs[0].clone();
-        lucky.record.started.name = "lucky".into();
-        lucky.record.tests.iter_mut().for_each(|test| test.tested.score.correct = 9_990);
-        let runs: Vec<_> = runs.into_iter().chain([lucky]).collect();
-        let all = all(&runs);
-        let contests = contests(&all);
-        assert_eq!(
-            contests.iter().map(|contest| contest.target).collect::<Vec<_>>(),
-            [0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995]
-        );
-        let names: Vec<_> = contests[0].entries.iter().map(|entry| entry.series.name.as_str()).collect();
-        assert_eq!(names, ["l1-global", "random-global", "lucky"], "one seed comes last, however lucky");
-        assert_eq!(contests[0].leader().map(|leader| leader.series.name.as_str()), Some("l1-global"));
-        let near: Vec<_> = contests[0].near().map(|entry| entry.series.name.as_str()).collect();
-        assert_eq!(near, ["lucky"], "and is not told apart; the random control is below");
-    }
-}
+#[path = "compare_tests.rs"]
+mod tests;

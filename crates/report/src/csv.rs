@@ -157,6 +157,6 @@ mod tests {
     fn a_dense_control_has_no_method() {
         let record = fixture::record(&fixture::dense_events(1));
         let csv = curve_csv(&[fixture::input("d", record)]);
-        assert!(csv.contains("\nd,dense,mnist,lenet k=1,1,,,,,,finished,0,dense,13760,,"), "{csv}");
+        assert!(csv.contains("\nd,dense,mnist,lenet k=1,1,,,,,,finished,0,dense,1720,,"), "{csv}");
     }
 }

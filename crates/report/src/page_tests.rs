@@ -148,15 +148,28 @@ fn what_belongs_to_a_series_carries_its_class() {
 #[test]
 fn no_seed_alone_is_called_best() {
     let random = fixture::input("r", fixture::record(&fixture::random_events(7)));
-    let page = pages(&[run("a"), random.clone()]);
+    let page = pages(&[run("a"), random]);
     assert!(!page.contains("Who leads where") && !page.contains("<strong>98") && page.contains("one seed"));
-    let mut second = [run("a2"), random];
-    for (run, events) in second.iter_mut().zip([fixture::l1_events(8), fixture::random_events(8)]) {
-        run.record = fixture::record(&events);
-    }
-    let [a, b] = second;
-    let page = pages(&[run("a"), fixture::input("r", fixture::record(&fixture::random_events(7))), a, b]);
-    assert!(page.contains("Who leads where") && page.contains("<strong>98"));
+    let both = |seeds: std::ops::Range<u64>| {
+        let events = seeds.flat_map(|seed| [fixture::l1_events(seed), fixture::random_events(seed)]);
+        pages(&events.map(|events| fixture::input("a", fixture::record(&events))).collect::<Vec<_>>())
+    };
+    let two = both(7..9);
+    assert!(!two.contains("Who leads where") && !two.contains("<strong>98"), "two seeds lead nothing");
+    let three = both(7..10);
+    assert!(three.contains("Who leads where") && three.contains("<strong>98"));
+}
+
+#[test]
+fn seeds_that_collapsed_are_counted() {
+    let mut runs = [1, 2, 3].map(|seed| fixture::input("a", fixture::record(&fixture::l1_events(seed))));
+    let collapse = |run: &mut crate::ReportInput| {
+        let half = run.record.tests.iter_mut().filter(|test| test.tested.cycle == 1);
+        half.for_each(|test| test.tested.score.correct = 1_000);
+    };
+    assert!(!pages(&runs).contains("of 3<small>seeds collapsed") && pages(&runs).contains("<mark>collapsed</mark>"));
+    collapse(&mut runs[1]);
+    assert!(pages(&runs).contains("1 of 3<small>seeds collapsed</small>"), "two populations, not one");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(crate) const HEADINGS: [&str; 12] = [
     "speed-up*",
     "just pruned",
     "retrained",
-    "vs dense",
+    "vs unpruned",
     "dead units",
     "peak memory",
 ];

@@ -1,6 +1,6 @@
 //! What the series say, as tables of plain values: of each series and target, of each pair of series at one target.
 
-use crate::compare::{against_dense, contests, dense_control, paired, random_control};
+use crate::compare::{Against, contests, vs_dense, vs_random};
 use crate::cost::shown;
 use crate::data::{Data, Value, cells};
 use crate::group::Group;
@@ -8,7 +8,6 @@ use crate::interval::Interval;
 use crate::record::Control;
 use crate::series::schedule;
 use crate::series::{Pool, RunSeries, Sample};
-use crate::statistics::Spread;
 
 const SERIES: [&str; 55] = [
     "group",
@@ -140,17 +139,14 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Value>
         latency(batch, |latency| latency.sparse_ms),
         latency(batch, |latency| latency.speedup()),
     ]);
-    let dense = dense_control(series, &group.series).filter(|control| control.id != series.id);
-    let dense = dense.and_then(|control| Some((control, against_dense(pool, &control.dense)?)));
-    let random = random_control(series, pool, &group.series).filter(|_| pool.target > 0.0);
-    for control in [dense, random] {
-        out.extend(difference(control));
+    for control in [vs_dense(series, pool, &group.series), vs_random(series, pool, &group.series)] {
+        out.extend(difference(control.ok()));
     }
     out
 }
 
-fn difference(control: Option<(&RunSeries<'_>, Spread)>) -> [Value; 6] {
-    let Some((series, spread)) = control else { return [const { Value::None }; 6] };
+fn difference(control: Option<Against<'_, '_>>) -> [Value; 6] {
+    let Some(Against { series, spread }) = control else { return [const { Value::None }; 6] };
     let [mean, _, half_width, min, max] = cells(Some(spread), 0.01);
     [series.name.as_str().into(), spread.n.into(), mean, half_width, min, max]
 }
@@ -163,7 +159,7 @@ fn kind(control: Control) -> &'static str {
     }
 }
 
-/// A row for each two series at one target that share a seed: the first minus the second, seed by seed.
+/// A row for each two series at one target: the first minus the second, seed by seed, and what that says.
 pub(crate) fn differences_data(groups: &[Group<'_>]) -> Data {
     let mut data = Data::new(&[
         "group",
@@ -177,25 +173,26 @@ pub(crate) fn differences_data(groups: &[Group<'_>]) -> Data {
         "difference_half_width_95",
         "difference_min",
         "difference_max",
-        "told_apart",
+        "p",
+        "p_holm",
+        "verdict",
+        "reason",
     ]);
     for group in groups {
         for contest in contests(&group.series) {
-            for (index, a) in contest.entries.iter().enumerate() {
-                for b in &contest.entries[index + 1..] {
-                    let Some(spread) = paired(a.pool, b.pool) else { continue };
-                    let mut row = vec![
-                        group.title.as_str().into(),
-                        contest.unit.name().into(),
-                        Value::Number(contest.target),
-                        a.series.name.as_str().into(),
-                        b.series.name.as_str().into(),
-                        spread.n.into(),
-                    ];
-                    row.extend(cells(Some(spread), 0.01));
-                    row.push(spread.sign().word().into());
-                    data.row(row);
-                }
+            for (a, b, found) in contest.comparisons() {
+                let mut row = vec![
+                    group.title.as_str().into(),
+                    contest.unit.name().into(),
+                    Value::Number(contest.target),
+                    a.series.name.as_str().into(),
+                    b.series.name.as_str().into(),
+                    found.spread.map_or(0, |spread| spread.n).into(),
+                ];
+                row.extend(cells(found.spread, 0.01));
+                row.extend([found.p.into(), found.corrected.into()]);
+                row.extend([found.verdict.words(), found.verdict.reason()].map(Value::from));
+                data.row(row);
             }
         }
     }
@@ -279,8 +276,9 @@ mod tests {
             (&row["series"], &row["other"], &row["pairs"]),
             (&"l1-global".into(), &"random-global".into(), &3.into())
         );
-        assert_eq!(row["told_apart"], "above");
+        assert_eq!((&row["verdict"], &row["p_holm"], &row["reason"]), (&"above".into(), &row["p"], &"".into()));
         // At 99.5 % both have collapsed to the same.
-        assert_eq!((&rows[6]["difference_mean"], &rows[6]["told_apart"]), (&0.0.into(), &"not told apart".into()));
+        let same = (&rows[6]["difference_mean"], &rows[6]["verdict"]);
+        assert_eq!(same, (&0.0.into(), &"no significant difference".into()));
     }
 }

@@ -1,6 +1,6 @@
 //! The series of a report as a table for a terminal.
 
-use crate::compare::{against_dense, dense_control, random_control};
+use crate::compare::{vs_dense, vs_random};
 use crate::group::{Group, groups};
 use crate::interval::{Interval, split};
 use crate::lines::steps_mark;
@@ -16,7 +16,7 @@ const HEADINGS: [&str; 7] = ["target", "seeds", "top-1", "interval", "ratio", "v
 /// What the columns mean.
 const MEANING: &str = "top-1: percent on test, the mean over the seeds; interval of it: the 95 % t-interval from three seeds on, \
                        lowest to highest of two or where some collapsed, that of the test images (95 %, Wilson) for one. ratio: \
-                       compression. vs: points from the control, the mean over the seeds that both have; in brackets how many \
+                       compression. vs: points from the control of equal steps, the mean over the seeds that both have; in brackets how many \
                        where these are fewer.";
 
 /// Mean top-1 of every series at every target, in one table for each model and data set that fits 80 columns, with what its
@@ -69,8 +69,8 @@ fn line(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Strin
             format!("{:+.2}{half}{pairs}", spread.mean)
         })
     };
-    let dense = dense_control(series, &group.series).filter(|control| control.id != series.id);
-    let random = random_control(series, pool, &group.series).filter(|_| series.control != Control::Dense);
+    let dense = vs_dense(series, pool, &group.series).ok();
+    let random = vs_random(series, pool, &group.series).ok();
     let compression = pool.spread(|sample| Some(sample.point.size()?.compression_ratio()));
     vec![
         match series.control {
@@ -86,8 +86,8 @@ fn line(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Strin
             (None, None) => none(),
         },
         compression.map_or_else(none, |spread| times(spread.mean)),
-        difference(dense.and_then(|control| against_dense(pool, &control.dense))),
-        difference(random.map(|(_, spread)| spread)),
+        difference(dense.map(|against| against.spread)),
+        difference(random.map(|against| against.spread)),
     ]
 }
 
@@ -109,7 +109,7 @@ mod tests {
         let lines: Vec<_> = table.lines().map(words).collect();
         assert_eq!(lines[0], "lenet k=1 on mnist, 10,000 test images");
         assert_eq!(lines[2], "target seeds top-1 interval ratio vs dense vs random");
-        assert_eq!(lines[3..5], ["l1-global", "unpruned 3 98.90 98.90 to 98.90 1.00x -0.16 ± 0.00 -"]);
+        assert_eq!(lines[3..5], ["l1-global", "unpruned 3 98.90 98.90 to 98.90 1.00x - -"]);
         assert_eq!(lines[5], "50 % 3 98.86 98.54 to 99.18 1.96x -0.20 ± 0.32 +0.38 ± 0.00");
         assert_eq!(lines.iter().filter(|line| line.starts_with("50 %")).count(), 2);
         assert!(lines.contains(&"dense 3 99.06 99.06 to 99.06 1.00x - -".to_owned()), "{table}");

@@ -52,40 +52,34 @@ impl Spread {
         self.half_width.map(|half| (self.mean - half, self.mean + half))
     }
 
-    /// What a sample of differences says about their sign.
-    pub(crate) fn sign(&self) -> Sign {
-        match self.interval() {
-            None => Sign::Unknown,
-            Some((low, _)) if low > 0.0 => Sign::Above,
-            Some((_, high)) if high < 0.0 => Sign::Below,
-            Some(_) => Sign::Open,
+    /// Probability of a mean at least so far from 0, in a sample of differences that are 0 on average: Student's t, both sides.
+    /// `None` below [`FEWEST`] numbers.
+    pub(crate) fn p(&self) -> Option<f64> {
+        let deviation = self.deviation.filter(|_| self.n >= FEWEST)?;
+        if deviation == 0.0 {
+            return Some(if self.mean == 0.0 { 1.0 } else { 0.0 });
         }
+        Some((1.0 - within(self.mean.abs() / deviation * (self.n as f64).sqrt(), self.n - 1)).clamp(0.0, 1.0))
     }
 }
 
-/// Whether a mean difference is told apart from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// The whole interval lies above 0.
-    Above,
-    /// The whole interval lies below 0.
-    Below,
-    /// The interval holds 0: the seeds do not tell.
-    Open,
-    /// So few pairs have no interval.
-    Unknown,
+/// Probabilities of single comparisons, corrected by Holm's step-down method (1979) for being made together: where none is a true
+/// difference, any of them is below `p` with a probability of at most `p`.
+pub(crate) fn holm(single: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..single.len()).collect();
+    order.sort_by(|a, b| single[*a].total_cmp(&single[*b]));
+    let (mut corrected, mut highest) = (vec![1.0; single.len()], 0.0_f64);
+    for (rank, place) in order.into_iter().enumerate() {
+        highest = highest.max((single.len() - rank) as f64 * single[place]).min(1.0);
+        corrected[place] = highest;
+    }
+    corrected
 }
 
-impl Sign {
-    /// The sign in a word.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Above => "above",
-            Self::Below => "below",
-            Self::Open => "not told apart",
-            Self::Unknown => "too few seeds",
-        }
-    }
+/// The least probability that the test images leave to luck where two networks differ by so many right answers: McNemar's exact
+/// test, if they answer no other image differently. Logs do not tell how many they do; each would make it larger.
+pub(crate) fn sign_test(images: f64) -> f64 {
+    (1.0 - images).exp2().min(1.0)
 }
 
 /// The 95 % interval of a share of which `part` of `whole` were seen, in `[0, 1]`: Wilson's score interval, which stays
@@ -190,7 +184,6 @@ mod tests {
         let two = Spread::of(&[98.0, 99.0]).expect("two numbers");
         assert_eq!((two.min, two.max, two.half_width, two.interval()), (98.0, 99.0, None, None));
         assert!(two.deviation.is_some());
-        assert_eq!((two.sign(), two.sign().word()), (Sign::Unknown, "too few seeds"));
         assert!(Spread::of(&[98.0, 99.0, 98.5]).expect("three").interval().is_some());
     }
 
@@ -208,18 +201,32 @@ mod tests {
     fn one_number_has_no_interval_and_none_has_nothing() {
         let alone = Spread::of(&[7.0]).expect("a number");
         assert_eq!((alone.mean, alone.deviation, alone.half_width), (7.0, None, None));
-        assert_eq!(alone.sign(), Sign::Unknown);
         assert_eq!(Spread::of(&[]), None);
         assert_eq!(Spread::of(&[1.0, f64::NAN]), None);
         assert_eq!(Spread::of(&[1.0, f64::INFINITY]), None);
     }
 
     #[test]
-    fn a_sign_needs_the_whole_interval() {
-        let sign = |values: &[f64]| Spread::of(values).expect("numbers").sign();
-        assert_eq!(sign(&[1.0, 1.1, 0.9]), Sign::Above);
-        assert_eq!(sign(&[-1.0, -1.1, -0.9]), Sign::Below);
-        assert_eq!(sign(&[1.0, -0.8, 0.5]), Sign::Open);
-        assert_eq!(sign(&[0.0, 0.0, 0.0]), Sign::Open, "equal seeds differ by nothing");
+    fn a_probability_is_that_of_the_table() {
+        // Mean 3, deviation 2: t is 3 / (2 / sqrt 3) = 2.598 with two degrees of freedom, of which 1 - t / sqrt(t^2 + 2) is beyond.
+        let p = Spread::of(&[1.0, 3.0, 5.0]).and_then(|spread| spread.p()).expect("three numbers");
+        let t = 3.0 / (2.0 / 3.0_f64.sqrt());
+        assert!((p - (1.0 - t / (t * t + 2.0).sqrt())).abs() < 1e-12, "{p}");
+        let p = |values: &[f64]| Spread::of(values).and_then(|spread| spread.p());
+        assert_eq!((p(&[0.0; 3]), p(&[1.0; 3]), p(&[1.0, 2.0])), (Some(1.0), Some(0.0), None));
+    }
+
+    #[test]
+    fn holms_correction_by_hand() {
+        // 3 x 0.01, then 2 x 0.02 and 1 x 0.03, which may not fall below what came before.
+        assert_eq!(holm(&[0.02, 0.01, 0.03]), [0.04, 0.03, 0.04]);
+        assert_eq!((holm(&[0.9, 0.8]), holm(&[])), (vec![1.0, 1.0], vec![]));
+    }
+
+    #[test]
+    fn few_images_are_luck_whatever_the_seeds_say() {
+        // Five heads of five throws: 2 / 32.
+        assert_eq!(sign_test(5.0), 1.0 / 16.0);
+        assert!(sign_test(5.0) > 0.05 && sign_test(6.0) < 0.05 && sign_test(0.5) == 1.0);
     }
 }

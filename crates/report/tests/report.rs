@@ -44,7 +44,7 @@ fn a_report_of_three_runs_and_one_that_is_still_going() {
         logged(logs.path(), "lenet-random-global", unmeasured(fixture::random_events(1))),
         logged(logs.path(), "lenet-dense", unmeasured(fixture::dense_events(1))),
     ];
-    assert_eq!(runs[3].record.elapsed_ms, 4_000 * 35, "the clock of the last line");
+    assert_eq!(runs[3].record.elapsed_ms, 4_000 * 42, "the clock of the last line");
     let paths = write_report(&runs, out("report")).expect("a report");
     let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
     let names: Vec<_> = paths.iter().map(name).collect();

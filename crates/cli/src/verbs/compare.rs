@@ -5,7 +5,7 @@ use super::{Done, print};
 use crate::args::CompareArgs;
 use anyhow::Result;
 use secateur_report::ReportInput;
-use secateur_report::matched::{Matched, matched};
+use secateur_report::side_by_side::{SideBySide, side_by_side};
 use secateur_trainer::config::{Difference, differences};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 struct Answer<'a> {
     runs: &'a [String],
     config: Vec<Key<'a>>,
-    accuracy: Option<&'a Matched>,
+    accuracy: Option<&'a SideBySide>,
     /// Why accuracies are not compared.
     refused: Option<String>,
 }
@@ -32,7 +32,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Done> {
     let config = differences(&args.runs)?;
     let runs =
         args.runs.iter().zip(&labels).map(|(run, label)| input(run, label.clone())).collect::<Result<Vec<_>>>()?;
-    let accuracy = matched(&runs);
+    let accuracy = side_by_side(&runs);
     if args.json {
         let answer = Answer {
             runs: &labels,
@@ -44,7 +44,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Done> {
         return Ok(Done::Whole);
     }
     let accuracy = match accuracy {
-        Ok(matched) => accuracies(&matched, &labels, &runs),
+        Ok(found) => accuracies(&found, &labels, &runs),
         Err(error) => format!("not compared: {error}\n"),
     };
     print(&format!("{}\n{accuracy}", configs(&config, &labels)))?;
@@ -70,16 +70,16 @@ fn configs(config: &[Difference], labels: &[String]) -> String {
     format!("what differs in the configs (-: the key is not there)\n\n{}", columns(&lines))
 }
 
-fn accuracies(matched: &Matched, labels: &[String], runs: &[ReportInput]) -> String {
+fn accuracies(found: &SideBySide, labels: &[String], runs: &[ReportInput]) -> String {
     let started = &runs[0].record.started;
     let mut out = format!(
         "top-1 of {} on {} test images of {}, retrained; in brackets: points from `{}`\n\n",
         started.model, started.images.test, started.dataset, labels[0]
     );
-    let lines = matched.table(labels);
+    let lines = found.table(labels);
     out.push_str(&columns(&lines.iter().map(|line| line.iter().map(String::as_str).collect()).collect::<Vec<_>>()));
     out.push('\n');
-    for note in matched.notes(labels) {
+    for note in found.notes(labels) {
         out.push_str(&note);
         out.push('\n');
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Item, NO_RESULTS, State, View, has_results, listed, nothing_yet};
-use crate::compare::{contests, dense_control, random_control};
+use crate::compare::{belongs, contests, vs_dense, vs_random};
 use crate::number::grouped;
 use crate::record::Control;
 use crate::series::{Pool, RunSeries};
@@ -12,7 +12,7 @@ use crate::series::{Pool, RunSeries};
 const SPARSITIES: usize = 5;
 const SEEDS: usize = 3;
 const PAIRS: usize = 3;
-/// A control may train for so many times as many steps, or so many times fewer.
+/// Series that are compared may have trained for so many times as many steps as each other.
 const STEPS_APART: f64 = 1.1;
 
 impl View<'_, '_> {
@@ -61,23 +61,29 @@ impl View<'_, '_> {
         self.each_result(
             "dense-control",
             "A dense control with the same seeds and as many steps stands beside each method.",
-            "Each method has one.",
+            "Each sparsity of each method has one, trained by the same optimizer at the same rates on the same images.",
             |group, series| {
-                let Some(control) = dense_control(series, &group.series) else {
-                    let untested =
-                        |other: &RunSeries<'_>| other.control == Control::Dense && other.dense.samples.is_empty();
-                    return match group.series.iter().any(untested) {
-                        true => Finding::NoData("the control was not tested yet".to_owned()),
-                        false => Finding::Lacks("none".to_owned()),
+                let all: Vec<_> = series.trained().map(|pool| (pool, vs_dense(series, pool, &group.series))).collect();
+                let without = all.iter().filter(|(_, against)| against.is_err()).count();
+                if without > 0 {
+                    let started = &series.runs[0].record.started;
+                    let going = group.runs.iter().any(|run| {
+                        run.record.started.method.is_none()
+                            && run.record.ended.is_none()
+                            && belongs(&run.record.started, started)
+                    });
+                    return match (going, without == all.len()) {
+                        (true, _) => Finding::NoData("its control has not ended yet".to_owned()),
+                        (_, true) => {
+                            Finding::Lacks("none of equal steps, optimizer, learning rates and data".to_owned())
+                        }
+                        _ => Finding::Lacks(format!("none of equal steps at {without} of {} sparsities", all.len())),
                     };
-                };
-                let steps = |series: &RunSeries<'_>| series.runs[0].record.started.planned_steps.max(1) as f64;
-                let apart = steps(control) / steps(series);
-                if !(1.0 / STEPS_APART..=STEPS_APART).contains(&apart) {
-                    return Finding::Lacks(format!("its control trains {apart:.2} times as long"));
                 }
-                let has: BTreeSet<u64> = control.dense.samples.iter().map(|sample| sample.seed).collect();
-                let missing = series.seeds().difference(&has).count();
+                let missing = all.iter().filter_map(|(pool, against)| {
+                    Some(pool.top_1()?.n.saturating_sub(against.as_ref().ok()?.spread.n))
+                });
+                let missing = missing.max().unwrap_or(0);
                 Finding::of((missing > 0).then(|| format!("{missing} of its seeds have no control")))
             },
         )
@@ -90,8 +96,7 @@ impl View<'_, '_> {
             "Each sparsity of each method has a random control with a seed in common.",
             |group, series| {
                 let all = series.trained().count();
-                let without =
-                    series.trained().filter(|pool| random_control(series, pool, &group.series).is_none()).count();
+                let without = series.trained().filter(|pool| vs_random(series, pool, &group.series).is_err()).count();
                 Finding::of((without > 0).then(|| format!("none at {without} of {all} sparsities")))
             },
         )

@@ -74,8 +74,9 @@ impl<'a> View<'_, 'a> {
         };
         self.each_run(
             "selection",
-            "Choices are made on validation, never on test.",
-            "Every run holds out a validation split; the kept epoch, early stops and accuracy budgets read that one.",
+            "The choices within a run are made on validation, never on test.",
+            "Within every run they were: the kept epoch, early stops and accuracy budgets read a validation split. No log tells \
+             what people chose between runs, such as a rule or a learning rate, nor by which images.",
             find,
         )
     }

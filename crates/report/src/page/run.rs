@@ -247,8 +247,8 @@ fn curve(record: &RunRecord, budget: Budget) -> String {
     }
     format!(
         "{}<p class=\"note\">Sparsity: zeros among the prunable parameters. Whole model and compression: over all \
-         parameters, biases included. *Theoretical: dense MACs over those left, not a measured time. vs dense: points \
-         of top-1 from this run's own cycle 0. Peak memory: the most that the process had resident since the last test \
+         parameters, biases included. *Theoretical: dense MACs over those left, not a measured time. vs unpruned: points \
+         of top-1 from this run's own cycle 0, which trained for fewer steps. Peak memory: the most that the process had resident since the last test \
          of the cycle before. Collapsed: right at most twice as often as a guess.{thinned}</p>\n",
         table.html()
     )

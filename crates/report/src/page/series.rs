@@ -4,14 +4,13 @@ use super::budget::pick;
 use super::filter::swatch;
 use super::html::{Table, escape, value};
 use super::layers::folded;
-use crate::compare::{Contest, against_dense, contests, dense_control, random_control};
+use crate::compare::{Against, Comparison, Contest, Entry, Verdict, contests, vs_dense, vs_random};
 use crate::group::Group;
 use crate::interval::{Interval, split};
 use crate::lines::steps_mark;
 use crate::number::{fraction, grouped, percent, times};
-use crate::record::Control;
 use crate::series::{Pool, RunSeries, Sample};
-use crate::statistics::{Sign, Spread};
+use crate::statistics::Spread;
 
 /// Targets that a table at a glance has room for.
 const COLUMNS: usize = 8;
@@ -61,12 +60,13 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
                 return String::new();
             };
             let mut cell = top_1(entry.pool);
-            match contest.leader() {
-                Some(leader) if leader.series.id == series.id => cell = format!("<strong>{cell}</strong>"),
-                Some(_) if contest.near().any(|near| near.series.id == series.id) => {
-                    cell = format!("<em>≈</em> {cell}");
-                }
-                _ => {}
+            let leads = contest.leader().is_some_and(|leader| leader.series.id == series.id);
+            let verdict = verdicts(contest).into_iter().find(|(id, _)| *id == series.id).map(|(_, verdict)| verdict);
+            match verdict {
+                _ if leads => cell = format!("<strong>{cell}</strong>"),
+                Some(Verdict::Same) => cell = format!("<em>≈</em> {cell}"),
+                Some(Verdict::NotComparable(_)) => cell = format!("<em>?</em> {cell}"),
+                Some(Verdict::Above | Verdict::Below) | None => {}
             }
             if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
         };
@@ -77,9 +77,10 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
     }
     format!(
         "<h3>At a glance</h3>\n{}<p class=\"note\">Top-1 on test in percent after training, by target sparsity: mean ± half \
-         of the 95 % t-interval, and the seeds. <strong>Bold</strong>: the highest mean over more than one seed. \
-         <em>≈</em>: not told apart from it by the seeds that both have. Of two seeds the \
-         lowest and the highest stand below; a single seed leads nothing. Where some seeds collapsed and others did not, there is no \
+         of the 95 % t-interval, and the seeds. <strong>Bold</strong>: the highest mean over the three seeds or more that all \
+         comparable series have. <em>≈</em>: no significant difference from it. <em>?</em>: not comparable with it; the next table \
+         says why. Without a mark: significantly below it. Of two seeds the \
+         lowest and the highest stand below; fewer than three lead nothing. Where some seeds collapsed and others did not, there is no \
          mean: how many stands there. Unpruned: before the first prune, and of a dense control at its end. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
         table.html()
     )
@@ -113,52 +114,75 @@ fn top_1(pool: &Pool<'_>) -> String {
     }
 }
 
+/// Each series at the target but the leader, by its number, and what is said of it beside the leader.
+fn verdicts(contest: &Contest<'_, '_>) -> Vec<(usize, Verdict)> {
+    contest.beside_leader().into_iter().map(|(entry, found)| (entry.series.id, found.verdict)).collect()
+}
+
 /// A row a target with a leader.
 fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
     let led: Vec<_> = shown.iter().filter(|contest| contest.leader().is_some()).collect();
     if led.is_empty() {
         return String::new();
     }
-    let mut table = Table::new("words", &["sparsity", "highest mean", "not told apart from it", "below it"]);
-    let mut comparisons = 0;
+    let headings = ["sparsity", "highest mean", "no significant difference", "significantly below", "not comparable"];
+    let mut table = Table::new("words", &headings);
+    let mut most = 0;
     for contest in &led {
         let Some(leader) = contest.leader() else { continue };
-        let difference = |entry: &crate::compare::Entry<'_, '_>| match &entry.from_leader {
-            Some(spread) => format!("{} ({})", entry.series.label, points(spread)),
-            None => format!("{} (no seed in common)", entry.series.label),
+        let found = contest.beside_leader();
+        most = most.max(contest.comparisons().filter(|(_, _, found)| found.corrected.is_some()).count());
+        let list = |fits: fn(&Verdict) -> bool| {
+            let names =
+                found.iter().filter(|(_, found)| fits(&found.verdict)).map(|(entry, found)| beside(entry, found));
+            let names: Vec<_> = names.collect();
+            if names.is_empty() { "-".to_owned() } else { escape(&names.join("; ")) }
         };
-        comparisons += contest
-            .entries
-            .iter()
-            .filter(|entry| entry.from_leader.is_some_and(|spread| spread.half_width.is_some()))
-            .count();
-        let near: Vec<_> = contest.near().map(difference).collect();
-        let below =
-            contest.entries.iter().filter(|entry| entry.from_leader.is_some_and(|spread| spread.sign() == Sign::Below));
-        let below: Vec<_> = below.map(difference).collect();
-        let list = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { escape(&names.join("; ")) };
         let name = format!("{}<small>{}</small>", escape(&leader.series.label), top_1(leader.pool));
         let target = contest.unit.words(contest.target);
-        table.row("", [target, name, list(near), list(below)]);
+        let columns = [
+            list(|verdict| matches!(verdict, Verdict::Same | Verdict::Above)),
+            list(|verdict| *verdict == Verdict::Below),
+            list(|verdict| matches!(verdict, Verdict::NotComparable(_))),
+        ];
+        table.row("", [target, name].into_iter().chain(columns));
     }
     let more = if all > shown.len() { " More targets: " } else { " All pairs: " };
     format!(
         "<h3>Who leads where</h3>\n{}<p class=\"note\">In brackets: points of top-1 from the leader, the mean of the \
-         differences seed by seed ± half of its 95 % t-interval, and the number of pairs. {}The highest of several means on \
-         test flatters a little.{more}<a href=\"differences.csv\">differences.csv</a>, <a href=\"differences.json\">differences.json</a>.</p>\n",
+         differences seed by seed ± half of its 95 % t-interval, and the number of pairs. {}{more}<a \
+         href=\"differences.csv\">differences.csv</a>, <a href=\"differences.json\">differences.json</a>.</p>\n",
         table.html(),
-        luck(comparisons)
+        rule(most)
     )
 }
 
-/// How far to trust that many comparisons; nothing where there is none.
-fn luck(comparisons: usize) -> String {
-    let made = match comparisons {
-        0 => return String::new(),
-        1 => "One comparison was made at 95 %".to_owned(),
-        more => format!("{} comparisons were made at 95 % each", grouped(more as u64)),
+/// `l2-global (-0.52 ± 0.31, 3 pairs)`, or why it is not compared.
+fn beside(entry: &Entry<'_, '_>, found: &Comparison) -> String {
+    let words = match (&found.verdict, &found.spread) {
+        (Verdict::NotComparable(why), Some(spread)) => format!("{}; {why}", points(spread)),
+        (Verdict::NotComparable(why), None) => why.clone(),
+        (_, Some(spread)) => points(spread),
+        (_, None) => "-".to_owned(),
     };
-    format!("{made}: of twenty such, about one misleads by luck. ")
+    format!("{} ({words})", entry.series.label)
+}
+
+/// When a difference is significant, where so many comparisons at most are made at one target.
+fn rule(most: usize) -> String {
+    let corrected = match most {
+        0 | 1 => String::new(),
+        most => format!(
+            ", corrected by Holm's method for all comparisons at the same sparsity (up to {}): where none differs, any is called \
+             significant with a probability of at most 5 %",
+            grouped(most as u64)
+        ),
+    };
+    format!(
+        "Significant: p below 0.05 in a paired t-test over three seeds or more, and more test images than McNemar's exact test \
+         leaves to luck{corrected}. Sparsities are not corrected for each other. The best of several means is biased upwards \
+         (selection on test), and all of it holds for these test images."
+    )
 }
 
 /// `-0.52 ± 0.31, 3 pairs`.
@@ -205,8 +229,9 @@ fn numbers(group: &Group<'_>) -> String {
     folded(
         "Every series at every target",
         &format!(
-            "Top-1 on test, in percent: mean ± half of the 95 % t-interval, from three seeds on, or how many of the seeds collapsed; lowest and highest of the seeds. vs dense, vs \
-             random: points from the control, the mean over the seeds that both have. steps: how long it had trained when it was tested. Means of sizes.{thinned}"
+            "Top-1 on test, in percent: mean ± half of the 95 % t-interval, from three seeds on, or how many of the seeds collapsed; lowest and highest of the seeds. vs dense: points \
+             from the dense control after as many steps, trained by the same optimizer at the same rates on the same images; vs random: \
+             from the random control that is trained so and prunes as much. Both are means over the seeds that both have. steps: how long it had trained when it was tested. Means of sizes.{thinned}"
         ),
         table,
     )
@@ -234,15 +259,15 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         None => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
     };
     // Where some seeds collapsed, a mean difference is as little of any of them as a mean is.
-    let difference = |control: Option<(&RunSeries<'_>, Spread)>| match control.filter(|_| split(pool).is_none()) {
-        Some((control, spread)) => {
-            format!("{}<small>{}</small>", escape(&points(&spread)), escape(&control.label))
+    let difference = |against: Result<Against<'_, '_>, &'static str>| match against {
+        Ok(_) if split(pool).is_some() => "-".to_owned(),
+        Ok(Against { series, spread }) => {
+            format!("{}<small>{}</small>", escape(&points(&spread)), escape(&series.label))
         }
-        None => "-".to_owned(),
+        Err(why) => format!("-<small>{why}</small>"),
     };
-    let dense = dense_control(series, &group.series);
-    let dense = dense.and_then(|control| Some((control, against_dense(pool, &control.dense)?)));
-    let random = random_control(series, pool, &group.series).filter(|_| series.control != Control::Dense);
+    let dense = vs_dense(series, pool, &group.series);
+    let random = vs_random(series, pool, &group.series);
     vec![
         format!("{}{}", swatch(series), escape(&series.label)),
         series.unit.words(pool.target),
@@ -267,10 +292,8 @@ mod tests {
     use crate::group::groups;
 
     #[test]
-    fn comparisons_are_counted_and_none_is_not_mentioned() {
-        assert_eq!(luck(0), "");
-        assert_eq!(luck(1), "One comparison was made at 95 %: of twenty such, about one misleads by luck. ");
-        assert_eq!(luck(21), "21 comparisons were made at 95 % each: of twenty such, about one misleads by luck. ");
+    fn the_rule_is_said_where_something_is_compared() {
+        assert!(!rule(1).contains("Holm") && rule(6).contains("(up to 6)"));
         let runs = |of_random: &[u64]| {
             let pruned = [1, 2, 3].map(fixture::l1_events);
             let events = pruned.into_iter().chain(of_random.iter().map(|&seed| fixture::random_events(seed)));
@@ -278,12 +301,10 @@ mod tests {
         };
         let page = |of_random: &[u64]| tables(&groups(&runs(of_random))[0]);
         let compared = page(&[1, 2, 3]);
-        assert!(compared.contains("7 comparisons were made at 95 % each: of twenty such"), "{compared}");
-        let strangers = page(&[4, 5]);
-        assert!(strangers.contains("Who leads where"), "{strangers}");
-        assert!(
-            !strangers.contains("comparison") && !strangers.contains("luck"),
-            "no pair, no comparison: {strangers}"
-        );
+        assert!(compared.contains("Who leads where") && compared.contains("random-global (-0.38 ± 0.00, 3 pairs)"));
+        assert!(compared.contains("no dense control of equal steps"), "{compared}");
+        let strangers = page(&[4, 5, 6]);
+        assert!(!strangers.contains("Who leads where"), "no seed in common, no leader: {strangers}");
+        assert!(!strangers.contains("<em>≈</em> 9"), "and no sign for equal: {strangers}");
     }
 }

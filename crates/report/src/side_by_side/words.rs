@@ -1,7 +1,8 @@
-//! Matched runs in words: the lines of a table, and the sentences below it.
+//! Runs beside each other in words: the lines of a table, and the sentences below it.
 
-use super::{Asked, Matched, Reached, Row, Share};
-use crate::number::{percent, short_percent};
+use super::{Asked, Reached, Row, SideBySide};
+use crate::event::Unit;
+use crate::number::percent;
 
 /// Sparsities in a row that are further apart than this are told beside the accuracies.
 const APART: f64 = 0.000_5;
@@ -9,19 +10,18 @@ const APART: f64 = 0.000_5;
 impl Asked {
     /// `95 %`, or `95 % of the MACs`.
     fn words(&self) -> String {
-        let of = if self.of == Share::Macs { " of the MACs" } else { "" };
-        format!("{} %{of}", short_percent(self.target))
+        self.of.unwrap_or(Unit::Unknown).words(self.target)
     }
 }
 
-impl Matched {
-    /// Lines of cells for a terminal, the heading first: top-1 of each run, and its distance from the first run, from the
-    /// dense network that it was, and from the dense control.
+impl SideBySide {
+    /// Lines of cells for a terminal, the heading first: top-1 of each run, and its distance from the first run, from its own
+    /// network before pruning, and from the dense control.
     pub fn table(&self, labels: &[String]) -> Vec<Vec<String>> {
         let line = |name: &str, cells: Vec<String>| std::iter::once(name.to_owned()).chain(cells).collect::<Vec<_>>();
         let mut lines = vec![line("target", labels.to_vec())];
         let top_1 = |accuracy: Option<f64>| accuracy.map_or("-".to_owned(), |accuracy| self.top_1(accuracy));
-        lines.push(line("dense, before pruning", self.dense.iter().map(|dense| top_1(dense.before_pruning)).collect()));
+        lines.push(line("unpruned", self.dense.iter().map(|dense| top_1(dense.unpruned)).collect()));
         if self.dense.iter().any(|dense| dense.control.is_some()) {
             lines.push(line("dense control", self.dense.iter().map(|dense| top_1(dense.control_top_1)).collect()));
         }
@@ -50,8 +50,8 @@ impl Matched {
                 points.iter().any(Option::is_some).then(|| points.into_iter().map(words).collect())
             };
             for (name, cells) in [
-                ("  from before pruning", dense(|reached| reached.points_from_before_pruning)),
-                ("  from dense control", dense(|reached| reached.points_from_control)),
+                ("  vs unpruned", dense(|reached| reached.points_vs_unpruned)),
+                ("  vs dense", dense(|reached| reached.points_vs_dense)),
             ] {
                 lines.extend(cells.map(|cells| line(name, cells)));
             }
@@ -59,14 +59,35 @@ impl Matched {
         lines
     }
 
-    /// What has to be said beside the table, a sentence each: targets of one run alone, and which control was taken.
+    /// What has to be said beside the table, a sentence each: which control was taken, what is not
+    /// compared and why, and targets of one run alone.
     pub fn notes(&self, labels: &[String]) -> Vec<String> {
         let mut notes = Vec::new();
         let mut controls: Vec<&String> = self.dense.iter().filter_map(|dense| dense.control.as_ref()).collect();
+        controls.sort();
         controls.dedup();
+        let quoted = |names: &[&String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         if !controls.is_empty() {
-            let names = controls.iter().map(|control| format!("`{control}`")).collect::<Vec<_>>().join(", ");
-            notes.push(format!("dense control: {names} at its end, of the same seed where there is one"));
+            let names = quoted(&controls);
+            notes.push(format!("dense control: {names}; vs dense: from it after as many steps, of the same seed"));
+        }
+        let without = labels.iter().zip(&self.dense).filter(|(_, dense)| dense.control.is_none());
+        let without: Vec<&String> = without.map(|(label, _)| label).collect();
+        if !without.is_empty() {
+            notes.push(format!("no dense control of equal steps: {}", quoted(&without)));
+        }
+        for (place, label) in labels.iter().enumerate().skip(1) {
+            let reached = self.rows.iter().filter_map(|row| row.runs.get(place)?.as_ref());
+            let mut whys: Vec<&String> = reached.filter_map(|reached| reached.not_comparable.as_ref()).collect();
+            whys.dedup();
+            if let Some(why) = whys.first() {
+                let more = if whys.len() > 1 { ", and others" } else { "" };
+                notes.push(format!("`{label}` is not compared with `{}`: {why}{more}", labels[0]));
+            }
+        }
+        if !self.rows.is_empty() {
+            let report = "`secateur report` over three seeds or more gives one";
+            notes.push(format!("one run each: no verdict on which difference is significant; {report}"));
         }
         for (label, alone) in labels.iter().zip(&self.alone).filter(|(_, alone)| !alone.is_empty()) {
             let targets = alone.iter().map(Asked::words).collect::<Vec<_>>().join(", ");
