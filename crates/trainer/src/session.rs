@@ -169,6 +169,11 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When training diverges, or something cannot be written; the last checkpoint stays good.
     pub(crate) fn walk(mut self) -> Result<Outcome, Error> {
+        // Whatever failed first in a folder that is gone, that it is gone is what to tell.
+        self.stages().map_err(|error| self.folder.still_here().err().unwrap_or(error))
+    }
+
+    fn stages(&mut self) -> Result<Outcome, Error> {
         while let Some(planned) = self.experiment.plan().stages.get(self.cursor.stage) {
             self.observer.stage(&self.view(planned));
             self.keep_dense()?;
@@ -264,7 +269,7 @@ impl<'a> Session<'a> {
     }
 
     /// Writes the final model and the log's last line; safe to do again after a crash in between.
-    fn finish(mut self) -> Result<Outcome, Error> {
+    fn finish(&mut self) -> Result<Outcome, Error> {
         let (path, parameters) = (self.folder.model(), self.engine.parameters());
         self.folder.still_here()?;
         let trained_on = folder::read_manifest(self.folder.path())?.trained_on;
