@@ -31,12 +31,29 @@ def headline(run, dense, random):
               f"| {percent(just['score'])} | {percent(after['score'])} | {percent(other['score']) if other else ''} |")
 
 
+def mean(row):
+    """Mean top-1 in percent with its 95 % t-interval; each seed's range and the collapsed ones where some collapsed, others not."""
+    collapsed, count = int(row["collapsed"]), int(row["n"])
+    if 0 < collapsed < count:
+        low, high = (100 * float(row[key]) for key in ("accuracy_min", "accuracy_max"))
+        return f"{low:.2f} to {high:.2f}, {collapsed} of {count} collapsed"
+    half = row["accuracy_half_width_95"]
+    return f"{100 * float(row['accuracy_mean']):.2f}" + (f" ± {100 * float(half):.2f}" if half else "")
+
+
 def sweep(path):
-    """Mean top-1 of each series at each target, as the report has it."""
+    """Each series at each target, as the report has it; the dense control below."""
     rows = list(csv.DictReader(open(path)))
-    print(", ".join(rows[0]))
+    pruned = [row for row in rows if row["control"] != "dense" and row["target"]]
+    targets = sorted({float(row["target"]) for row in pruned} - {0.0})
+    cells = {(row["series"], float(row["target"])): mean(row) for row in pruned}
+    print("| series | " + " | ".join(f"{100 * target:g} %" for target in targets) + " |")
+    print("|---|" + "---:|" * len(targets))
+    for series in dict.fromkeys(row["series"] for row in pruned):
+        print(f"| {series} | " + " | ".join(cells.get((series, target), "") for target in targets) + " |")
     for row in rows:
-        print(" | ".join(row.values()))
+        if row["control"] == "dense":
+            print(f"\nDense control, {row['series']}: {mean(row)}")
 
 
 {"headline": headline, "sweep": sweep}[sys.argv[1]](*sys.argv[2:])
