@@ -137,6 +137,40 @@ fn a_seed_counts_once() {
 }
 
 #[test]
+fn one_target_written_in_two_ways_is_one() {
+    // Half of the parameters, as a count of those that stay and as a ratio.
+    let run = |label: &str, seed: u64, name: &str, value: serde_json::Value| {
+        let mut run = input(label, &fixture::one_target(fixture::l1_events(seed), 0.9, 9_880));
+        let method = run.record.started.method.as_mut().expect("a method");
+        method.target_of = Some(Unit::Parameters);
+        method.schedule = Choice::of_kind("cubic").with("final", serde_json::json!({ name: value })).with("prunes", 2);
+        run
+    };
+    let mut runs = [
+        run("kept", 1, "kept", 6_000.into()),
+        run("ratio", 1, "compression", 10.0.into()),
+        run("other", 2, "compression", 10.0.into()),
+    ];
+    let all = of(&runs);
+    let labels = |runs: &[&ReportInput]| runs.iter().map(|run| run.label.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (labels(&all[0].runs), labels(&all[0].spare)),
+        (vec!["kept".into(), "other".into()], vec!["ratio".into()])
+    );
+    assert_eq!((shape_of(&all), all[0].plan), (vec![("l1-global".to_owned(), 2, vec![2, 2])], Plan::Curve));
+    let groups = crate::group::groups(&runs);
+    let whys: Vec<_> = crate::apart::apart(&groups, &[]).into_iter().map(|apart| (apart.label, apart.why)).collect();
+    assert_eq!(whys, [("ratio".into(), "repeats seed 1 of the series l1-global, which would count twice".into())]);
+    // What has not pruned yet has no targets in common with what has not, either.
+    for run in &mut runs {
+        run.record.ended = None;
+        run.record.prunes.clear();
+        run.record.tests.truncate(1);
+    }
+    assert!(of(&runs)[0].spare.is_empty());
+}
+
+#[test]
 fn a_network_before_its_first_step_is_no_baseline() {
     let mut run = input("at-once", &fixture::l1_events(1));
     run.record.tests[0].tested.step = 0;

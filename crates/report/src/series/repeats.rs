@@ -2,17 +2,29 @@
 
 use super::Plan;
 use crate::event::Choice;
-use crate::record::RunRecord;
 use crate::report::ReportInput;
+use crate::target::{Key, target};
 
 /// Whether runs that are alike go one way, or each to a target of its own.
 pub(super) fn plan(runs: &[&ReportInput]) -> Plan {
-    let same = runs.iter().all(|run| schedule(&run.record) == schedule(&runs[0].record));
-    if same { Plan::Curve } else { Plan::Sweep }
+    if runs.iter().all(|run| same_targets(run, runs[0])) { Plan::Curve } else { Plan::Sweep }
 }
 
-fn schedule(record: &RunRecord) -> Option<&Choice> {
-    record.started.method.as_ref().map(|method| &method.schedule)
+/// Whether two runs that are alike prune to the same targets: their schedules are the same, or all their prunes were, since one
+/// target can be written in several ways.
+fn same_targets(a: &ReportInput, b: &ReportInput) -> bool {
+    schedule(a) == schedule(b) || targets(a).is_some_and(|all| Some(all) == targets(b))
+}
+
+fn schedule(run: &ReportInput) -> Option<&Choice> {
+    run.record.started.method.as_ref().map(|method| &method.schedule)
+}
+
+/// What each prune was asked for; `None` where some are still to come.
+fn targets(run: &ReportInput) -> Option<Vec<Key>> {
+    let (started, prunes) = (&run.record.started, &run.record.prunes);
+    let whole = prunes.len() as u64 == started.planned_prunes;
+    whole.then(|| prunes.iter().map(|pruned| Key::of(target(started, pruned))).collect())
 }
 
 /// The runs, and those that say again what another one says. Of two such the finished one counts, then the one with more
@@ -30,7 +42,6 @@ pub(super) fn repeats<'a>(runs: &[&'a ReportInput]) -> (Vec<&'a ReportInput>, Ve
     (kept, spare)
 }
 
-/// Same seed and same schedule.
 fn is_repeat(a: &ReportInput, b: &ReportInput) -> bool {
-    a.record.started.seed == b.record.started.seed && schedule(&a.record) == schedule(&b.record)
+    a.record.started.seed == b.record.started.seed && same_targets(a, b)
 }
