@@ -184,6 +184,15 @@ fn a_dense_control_of_another_length_is_marked() {
 }
 
 #[test]
+fn chance_is_that_of_so_many_classes() {
+    let mut runs = inputs(1..=1, false);
+    runs.iter_mut().for_each(|run| run.record.started.classes = 100);
+    let chart = chart_of(&runs, Measure::Sparsity);
+    let chance = chart.series.iter().find(|s| s.label.starts_with("chance")).expect("a level");
+    assert_eq!((chance.label.as_str(), chance.points[0].1), ("chance: 1 %, one of 100 classes", 1.0));
+}
+
+#[test]
 fn the_collapse_is_on_the_chart_and_not_on_the_front() {
     let chart = chart_of(&inputs(1..=1, true), Measure::Sparsity);
     let (x, y) = *chart.series[0].points.last().expect("a point");

@@ -322,6 +322,31 @@ mod tests {
     }
 
     #[test]
+    fn collapse_is_a_matter_of_how_many_classes_there_are() {
+        let score = |correct| Score { correct, total: 1_000, loss: 1.0 };
+        for (correct, classes, collapsed) in [
+            (19, 100, true),
+            (20, 100, true),
+            (21, 100, false),
+            (200, 10, true),
+            (201, 10, false),
+            (500, 2, false),
+            (0, 2, false),
+            (666, 3, true),
+            (667, 3, false),
+        ] {
+            assert_eq!(score(correct).is_collapsed(classes), collapsed, "{correct} of 1,000, {classes} classes");
+        }
+        let mut record = fixture::record(&fixture::l1_events(1));
+        record.started.classes = 100;
+        assert!(record.points().iter().all(|point| !point.is_collapsed()), "11.35 % of 100 classes");
+        record.tests.last_mut().expect("a test").tested.score.correct = 190;
+        assert!(record.points()[7].is_collapsed());
+        record.tests.last_mut().expect("a test").tested.score.correct = 210;
+        assert!(!record.points()[7].is_collapsed());
+    }
+
+    #[test]
     fn a_cycle_without_retraining_is_shown_and_open() {
         let mut record = fixture::record(&fixture::l1_events(1));
         record.ended = None;
