@@ -98,6 +98,16 @@ fn every_item_can_be_missed_and_says_by_whom() {
 }
 
 #[test]
+fn selection_is_met_within_runs_and_not_between_them() {
+    let items = audit(&groups(&good()));
+    let selection = items.iter().find(|item| item.id == "selection").expect("it is asked");
+    assert_eq!(selection.asked, "The choices within a run are made on validation, never on test.");
+    assert!(selection.found.starts_with("Within every run they were"), "{}", selection.found);
+    let open = "No log tells what people chose between runs, such as a rule or a learning rate, nor by which images.";
+    assert!(selection.found.ends_with(open), "{}", selection.found);
+}
+
+#[test]
 fn three_pairs_of_model_and_data_are_enough() {
     let mut runs = good();
     for (name, dataset, model) in [("a", "fashion-mnist", "lenet k=5"), ("b", "mnist", "lenet k=2")] {
