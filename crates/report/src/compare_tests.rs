@@ -112,6 +112,36 @@ fn a_random_control_prunes_the_same_groups_and_is_trained_alike() {
 }
 
 #[test]
+fn nothing_is_significantly_above_the_leader() {
+    // X shares seeds with C alone, and is far above it there; over the seeds that A, B and C share C has the highest mean.
+    let results: [(&str, u64, &[u64]); 4] = [
+        ("a", 1, &[9_800, 9_850, 9_820]),
+        ("b", 1, &[9_830, 9_790, 9_840]),
+        ("c", 1, &[9_840, 9_830, 9_850, 9_700, 9_705, 9_695]),
+        ("x", 4, &[9_900, 9_906, 9_897]),
+    ];
+    let mut runs = Vec::new();
+    for (name, from, correct) in results {
+        for (seed, correct) in (from..).zip(correct) {
+            let mut run = fixture::input(name, fixture::record(&fixture::l1_events(seed)));
+            run.record.started.name = name.into();
+            run.record.tests.iter_mut().for_each(|test| test.tested.score.correct = *correct);
+            runs.push(run);
+        }
+    }
+    let all = all(&runs);
+    let contest = &contests(&all)[0];
+    let name = |entry: &Entry<'_, '_>| entry.series.name.clone();
+    let x_on_c = contest.comparisons().find(|(one, two, _)| [name(one), name(two)] == ["x", "c"]);
+    assert_eq!(x_on_c.expect("a pair").2.verdict, Verdict::Above);
+    assert_eq!(contest.leader().map(name).as_deref(), Some("a"), "the highest mean that nothing is above");
+    let beside = contest.beside_leader();
+    let said: Vec<_> = beside.iter().map(|(entry, found)| (name(entry), found.verdict.words())).collect();
+    let same = "no significant difference";
+    assert_eq!(said, [("x", "not comparable"), ("b", same), ("c", same)].map(|(name, said)| (name.to_owned(), said)));
+}
+
+#[test]
 fn what_is_not_comparable_is_no_equal_and_says_why() {
     type Change = fn(&mut ReportInput);
     let changes: [(&str, Change); 6] = [

@@ -27,8 +27,8 @@ pub(crate) struct Entry<'s, 'a> {
 }
 
 impl<'s, 'a> Contest<'s, 'a> {
-    /// The series with the highest mean over the seeds that all comparable ones have. `None` where there are fewer than three such
-    /// seeds, or nobody to lead.
+    /// The series with the highest mean over the seeds that all comparable ones have, among those that no series is significantly
+    /// above. `None` where there are fewer than three such seeds, or nobody to lead.
     pub(crate) fn leader(&self) -> Option<&Entry<'s, 'a>> {
         self.leader.map(|place| &self.entries[place])
     }
@@ -84,12 +84,10 @@ impl<'s, 'a> Contest<'s, 'a> {
             let samples = self.entries[place].pool.samples.iter().filter(|sample| seeds.contains(&sample.seed));
             samples.filter_map(|sample| sample.top_1()).sum::<f64>()
         };
-        // Over more seeds than all have in common another one may be significantly better.
+        // Over other seeds than all have in common another one may be significantly better, a member or not.
         let beaten = |place: usize| {
-            members
-                .iter()
-                .filter(|other| **other != place)
-                .any(|other| self.of(place, *other).is_some_and(|found| found.verdict == Verdict::Below))
+            let mut others = (0..self.entries.len()).filter(|other| *other != place);
+            others.any(|other| self.of(place, other).is_some_and(|found| found.verdict == Verdict::Below))
         };
         let fit = members.iter().copied().filter(|place| !beaten(*place));
         fit.reduce(|best, next| if mean(next) > mean(best) { next } else { best })

@@ -66,6 +66,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
                 _ if leads => cell = format!("<strong>{cell}</strong>"),
                 Some(Verdict::Same) => cell = format!("<em>≈</em> {cell}"),
                 Some(Verdict::NotComparable(_)) => cell = format!("<em>?</em> {cell}"),
+                // Nothing is above the leader.
                 Some(Verdict::Above | Verdict::Below) | None => {}
             }
             if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
@@ -77,9 +78,10 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
     }
     format!(
         "<h3>At a glance</h3>\n{}<p class=\"note\">Top-1 on test in percent after training, by target sparsity: mean ± half \
-         of the 95 % t-interval, and the seeds. <strong>Bold</strong>: the highest mean over the three seeds or more that all \
-         comparable series have. <em>≈</em>: no significant difference from it. <em>?</em>: not comparable with it; the next table \
-         says why. Without a mark: significantly below it. Of two seeds the \
+         of the 95 % t-interval, and the seeds. <strong>Bold</strong>: of the series that can all be compared over three seeds or more, \
+         the highest mean over these seeds among those that no series is significantly above. Beside a bold one <em>≈</em>: no \
+         significant difference from it; <em>?</em>: not comparable with it, the next table says why; without a mark: significantly \
+         below it. A column without a bold one has no marks. Of two seeds the \
          lowest and the highest stand below; fewer than three lead nothing. Where some seeds collapsed and others did not, there is no \
          mean: how many stands there. Unpruned: before the first prune, and of a dense control at its end. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
         table.html()
@@ -125,7 +127,7 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
     if led.is_empty() {
         return String::new();
     }
-    let headings = ["sparsity", "highest mean", "no significant difference", "significantly below", "not comparable"];
+    let headings = ["sparsity", "leader", "no significant difference", "significantly below", "not comparable"];
     let mut table = Table::new("words", &headings);
     let mut most = 0;
     for contest in &led {
@@ -141,7 +143,7 @@ fn leaders(shown: &[&Contest<'_, '_>], all: usize) -> String {
         let name = format!("{}<small>{}</small>", escape(&leader.series.label), top_1(leader.pool));
         let target = contest.unit.words(contest.target);
         let columns = [
-            list(|verdict| matches!(verdict, Verdict::Same | Verdict::Above)),
+            list(|verdict| *verdict == Verdict::Same),
             list(|verdict| *verdict == Verdict::Below),
             list(|verdict| matches!(verdict, Verdict::NotComparable(_))),
         ];
@@ -185,11 +187,13 @@ fn rule(most: usize) -> String {
     )
 }
 
-/// `-0.52 ± 0.31, 3 pairs`.
+/// `-0.52 ± 0.31, 3 pairs`, `-0.52, 2 pairs: -0.60 to -0.44` or `-0.52, one pair`.
 fn points(spread: &Spread) -> String {
+    let Spread { n, mean, min, max, .. } = spread;
     match spread.half_width {
-        Some(half) => format!("{:+.2} ± {half:.2}, {} pairs", spread.mean, spread.n),
-        None => format!("{:+.2}, one pair", spread.mean),
+        Some(half) => format!("{mean:+.2} ± {half:.2}, {n} pairs"),
+        None if *n > 1 => format!("{mean:+.2}, {n} pairs: {min:+.2} to {max:+.2}"),
+        None => format!("{mean:+.2}, one pair"),
     }
 }
 
@@ -290,6 +294,7 @@ mod tests {
     use super::*;
     use crate::fixture;
     use crate::group::groups;
+    use crate::report::ReportInput;
 
     #[test]
     fn the_rule_is_said_where_something_is_compared() {
@@ -306,5 +311,24 @@ mod tests {
         let strangers = page(&[4, 5, 6]);
         assert!(!strangers.contains("Who leads where"), "no seed in common, no leader: {strangers}");
         assert!(!strangers.contains("<em>≈</em> 9"), "and no sign for equal: {strangers}");
+    }
+
+    #[test]
+    fn a_difference_over_two_seeds_is_not_called_one_pair() {
+        let mut runs = Vec::new();
+        for seed in [1, 2] {
+            for events in [fixture::l1_events(seed), fixture::random_events(seed), fixture::dense_events(seed)] {
+                runs.push(fixture::input("a", fixture::record(&events)));
+            }
+        }
+        let page = |runs: &[ReportInput]| tables(&groups(runs)[0]);
+        let two = page(&runs);
+        // 98.99 and 98.86 against 99.06 %, against 98.61 and 98.48 %.
+        for text in ["<td>-0.14, 2 pairs: -0.20 to -0.07<small>", "<td>+0.38, 2 pairs: +0.38 to +0.38<small>"] {
+            assert!(two.contains(text), "{text}: {two}");
+        }
+        assert!(!two.contains("one pair"), "{two}");
+        let one = page(&runs[..3]);
+        assert!(one.contains("<td>-0.07, one pair<small>") && !one.contains("2 pairs"), "{one}");
     }
 }
