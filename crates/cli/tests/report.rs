@@ -32,6 +32,7 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
     for seed in ["seed=1", "seed=2", "seed=3"] {
         run(&runs, &[seed]);
         run(&runs, &[seed, "prune.criterion=\"random\"", "name=\"control\""]);
+        run(&runs, &[seed, "prune.enabled=false", "name=\"dense\""]);
     }
     let good = fs::read_dir(&runs).expect("runs").map(|entry| entry.expect("readable").path()).min().expect("a run");
     let bad = runs.join("z-bad");
@@ -92,6 +93,10 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
     };
     assert_eq!((&of("smoke", "synthetic")["n"], &of("smoke", "synthetic")["seeds"]), (&3.into(), &"1 2 3".into()));
     assert_eq!(of("smoke", "synthetic")["vs_random_pairs"], 3);
+    assert_eq!(
+        (&of("smoke", "synthetic")["vs_dense_pairs"], &of("control", "synthetic")["vs_dense_pairs"]),
+        (&3.into(), &3.into())
+    );
     assert_eq!(of("control", "fashion")["n"], 1, "never mixed");
     // The mean is that of the logs.
     let mut sum = 0.0;

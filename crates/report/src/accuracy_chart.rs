@@ -2,8 +2,9 @@
 
 use crate::axis::{Axis, compression_position, sparsity_position};
 use crate::chart::{Chart, Ink, Line, Marker, Series, panels};
+use crate::compare::no_control;
 use crate::interval::{Interval, Kind, split};
-use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, legend_notes, look, steps_mark};
+use crate::lines::{Across, Drawn, drawn, halos, has_seeds, legend_label, legend_notes, look};
 use crate::number::{grouped, short_percent};
 use crate::record::Control;
 use crate::series::{Pool, RunSeries, Sample};
@@ -150,7 +151,7 @@ fn chance(x: &Axis, all: &[RunSeries<'_>]) -> Series {
     Series::level(x, label, Ink::Muted, Line::Dotted, chance)
 }
 
-/// A dense control as a level.
+/// A dense network as a level.
 struct Baseline {
     label: String,
     height: f64,
@@ -158,16 +159,15 @@ struct Baseline {
     owner: Option<usize>,
 }
 
-/// The dense controls, each as long as it trained.
+/// The dense networks: which of them are controls, and for how long these trained.
 fn baselines(all: &[RunSeries<'_>]) -> Vec<Baseline> {
-    let controls = all.iter().filter(|series| series.control == Control::Dense);
+    let dense = all.iter().filter(|series| series.control == Control::Dense);
     let baseline = |series: &RunSeries<'_>| {
         let (spread, interval) = (series.dense.top_1()?, Interval::of(&series.dense)?);
         let steps = series.dense.samples.iter().filter_map(|sample| Some(sample.point.trained?.step)).max();
-        // A legend has room for the mark where it is not called a control, which it is not.
-        let what = steps_mark(series, all).map_or_else(
+        let what = no_control(series, all).map_or_else(
             || format!("dense control, {} steps", grouped(steps.unwrap_or(0))),
-            |mark| format!("dense, {mark}"),
+            |why| format!("dense, {why}"),
         );
         let open = series.runs.iter().any(|run| run.record.ended.is_none());
         let state = if open { ", unfinished" } else { "" };
@@ -179,7 +179,7 @@ fn baselines(all: &[RunSeries<'_>]) -> Vec<Baseline> {
         let label = format!("{what}{seeds}{state}: {accuracy}");
         Some(Baseline { label, height: spread.mean, interval, owner: Some(series.id) })
     };
-    controls.filter_map(baseline).collect()
+    dense.filter_map(baseline).collect()
 }
 
 #[cfg(test)]

@@ -184,6 +184,30 @@ fn a_dense_control_of_another_length_is_marked() {
 }
 
 #[test]
+fn a_dense_network_that_is_no_control_is_not_called_one() {
+    let mut runs = inputs(1..=1, true);
+    let adam = crate::event::Choice::of_kind("adam").with("lr", 0.001);
+    runs[..2].iter_mut().for_each(|run| run.record.started.optimizer = adam.clone());
+    // The control of SGD beside runs of Adam, then the one of Adam beside both.
+    let dense = |runs: &[ReportInput]| {
+        let chart = chart_of(runs, Measure::Sparsity);
+        chart.series.iter().map(|s| s.label.clone()).filter(|label| label.starts_with("dense")).collect::<Vec<_>>()
+    };
+    assert_eq!(dense(&runs), ["dense, other training: 99.06 %"]);
+    let table = crate::series_table(&runs);
+    assert!(table.lines().any(|line| line == "dense, other training"), "{table}");
+    let page = crate::Report::of(&runs).expect("a report").page().to_owned();
+    assert!(page.contains("dense<small>other training</small>") && !page.contains(">dense control"), "{page}");
+    let mut control = runs[2].clone();
+    control.record.started.optimizer = adam;
+    control.record.started.name = "adam-dense".into();
+    runs.push(control);
+    assert_eq!(dense(&runs), ["dense, other training: 99.06 %", "dense control, 13,760 steps: 99.06 %"]);
+    let table = crate::series_table(&runs);
+    assert!(table.lines().any(|line| line == "adam-dense"), "{table}");
+}
+
+#[test]
 fn chance_is_that_of_so_many_classes() {
     let mut runs = inputs(1..=1, false);
     runs.iter_mut().for_each(|run| run.record.started.classes = 100);

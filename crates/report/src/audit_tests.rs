@@ -51,7 +51,7 @@ fn a_whole_comparison_meets_all_but_the_number_of_pairs() {
 #[test]
 fn every_item_can_be_missed_and_says_by_whom() {
     type Change = fn(&mut Vec<ReportInput>);
-    let table: [(&str, Change, &str); 19] = [
+    let table: [(&str, Change, &str); 20] = [
         ("fractions", |runs| runs[0].record.tests[0].tested.size.nonzero = 0, "l1-s1: 1 tests of a network without"),
         ("raw-accuracy", |runs| runs[4].record.tests[2].tested.score.total = 0, "random-s2: 1 tests of no image"),
         ("theoretical-speed-up", |runs| runs[2].record.started.macs = 0, "dense-s1: its multiply-accumulates"),
@@ -64,6 +64,11 @@ fn every_item_can_be_missed_and_says_by_whom() {
         (
             "dense-control",
             |runs| runs.iter_mut().filter(|run| run.label.starts_with("dense")).for_each(half_as_long),
+            "none of equal steps, optimizer, learning rates and data",
+        ),
+        (
+            "dense-control",
+            |runs| runs.iter_mut().filter(|run| run.label.starts_with("dense")).for_each(by_adam),
             "none of equal steps, optimizer, learning rates and data",
         ),
         ("random-control", |runs| runs.retain(|run| !run.label.starts_with("random")), "none at 7 of 7 sparsities"),
@@ -105,6 +110,19 @@ fn selection_is_met_within_runs_and_not_between_them() {
     assert!(selection.found.starts_with("Within every run they were"), "{}", selection.found);
     let open = "No log tells what people chose between runs, such as a rule or a learning rate, nor by which images.";
     assert!(selection.found.ends_with(open), "{}", selection.found);
+}
+
+#[test]
+fn a_control_that_is_still_trained_is_awaited_and_another_one_is_not() {
+    let mut runs = good();
+    for run in runs.iter_mut().filter(|run| run.label.starts_with("dense")) {
+        run.record.ended = None;
+        run.record.tests.clear();
+    }
+    let words = "l1-global: its control has not ended yet.";
+    assert_eq!(found(&runs, "dense-control"), (State::NoData, words.to_owned()));
+    runs.iter_mut().filter(|run| run.label.starts_with("dense")).for_each(by_adam);
+    assert_eq!(found(&runs, "dense-control").0, State::NotMet);
 }
 
 #[test]
@@ -202,6 +220,10 @@ fn keep(runs: &mut [ReportInput], target: fn(f64) -> bool) {
 
 fn half_as_long(run: &mut ReportInput) {
     run.record.started.planned_steps /= 2;
+}
+
+fn by_adam(run: &mut ReportInput) {
+    run.record.started.optimizer = crate::event::Choice::of_kind("adam").with("lr", 0.001);
 }
 
 fn twice_as_slow(run: &mut ReportInput) {

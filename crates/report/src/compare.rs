@@ -12,9 +12,13 @@ use crate::target::Unit;
 
 mod contest;
 mod control;
+mod training;
 
 pub(crate) use contest::{Contest, Entry, contests};
-pub(crate) use control::{Against, belongs, dense_at, vs_dense, vs_random};
+pub(crate) use control::{
+    Against, dense_at, is_awaited, is_dense_control, no_control, trains_as_series, vs_dense, vs_random,
+};
+pub(crate) use training::But;
 
 /// What two networks keep may differ by this part of the smaller one. Groups of weights go whole, so that methods that are
 /// asked for the same do not leave quite the same.

@@ -1,13 +1,13 @@
 //! What is compared, with what, and what is said of it.
 
 use super::*;
-use crate::event::{Choice, Tested};
+use crate::event::Tested;
 use crate::fixture;
 use crate::report::ReportInput;
 use crate::series::{RunSeries, series};
 
 /// Three runs a seed, L1, random and dense, with a difference of its own for each seed.
-fn runs(seeds: u64) -> Vec<ReportInput> {
+pub(super) fn runs(seeds: u64) -> Vec<ReportInput> {
     let mut runs = Vec::new();
     for seed in 1..=seeds {
         for events in [fixture::l1_events(seed), fixture::random_events(seed), fixture::dense_events(seed)] {
@@ -19,7 +19,7 @@ fn runs(seeds: u64) -> Vec<ReportInput> {
     runs
 }
 
-fn all(runs: &[ReportInput]) -> Vec<RunSeries<'_>> {
+pub(super) fn all(runs: &[ReportInput]) -> Vec<RunSeries<'_>> {
     series(&runs.iter().collect::<Vec<_>>(), 0)
 }
 
@@ -31,7 +31,7 @@ fn first(runs: &[ReportInput]) -> Comparison {
 }
 
 /// The runs of one kind: 0 is L1, 1 random, 2 dense.
-fn each(runs: &mut [ReportInput], kind: usize, change: impl Fn(&mut ReportInput)) {
+pub(super) fn each(runs: &mut [ReportInput], kind: usize, change: impl Fn(&mut ReportInput)) {
     runs.iter_mut().skip(kind).step_by(3).for_each(change);
 }
 
@@ -55,60 +55,6 @@ fn pairs_are_of_one_seed_and_controls_of_equal_training() {
     assert_eq!((random.series.name.as_str(), random.spread.n), ("random-global", 3));
     assert!((random.spread.mean - spread.mean).abs() < 1e-9);
     assert!(vs_dense(&all[2], &all[2].dense, &all).is_err(), "a control has none");
-}
-
-#[test]
-fn a_dense_control_has_the_same_training_or_there_is_none() {
-    type Change = fn(&mut ReportInput);
-    let changes: [(&str, Change); 10] = [
-        ("steps", |run| run.record.started.planned_steps += 1),
-        ("optimizer", |run| run.record.started.optimizer = Choice::of_kind("adam").with("lr", 0.05)),
-        ("a setting of it", |run| {
-            run.record.started.optimizer = run.record.started.optimizer.clone().with("nesterov", true);
-        }),
-        ("learning rates", |run| run.record.started.lr_schedule = Some(Choice::of_kind("cosine"))),
-        ("batch", |run| run.record.started.batch_size = 64),
-        ("training images", |run| run.record.started.images.train -= 1),
-        ("split", |run| run.record.started.split_seed = Some(2)),
-        ("start", |run| run.record.started.start_sha256 = Some("ab".into())),
-        ("unknown settings", |run| run.record.started.settings = None),
-        ("test after as many steps", |run| run.record.tests.iter_mut().for_each(|test| test.tested.step += 1)),
-    ];
-    for (what, change) in changes {
-        let mut runs = runs(3);
-        each(&mut runs, 2, change);
-        let all = all(&runs);
-        let found = vs_dense(&all[0], &all[0].pools[0], &all).map(|found| found.spread);
-        assert_eq!(found, Err("no dense control of equal steps"), "{what}");
-    }
-    // The right one beside a wrong one that comes first.
-    let mut runs = runs(3);
-    let mut adam: Vec<_> = runs.iter().skip(2).step_by(3).cloned().collect();
-    for run in &mut adam {
-        run.record.started.optimizer = Choice::of_kind("adam");
-        run.record.started.name = "a-dense".into();
-    }
-    runs.splice(0..0, adam);
-    let all = all(&runs);
-    let l1 = all.iter().find(|series| series.name == "l1-global").expect("it is there");
-    assert_eq!(vs_dense(l1, &l1.pools[0], &all).map(|found| found.series.name.as_str()), Ok("dense"));
-}
-
-#[test]
-fn a_random_control_prunes_the_same_groups_and_is_trained_alike() {
-    type Change = fn(&mut crate::event::RunStarted);
-    let changes: [(&str, Change); 3] = [
-        ("granularity", |run| run.method.as_mut().expect("it prunes").granularity = Choice::of_kind("filter")),
-        ("optimizer", |run| run.optimizer = Choice::of_kind("adam")),
-        ("unit", |run| run.method.as_mut().expect("it prunes").target_of = Some(Unit::Macs)),
-    ];
-    for (what, change) in changes {
-        let mut runs = runs(3);
-        each(&mut runs, 1, |run| change(&mut run.record.started));
-        let all = all(&runs);
-        let found = vs_random(&all[0], &all[0].pools[0], &all).map(|found| found.spread);
-        assert_eq!(found, Err("no random control of equal steps"), "{what}");
-    }
 }
 
 #[test]

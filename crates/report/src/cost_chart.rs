@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::axis::Axis;
-use crate::chart::{Chart, Label, Line, Marker, Series, panels_near};
+use crate::chart::{Chart, Ink, Label, Line, Marker, Series, panels_near};
+use crate::compare::{But, trains_as_series};
 use crate::cost::Call;
 use crate::lines::{Across, Drawn, Mean, drawn, halos, has_seeds, legend_label, legend_notes};
 use crate::number::{grouped, milliseconds, times};
@@ -133,12 +134,17 @@ impl Across for Cost {
 /// The chart of all sizes of a model on one data set. `None` when no pruned run has such a cost.
 ///
 /// Pruned series are coloured lines beside their own unpruned network, which is framed; random controls are grey and
-/// broken; dense controls are squares. Every dense network is named, once.
+/// broken; dense networks are squares, grey where no pruned series is trained as they are but for its size. Every dense network is
+/// named, once.
 pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> Option<Chart> {
     let model = |series: &RunSeries<'_>| series.runs[0].record.started.model.clone();
     let several = all.iter().any(|series| model(series) != model(all[0]));
     let seeds = has_seeds(all.iter().copied());
-    let (mut lines, mut controls, mut own, mut dots) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut lines, mut squares, mut own, mut dots) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let pruned = || all.iter().filter(|series| series.control != Control::Dense);
+    let is_rival = |series: &RunSeries<'_>| {
+        pruned().next().is_none() || pruned().any(|other| trains_as_series(series, other, But::Size))
+    };
     let mut means: Vec<Mean> = Vec::new();
     let mut names: BTreeMap<String, (bool, (f64, f64))> = BTreeMap::new();
     // The results first, then the controls: the most important is drawn last, on top.
@@ -147,30 +153,32 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
         [Control::Pruned, Control::Random, Control::Dense].iter().position(|c| *c == series.control)
     });
     for series in order {
-        let is_control = series.control == Control::Dense;
+        let is_dense = series.control == Control::Dense;
+        let ink = if is_dense && !is_rival(series) { Ink::Muted } else { Ink::Text };
         let size = if several { format!("{}: ", model(series)) } else { String::new() };
         let pools = [&series.dense].into_iter().chain(series.trained());
         let drawn = drawn(series, size + &legend_label(series, seeds), pools, cost, seeds);
-        let first = drawn.means.first().filter(|_| is_control).map(|mean| mean.at).or(drawn.unpruned);
+        let first = drawn.means.first().filter(|_| is_dense).map(|mean| mean.at).or(drawn.unpruned);
         if let Some(at) = first {
-            // A network that was trained as it is gives the name its place; the last of several does.
-            let named = names.entry(model(series)).or_insert((is_control, at));
-            if is_control {
+            // A dense network that was trained to its end gives the name its place; the last of several does.
+            let named = names.entry(model(series)).or_insert((is_dense, at));
+            if is_dense {
                 *named = (true, at);
             }
         }
         if !drawn.means.is_empty() {
-            own.push((is_control, drawn));
+            own.push((is_dense.then_some(ink), drawn));
         }
     }
     let notes = legend_notes(own.iter().map(|(_, drawn)| drawn), "framed: unpruned, trained for less");
-    for (is_control, Drawn { mut line, dots: of_seeds, split, means: of, .. }) in own {
+    for (dense, Drawn { mut line, dots: of_seeds, split, means: of, .. }) in own {
         means.extend(of);
         dots.extend([split, of_seeds]);
-        if is_control {
+        if let Some(ink) = dense {
             line.line = Line::None;
             line.label = String::new();
-            controls.push(line);
+            line.ink = ink;
+            squares.push(line);
         } else {
             lines.push(line);
         }
@@ -180,22 +188,17 @@ pub(crate) fn cost_chart(subject: &str, all: &[&RunSeries<'_>], cost: &Cost) -> 
     if accuracies.len() < 2 {
         return None;
     }
-    let bars = lines.iter().chain(&controls).flat_map(|line| &line.bars).flatten().map(|end| end.0);
+    let bars = lines.iter().chain(&squares).flat_map(|line| &line.bars).flatten().map(|end| end.0);
     let places: Vec<_> = means.iter().map(|mean| mean.at.0).chain(bars).collect();
     let low = places.iter().copied().reduce(f64::min)?;
     let high = places.iter().copied().reduce(f64::max)?;
-    let mark = |label: &str, marker, owner, points| Series {
-        label: label.to_owned(),
-        marker,
-        owner,
-        points,
-        ..Series::default()
-    };
     let mut series = lines;
-    if !controls.is_empty() {
-        series.push(mark("dense control, nothing pruned", Marker::Square, None, Vec::new()));
-        series.extend(controls);
+    for (ink, label) in [(Ink::Text, "dense, nothing pruned"), (Ink::Muted, "dense, other training")] {
+        if squares.iter().any(|square| square.ink == ink) {
+            series.push(Series { label: label.to_owned(), ink, marker: Marker::Square, ..Series::default() });
+        }
     }
+    series.extend(squares);
     series.extend(notes);
     series.extend(halos(&means, true));
     series.extend(dots);
@@ -264,7 +267,7 @@ mod tests {
         let expected = [
             ("lenet k=5: l1-global", Marker::Disc, 8),
             ("lenet k=5: random control: random-global", Marker::Triangle, 8),
-            ("dense control, nothing pruned", Marker::Square, 0),
+            ("dense, nothing pruned", Marker::Square, 0),
             ("", Marker::Square, 1),
             ("bar: 95 % interval of the test images", Marker::None, 0),
             ("framed: unpruned, trained for less", Marker::Frame, 0),
@@ -286,6 +289,29 @@ mod tests {
         assert!(ringed.contains(&&chart.series[3].points[0]), "{ringed:?}");
         assert!(chart.series[1].points.iter().all(|point| !ringed.contains(&point)), "none of the random control");
         assert_eq!(cost_chart("s", &all, &Cost::Bytes("f64".into())), None, "nobody has such a file");
+    }
+
+    #[test]
+    fn a_dense_network_that_was_trained_otherwise_is_grey_and_called_so() {
+        let lines = [
+            measured(fixture::l1_events(1), 5),
+            measured(fixture::dense_events_to(1, 9869), 2),
+            measured(fixture::dense_events_to(1, 9771), 1),
+        ];
+        let mut runs = lines.map(|lines| fixture::input("a", fixture::measured::record(&lines)));
+        runs[2].record.started.optimizer = crate::event::Choice::of_kind("adam");
+        let groups = groups(&runs);
+        let all: Vec<_> = groups.iter().flat_map(|group| &group.series).collect();
+        let chart = cost_chart("s", &all, &Cost::Macs).expect("a chart");
+        let squares = chart.series.iter().filter(|s| s.marker == Marker::Square);
+        let squares: Vec<_> = squares.map(|s| (s.label.as_str(), s.ink, s.owner)).collect();
+        let expected = [
+            ("dense, nothing pruned", Ink::Text, None),
+            ("dense, other training", Ink::Muted, None),
+            ("", Ink::Text, Some(1)),
+            ("", Ink::Muted, Some(2)),
+        ];
+        assert_eq!(squares, expected);
     }
 
     #[test]

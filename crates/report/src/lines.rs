@@ -135,21 +135,6 @@ pub(crate) fn legend_notes<'d>(all: impl Iterator<Item = &'d Drawn> + Clone, fra
     notes
 }
 
-/// How many times the steps of the nearest pruned series a dense control has, in words, where no series has about as many:
-/// then it is no reference for any of them.
-pub(crate) fn steps_mark(control: &RunSeries<'_>, all: &[RunSeries<'_>]) -> Option<String> {
-    let steps =
-        |series: &RunSeries<'_>| series.runs.first().map_or(1, |run| run.record.started.planned_steps).max(1) as f64;
-    let own = steps(control);
-    let ratios = all.iter().filter(|series| series.control != Control::Dense).map(|series| own / steps(series));
-    let nearest = ratios.min_by(|a, b| a.ln().abs().total_cmp(&b.ln().abs()))?;
-    let unlike = control.control == Control::Dense && !(1.0 / STEPS_APART..=STEPS_APART).contains(&nearest);
-    unlike.then(|| format!("{nearest:.2} times the steps"))
-}
-
-/// A control may train for so many times as many steps, or so many times fewer.
-const STEPS_APART: f64 = 1.1;
-
 /// Colour, line and marker of a series: controls look unlike results.
 pub(crate) fn look(series: &RunSeries<'_>) -> (Ink, Line, Marker) {
     // Colours repeat after the sixth; then the shape tells.

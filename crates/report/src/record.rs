@@ -86,7 +86,7 @@ pub struct Point<'a> {
 pub enum Control {
     /// A result: prunes by a criterion.
     Pruned,
-    /// The dense control: trains as long, prunes nothing.
+    /// Prunes nothing: the dense control of what is trained as it is.
     Dense,
     /// The random control: prunes as much, at random.
     Random,

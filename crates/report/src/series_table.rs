@@ -1,9 +1,8 @@
 //! The series of a report as a table for a terminal.
 
-use crate::compare::{vs_dense, vs_random};
+use crate::compare::{no_control, vs_dense, vs_random};
 use crate::group::{Group, groups};
 use crate::interval::{Interval, split};
-use crate::lines::steps_mark;
 use crate::number::{short_percent, times};
 use crate::record::Control;
 use crate::report::ReportInput;
@@ -17,7 +16,7 @@ const HEADINGS: [&str; 7] = ["target", "seeds", "top-1", "interval", "ratio", "v
 const MEANING: &str = "top-1: percent on test, the mean over the seeds; interval of it: the 95 % t-interval from three seeds on, \
                        lowest to highest of two or where some collapsed, that of the test images (95 %, Wilson) for one. ratio: \
                        compression. vs: points from the control of equal steps, the mean over the seeds that both have; in brackets how many \
-                       where these are fewer.";
+                       where these are fewer. other training: a dense network that is no control of these.";
 
 /// Mean top-1 of every series at every target, in one table for each model and data set that fits 80 columns, with what its
 /// columns mean below it. Nothing where no run has a test of a pruned network.
@@ -30,7 +29,7 @@ pub fn series_table(runs: &[ReportInput]) -> String {
             let before = lines.len();
             lines.extend(dense.into_iter().chain(series.trained()).map(|pool| line(&group, series, pool)));
             if lines.len() > before {
-                let mark = steps_mark(series, &group.series).map_or(String::new(), |mark| format!(", {mark}"));
+                let mark = no_control(series, &group.series).map_or(String::new(), |why| format!(", {why}"));
                 names.push((before, format!("{}{}{mark}", series.name, unit(series))));
             }
         }

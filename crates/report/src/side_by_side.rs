@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::compare::{belongs, comparable, dense_at};
+use crate::compare::{comparable, dense_at, is_dense_control};
 use crate::error::Error;
 use crate::event::Unit;
 use crate::number::grouped;
@@ -144,13 +144,8 @@ fn targets(run: &ReportInput) -> BTreeMap<(Unit, Key), (f64, Sample<'_>)> {
 }
 
 fn dense(run: &ReportInput, runs: &[ReportInput]) -> Dense {
-    let is_control = |other: &&ReportInput| {
-        other.record.control() == Control::Dense
-            && other.record.started.seed == run.record.started.seed
-            && belongs(&other.record.started, &run.record.started)
-    };
     let control = Some(run).filter(|run| run.record.control() == Control::Dense);
-    let control = control.or_else(|| runs.iter().find(is_control));
+    let control = control.or_else(|| runs.iter().find(|other| is_dense_control(other, run)));
     // A control goes on training where others are pruned, and is tested as often.
     let end = |control: &ReportInput| control.record.points().iter().rev().find_map(retrained);
     Dense {
@@ -177,6 +172,7 @@ fn reached(sample: &Sample<'_>, first: Option<&Sample<'_>>, unit: Unit, runs: &[
     });
     let same_seed = |run: &&ReportInput| run.record.started.seed == sample.seed;
     let control = runs.iter().filter(same_seed).find_map(|control| dense_at(control, sample));
+    let control = control.map(|test| test.score.accuracy());
     Some(Reached {
         cycle: point.cycle,
         sparsity: point.size()?.sparsity(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Item, NO_RESULTS, State, View, has_results, listed, nothing_yet};
-use crate::compare::{belongs, contests, vs_dense, vs_random};
+use crate::compare::{Contest, contests, is_awaited, vs_dense, vs_random};
 use crate::number::grouped;
 use crate::record::Control;
 use crate::series::{Pool, RunSeries};
@@ -12,8 +12,6 @@ use crate::series::{Pool, RunSeries};
 const SPARSITIES: usize = 5;
 const SEEDS: usize = 3;
 const PAIRS: usize = 3;
-/// Series that are compared may have trained for so many times as many steps as each other.
-const STEPS_APART: f64 = 1.1;
 
 impl View<'_, '_> {
     pub(super) fn sparsities(&self) -> Item {
@@ -66,13 +64,7 @@ impl View<'_, '_> {
                 let all: Vec<_> = series.trained().map(|pool| (pool, vs_dense(series, pool, &group.series))).collect();
                 let without = all.iter().filter(|(_, against)| against.is_err()).count();
                 if without > 0 {
-                    let started = &series.runs[0].record.started;
-                    let going = group.runs.iter().any(|run| {
-                        run.record.started.method.is_none()
-                            && run.record.ended.is_none()
-                            && belongs(&run.record.started, started)
-                    });
-                    return match (going, without == all.len()) {
+                    return match (is_awaited(series, &group.runs), without == all.len()) {
                         (true, _) => Finding::NoData("its control has not ended yet".to_owned()),
                         (_, true) => {
                             Finding::Lacks("none of equal steps, optimizer, learning rates and data".to_owned())
@@ -127,15 +119,11 @@ impl View<'_, '_> {
         if !self.results().any(|(_, series)| has_results(series)) {
             return Item { id, asked, state: State::NoData, found: NO_RESULTS.to_owned() };
         }
-        // Who has nobody beside it is compared with nothing.
-        let compared = self.groups.iter().flat_map(|group| contests(&group.series));
-        let compared = compared.filter(|contest| contest.entries.len() > 1);
-        let findings = compared.filter_map(|contest| {
-            let steps = || contest.entries.iter().filter_map(|entry| entry.pool.steps());
-            let (low, high) = (steps().reduce(f64::min)?, steps().reduce(f64::max)?);
-            let [least, most] = [low, high].map(|steps| grouped(steps.round() as u64));
-            let lacks = (high > STEPS_APART * low).then(|| format!("{least} to {most} steps"));
-            Some((contest.unit.words(contest.target), Finding::of(lacks)))
+        let contests = self.groups.iter().flat_map(|group| contests(&group.series));
+        let findings = contests.filter(Contest::compares).map(|contest| {
+            let steps = |steps: f64| grouped(steps.round() as u64);
+            let lacks = contest.steps_apart().map(|(low, high)| format!("{} to {} steps", steps(low), steps(high)));
+            (contest.unit.words(contest.target), Finding::of(lacks))
         });
         let (all, none) =
             ("At each sparsity all had trained for as many steps.", "No two series were trained at one sparsity.");

@@ -7,6 +7,10 @@ use crate::series::{Pool, RunSeries};
 use crate::statistics::{FEWEST, Spread};
 use crate::target::{Key, Unit};
 
+/// Series that are compared may have trained for so many times as many steps as each other: early stops and lengths in whole epochs
+/// leave a little.
+const STEPS_APART: f64 = 1.1;
+
 /// All series at one target.
 pub(crate) struct Contest<'s, 'a> {
     pub(crate) unit: Unit,
@@ -44,6 +48,18 @@ impl<'s, 'a> Contest<'s, 'a> {
         let Some(leader) = self.leader else { return Vec::new() };
         let others = (0..self.entries.len()).filter(|place| *place != leader);
         others.filter_map(|place| Some((&self.entries[place], self.of(place, leader)?))).collect()
+    }
+
+    /// The fewest and the most steps that its entries had trained for, where these are too far apart to be called as many.
+    pub(crate) fn steps_apart(&self) -> Option<(f64, f64)> {
+        let steps = || self.entries.iter().filter_map(|entry| entry.pool.steps());
+        let (low, high) = (steps().reduce(f64::min)?, steps().reduce(f64::max)?);
+        (high > STEPS_APART * low).then_some((low, high))
+    }
+
+    /// Whether anything is compared: who has nobody beside it is not.
+    pub(crate) fn compares(&self) -> bool {
+        self.entries.len() > 1
     }
 
     /// One entry against another.

@@ -1,9 +1,8 @@
 //! Which controls belong to a series: those that had the same training. A wrong one is worse than none. Pure.
 
-use serde_json::Value;
-
-use super::{comparable, same_data};
-use crate::event::RunStarted;
+use super::comparable;
+use super::training::{But, settings_alike, trained_alike};
+use crate::event::Tested;
 use crate::record::Control;
 use crate::report::ReportInput;
 use crate::series::{Pool, RunSeries, Sample};
@@ -13,9 +12,8 @@ use crate::statistics::Spread;
 const NO_DENSE: &str = "no dense control of equal steps";
 const NO_RANDOM: &str = "no random control of equal steps";
 
-/// Settings of the section `train` in which a run and its control may differ: how training is cut into stages, which the number
-/// of steps and the learning rates say, and how layers are computed.
-const STAGES: [&str; 2] = ["length", "paths"];
+/// Settings of the section `prune` that say how long is trained after a prune.
+const LENGTHS: [&str; 2] = ["every", "gsm"];
 
 /// A control, and how far a series is from it.
 #[derive(Clone, Copy)]
@@ -25,35 +23,49 @@ pub(crate) struct Against<'s, 'a> {
     pub(crate) spread: Spread,
 }
 
-/// Whether a run is trained as another one is: as many steps, on the same images in the same batches, by the same optimizer at the
-/// same learning rates, from the same start. What a log does not tell is not the same.
-pub(crate) fn belongs(control: &RunStarted, run: &RunStarted) -> bool {
-    let training = |run: &RunStarted| {
-        let mut settings = run.settings.clone().unwrap_or_default();
-        settings.retain(|section, _| !["test", "prune", "retrain"].contains(&section.as_str()));
-        if let Some(Value::Object(train)) = settings.get_mut("train") {
-            train.retain(|key, _| !STAGES.contains(&key.as_str()));
-        }
-        settings
-    };
-    let retraining = |run: &RunStarted| {
-        let rate = match &run.method {
-            Some(method) => method.retrain.get("lr").cloned(),
-            None => run.settings.as_ref().and_then(|all| all.get("retrain")?.get("lr").cloned()),
-        };
-        rate.filter(|_| run.planned_prunes > 0 || run.method.is_none())
-    };
-    control.is_known()
-        && run.is_known()
-        && (&control.dataset, &control.model, control.parameters) == (&run.dataset, &run.model, run.parameters)
-        && control.images == run.images
-        && same_data(control, run).is_ok()
-        && (control.classes, control.batch_size) == (run.classes, run.batch_size)
-        && (&control.optimizer, &control.lr_schedule) == (&run.optimizer, &run.lr_schedule)
-        && control.start_sha256 == run.start_sha256
-        && control.planned_steps == run.planned_steps
-        && retraining(control) == retraining(run)
-        && training(control) == training(run)
+/// Whether a run is a dense one of the same seed that is trained as another run is, as far as both logs go.
+pub(crate) fn is_dense_control(control: &ReportInput, run: &ReportInput) -> bool {
+    control.record.started.seed == run.record.started.seed && trains_as(control, run)
+}
+
+/// The same, of any seed.
+fn trains_as(control: &ReportInput, run: &ReportInput) -> bool {
+    control.record.control() == Control::Dense && trained_alike(&control.record, &run.record, u64::MAX, But::Nothing)
+}
+
+/// Whether a series' dense control is among these runs, and has not ended yet.
+pub(crate) fn is_awaited(series: &RunSeries<'_>, runs: &[&ReportInput]) -> bool {
+    runs.iter().any(|run| run.record.ended.is_none() && trains_as(run, series.runs[0]))
+}
+
+/// Why a dense series is the control of no other one: `2.67 times the steps`, or `other training`. `None` where it is the control
+/// of one, where nothing is pruned, and for a series that prunes.
+pub(crate) fn no_control(dense: &RunSeries<'_>, all: &[RunSeries<'_>]) -> Option<String> {
+    if dense.control != Control::Dense || all.iter().all(|series| series.control == Control::Dense) {
+        return None;
+    }
+    let pruned = || all.iter().filter(|series| series.control != Control::Dense);
+    if pruned().any(|series| trains_as_series(dense, series, But::Nothing)) {
+        return None;
+    }
+    let started = |series: &RunSeries<'_>| series.runs[0].record.started.clone();
+    let own = started(dense);
+    let longer = pruned().map(started).filter(|other| settings_alike(&own, other, But::Steps));
+    let ratios = longer.map(|other| own.planned_steps as f64 / other.planned_steps.max(1) as f64);
+    let nearest = ratios.min_by(|a, b| a.ln().abs().total_cmp(&b.ln().abs()));
+    let told = nearest.map(|ratio| format!("{ratio:.2}")).filter(|ratio| ratio != "1.00");
+    Some(told.map_or_else(|| "other training".to_owned(), |ratio| format!("{ratio} times the steps")))
+}
+
+/// Whether any run of a dense series is trained as one of another series is. Its runs differ by seed only, so that it is looked at
+/// the logs of all of them only where the first ones begin alike.
+pub(crate) fn trains_as_series(dense: &RunSeries<'_>, other: &RunSeries<'_>, but: But) -> bool {
+    let first = |series: &RunSeries<'_>| series.runs[0].record.started.clone();
+    settings_alike(&first(dense), &first(other), but)
+        && dense
+            .runs
+            .iter()
+            .any(|control| other.runs.iter().any(|run| trained_alike(&control.record, &run.record, u64::MAX, but)))
 }
 
 /// How far the networks of a pool are from dense ones of equal steps: of the same seed, trained as they are, and tested after
@@ -69,26 +81,26 @@ pub(crate) fn vs_dense<'s, 'a>(
     let against = |other: &'s RunSeries<'a>| {
         let differences = pool.samples.iter().filter_map(|sample| {
             let control = other.runs.iter().find(|run| run.record.started.seed == sample.seed)?;
-            Some(sample.top_1()? - 100.0 * dense_at(control, sample)?)
+            Some(sample.top_1()? - 100.0 * dense_at(control, sample)?.score.accuracy())
         });
         Some(Against { series: other, spread: Spread::of(&differences.collect::<Vec<_>>())? })
     };
     most(all.iter().filter(|other| other.control == Control::Dense).filter_map(against)).ok_or(NO_DENSE)
 }
 
-/// Top-1 in `[0, 1]` of a dense control's network after as many steps as the sample's; `None` where the run is not its control, or
-/// was not tested then.
-pub(crate) fn dense_at(control: &ReportInput, sample: &Sample<'_>) -> Option<f64> {
+/// The test of a dense control's network after as many steps as the sample's; `None` where the run is not its control, or was not
+/// tested then.
+pub(crate) fn dense_at<'c>(control: &'c ReportInput, sample: &Sample<'_>) -> Option<&'c Tested> {
     let (record, step) = (&control.record, sample.point.trained?.step);
-    if record.control() != Control::Dense || !belongs(&record.started, &sample.run.record.started) {
+    if record.control() != Control::Dense || !trained_alike(record, &sample.run.record, step, But::Nothing) {
         return None;
     }
-    let test = record.points().iter().filter_map(|point| point.trained).rfind(|test| test.step == step)?;
-    Some(test.score.accuracy())
+    record.points().iter().filter_map(|point| point.trained).rfind(|test| test.step == step)
 }
 
 /// How far the networks of a pool are from randomly pruned ones: of the same seed, pruned as much in the same groups of weights, and
-/// trained as they are. A control of the same scope comes first, then the one with the most seeds. Why there is none.
+/// trained as they are, before and after the prune, and for as many steps. A control of the same scope comes first, then the one with
+/// the most seeds. Why there is none.
 pub(crate) fn vs_random<'s, 'a>(
     series: &RunSeries<'_>,
     pool: &Pool<'_>,
@@ -102,15 +114,20 @@ pub(crate) fn vs_random<'s, 'a>(
     let controls = |same_scope: bool| {
         let fits = |other: &&RunSeries<'_>| {
             let (Some(own), Some(control)) = (&own, method(other)) else { return false };
-            own.granularity == control.granularity && (own.scope == control.scope) == same_scope
+            let length =
+                |of: &Option<crate::event::Settings>, key: &str| of.as_ref().and_then(|of| of.get(key).cloned());
+            (&own.granularity, &own.retrain) == (&control.granularity, &control.retrain)
+                && LENGTHS.iter().all(|key| length(&own.others, key) == length(&control.others, key))
+                && (own.scope == control.scope) == same_scope
         };
         let others = all.iter().filter(|other| other.control == Control::Random && other.id != series.id).filter(fits);
         most(others.filter_map(|other| {
             let beside = other.at(series.unit, pool.target)?;
             let differences = pool.samples.iter().filter_map(|sample| {
                 let control = beside.samples.iter().find(|control| control.seed == sample.seed)?;
-                let belongs = belongs(&control.run.record.started, &sample.run.record.started);
-                (belongs && comparable(sample, control, series.unit).is_ok()).then_some(())?;
+                let (step, other) = (sample.point.trained?.step, control.point.trained?.step);
+                let alike = trained_alike(&control.run.record, &sample.run.record, step, But::Nothing);
+                (alike && step == other && comparable(sample, control, series.unit).is_ok()).then_some(())?;
                 Some(sample.top_1()? - control.top_1()?)
             });
             Some(Against { series: other, spread: Spread::of(&differences.collect::<Vec<_>>())? })
@@ -123,3 +140,7 @@ pub(crate) fn vs_random<'s, 'a>(
 fn most<'s, 'a: 's>(all: impl Iterator<Item = Against<'s, 'a>>) -> Option<Against<'s, 'a>> {
     all.reduce(|best, next| if next.spread.n > best.spread.n { next } else { best })
 }
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

@@ -17,8 +17,9 @@ pub(super) fn section(family: &Family<'_, '_>, index: usize) -> Result<String, E
     let mut out = format!("<section id=\"cost-{index}\">\n<h2>What accuracy costs: {}</h2>\n", escape(&family.title));
     out.push_str(
         "<p>Left is cheaper, up is better. Each line is a series, trained after every prune; framed beside it is its own \
-         network before the first prune, which had trained for fewer steps. Full squares are dense networks that were trained as they are: pruning pays where its \
-         line passes above or left of them. Ringed: no other network is both cheaper and more accurate.</p>\n",
+         network before the first prune, which had trained for fewer steps. Squares are dense networks; a grey one was trained otherwise than every \
+         series here, the others as one is but for the size of its model: pruning pays where its line passes above or left of these. \
+         Ringed: no other network is both cheaper and more accurate.</p>\n",
     );
     let rivals = family.rivals();
     if rivals.is_empty() {

@@ -151,7 +151,8 @@ fn kind(record: &RunRecord) -> &'static str {
     match record.control() {
         Control::Pruned => "pruned",
         Control::Random => "random control",
-        Control::Dense => "dense control",
+        // Whose control it is depends on what stands beside it.
+        Control::Dense => "dense",
     }
 }
 
@@ -169,7 +170,7 @@ fn state(record: &RunRecord) -> String {
 fn facts(record: &RunRecord) -> String {
     let started = &record.started;
     let images = &started.images;
-    let method = started.method.as_ref().map_or("none: a dense control".to_owned(), |method| {
+    let method = started.method.as_ref().map_or("none".to_owned(), |method| {
         let Method { criterion, granularity, scope, schedule, regrow, retrain, .. } = method;
         let kind = if granularity.kind() == "element" { String::new() } else { format!(" by {granularity}") };
         let regrow = regrow.as_ref().map_or(String::new(), |regrow| format!("; masks move by {regrow}"));

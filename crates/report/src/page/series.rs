@@ -4,10 +4,9 @@ use super::budget::pick;
 use super::filter::swatch;
 use super::html::{Table, escape, value};
 use super::layers::folded;
-use crate::compare::{Against, Comparison, Contest, Entry, Verdict, contests, vs_dense, vs_random};
+use crate::compare::{Against, Comparison, Contest, Entry, Verdict, contests, no_control, vs_dense, vs_random};
 use crate::group::Group;
 use crate::interval::{Interval, split};
-use crate::lines::steps_mark;
 use crate::number::{fraction, grouped, percent, times};
 use crate::series::{Pool, RunSeries, Sample};
 use crate::statistics::Spread;
@@ -72,7 +71,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
             if entry.pool.is_collapsed() { format!("{cell}<small><mark>collapsed</mark></small>") } else { cell }
         };
         let name = format!("{}{}", swatch(series), escape(&series.label));
-        let mark = steps_mark(series, &group.series).map_or(String::new(), |mark| format!("<small>{mark}</small>"));
+        let mark = no_control(series, &group.series).map_or(String::new(), |why| format!("<small>{why}</small>"));
         let cells = [name + &mark, top_1(&series.dense)].into_iter().chain(shown.iter().map(cell));
         table.row(&format!("s{}", series.id), cells);
     }
@@ -82,8 +81,9 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
          the highest mean over these seeds among those that no series is significantly above. Beside a bold one <em>≈</em>: no \
          significant difference from it; <em>?</em>: not comparable with it, the next table says why; without a mark: significantly \
          below it. A column without a bold one has no marks. Of two seeds the \
-         lowest and the highest stand below; fewer than three lead nothing. Where some seeds collapsed and others did not, there is no \
-         mean: how many stands there. Unpruned: before the first prune, and of a dense control at its end. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
+         lowest and the highest stand below; fewer than three lead nothing. Other training, or so many times the steps: a dense network \
+         that is the control of none of these. Where some seeds collapsed and others did not, there is no \
+         mean: how many stands there. Unpruned: before the first prune, and of a dense network at its end. All targets: <a href=\"series.csv\">series.csv</a>, <a href=\"series.json\">series.json</a>.</p>\n",
         table.html()
     )
 }
