@@ -45,7 +45,8 @@ pub(crate) fn accuracy_chart(subject: &str, all: &[RunSeries<'_>], measure: Meas
     let lines: Vec<Drawn> = in_order(all).map(line).filter(|drawn| !drawn.means.is_empty()).collect();
     let means: Vec<_> = lines.iter().flat_map(|drawn| drawn.means.iter().copied()).collect();
     let levels: Vec<_> = baselines(all);
-    let heights = means.iter().map(|mean| mean.at.1).chain(levels.iter().map(|level| level.height));
+    let heights =
+        means.iter().map(|mean| mean.at.1).chain(levels.iter().map(|level| level.mean.unwrap_or(level.interval.high)));
     let best = heights.reduce(f64::max)?;
     let right = means.iter().map(|mean| mean.at.0).fold(0.0, f64::max);
     let (title, x) = match measure {
@@ -59,8 +60,11 @@ pub(crate) fn accuracy_chart(subject: &str, all: &[RunSeries<'_>], measure: Meas
         series.push(line);
         dots.extend([split, seeds]);
     }
-    for Baseline { label, height, interval, owner } in levels {
-        let level = Series::level(&x, label, Ink::Text, Line::Dashed, height);
+    for Baseline { label, mean, interval, owner } in levels {
+        let mut level = Series::level(&x, label, Ink::Text, Line::Dashed, mean.unwrap_or(0.0));
+        if mean.is_none() {
+            level.points.clear();
+        }
         let (mut band, mut bars) = (Vec::new(), Vec::new());
         match interval {
             Interval { kind: Kind::TestImages, low, high } => bars.push([(x.max, low), (x.max, high)]),
@@ -154,7 +158,8 @@ fn chance(x: &Axis, all: &[RunSeries<'_>]) -> Series {
 /// A dense network as a level.
 struct Baseline {
     label: String,
-    height: f64,
+    /// `None` where some seeds collapsed and others did not: then its interval alone is drawn.
+    mean: Option<f64>,
     interval: Interval,
     owner: Option<usize>,
 }
@@ -172,12 +177,13 @@ fn baselines(all: &[RunSeries<'_>]) -> Vec<Baseline> {
         let open = series.runs.iter().any(|run| run.record.ended.is_none());
         let state = if open { ", unfinished" } else { "" };
         let seeds = if spread.n > 1 { format!(", {} seeds", spread.n) } else { String::new() };
-        let accuracy = match spread.half_width.filter(|_| split(&series.dense).is_none()) {
-            Some(half) => format!("{:.2} ± {half:.2} %", spread.mean),
-            None => format!("{} %", short_percent(spread.mean / 100.0)),
+        let (accuracy, mean) = match (split(&series.dense), spread.half_width) {
+            (Some((collapsed, _)), _) => (format!("{collapsed} of them collapsed"), None),
+            (None, Some(half)) => (format!("{:.2} ± {half:.2} %", spread.mean), Some(spread.mean)),
+            (None, None) => (format!("{} %", short_percent(spread.mean / 100.0)), Some(spread.mean)),
         };
         let label = format!("{what}{seeds}{state}: {accuracy}");
-        Some(Baseline { label, height: spread.mean, interval, owner: Some(series.id) })
+        Some(Baseline { label, mean, interval, owner: Some(series.id) })
     };
     dense.filter_map(baseline).collect()
 }

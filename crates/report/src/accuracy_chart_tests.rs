@@ -208,6 +208,19 @@ fn a_dense_network_that_is_no_control_is_not_called_one() {
 }
 
 #[test]
+fn a_dense_control_of_which_some_seeds_collapsed_has_no_mean() {
+    let mut runs = inputs(1..=3, true);
+    runs[2].record.tests.iter_mut().for_each(|test| test.tested.score.correct = 1_135);
+    let chart = chart_of(&runs, Measure::Sparsity);
+    let dense = chart.series.iter().find(|s| s.label.starts_with("dense")).expect("a control");
+    assert_eq!(dense.label, "dense control, 13,760 steps, 3 seeds: 1 of them collapsed");
+    assert!(dense.points.is_empty() && (dense.band[0][0].1, dense.band[0][0].2) == (11.35, 99.06), "{:?}", dense.band);
+    let table = crate::series_table(&runs);
+    let row = table.lines().find(|line| line.trim_start().starts_with("50 %")).expect("a row");
+    assert!(row.split_whitespace().rev().nth(1) == Some("-") || row.contains(" - "), "{row}");
+}
+
+#[test]
 fn chance_is_that_of_so_many_classes() {
     let mut runs = inputs(1..=1, false);
     runs.iter_mut().for_each(|run| run.record.started.classes = 100);

@@ -4,7 +4,8 @@
 //! Runs of one seed start from the same weights and see the same images in the same order, so that much of what luck does
 //! to one it does to the other: their difference is surer than the difference of two means.
 
-use crate::event::{RunStarted, Size};
+use crate::event::{RunStarted, Size, Tested};
+use crate::interval::split;
 use crate::number::grouped;
 use crate::series::{Pool, Sample};
 use crate::statistics::{FEWEST, Spread, holm, sign_test};
@@ -82,22 +83,29 @@ pub(crate) struct Comparison {
 impl Comparison {
     /// Two pools at the same target, not yet corrected for other comparisons.
     fn of(a: &Pool<'_>, b: &Pool<'_>, unit: Unit) -> Self {
-        let not = |spread, why| Self { spread, p: None, corrected: None, verdict: Verdict::NotComparable(why) };
-        let differences = match pairs(a, b, unit) {
-            Ok(differences) => differences,
-            Err(why) => return not(None, why),
-        };
+        if let Some(why) = collapsed(a, b) {
+            return Self::not_comparable(None, why);
+        }
+        pairs(a, b, unit).map_or_else(|why| Self::not_comparable(None, why), |differences| Self::paired(&differences))
+    }
+
+    /// Networks of the same seeds, not yet corrected for other comparisons: their differences in points of top-1 and in test images.
+    fn paired(differences: &[(f64, f64)]) -> Self {
         let Some(spread) = Spread::of(&differences.iter().map(|(points, _)| *points).collect::<Vec<_>>()) else {
-            return not(None, "no seed of both was tested after training".to_owned());
+            return Self::not_comparable(None, "no seed of both was tested after training".to_owned());
         };
         if spread.n < FEWEST {
             let seeds = if spread.n == 1 { "one seed" } else { "two seeds" };
-            return not(Some(spread), format!("{seeds} in common, a verdict takes {FEWEST}"));
+            return Self::not_comparable(Some(spread), format!("{seeds} in common, a verdict takes {FEWEST}"));
         }
         // The same test images are asked each time: more seeds do not make a difference of few images a large one.
         let images = differences.iter().map(|(_, images)| images).sum::<f64>() / spread.n as f64;
         let p = spread.p().map(|p| p.max(sign_test(images.abs())));
         Self { spread: Some(spread), p, corrected: None, verdict: Verdict::Same }
+    }
+
+    fn not_comparable(spread: Option<Spread>, why: String) -> Self {
+        Self { spread, p: None, corrected: None, verdict: Verdict::NotComparable(why) }
     }
 
     /// The same, of the second against the first.
@@ -124,6 +132,22 @@ fn judge(all: &mut [Comparison]) {
     }
 }
 
+/// That some seeds of one or the other collapsed and others did not: these have no mean that a difference could be one of.
+fn collapsed(a: &Pool<'_>, b: &Pool<'_>) -> Option<String> {
+    let words = |(collapsed, all): (usize, usize)| format!("{collapsed} of {all} seeds");
+    match (split(a), split(b)) {
+        (Some(one), Some(two)) => Some(format!("{} of one collapsed, {} of the other", words(one), words(two))),
+        (Some(one), None) | (None, Some(one)) => Some(format!("{} of one of them collapsed", words(one))),
+        (None, None) => None,
+    }
+}
+
+/// How far one network is from another of the same seed, in points of top-1 and in test images.
+fn difference(one: &Tested, two: &Tested) -> (f64, f64) {
+    let images = one.score.correct as f64 - two.score.correct as f64;
+    (100.0 * (one.score.accuracy() - two.score.accuracy()), images)
+}
+
 /// Differences of the seeds that both have, in points of top-1 and in test images; why there are none.
 fn pairs(a: &Pool<'_>, b: &Pool<'_>, unit: Unit) -> Result<Vec<(f64, f64)>, String> {
     let mut differences = Vec::new();
@@ -133,8 +157,7 @@ fn pairs(a: &Pool<'_>, b: &Pool<'_>, unit: Unit) -> Result<Vec<(f64, f64)>, Stri
         found = true;
         comparable(sample, other, unit)?;
         if let (Some(one), Some(two)) = (sample.point.trained, other.point.trained) {
-            let images = one.score.correct as f64 - two.score.correct as f64;
-            differences.push((100.0 * (one.score.accuracy() - two.score.accuracy()), images));
+            differences.push(difference(one, two));
         }
     }
     if found { Ok(differences) } else { Err("no seed in common".to_owned()) }

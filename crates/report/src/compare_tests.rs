@@ -50,11 +50,47 @@ fn pairs_are_of_one_seed_and_controls_of_equal_training() {
     );
     let all = all(&runs);
     let dense = vs_dense(&all[0], &all[0].pools[0], &all).expect("a control");
-    assert_eq!((dense.series.name.as_str(), dense.spread.n), ("dense", 3));
+    assert_eq!((dense.series.name.as_str(), dense.pairs), ("dense", 3));
     let random = vs_random(&all[0], &all[0].pools[0], &all).expect("a control");
-    assert_eq!((random.series.name.as_str(), random.spread.n), ("random-global", 3));
-    assert!((random.spread.mean - spread.mean).abs() < 1e-9);
+    assert_eq!((random.series.name.as_str(), random.pairs), ("random-global", 3));
+    assert!((random.spread.expect("three pairs").mean - spread.mean).abs() < 1e-9);
     assert!(vs_dense(&all[2], &all[2].dense, &all).is_err(), "a control has none");
+}
+
+#[test]
+fn a_pool_of_which_some_seeds_collapsed_is_compared_with_nothing_and_leads_nothing() {
+    let correct = |run: &mut ReportInput, correct: u64| {
+        run.record.tests.iter_mut().for_each(|test| test.tested.score.correct = correct);
+    };
+    // Four of five seeds of L1 are far above the random control, one has collapsed: its mean is 79.9 against 70.
+    let mut runs = runs(5);
+    each(&mut runs, 1, |run| correct(run, 7_000 + 5 * run.record.started.seed));
+    each(&mut runs, 0, |run| correct(run, if run.record.started.seed == 4 { 1_135 } else { 9_700 }));
+    let found = first(&runs);
+    assert_eq!(found.verdict, Verdict::NotComparable("1 of 5 seeds of one of them collapsed".into()));
+    assert_eq!((found.spread, found.p), (None, None));
+    let all = self::all(&runs);
+    let found = contests(&all);
+    assert_eq!(found[0].entries[0].series.name, "l1-global", "its mean is the highest");
+    assert!(found.iter().all(|contest| contest.leader().is_none()));
+    let [dense, random] = [vs_dense, vs_random].map(|against| against(&all[0], &all[0].pools[0], &all));
+    for against in [dense.expect("a control"), random.expect("a control")] {
+        assert_eq!((against.pairs, against.spread), (5, None));
+    }
+    // The same of a control of which some collapsed, of each of the two kinds.
+    each(&mut runs, 0, |run| correct(run, 9_700));
+    for kind in [1, 2] {
+        each(&mut runs, kind, |run| correct(run, if run.record.started.seed == 4 { 1_135 } else { 9_000 }));
+    }
+    let all = self::all(&runs);
+    for against in [vs_dense, vs_random].map(|against| against(&all[0], &all[0].pools[0], &all)) {
+        let against = against.expect("a control");
+        assert_eq!((against.pairs, against.spread), (5, None), "{}", against.series.name);
+    }
+    each(&mut runs, 0, |run| correct(run, if run.record.started.seed < 3 { 1_135 } else { 9_700 }));
+    let both = first(&runs);
+    assert_eq!(both.verdict.reason(), "1 of 5 seeds of one collapsed, 2 of 5 seeds of the other");
+    assert_eq!(both.turned().verdict.words(), "not comparable");
 }
 
 #[test]

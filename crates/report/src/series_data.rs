@@ -4,7 +4,7 @@ use crate::compare::{Against, contests, vs_dense, vs_random};
 use crate::cost::shown;
 use crate::data::{Data, Value, cells};
 use crate::group::Group;
-use crate::interval::Interval;
+use crate::interval::{Interval, split};
 use crate::record::Control;
 use crate::series::schedule;
 use crate::series::{Pool, RunSeries, Sample};
@@ -115,7 +115,12 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Value>
         collapsed.into(),
         pool.steps().into(),
     ];
-    out.extend(cells(pool.top_1(), 0.01));
+    // Where some seeds collapsed and others did not, a mean is one of neither.
+    let [mean_of_all, deviation, half_width, min, max] = cells(pool.top_1(), 0.01);
+    out.extend(match split(pool) {
+        Some(_) => [Value::None, Value::None, Value::None, min, max],
+        None => [mean_of_all, deviation, half_width, min, max],
+    });
     out.extend(match Interval::of(pool) {
         Some(Interval { kind, low, high }) => {
             [kind.name().into(), Value::Number(0.01 * low), Value::Number(0.01 * high)]
@@ -146,9 +151,9 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Value>
 }
 
 fn difference(control: Option<Against<'_, '_>>) -> [Value; 6] {
-    let Some(Against { series, spread }) = control else { return [const { Value::None }; 6] };
-    let [mean, _, half_width, min, max] = cells(Some(spread), 0.01);
-    [series.name.as_str().into(), spread.n.into(), mean, half_width, min, max]
+    let Some(Against { series, pairs, spread }) = control else { return [const { Value::None }; 6] };
+    let [mean, _, half_width, min, max] = cells(spread, 0.01);
+    [series.name.as_str().into(), pairs.into(), mean, half_width, min, max]
 }
 
 fn kind(control: Control) -> &'static str {
@@ -264,6 +269,35 @@ mod tests {
         assert_eq!((&dense["control"], &dense["dense_control"]), (&"dense".into(), &serde_json::Value::Null));
         let last = rows.iter().find(|row| row["series"] == "l1-global" && row["target"] == 0.995).expect("a row");
         assert_eq!(last["collapsed"], 3);
+    }
+
+    #[test]
+    fn seeds_of_which_some_collapsed_leave_means_and_differences_empty() {
+        let mut runs = runs();
+        runs[3].record.tests[2].tested.score.correct = 1_135;
+        let groups = groups(&runs);
+        let rows = rows(&series_data(&groups));
+        let row = rows.iter().find(|row| row["series"] == "l1-global" && row["target"] == 0.5).expect("a row");
+        for column in [
+            "accuracy_mean",
+            "accuracy_deviation",
+            "accuracy_half_width_95",
+            "vs_dense_mean",
+            "vs_dense_half_width_95",
+            "vs_dense_min",
+            "vs_random_mean",
+        ] {
+            assert!(row[column].is_null(), "{column}: {}", row[column]);
+        }
+        assert_eq!((&row["collapsed"], &row["n"], &row["vs_dense_pairs"]), (&1.into(), &3.into(), &3.into()));
+        assert_eq!((row["accuracy_min"].as_f64(), &row["accuracy_interval"]), (Some(0.1135), &"min-max".into()));
+        let rows = self::rows(&differences_data(&groups));
+        let row = &rows[0];
+        assert_eq!(
+            (&row["verdict"], &row["reason"]),
+            (&"not comparable".into(), &"1 of 3 seeds of one of them collapsed".into())
+        );
+        assert!(row["difference_mean"].is_null() && row["p"].is_null(), "{row}");
     }
 
     #[test]

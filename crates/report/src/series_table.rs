@@ -1,13 +1,12 @@
 //! The series of a report as a table for a terminal.
 
-use crate::compare::{no_control, vs_dense, vs_random};
+use crate::compare::{Against, no_control, vs_dense, vs_random};
 use crate::group::{Group, groups};
 use crate::interval::{Interval, split};
 use crate::number::{short_percent, times};
 use crate::record::Control;
 use crate::report::ReportInput;
 use crate::series::{Pool, RunSeries};
-use crate::statistics::Spread;
 use crate::table::{align, wrapped};
 
 const HEADINGS: [&str; 7] = ["target", "seeds", "top-1", "interval", "ratio", "vs dense", "vs random"];
@@ -60,9 +59,8 @@ fn line(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Strin
     let top_1 = pool.top_1();
     let none = || "-".to_owned();
     let (seeds, split) = (pool.samples.len(), split(pool));
-    let difference = |spread: Option<Spread>| {
-        // Where some seeds collapsed, a mean difference is as little of any of them as a mean is.
-        spread.filter(|_| split.is_none()).map_or_else(none, |spread| {
+    let difference = |against: Option<Against<'_, '_>>| {
+        against.and_then(|against| against.spread).map_or_else(none, |spread| {
             let half = spread.half_width.map_or(String::new(), |half| format!(" ± {half:.2}"));
             let pairs = if spread.n < seeds { format!(" ({})", spread.n) } else { String::new() };
             format!("{:+.2}{half}{pairs}", spread.mean)
@@ -85,8 +83,8 @@ fn line(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<Strin
             (None, None) => none(),
         },
         compression.map_or_else(none, |spread| times(spread.mean)),
-        difference(dense.map(|against| against.spread)),
-        difference(random.map(|against| against.spread)),
+        difference(dense),
+        difference(random),
     ]
 }
 

@@ -72,9 +72,9 @@ impl View<'_, '_> {
                         _ => Finding::Lacks(format!("none of equal steps at {without} of {} sparsities", all.len())),
                     };
                 }
-                let missing = all.iter().filter_map(|(pool, against)| {
-                    Some(pool.top_1()?.n.saturating_sub(against.as_ref().ok()?.spread.n))
-                });
+                let missing = all
+                    .iter()
+                    .filter_map(|(pool, against)| Some(pool.top_1()?.n.saturating_sub(against.as_ref().ok()?.pairs)));
                 let missing = missing.max().unwrap_or(0);
                 Finding::of((missing > 0).then(|| format!("{missing} of its seeds have no control")))
             },

@@ -3,6 +3,7 @@
 use super::comparable;
 use super::training::{But, settings_alike, trained_alike};
 use crate::event::Tested;
+use crate::interval::split;
 use crate::record::Control;
 use crate::report::ReportInput;
 use crate::series::{Pool, RunSeries, Sample};
@@ -19,8 +20,21 @@ const LENGTHS: [&str; 2] = ["every", "gsm"];
 #[derive(Clone, Copy)]
 pub(crate) struct Against<'s, 'a> {
     pub(crate) series: &'s RunSeries<'a>,
-    /// The series minus the control in points of top-1, over the seeds that both have.
-    pub(crate) spread: Spread,
+    /// Seeds that both have.
+    pub(crate) pairs: usize,
+    /// The series minus the control in points of top-1, over these seeds; `None` where some of either's collapsed and others did
+    /// not.
+    pub(crate) spread: Option<Spread>,
+}
+
+impl<'s, 'a> Against<'s, 'a> {
+    /// Of each seed of the pool that has a control, the difference and whether the control collapsed.
+    fn of(series: &'s RunSeries<'a>, pool: &Pool<'_>, pairs: &[(f64, bool)]) -> Option<Self> {
+        let collapsed = pairs.iter().filter(|(_, collapsed)| *collapsed).count();
+        let whole = split(pool).is_none() && (collapsed == 0 || collapsed == pairs.len());
+        let spread = Spread::of(&pairs.iter().map(|(points, _)| *points).collect::<Vec<_>>());
+        (!pairs.is_empty()).then_some(Self { series, pairs: pairs.len(), spread: spread.filter(|_| whole) })
+    }
 }
 
 /// Whether a run is a dense one of the same seed that is trained as another run is, as far as both logs go.
@@ -81,9 +95,11 @@ pub(crate) fn vs_dense<'s, 'a>(
     let against = |other: &'s RunSeries<'a>| {
         let differences = pool.samples.iter().filter_map(|sample| {
             let control = other.runs.iter().find(|run| run.record.started.seed == sample.seed)?;
-            Some(sample.top_1()? - 100.0 * dense_at(control, sample)?.score.accuracy())
+            let test = dense_at(control, sample)?;
+            let collapsed = test.score.is_collapsed(control.record.started.classes);
+            Some((sample.top_1()? - 100.0 * test.score.accuracy(), collapsed))
         });
-        Some(Against { series: other, spread: Spread::of(&differences.collect::<Vec<_>>())? })
+        Against::of(other, pool, &differences.collect::<Vec<_>>())
     };
     most(all.iter().filter(|other| other.control == Control::Dense).filter_map(against)).ok_or(NO_DENSE)
 }
@@ -128,9 +144,9 @@ pub(crate) fn vs_random<'s, 'a>(
                 let (step, other) = (sample.point.trained?.step, control.point.trained?.step);
                 let alike = trained_alike(&control.run.record, &sample.run.record, step, But::Nothing);
                 (alike && step == other && comparable(sample, control, series.unit).is_ok()).then_some(())?;
-                Some(sample.top_1()? - control.top_1()?)
+                Some((sample.top_1()? - control.top_1()?, control.point.is_collapsed()))
             });
-            Some(Against { series: other, spread: Spread::of(&differences.collect::<Vec<_>>())? })
+            Against::of(other, pool, &differences.collect::<Vec<_>>())
         }))
     };
     controls(true).or_else(|| controls(false)).ok_or(NO_RANDOM)
@@ -138,7 +154,7 @@ pub(crate) fn vs_random<'s, 'a>(
 
 /// That with the most seeds, of equals the first.
 fn most<'s, 'a: 's>(all: impl Iterator<Item = Against<'s, 'a>>) -> Option<Against<'s, 'a>> {
-    all.reduce(|best, next| if next.spread.n > best.spread.n { next } else { best })
+    all.reduce(|best, next| if next.pairs > best.pairs { next } else { best })
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn a_random_control_prunes_the_same_groups_and_is_trained_alike() {
     let mut runs = runs(3);
     each(&mut runs, 1, |run| prune(run, "calibration", 9.into()));
     let all = all(&runs);
-    assert_eq!(vs_random(&all[0], &all[0].pools[0], &all).map(|found| found.spread.n), Ok(3));
+    assert_eq!(vs_random(&all[0], &all[0].pools[0], &all).map(|found| found.pairs), Ok(3));
 }
 
 #[test]

@@ -262,10 +262,9 @@ fn row(group: &Group<'_>, series: &RunSeries<'_>, pool: &Pool<'_>) -> Vec<String
         ),
         None => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
     };
-    // Where some seeds collapsed, a mean difference is as little of any of them as a mean is.
     let difference = |against: Result<Against<'_, '_>, &'static str>| match against {
-        Ok(_) if split(pool).is_some() => "-".to_owned(),
-        Ok(Against { series, spread }) => {
+        Ok(Against { spread: None, .. }) => "-<small>some seeds collapsed</small>".to_owned(),
+        Ok(Against { series, spread: Some(spread), .. }) => {
             format!("{}<small>{}</small>", escape(&points(&spread)), escape(&series.label))
         }
         Err(why) => format!("-<small>{why}</small>"),
@@ -330,5 +329,23 @@ mod tests {
         assert!(!two.contains("one pair"), "{two}");
         let one = page(&runs[..3]);
         assert!(one.contains("<td>-0.07, one pair<small>") && !one.contains("2 pairs"), "{one}");
+    }
+
+    #[test]
+    fn seeds_of_which_some_collapsed_have_no_mean_difference() {
+        let mut runs = Vec::new();
+        for seed in 1..=3 {
+            for events in [fixture::l1_events(seed), fixture::random_events(seed), fixture::dense_events(seed)] {
+                runs.push(fixture::input("a", fixture::record(&events)));
+            }
+        }
+        // At 50 %.
+        runs[3].record.tests[2].tested.score.correct = 1_135;
+        let page = tables(&groups(&runs)[0]);
+        assert!(page.contains("-<small>some seeds collapsed</small>"), "{page}");
+        let (_, leaders) = page.split_once("Who leads where").expect("other targets have a leader");
+        assert!(!leaders.contains("1 of 3"), "it leads nothing: {leaders}");
+        let (glance, _) = page.split_once("Who leads where").expect("as before");
+        assert!(glance.contains("<td>1 of 3<small>seeds collapsed</small>"), "neither bold nor marked: {glance}");
     }
 }
