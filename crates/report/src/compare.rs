@@ -17,7 +17,8 @@ mod training;
 
 pub(crate) use contest::{Contest, Entry, contests};
 pub(crate) use control::{
-    Against, dense_at, is_awaited, is_dense_control, no_control, trains_as_series, vs_dense, vs_random,
+    Against, against_other_size, dense_at, is_awaited, is_dense_control, no_control, trains_as_series, vs_dense,
+    vs_random,
 };
 pub(crate) use training::But;
 

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use crate::chart::Chart;
+use crate::compare::{Comparison, against_other_size};
 use crate::cost::{instruction_sets, shown};
 use crate::cost_chart::{Cost, Times, cost_chart};
 use crate::group::{Group, suffix};
 use crate::number::grouped;
 use crate::record::Control;
 use crate::series::{Pool, RunSeries};
-use crate::statistics::Spread;
+use crate::statistics::FEWEST;
 
 /// All sizes of a model on one data set, with the charts that compare them.
 pub(crate) struct Family<'s, 'a> {
@@ -32,21 +33,31 @@ pub(crate) struct CostFigure {
 /// A dense network, and what pruned networks of another size reach at no more cost.
 pub(crate) struct Rival<'s, 'a> {
     pub(crate) series: &'s RunSeries<'a>,
-    pub(crate) top_1: Spread,
-    /// For each figure the most accurate that costs no more. `None` where everything costs more, or the log does not say.
-    pub(crate) pruned: Vec<Option<Better<'s, 'a>>>,
+    /// One for each figure.
+    pub(crate) pruned: Vec<Cheaper<'s, 'a>>,
 }
 
-/// A pruned network: means over its seeds.
-#[derive(Clone, Copy)]
+/// What pruned networks that cost no more than a dense one reach.
+pub(crate) enum Cheaper<'s, 'a> {
+    /// Everything costs more, or the log does not say.
+    Nothing,
+    /// None of those that cost as little was trained as the dense one is; why not.
+    NotComparable(String),
+    /// The one whose mean is furthest above the dense one.
+    Best(Better<'s, 'a>),
+}
+
+/// A pruned network, and how far it is from the dense one.
 pub(crate) struct Better<'s, 'a> {
     pub(crate) series: &'s RunSeries<'a>,
-    pub(crate) top_1: Spread,
+    pub(crate) pool: &'s Pool<'a>,
     pub(crate) sparsity: f64,
+    /// Corrected for all networks that cost no more than the dense one by this cost.
+    pub(crate) found: Comparison,
 }
 
 impl<'s, 'a> Family<'s, 'a> {
-    /// The dense controls beside which a pruned series of another size stands.
+    /// The dense networks beside which a pruned series of another size stands.
     pub(crate) fn rivals(&self) -> Vec<Rival<'s, 'a>> {
         self.series.iter().filter_map(|series| self.rival(series)).collect()
     }
@@ -56,23 +67,32 @@ impl<'s, 'a> Family<'s, 'a> {
         let others = self.series.iter().copied();
         let others: Vec<_> =
             others.filter(|other| other.control == Control::Pruned && model(other) != model(series)).collect();
-        if series.control != Control::Dense || others.is_empty() {
+        if series.control != Control::Dense || others.is_empty() || series.dense.samples.is_empty() {
             return None;
         }
-        let costs = |cost: &Cost, pool: &Pool<'_>| Some(pool.spread(|sample| cost.of(sample))?.mean);
-        let best = |cost: &Cost| {
-            let limit = costs(cost, &series.dense)?;
-            let pools = others
-                .iter()
-                .flat_map(|other| [&other.dense].into_iter().chain(other.trained()).map(|pool| (*other, pool)));
-            let fitting = pools.filter(|(_, pool)| costs(cost, pool).is_some_and(|cost| cost <= limit));
-            let known = fitting
-                .filter_map(|(series, pool)| Some(Better { series, top_1: pool.top_1()?, sparsity: pool.sparsity()? }));
-            // Single seeds count only where there is nothing else.
-            known.max_by(|a, b| (a.top_1.n > 1).cmp(&(b.top_1.n > 1)).then(a.top_1.mean.total_cmp(&b.top_1.mean)))
-        };
-        let pruned = self.figures.iter().map(|figure| best(&figure.cost)).collect();
-        Some(Rival { series, top_1: series.dense.top_1()?, pruned })
+        let pruned = self.figures.iter().map(|figure| cheaper(series, &others, &figure.cost)).collect();
+        Some(Rival { series, pruned })
+    }
+}
+
+/// The best of the pruned networks that cost no more than the dense one. Those that share three seeds with it come first, then
+/// those that share more.
+fn cheaper<'s, 'a>(dense: &RunSeries<'_>, others: &[&'s RunSeries<'a>], cost: &Cost) -> Cheaper<'s, 'a> {
+    let costs = |pool: &Pool<'_>| Some(pool.spread(|sample| cost.of(sample))?.mean);
+    let Some(limit) = costs(&dense.dense) else { return Cheaper::Nothing };
+    let pools = others.iter().flat_map(|other| other.trained().map(|pool| (*other, pool)));
+    let fitting: Vec<_> = pools.filter(|(_, pool)| costs(pool).is_some_and(|cost| cost <= limit)).collect();
+    let all = against_other_size(&fitting.iter().map(|(_, pool)| *pool).collect::<Vec<_>>(), dense);
+    let why = all.first().map(|found| found.verdict.reason().to_owned());
+    let compared = fitting.into_iter().zip(all).filter_map(|((series, pool), found)| {
+        let better = Better { series, pool, sparsity: pool.sparsity()?, found };
+        Some((better.found.spread?, better))
+    });
+    let best = compared.max_by(|(a, _), (b, _)| a.n.min(FEWEST).cmp(&b.n.min(FEWEST)).then(a.mean.total_cmp(&b.mean)));
+    match (best, why) {
+        (Some((_, best)), _) => Cheaper::Best(best),
+        (None, Some(why)) => Cheaper::NotComparable(why),
+        (None, None) => Cheaper::Nothing,
     }
 }
 

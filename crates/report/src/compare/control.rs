@@ -1,7 +1,7 @@
 //! Which controls belong to a series: those that had the same training. A wrong one is worse than none. Pure.
 
-use super::comparable;
 use super::training::{But, settings_alike, trained_alike};
+use super::{Comparison, comparable, judge};
 use crate::event::Tested;
 use crate::interval::split;
 use crate::record::Control;
@@ -107,11 +107,44 @@ pub(crate) fn vs_dense<'s, 'a>(
 /// The test of a dense control's network after as many steps as the sample's; `None` where the run is not its control, or was not
 /// tested then.
 pub(crate) fn dense_at<'c>(control: &'c ReportInput, sample: &Sample<'_>) -> Option<&'c Tested> {
-    let (record, step) = (&control.record, sample.point.trained?.step);
-    if record.control() != Control::Dense || !trained_alike(record, &sample.run.record, step, But::Nothing) {
-        return None;
+    dense_test(control, sample, But::Nothing).ok()
+}
+
+/// The same of a control that may differ in something; why there is none.
+fn dense_test<'c>(control: &'c ReportInput, sample: &Sample<'_>, but: But) -> Result<&'c Tested, &'static str> {
+    let record = &control.record;
+    let step = sample.point.trained.ok_or("not trained after its prune")?.step;
+    if record.control() != Control::Dense || !trained_alike(record, &sample.run.record, step, but) {
+        return Err("other training");
     }
-    record.points().iter().filter_map(|point| point.trained).rfind(|test| test.step == step)
+    let test = record.points().iter().filter_map(|point| point.trained).rfind(|test| test.step == step);
+    test.ok_or("the dense one was not tested after as many steps")
+}
+
+/// Pruned networks of another size against the dense one of this series, seed by seed: trained as it is but for the size of their
+/// model, and tested after as many steps. All these comparisons are made together.
+pub(crate) fn against_other_size(pools: &[&Pool<'_>], dense: &RunSeries<'_>) -> Vec<Comparison> {
+    let against = |pool: &&Pool<'_>| {
+        if let Some(why) = super::collapsed(pool, &dense.dense) {
+            return Comparison::not_comparable(None, why);
+        }
+        let (mut differences, mut why) = (Vec::new(), "no seed in common");
+        for sample in &pool.samples {
+            let Some(control) = dense.runs.iter().find(|run| run.record.started.seed == sample.seed) else { continue };
+            match (dense_test(control, sample, But::Size), sample.point.trained) {
+                (Ok(two), Some(one)) => differences.push(super::difference(one, two)),
+                (Err(found), _) => why = found,
+                (Ok(_), None) => {}
+            }
+        }
+        if differences.is_empty() {
+            return Comparison::not_comparable(None, why.to_owned());
+        }
+        Comparison::paired(&differences)
+    };
+    let mut all: Vec<_> = pools.iter().map(against).collect();
+    judge(&mut all);
+    all
 }
 
 /// How far the networks of a pool are from randomly pruned ones: of the same seed, pruned as much in the same groups of weights, and

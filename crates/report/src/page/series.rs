@@ -89,7 +89,7 @@ fn glance(group: &Group<'_>, shown: &[&Contest<'_, '_>]) -> String {
 }
 
 /// `98.93 ± 0.12`, below it the seeds.
-pub(super) fn accuracy(spread: Option<&Spread>) -> String {
+fn accuracy(spread: Option<&Spread>) -> String {
     let Some(spread) = spread else { return "-".to_owned() };
     match spread.half_width {
         Some(half) => format!("{:.2} ± {half:.2}<small>{} seeds</small>", spread.mean, spread.n),
@@ -103,7 +103,7 @@ pub(super) fn accuracy(spread: Option<&Spread>) -> String {
 
 /// The same of a target, where some seeds may have collapsed and some not: these have no mean in common. An interval that goes
 /// on where no accuracy can be ends there.
-fn top_1(pool: &Pool<'_>) -> String {
+pub(super) fn top_1(pool: &Pool<'_>) -> String {
     let (Some(spread), Some(interval)) = (pool.top_1(), Interval::of(pool)) else { return "-".to_owned() };
     if let Some((collapsed, all)) = split(pool) {
         return format!("{collapsed} of {all}<small>seeds collapsed</small><small>{}</small>", interval.words());
@@ -188,7 +188,7 @@ fn rule(most: usize) -> String {
 }
 
 /// `-0.52 ± 0.31, 3 pairs`, `-0.52, 2 pairs: -0.60 to -0.44` or `-0.52, one pair`.
-fn points(spread: &Spread) -> String {
+pub(super) fn points(spread: &Spread) -> String {
     let Spread { n, mean, min, max, .. } = spread;
     match spread.half_width {
         Some(half) => format!("{mean:+.2} ± {half:.2}, {n} pairs"),
