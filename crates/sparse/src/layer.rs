@@ -241,7 +241,7 @@ impl Layer {
 
 impl Conv2d {
     /// The input with the zeros around it, `[channels, height, width]`; a side that no `usize` holds is the largest one.
-    pub(crate) fn padded(&self, input: [usize; 3]) -> [usize; 3] {
+    pub fn padded(&self, input: [usize; 3]) -> [usize; 3] {
         let side = |length: usize| length.saturating_add(self.padding.saturating_mul(2));
         [input[0], side(input[1]), side(input[2])]
     }

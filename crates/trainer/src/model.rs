@@ -6,11 +6,12 @@ use crate::folder::RunFolder;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, export, files, folder};
-use secateur_sparse::Network;
 use secateur_sparse::file::{Info, Precision, decode};
+use secateur_sparse::{Layer, Network};
 use std::path::Path;
 
-/// Most numbers of an image between two layers: whoever asks a model holds many images and their answers.
+/// Most numbers of an image between two layers, with the zeros that a convolution adds around it: whoever asks a model
+/// holds many images and their answers.
 const WIDEST: usize = 1 << 22;
 
 /// A trained network, with what is known about it.
@@ -61,9 +62,11 @@ impl Model {
             }
             Some("secateur") => {
                 let model = decode(&files::read(path)?).map_err(|error| refuse(&error.to_string()))?;
-                let sizes = (0..=model.network.layers().len()).map(|place| model.network.shape(place));
-                if let Some(size) = sizes.map(|shape| shape.iter().product::<usize>()).find(|size| *size > WIDEST) {
-                    return Err(refuse(&format!("a layer gives {size} numbers for an image, wanted at most {WIDEST}")));
+                let widest = widest(&model.network);
+                if widest > WIDEST {
+                    let why =
+                        format!("a layer takes or gives {widest} numbers for an image, expected at most {WIDEST}");
+                    return Err(refuse(&why));
                 }
                 let precision = Some(model.precision);
                 Ok(Self { network: model.network, info: model.info, precision, experiment: None, run: None })
@@ -92,6 +95,16 @@ impl Model {
 /// What the models of this crate take for a pixel's byte: [`crate::data::GREY`].
 pub(crate) fn info(name: &str) -> Info {
     Info { name: name.to_owned(), divisor: 255.0, shift: -0.5 }
+}
+
+/// The most numbers that a layer takes, padding included, or gives for an image.
+fn widest(network: &Network) -> usize {
+    let shapes = (0..=network.layers().len()).map(|place| network.shape(place));
+    let padded = network.layers().iter().enumerate().filter_map(|(place, layer)| match layer {
+        Layer::Conv2d(conv) => Some(conv.padded(network.shape(place))),
+        _ => None,
+    });
+    shapes.chain(padded).map(|shape| shape.iter().product()).max().unwrap_or(0)
 }
 
 /// The reference model that these tensors are, by their shapes.

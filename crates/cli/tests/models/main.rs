@@ -10,9 +10,12 @@ mod measured;
 mod predict;
 
 use common::*;
+use secateur_sparse::file::{Info, Precision, encode, seal};
+use secateur_sparse::{Conv2d, Layer, Network};
 use secateur_trainer::Model;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -73,10 +76,55 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         (written(folder, "new.secateur", &change(8, 2)), "version"),
         (written(folder, "text.secateur", b"weights"), "not a model file"),
         (written(folder, "empty.secateur", b""), "not a model file"),
+        (written(folder, "padded.secateur", &padded(1 << 27, 1 << 28)), "the padded input of `c` asks for "),
+        (
+            written(folder, "wide.secateur", &padded(8191, 16_384)),
+            "a layer takes or gives 268402689 numbers for an image",
+        ),
         (written(folder, "cut.safetensors", &safetensors[..100]), "no safetensors file"),
         (written(folder, "other.safetensors", &other), "conv9"),
         (written(folder, "huge.safetensors", &huge()), "no reference model"),
     ]
+}
+
+/// A sealed file of some 140 bytes with an image of one pixel and a convolution of one weight, which puts so many zeros
+/// around the image, and by its stride gives few numbers.
+fn padded(padding: u32, stride: u32) -> Vec<u8> {
+    let Layer::Conv2d(one) = Layer::conv("c", 1, 1, 1) else { unreachable!("a convolution") };
+    let layer = Layer::Conv2d(Conv2d { stride: 2, padding: 1, ..one });
+    let network = Network::new([1, 1, 1], vec![layer]).expect("fits");
+    let info = Info { name: "padded".into(), divisor: 255.0, shift: -0.5 };
+    let mut bytes = encode(&network, &info, Precision::F32).expect("finite");
+    let sides = |stride: u32, padding: u32| [1, 1, 1, stride, padding].map(u32::to_le_bytes).concat();
+    let place = bytes.windows(20).position(|own| own == sides(2, 1)).expect("the layer's shape");
+    bytes[place..place + 20].copy_from_slice(&sides(stride, padding));
+    seal(&mut bytes);
+    bytes
+}
+
+/// Where memory is short, files that ask for much of it are refused all the same.
+#[test]
+fn small_files_that_ask_for_much_memory_are_refused_within_little() {
+    let folder = folder();
+    let image = written(folder.path(), "image.png", b"");
+    let out = folder.path().join("out.onnx");
+    for (name, padding, stride, wanted) in [
+        ("padded.secateur", 1 << 27, 1 << 28, "the padded input of `c` asks for "),
+        ("wide.secateur", 8191, 16_384, "numbers for an image, expected at most "),
+    ] {
+        let model = written(folder.path(), name, &padded(padding, stride));
+        for args in [&["predict", text(&model), text(&image)][..], &["export", text(&model), "--out", text(&out)]] {
+            // In KiB, of addresses: half of what the padded image alone would take.
+            let script = "ulimit -v 524288 && exec \"$0\" \"$@\"";
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script, env!("CARGO_BIN_EXE_secateur")]).args(args).current_dir(root());
+            let output = shell.output().expect("a shell");
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+            assert!(said.contains(name) && said.contains(wanted), "{args:?}: {said}");
+        }
+    }
+    assert!(!out.exists());
 }
 
 /// A small file that has the first layer of the widest reference model, and nothing of the 4.8 billion weights after it.

@@ -32,7 +32,20 @@ impl Engine {
     /// # Errors
     /// When nothing fits, a weight has no room in the precision, or the machine lacks the instructions or the threads.
     pub fn new(network: &Network, options: &Options) -> Result<Self, Error> {
-        tune::tuned(network, options, &mut tune::seconds)
+        Self::with_clock(network, options, &mut tune::seconds)
+    }
+
+    /// Compiles a network as [`Self::new`] does, with another clock: `clock` makes the call that it is given, as often as it
+    /// likes, and says how long it takes.
+    ///
+    /// # Errors
+    /// As those of [`Self::new`].
+    pub fn with_clock(
+        network: &Network,
+        options: &Options,
+        clock: &mut dyn FnMut(&mut dyn FnMut()) -> f64,
+    ) -> Result<Self, Error> {
+        tune::tuned(network, options, clock)
     }
 
     /// Compiles a network as a plan says, and times nothing.
@@ -54,11 +67,7 @@ impl Engine {
         if plan.blocks == 0 {
             return Err(Error::NoBlocks);
         }
-        let set = options.instruction_set;
-        if !set.is_available() {
-            let available: Vec<&str> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
-            return Err(Error::InstructionSet { found: set.name(), available: available.join(", ") });
-        }
+        let set = available(options.instruction_set)?;
         let [pixels, classes] = ends(network);
         let (threads, precision) = (options.threads.max(1), options.precision);
         let bytes = buffer_bytes(network, steps, threads, plan.lanes, plan.blocks);
@@ -141,6 +150,15 @@ impl Engine {
             Body::Images(own) => own.run(&self.pool, self.set, images, logits, [self.pixels, self.classes]),
         }
     }
+}
+
+/// The instruction set, where the machine has it.
+pub(super) fn available(set: InstructionSet) -> Result<InstructionSet, Error> {
+    if set.is_available() {
+        return Ok(set);
+    }
+    let available: Vec<&str> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
+    Err(Error::InstructionSet { found: set.name(), available: available.join(", ") })
 }
 
 /// Numbers of an image, and of its answer.

@@ -4,7 +4,7 @@
 
 use super::aligned::Aligned;
 use super::batch::{self, Blocks};
-use super::engine::{Engine, buffer_bytes, ends};
+use super::engine::{Engine, available, buffer_bytes, ends};
 use super::image::{self, Image, SLACK, Scratch};
 use super::plan::{Form, LanesHold, Plan, StepPlan, Tried};
 use super::step::{Step, steps};
@@ -26,10 +26,15 @@ pub(super) type Clock<'a> = &'a mut dyn FnMut(&mut dyn FnMut()) -> f64;
 
 /// Compiles the network in the fastest way that `clock` finds, among those whose buffers fit.
 pub(super) fn tuned(network: &Network, options: &Options, clock: Clock<'_>) -> Result<Engine, Error> {
+    available(options.instruction_set)?;
     let steps = steps(network, options)?;
-    let fits = |lanes: LanesHold, blocks: usize| {
-        buffer_bytes(network, &steps, options.threads.max(1), lanes, blocks) <= options.buffer_bytes
-    };
+    let bytes = |lanes: LanesHold, blocks: usize| buffer_bytes(network, &steps, options.threads.max(1), lanes, blocks);
+    let fits = |lanes: LanesHold, blocks: usize| bytes(lanes, blocks) <= options.buffer_bytes;
+    // Before anything of the network's size is allocated.
+    let found = bytes(LanesHold::Images, 1).min(bytes(LanesHold::Places, 1));
+    if found > options.buffer_bytes {
+        return Err(Error::Memory { found, most: options.buffer_bytes });
+    }
     let image = sample(network);
     // No more images a call than fit beside the buffers; their number is not what makes a form fast.
     let each = ends(network).into_iter().fold(0, usize::saturating_add).saturating_mul(size_of::<f32>());
@@ -109,9 +114,8 @@ fn fastest(step: &Step, forms: &[Form], images: usize, seconds: impl FnMut(Form)
 }
 
 fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize, clock: Clock<'_>) -> Vec<StepPlan> {
-    let images: Vec<f32> = image.iter().copied().cycle().take(image.len() * LANES).collect();
-    let mut block = vec![Lanes::ZERO; image.len()];
-    batch::read(options.instruction_set, &images, image.len(), &mut block);
+    // The same image in every lane.
+    let block: Vec<Lanes> = image.iter().map(|pixel| Lanes([*pixel; LANES])).collect();
     let mut x = vec![block; blocks];
     let mut found = vec![];
     for step in steps {
@@ -149,7 +153,7 @@ fn image_steps(steps: &[Step], options: &Options, image: &[f32], clock: Clock<'_
 mod tests {
     use super::*;
     use crate::network::tests::{conv, linear};
-    use crate::{InstructionSet, Layer};
+    use crate::{Conv2d, InstructionSet, Layer};
 
     fn network(density: usize) -> Network {
         let values = |count: usize| (0..count).map(|place| if place % 100 < density { 0.5 } else { 0.0 }).collect();
@@ -229,7 +233,28 @@ mod tests {
         assert_eq!(tuned(1 << 30, 256), Ok((LanesHold::Images, 8)));
         assert_eq!(tuned(one, 256), Ok((LanesHold::Images, 1)));
         assert_eq!(tuned(one - 1, 256), Ok((LanesHold::Places, 1)), "one image at a time takes less");
-        let error = tuned(1000, 256).expect_err("nothing fits").to_string();
-        assert!(error.starts_with("the engine's buffers would take ") && error.contains("at most 1000"), "{error}");
+    }
+
+    #[test]
+    fn where_nothing_fits_nothing_is_allocated_or_timed() {
+        let refused = |network: &Network, buffer_bytes| {
+            let options = Options { threads: 2, buffer_bytes, ..Options::new(256) };
+            let mut clock = |_: &mut dyn FnMut()| panic!("nothing is timed");
+            match tuned(network, &options, &mut clock).expect_err("nothing fits") {
+                Error::Memory { found, most } => [found, most],
+                error => panic!("another error: {error}"),
+            }
+        };
+        // One image at a time takes least: two threads with 64 and 54 numbers, twice 64 for what lies in between, and
+        // room for whole vectors.
+        let least = 2 * 4 * (64 + 54 + 2 * 64 + 4 * SLACK);
+        assert_eq!(refused(&network(30), least - 1), [least, least - 1]);
+        // An image that would take 16 GiB, and one of a number whose padded image would.
+        let wide = Network::new([1, 1 << 16, (1 << 16) - 1], vec![Layer::Relu]).expect("32 bits count it");
+        assert!(refused(&wide, 1 << 30)[0] > 1 << 34);
+        let Layer::Conv2d(one) = conv("c", [1, 1, 1], vec![1.0]) else { panic!("a conv") };
+        let padded = Layer::Conv2d(Conv2d { padding: (1 << 15) - 1, stride: 1 << 16, ..one });
+        let padded = Network::new([1, 1, 1], vec![padded]).expect("32 bits count it");
+        assert!(refused(&padded, 1 << 30)[0] > 1 << 34);
     }
 }
