@@ -15,7 +15,8 @@ use std::path::Path;
 /// Answers for every image, in the order in which they are named.
 pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let model = Model::open(&args.model, None)?;
-    let mut engine = Engine::new(&model.network, &Options { threads: 1, ..Options::new(1) })
+    // Without a clock, so that an image gets the same digits at each call.
+    let mut engine = Engine::by_density(&model.network, &Options { threads: 1, ..Options::new(1) })
         .with_context(|| args.model.display().to_string())?;
     let [channels, height, width] = model.network.input();
     if channels != 1 {

@@ -51,7 +51,6 @@ fn every_model_and_batch_size_has_its_numbers() {
         assert_eq!(number(&dense["macs"]), network.cost().macs as f64);
         assert_eq!(number(&sparse["macs"]), network.cost().remaining_macs as f64);
         assert_eq!(number(&compacted["macs"]), smaller.cost().remaining_macs as f64);
-        assert!(number(&sparse["weight_bytes"]) < number(&dense["weight_bytes"]), "zeros take no memory");
         // The run's own test images tell the accuracy; a file alone has none.
         let is_run = row["model"] == text(run());
         assert_eq!(dense["accuracy"].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), is_run, "{row}");

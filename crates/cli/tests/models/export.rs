@@ -55,6 +55,8 @@ fn compaction_is_told_and_changes_no_answer() {
     let images = made_up(&model.network, 4);
     let delta = difference(&model.network, &smaller.network, images.chunks_exact(784));
     assert!(delta < 1e-4, "{delta}");
+    let (again, _) = export(&folder.path().join("small.secateur"), &["--compact", "--force"]);
+    assert_eq!(again, said, "no clock takes part in what is told");
 }
 
 #[test]

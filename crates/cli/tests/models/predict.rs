@@ -2,6 +2,7 @@
 
 use super::*;
 use png::{BitDepth, ColorType};
+use secateur_sparse::infer::{Engine, Options};
 use secateur_trainer::data::{GREY, Synthetic, synthetic};
 use secateur_trainer::inference::answer;
 use serde_json::Value;
@@ -87,6 +88,14 @@ fn an_idx_file_is_answered_image_by_image_or_at_one_place() {
     for (place, (found, image)) in found.iter().zip(&images).enumerate() {
         assert_eq!(found["image"], format!("{}[{place}]", path.display()));
         check(found, image);
+    }
+    // To the last digit what the engine answers that no clock chose.
+    let options = Options { threads: 1, ..Options::new(1) };
+    let mut engine = Engine::by_density(&model().network, &options).expect("it fits");
+    for (found, image) in found.iter().zip(&images) {
+        let pixels: Vec<f32> = image.iter().map(|byte| GREY[usize::from(*byte)]).collect();
+        let logits: Vec<f32> = serde_json::from_value(found["logits"].clone()).expect("a list");
+        assert_eq!(logits, engine.logits(&pixels));
     }
     let one = predict(&[text(&path), "--index", "2"]);
     assert_eq!((one.len(), &one[0]), (1, &found[2]));

@@ -48,6 +48,19 @@ impl Engine {
         tune::tuned(network, options, clock)
     }
 
+    /// Compiles a network by what is left of each layer, and times nothing: the same answers to the last digit at each call
+    /// of a program. Several images a call lie in the lanes where that fits, or else the pixels of one.
+    ///
+    /// # Errors
+    /// As those of [`Self::with_plan`].
+    pub fn by_density(network: &Network, options: &Options) -> Result<Self, Error> {
+        let steps = steps(network, options)?;
+        let bytes = buffer_bytes(network, &steps, options.threads.max(1), LanesHold::Images, 1);
+        let batches = options.batch > 1 && bytes <= options.buffer_bytes;
+        let lanes = if batches { LanesHold::Images } else { LanesHold::Places };
+        Self::of(network, &steps, options, Plan::of(network, &steps, options, lanes))
+    }
+
     /// Compiles a network as a plan says, and times nothing.
     ///
     /// # Errors

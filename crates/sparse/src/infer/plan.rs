@@ -26,7 +26,11 @@ impl Plan {
     /// # Errors
     /// When a weight has no room in the precision.
     pub fn by_density(network: &Network, options: &Options, lanes: LanesHold) -> Result<Self, Error> {
-        let steps = steps(network, options)?;
+        Ok(Self::of(network, &steps(network, options)?, options, lanes))
+    }
+
+    /// A plan for these steps of the network.
+    pub(super) fn of(network: &Network, steps: &[Step], options: &Options, lanes: LanesHold) -> Self {
         let form = |op: &Op| match (op, lanes) {
             (Op::Conv(own), LanesHold::Images) if own.weight.density() > 0.5 => Form::Grouped,
             (Op::Linear(own), LanesHold::Images) if own.weight.density() > 0.5 => Form::Grouped,
@@ -37,11 +41,11 @@ impl Plan {
         };
         // The number of blocks changes no answer, so it may depend on the memory that is allowed.
         let fits = |blocks: &usize| {
-            buffer_bytes(network, &steps, options.threads.max(1), lanes, *blocks) <= options.buffer_bytes
+            buffer_bytes(network, steps, options.threads.max(1), lanes, *blocks) <= options.buffer_bytes
         };
         let blocks = [4, 2].into_iter().find(fits).unwrap_or(1);
         let step = |own: &Step| StepPlan { name: own.name.clone(), form: form(&own.op), tried: vec![] };
-        Ok(Self { batch: options.batch, lanes, blocks, steps: steps.iter().map(step).collect() })
+        Self { batch: options.batch, lanes, blocks, steps: steps.iter().map(step).collect() }
     }
 }
 

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::data::{CLASSES, PIXELS, SIDE, Split};
 use crate::inference::answer;
 use secateur_report::views::{Answers, Confusion, Mistake, Picture};
-use secateur_sparse::Network;
-use secateur_sparse::infer::{Engine, LanesHold, Options, Plan};
+use secateur_sparse::infer::{Engine, Options};
+use secateur_sparse::{InstructionSet, Network};
 
 /// Images a call.
 const BATCH: usize = 512;
@@ -19,7 +19,10 @@ const CLOSE: f32 = 1e-5;
 /// # Errors
 /// When the engine has no room for the network.
 pub(super) fn answers(network: &Network, split: &Split) -> Result<Answers, Error> {
-    let mut engine = engine(network)?;
+    Ok(answers_of(engine(network, InstructionSet::best())?, split))
+}
+
+fn answers_of(mut engine: Engine, split: &Split) -> Answers {
     let (mut confusion, mut close, mut mistakes) = (Confusion::new(CLASSES), 0, vec![]);
     let order: Vec<u32> = (0..split.len() as u32).collect();
     for indices in order.chunks(BATCH) {
@@ -43,15 +46,14 @@ pub(super) fn answers(network: &Network, split: &Split) -> Result<Answers, Error
         let picture = Picture::new(SIDE as u32, pixels.collect())?;
         Some(Mistake { image: image as u64, truth, given, confidence, picture })
     });
-    Ok(Answers { confusion, close, mistakes: shown.collect() })
+    Answers { confusion, close, mistakes: shown.collect() }
 }
 
 /// Forms chosen by what is left of each layer, not by a clock: the same model gives the same page.
-fn engine(network: &Network) -> Result<Engine, Error> {
+fn engine(network: &Network, instruction_set: InstructionSet) -> Result<Engine, Error> {
     assert_eq!(network.input().iter().product::<usize>(), PIXELS, "a reference model takes images of the data");
-    let options = Options::new(BATCH);
-    let plan = Plan::by_density(network, &options, LanesHold::Images)?;
-    Ok(Engine::with_plan(network, &options, plan)?)
+    let options = Options { instruction_set, ..Options::new(BATCH) };
+    Ok(Engine::by_density(network, &options)?)
 }
 
 /// The softmax of a class, in f64.
@@ -83,33 +85,36 @@ mod tests {
         let split = split(BATCH + 77);
         for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
             let network = model.initial(5);
-            let own = answers(&network, &split).expect("it fits");
-            assert_eq!(own.confusion.total(), split.len() as u64);
-            for class in 0..CLASSES {
-                let of_class = (0..split.len()).filter(|index| usize::from(split.label(*index)) == class).count();
-                assert_eq!(own.confusion.of_class(class), of_class as u64, "{model}");
-            }
-            // The slow twin: the reference loops, image by image.
+            // The reference implementation, image by image.
             let right = |index: usize| {
                 let pixels = split.gather(&[index as u32]).pixels;
                 answer(&network.forward(&pixels)) == usize::from(split.label(index))
             };
             let right = (0..split.len()).filter(|index| right(*index)).count() as u64;
-            assert!(right.abs_diff(own.confusion.correct()) <= own.close, "{model}: {right}");
-            assert_eq!(own.mistakes.len(), MISTAKES, "an untrained network is wrong often");
-            assert!(own.mistakes.windows(2).all(|pair| pair[0].confidence >= pair[1].confidence), "{model}");
-            for mistake in &own.mistakes {
-                let pixels = split.gather(&[mistake.image as u32]).pixels;
-                let logits = network.forward(&pixels);
-                assert_eq!(
-                    (answer(&logits), usize::from(split.label(mistake.image as usize))),
-                    (mistake.given, mistake.truth)
-                );
-                assert!((confidence(&logits, mistake.given) - mistake.confidence).abs() < 1e-4, "{model}");
-                assert!(mistake.confidence > 0.1, "the largest of ten shares");
-                assert_eq!(mistake.picture.pixels()[5], Some(split.image(mistake.image as usize)[5]));
-            }
+            let own = answers(&network, &split).expect("it fits");
             assert_eq!(own, answers(&network, &split).expect("it fits"), "no clock takes part");
+            for set in InstructionSet::available() {
+                let own = answers_of(engine(&network, set).expect("it fits"), &split);
+                assert_eq!(own.confusion.total(), split.len() as u64);
+                for class in 0..CLASSES {
+                    let of_class = (0..split.len()).filter(|index| usize::from(split.label(*index)) == class).count();
+                    assert_eq!(own.confusion.of_class(class), of_class as u64, "{model}");
+                }
+                assert!(right.abs_diff(own.confusion.correct()) <= own.close, "{model}: {right}");
+                assert_eq!(own.mistakes.len(), MISTAKES, "an untrained network is wrong often");
+                assert!(own.mistakes.windows(2).all(|pair| pair[0].confidence >= pair[1].confidence), "{model}");
+                for mistake in &own.mistakes {
+                    let pixels = split.gather(&[mistake.image as u32]).pixels;
+                    let logits = network.forward(&pixels);
+                    assert_eq!(
+                        (answer(&logits), usize::from(split.label(mistake.image as usize))),
+                        (mistake.given, mistake.truth)
+                    );
+                    assert!((confidence(&logits, mistake.given) - mistake.confidence).abs() < 1e-4, "{model}");
+                    assert!(mistake.confidence > 0.1, "the largest of ten shares");
+                    assert_eq!(mistake.picture.pixels()[5], Some(split.image(mistake.image as usize)[5]));
+                }
+            }
         }
     }
 
