@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The forms of a model that are timed, in the order of their columns.
 const FORMS: [&str; 3] = ["dense", "sparse", "compacted"];
 
-/// Most pixels in a call.
+/// Most numbers in a call: those of the images and of their answers.
 const LARGEST_CALL: usize = 1 << 28;
 
 /// One model at one batch size.
@@ -89,10 +89,13 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
         let precision = args.values.map(Values::precision).or(model.precision).unwrap_or(Precision::F32);
         subjects.push(Subject::new(path.display().to_string(), model, images, precision)?);
     }
-    let pixels = |subject: &Subject| subject.networks[0].input().iter().product::<usize>();
     for (subject, batch) in subjects.iter().flat_map(|own| args.batch.iter().map(move |batch| (own, *batch as usize))) {
-        if pixels(subject) * batch > LARGEST_CALL {
-            bail!("--batch {batch}: {} images of {} have more than {LARGEST_CALL} pixels", batch, subject.name);
+        let numbers = subject.networks[0].input().iter().product::<usize>() + subject.classes;
+        if numbers * batch > LARGEST_CALL {
+            bail!(
+                "--batch {batch}: {batch} images of {} and their answers have more than {LARGEST_CALL} numbers",
+                subject.name
+            );
         }
     }
     let options = Options::new(1);
