@@ -62,19 +62,9 @@ impl Network {
     /// has, takes or gives more values than 32 bits count.
     pub fn new(input: [usize; 3], layers: Vec<Layer>) -> Result<Self, Error> {
         check_size("the input".into(), &input)?;
-        let mut shapes = vec![input];
-        for (place, layer) in layers.iter().enumerate() {
-            shapes.push(layer.output(place, shapes[place])?);
-        }
-        if let Some(place) = shapes.iter().position(|shape| shape.contains(&0)) {
-            let name = if place == 0 {
-                "the input".into()
-            } else {
-                format!("layer {} (`{}`)", place - 1, layers[place - 1].name())
-            };
-            return Err(Error::Empty { name, shape: shapes[place] });
-        }
-        Ok(Self { input, layers, shapes })
+        check_not_empty(input, || "the input".into())?;
+        let empty = Self { input, layers: Vec::with_capacity(layers.len()), shapes: vec![input] };
+        layers.into_iter().try_fold(empty, Self::then)
     }
 
     /// The layers, input first.
@@ -85,10 +75,12 @@ impl Network {
     /// The network with one more layer.
     ///
     /// # Errors
-    /// When the layer cannot take what the last one gives, or has weights of another length than its shape.
+    /// As those of [`Self::new`].
     pub fn then(mut self, layer: Layer) -> Result<Self, Error> {
         let place = self.layers.len();
-        self.shapes.push(layer.output(place, self.shapes[place])?);
+        let shape = layer.output(place, self.shapes[place])?;
+        check_not_empty(shape, || format!("layer {place} (`{}`)", layer.name()))?;
+        self.shapes.push(shape);
         self.layers.push(layer);
         Ok(self)
     }
@@ -127,6 +119,10 @@ impl Network {
     }
 }
 
+fn check_not_empty(shape: [usize; 3], name: impl FnOnce() -> String) -> Result<(), Error> {
+    if shape.contains(&0) { Err(Error::Empty { name: name(), shape }) } else { Ok(()) }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -160,6 +156,9 @@ pub(crate) mod tests {
         assert_eq!(grown, Network::new([1, 4, 4], layers.to_vec()).expect("fits"));
         let refused = grown.then(linear("g", [4, 1], vec![1.0; 4])).expect_err("does not fit").to_string();
         assert!(refused.starts_with("layer 3 (`g`) takes 4 flat features"), "{refused}");
+        let flat = Network::new([3, 1, 1], vec![]).expect("nothing is at odds");
+        let refused = flat.then(linear("g", [3, 0], vec![])).expect_err("it gives nothing").to_string();
+        assert!(refused.starts_with("layer 0 (`g`) has the shape"), "{refused}");
     }
 
     #[test]
