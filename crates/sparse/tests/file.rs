@@ -1,14 +1,12 @@
 //! Laws of the model file, over random networks of every kind of layer; it leaves files in the build folder, which
 //! `scripts/check-format` compares with what the reader in `docs/` makes of them.
 
+mod fuzzing;
 mod networks;
 
 use networks::{Random, lenet, network, pruned};
-use secateur_sparse::file::{
-    Coding, Error, Info, MAGIC, Model, Precision, VERSION, decode, decode_within, encode, quantized, seal,
-};
-use secateur_sparse::infer::{self, Engine, LanesHold, Options, Plan};
-use secateur_sparse::{Affine, Layer, Network, compact};
+use secateur_sparse::file::{Coding, Error, Info, Precision, decode, encode, quantized, seal};
+use secateur_sparse::{Affine, InstructionSet, Layer, Network};
 use std::path::{Path, PathBuf};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
@@ -31,30 +29,10 @@ fn what_is_read_is_what_was_written() {
             assert_eq!(model.network, quantized(&network, precision).expect("finite"), "{seed} {precision:?}");
             assert_eq!((&model.info, model.precision), (&info("a network"), precision));
             assert!(precision != Precision::F32 || model.network == network, "{seed}");
-            check_scales(&model);
             // A second time changes nothing.
             let again = decode(&encoded(&model.network, precision)).expect("just written");
             assert_eq!(again.network, model.network, "{seed} {precision:?}");
             assert_eq!(bytes, encoded(&network, precision));
-        }
-    }
-}
-
-/// Every int8 weight is a whole number of its row's scales.
-fn check_scales(model: &Model) {
-    assert_eq!(model.scales.len(), model.network.layers().len());
-    for (layer, scales) in model.network.layers().iter().zip(&model.scales) {
-        let weights = layer.parameters().filter(|_| model.precision == Precision::Int8);
-        let (Some(own), Some(scales)) = (&weights, scales) else {
-            assert!(weights.is_none() && scales.is_none(), "{}", layer.name());
-            continue;
-        };
-        assert_eq!(scales.len(), own.shape[0]);
-        let columns = own.shape[1..].iter().product::<usize>();
-        for (place, weight) in own.weight.iter().enumerate() {
-            let scale = scales[place / columns];
-            let code = if *weight == 0.0 { 0.0 } else { (weight / scale).round() };
-            assert!(code.abs() <= 127.0 && code * scale == *weight, "{weight} is no multiple of {scale}");
         }
     }
 }
@@ -124,45 +102,11 @@ fn a_file_cut_off_or_with_one_bit_changed_is_refused() {
     }
 }
 
-/// Whether a file is read. What is accepted is a network that can be written and read again, compacted, compiled within
-/// little memory or refused by name, and asked.
-fn is_accepted(bytes: &[u8]) -> bool {
-    match decode_within(bytes, 1 << 16) {
-        Ok(model) => {
-            let again = encode(&model.network, &model.info, model.precision).expect("as it was read");
-            assert_eq!(decode(&again).expect("just written").network, model.network);
-            answers(&model.network, model.precision);
-            true
-        }
-        Err(error) => {
-            assert!(!error.to_string().is_empty());
-            false
-        }
-    }
-}
-
-/// Answers of a network and of the compacted one, where they fit 4 MiB.
-fn answers(network: &Network, precision: Precision) {
-    for network in [network, &compact(network).network] {
-        for lanes in [LanesHold::Images, LanesHold::Places] {
-            let options = Options { threads: 1, precision, buffer_bytes: 1 << 22, ..Options::new(1) };
-            // A scale that compaction folds into a weight may leave the numbers.
-            let Ok(plan) = Plan::by_density(network, &options, lanes) else { continue };
-            match Engine::with_plan(network, &options, plan) {
-                Ok(mut engine) => {
-                    let logits = engine.logits(&vec![0.5; engine.pixels()]);
-                    assert_eq!(logits.len(), network.shape(network.layers().len()).iter().product::<usize>());
-                }
-                Err(error) => assert!(matches!(error, infer::Error::Memory { .. }), "{error}"),
-            }
-        }
-    }
-}
-
 /// A file with a good checksum can still say anything: each of its words becomes what hurts most.
 #[test]
 fn a_sealed_lie_is_refused_or_is_another_network() {
     let words = [0, 1, 2, 3, 31, 32, 0xffff, 0x7fff_ffff, 0x8000_0000, u32::MAX, u32::MAX - 3, 0x1000_0000];
+    let mut sets = InstructionSet::available().into_iter().cycle();
     let mut refused = 0;
     for (seed, precision) in (0..60).zip(PRECISIONS.into_iter().cycle()) {
         let bytes = encoded(&network(&mut Random(seed)), precision);
@@ -171,29 +115,30 @@ fn a_sealed_lie_is_refused_or_is_another_network() {
                 let mut lie = bytes.clone();
                 lie[place..place + 4].copy_from_slice(&u32::to_le_bytes(word));
                 seal(&mut lie);
-                refused += usize::from(!is_accepted(&lie));
+                match fuzzing::read(&lie) {
+                    Some(model) => fuzzing::ask(&model, sets.next().expect("there is always one")),
+                    None => refused += 1,
+                }
             }
         }
     }
     assert!(refused > 10_000, "{refused}");
 }
 
-/// The fuzzer's corpus, with a good head before each, as the fuzzer sees it.
+/// The fuzzer's corpus, as the fuzz targets take it.
 #[test]
 fn what_the_fuzzer_found_worth_keeping_is_refused_or_is_a_network() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/model_file");
     let paths = std::fs::read_dir(folder).expect("the corpus is there").map(|entry| entry.expect("readable").path());
     let mut accepted = [0, 0];
     for path in paths {
-        let mut bytes = std::fs::read(path).expect("readable");
-        let length = bytes.len() as u32;
-        if let Some(head) = bytes.get_mut(..20) {
-            head[..8].copy_from_slice(&MAGIC);
-            head[8..12].copy_from_slice(&VERSION.to_le_bytes());
-            head[16..].copy_from_slice(&length.to_le_bytes());
-            seal(&mut bytes);
+        let model = fuzzing::read(&fuzzing::sealed(&std::fs::read(path).expect("readable")));
+        accepted[usize::from(model.is_some())] += 1;
+        let Some(model) = model else { continue };
+        for set in InstructionSet::available() {
+            fuzzing::ask(&model, set);
+            fuzzing::ask_in_every_form(&model, set);
         }
-        accepted[usize::from(is_accepted(&bytes))] += 1;
     }
     assert!(accepted[0] > 0 && accepted[1] > 0, "{accepted:?} refused and accepted");
 }
