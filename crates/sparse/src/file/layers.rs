@@ -84,15 +84,17 @@ fn shape(sides: &[usize], what: &str, writer: &mut Writer) -> Result<(), Error> 
     Ok(())
 }
 
-/// A network, for each layer its scales, and for each that has values its size.
-pub(super) type Read = (Network, Vec<Option<Vec<f32>>>, Vec<LayerSize>);
-
-pub(super) fn read(precision: Precision, places: u32, reader: &mut Reader<'_>) -> Result<Read, Error> {
+/// A network, and for each layer that has values its size.
+pub(super) fn read(
+    precision: Precision,
+    places: u32,
+    reader: &mut Reader<'_>,
+) -> Result<(Network, Vec<LayerSize>), Error> {
     let mut budget = Budget::new(places);
     let input = sides("the input", reader)?;
     budget.values(input, "the input")?;
     let count = reader.usize("the number of layers")?;
-    let (mut layers, mut scales, mut sizes) = (vec![], vec![], vec![]);
+    let (mut layers, mut sizes) = (vec![], vec![]);
     let mut shape = input;
     for place in 0..count {
         let start = reader.at();
@@ -100,7 +102,6 @@ pub(super) fn read(precision: Precision, places: u32, reader: &mut Reader<'_>) -
         budget.padded(&layer, shape, layer.name())?;
         shape = layer.output(place, shape)?;
         budget.values(shape, &format!("what layer {place} (`{}`) gives", layer.name()))?;
-        scales.push(None);
         if let Some([first, second]) = tensors {
             sizes.push(LayerSize {
                 name: layer.name().to_owned(),
@@ -110,11 +111,10 @@ pub(super) fn read(precision: Precision, places: u32, reader: &mut Reader<'_>) -
                 value_bytes: first.value_bytes + second.value_bytes,
                 bytes: reader.at() - start,
             });
-            scales[place] = first.scales;
         }
         layers.push(layer);
     }
-    Ok((Network::new(input, layers)?, scales, sizes))
+    Ok((Network::new(input, layers)?, sizes))
 }
 
 /// One layer, and what was read of its tensors beside their values.

@@ -40,9 +40,6 @@ pub struct Model {
     pub info: Info,
     /// How the weights are stored.
     pub precision: Precision,
-    /// For each layer of the network whose weights are int8 the scale of each row: a weight is a whole number from -127 to
-    /// 127 times the scale, exactly, and the scale of a row without weights is 0. `None` for every other layer.
-    pub scales: Vec<Option<Vec<f32>>>,
     /// For each layer that has values, what it takes in the file, input first.
     pub sizes: Vec<LayerSize>,
 }
@@ -165,11 +162,11 @@ pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
         return Err(reader.field("the divisor and the shift", found, "finite, and the divisor not 0"));
     }
     let name = reader.text("the model's name")?;
-    let (network, scales, sizes) = layers::read(precision, places, &mut reader)?;
+    let (network, sizes) = layers::read(precision, places, &mut reader)?;
     if reader.left() > 0 {
         return Err(reader.field("what follows the last layer", format!("{} bytes", reader.left()), "nothing"));
     }
-    Ok(Model { network, info: Info { name, divisor, shift }, precision, scales, sizes })
+    Ok(Model { network, info: Info { name, divisor, shift }, precision, sizes })
 }
 
 /// Sets the checksum of a file, whatever the rest of it holds; one too short to have a checksum stays as it is.

@@ -10,8 +10,6 @@ use super::{Error, Precision};
 pub(super) struct Tensor {
     /// All of it, row-major.
     pub(super) values: Vec<f32>,
-    /// Of int8, the scale of each row; 0 for a row without values.
-    pub(super) scales: Option<Vec<f32>>,
     pub(super) coding: Coding,
     /// How many values are stored.
     pub(super) stored: usize,
@@ -46,19 +44,11 @@ pub(super) fn read(
     let start = reader.at();
     let positions = Positions::read([rows, columns], precision.bits(), what, reader)?;
     let middle = reader.at();
-    let (own, own_scales) = values::read(&positions, precision, what, reader)?;
+    let own = values::read(&positions, precision, what, reader)?;
     let mut values = zeros(rows * columns, what)?;
     positions.places.iter().zip(&own).for_each(|(place, value)| values[positions.whole(*place)] = *value);
-    let scales = match own_scales {
-        Some(own) => {
-            let mut scales = zeros(rows, what)?;
-            own.iter().enumerate().for_each(|(row, scale)| scales[positions.axes[0].whole(row)] = *scale);
-            Some(scales)
-        }
-        None => None,
-    };
     let (position_bytes, value_bytes) = (middle - start, reader.at() - middle);
-    Ok(Tensor { values, scales, coding: positions.coding, stored: own.len(), position_bytes, value_bytes })
+    Ok(Tensor { values, coding: positions.coding, stored: own.len(), position_bytes, value_bytes })
 }
 
 fn zeros(length: usize, what: &str) -> Result<Vec<f32>, Error> {

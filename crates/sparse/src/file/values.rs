@@ -92,27 +92,24 @@ impl Values {
     }
 }
 
-/// The stored values and, of int8, the scale of each live row.
-pub(super) type Read = (Vec<f32>, Option<Vec<f32>>);
-
-/// Reads what [`Values::write`] wrote.
+/// Reads what [`Values::write`] wrote: the stored values.
 pub(super) fn read(
     positions: &Positions,
     precision: Precision,
     what: &str,
     reader: &mut Reader<'_>,
-) -> Result<Read, Error> {
+) -> Result<Vec<f32>, Error> {
     let stored = positions.places.len();
     let section = format!("the values of {what}");
-    let (values, scales) = match precision {
+    let values: Vec<f32> = match precision {
         Precision::F32 => {
             let bytes = reader.section(4 * stored, &section)?;
             let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            (bytes.chunks_exact(4).map(value).collect(), None)
+            bytes.chunks_exact(4).map(value).collect()
         }
         Precision::F16 => {
             let bytes = reader.section(2 * stored, &section)?;
-            (bytes.chunks_exact(2).map(|bytes| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()).collect(), None)
+            bytes.chunks_exact(2).map(|bytes| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()).collect()
         }
         Precision::Int8 => {
             let bytes = reader.section(2 * positions.axes[0].live(), &format!("the scales of {what}"))?;
@@ -136,14 +133,14 @@ pub(super) fn read(
                     return Err(reader.field(&format!("a scale of {what}"), scale, wanted));
                 }
             }
-            (values, Some(scales))
+            values
         }
     };
     let dense = positions.coding == super::Coding::Dense;
     let fits = |value: &f32| value.is_finite() && (*value != 0.0 || (dense && value.is_sign_positive()));
     match values.iter().find(|value| !fits(value)) {
         Some(value) => Err(reader.field(&section, value, if dense { "finite values" } else { "finite non-zeros" })),
-        None => Ok((values, scales)),
+        None => Ok(values),
     }
 }
 
