@@ -6,8 +6,7 @@ mod networks;
 use networks::{Random, lenet, network, pruned};
 use secateur_sparse::file::{Info, Precision, decode, encode};
 use secateur_sparse::infer::{Engine, Error, Form, LanesHold, Options, Plan, StepPlan};
-use secateur_sparse::train::{Crossovers, Images, LayerState, Tensor, Trainer};
-use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Optimizer, train};
+use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network};
 
 const LANES: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
 
@@ -130,8 +129,15 @@ fn a_weight_that_is_no_number_is_held_as_f32_only() {
         let error = Engine::new(&network, &Options { precision, ..Options::new(1) }).expect_err("no room").to_string();
         assert!(error.starts_with("`fc.weight`, value 1, is NaN"), "{error}");
     }
-    let options = Options { threads: 1, ..Options::new(1) };
-    assert!(by_density(&network, &options, LanesHold::Images).logits(&[1.0, 1.0])[0].is_nan());
+    for instruction_set in InstructionSet::available() {
+        for lanes in LANES {
+            let options = Options { threads: 1, instruction_set, ..Options::new(1) };
+            assert!(
+                by_density(&network, &options, lanes).logits(&[1.0, 1.0])[0].is_nan(),
+                "{instruction_set:?} {lanes:?}"
+            );
+        }
+    }
 }
 
 /// Exactly `n` of every `m` weights of a row, and what is left over full.
@@ -219,37 +225,6 @@ fn a_nan_anywhere_in_a_window_is_the_maximum() {
                         assert_eq!(nans(&engine.logits(&with_nan(pixels, &[]))), vec![false; 2 * columns]);
                     }
                 }
-            }
-        }
-    }
-}
-
-#[test]
-fn a_nan_anywhere_in_a_window_reaches_the_loss_in_training() {
-    let layers = vec![Layer::conv("c", 1, 2, 1), Layer::Relu, Layer::MaxPool2d { size: 2 }, Layer::Flatten];
-    let network = Network::new([1, 2, 2], [layers, vec![Layer::linear("fc", 2, 2)]].concat()).expect("fits");
-    // Byte 7 is no number.
-    let table: [f32; 256] = std::array::from_fn(|byte| if byte == 7 { f32::NAN } else { byte as f32 / 255.0 });
-    let [ones, zeros] = [[1.0; 4], [0.0; 4]];
-    let tensor = |count: usize| Tensor {
-        values: &ones[..count],
-        moments: [&zeros[..count], &zeros[..count]],
-        kept: None,
-        inputs_first: false,
-    };
-    let states = [[2, 2], [4, 2]].map(|[weight, bias]| LayerState { weight: tensor(weight), bias: tensor(bias) });
-    for instruction_set in InstructionSet::available() {
-        for crossovers in [Crossovers::DENSE, Crossovers::SPARSE] {
-            let options = train::Options { threads: 1, instruction_set, crossovers, compact: true };
-            let mut trainer =
-                Trainer::new(&network, &states, Optimizer::default(), 0, options).expect("can be trained");
-            for place in 0..4 {
-                let mut image = [9u8; 4];
-                image[place] = 7;
-                let rows: [&[u8]; 2] = [&image, &[9; 4]];
-                let logits = trainer.forward(Images { rows: &rows, table: &table });
-                assert!(logits[..2].iter().all(|own| own.is_nan()), "{place}: {logits:?}");
-                assert!(logits[2..].iter().all(|own| own.is_finite()), "{place}: {logits:?}");
             }
         }
     }

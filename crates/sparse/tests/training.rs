@@ -5,8 +5,8 @@ mod reference;
 
 use case::{Case, PLAIN, TABLE, borrowed, every_option, networks};
 use reference::gradients;
-use secateur_sparse::Optimizer;
 use secateur_sparse::train::{Images, Options};
+use secateur_sparse::{Layer, Network, Optimizer};
 
 #[test]
 fn gradients_are_those_of_the_slow_twin() {
@@ -148,6 +148,62 @@ fn a_batch_without_images_changes_nothing() {
             assert_eq!((case.export(&trainer), trainer.time()), (before, time), "{options:?}");
             assert!(trainer.predict(Images { rows: &[], table: &TABLE }).is_empty());
             case.step(&mut trainer, 1e-2);
+        }
+    }
+}
+
+/// A network whose weights are 1 and whose biases are 0, with two images.
+fn of_ones(input: [usize; 3], layers: Vec<Layer>) -> Case {
+    let mut case = Case::new(Network::new(input, layers).expect("fits"), 1.0, 2, 1);
+    let ones = case.network.filled(|layer| {
+        layer.weight.fill(1.0);
+        layer.bias.fill(0.0);
+        Ok::<(), secateur_sparse::Error>(())
+    });
+    case.network = ones.expect("only values changed");
+    case
+}
+
+/// A step over an image that has one pixel that is no number, before another that has none. All other pixels are -1, so relu
+/// lets nothing pass but the NaN.
+fn step_over_nan(case: &Case, place: Option<usize>, options: Options) -> (Vec<f32>, Vec<case::State>) {
+    let table: [f32; 256] = std::array::from_fn(|byte| if byte == 7 { f32::NAN } else { -1.0 });
+    let mut images = [(); 2].map(|()| vec![9u8; case.images[0].len()]);
+    place.into_iter().for_each(|place| images[0][place] = 7);
+    let mut trainer = case.trainer(PLAIN, options);
+    let logits = trainer.forward(Images { rows: &images.each_ref().map(Vec::as_slice), table: &table });
+    trainer.backward(&[0, 1], 0.1);
+    (logits, case.export(&trainer))
+}
+
+#[test]
+fn a_nan_reaches_the_loss_and_every_weight_that_it_meets() {
+    let mut cases = vec![];
+    for width in 2..=12 {
+        // Behind the convolution two rows of `width`, of which pooling does not read an odd last column.
+        for kernel in [1, 3] {
+            let layers =
+                vec![Layer::conv("a", 1, 2, kernel), Layer::Relu, Layer::MaxPool2d { size: 2 }, Layer::Flatten];
+            let layers = [layers, vec![Layer::linear("b", width / 2 * 2, 2)]].concat();
+            let [height, columns] = [2, width].map(|side| side + kernel - 1);
+            cases.push((of_ones([1, height, columns], layers), columns, columns - width % 2));
+        }
+        let layers = vec![Layer::Flatten, Layer::linear("a", width, 3), Layer::Relu, Layer::linear("b", 3, 2)];
+        cases.push((of_ones([1, 1, width], layers), width, width));
+    }
+    for (case, columns, read) in cases {
+        for options in every_option() {
+            for place in (0..case.images[0].len()).filter(|place| place % columns < read) {
+                let about = format!("{:?}, pixel {place}, {options:?}", case.network.input());
+                let (logits, states) = step_over_nan(&case, Some(place), options);
+                assert!(logits[..2].iter().all(|own| own.is_nan()), "{about}: {logits:?}");
+                assert!(logits[2..].iter().all(|own| own.is_finite()), "{about}: {logits:?}");
+                for values in states.iter().flat_map(|state| &state[..2]) {
+                    assert!(values.iter().all(|own| own.is_nan()), "{about}: {values:?}");
+                }
+            }
+            let (logits, states) = step_over_nan(&case, None, options);
+            assert!(logits.iter().chain(states.iter().flatten().flatten()).all(|own| own.is_finite()), "{options:?}");
         }
     }
 }
