@@ -79,3 +79,46 @@ impl Images {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::form::Mode;
+    use crate::infer::simple::Simple;
+    use crate::infer::step::Op;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Copies its inputs, and panics when it is told to.
+    #[derive(Debug)]
+    struct Panics(&'static AtomicBool);
+
+    impl Compiled<Single> for Panics {
+        fn bytes(&self) -> usize {
+            0
+        }
+
+        fn run(&self, _: InstructionSet, Image { x, y, .. }: <Single as Mode>::Io<'_>) {
+            assert!(!self.0.load(Ordering::Relaxed), "told to");
+            y[..3].copy_from_slice(&x[..3]);
+        }
+    }
+
+    #[test]
+    fn a_panic_that_is_caught_leaves_the_buffers_where_they_are() {
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        for threads in [1, 2] {
+            let steps = [Step { name: "copy".into(), op: Op::Simple(Simple::Relu { shape: [3, 1, 1] }), outputs: 3 }];
+            let pool = Pool::new(threads).expect("threads");
+            let mut own = Images::new(3, &steps, vec![Box::new(Panics(&TOLD))], threads);
+            let images: [f32; 3 * 40] = std::array::from_fn(|place| place as f32);
+            let mut logits = [0.0; 3 * 40];
+            let mut run = || own.run(&pool, InstructionSet::Portable, &images, &mut logits, [3, 3]);
+            TOLD.store(true, Ordering::Relaxed);
+            catch_unwind(AssertUnwindSafe(&mut run)).expect_err("it was told to");
+            TOLD.store(false, Ordering::Relaxed);
+            run();
+            assert_eq!(logits, images);
+        }
+    }
+}
