@@ -52,7 +52,7 @@ pub use files::{read_text, write_file};
 pub use folder::{RunFolder, RunState, is_finished};
 pub use fork::{CellPlaces, STARTS, run_cell, start_of};
 pub use lower::Lowering;
-pub use memory::peak_memory;
+pub use memory::{peak_memory, take_peak};
 pub use model::Model;
 pub use models::{ModelConfig, Net};
 pub use observer::{Observer, Probing, Silent, StageView, Tick};
