@@ -1,4 +1,4 @@
-//! One whole small run for each instruction set of the machine, resumed too.
+//! Whole small runs for each instruction set of the machine, resumed too.
 
 mod common;
 
@@ -6,19 +6,21 @@ use common::*;
 use secateur_sparse::InstructionSet;
 use std::path::{Path, PathBuf};
 
-fn run(out: &Path, set: InstructionSet) -> PathBuf {
+fn run(out: &Path, set: InstructionSet, changes: &[&str]) -> PathBuf {
     let word = format!("instruction_set={}", set.name());
     // All checkpoints stay, so that a run can go on from the first half of them.
-    let args = ["run", "configs/smoke.toml", "--set", &word, "--set", "checkpoint.keep=100", "--out", text(out)];
+    let mut args =
+        vec!["run", "configs/smoke.toml", "--set", &word, "--set", "checkpoint.keep=100", "--out", text(out)];
+    changes.iter().for_each(|change| args.extend(["--set", change]));
     succeed(&args);
     only_run(out).expect("a run")
 }
 
-#[test]
-fn every_instruction_set_runs_to_the_end_and_resumes_to_the_same_bytes() {
+/// On every set two runs leave the same bytes, and so does one that is resumed from its middle.
+fn check(changes: &[&str]) {
     for set in InstructionSet::available() {
         let [whole, cut] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
-        let (whole, cut) = (run(whole.path(), set), run(cut.path(), set));
+        let (whole, cut) = (run(whole.path(), set, changes), run(cut.path(), set, changes));
         assert_same_run(&whole, &cut, set.name());
         let compiled = facts_of(&whole, "layers_compiled");
         assert!(!compiled.is_empty() && compiled.iter().all(|event| event["instruction_set"] == set.name()));
@@ -28,4 +30,33 @@ fn every_instruction_set_runs_to_the_end_and_resumes_to_the_same_bytes() {
         succeed(&["resume", text(&cut)]);
         assert_same_run(&whole, &cut, set.name());
     }
+}
+
+/// A short run of small batches, with other settings.
+fn check_short(changes: &[&str]) {
+    let short = [
+        "data.synthetic_train=320",
+        "data.synthetic_test=64",
+        "data.validation=64",
+        "train.batch_size=32",
+        "prune.schedule={ kind = \"list\", sparsities = [0.3, 0.5] }",
+        "measure.enabled=false",
+    ];
+    check(&[&short[..], changes].concat());
+}
+
+#[test]
+fn every_instruction_set_runs_to_the_end_and_resumes_to_the_same_bytes() {
+    check(&[]);
+}
+
+#[test]
+fn so_it_does_with_filters_and_sgd() {
+    let sgd = "train.optimizer={ kind = \"sgd\", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 1e-3 }";
+    check_short(&["prune.granularity={ kind = \"filter\" }", "prune.exclude=[\"fc3.*\"]", sgd]);
+}
+
+#[test]
+fn so_it_does_with_another_model_and_sparse_layers() {
+    check_short(&["model={ kind = \"lenet-5\" }", "train.paths=sparse"]);
 }

@@ -1,4 +1,4 @@
-//! Every device against flex, burn's CPU backend: the same losses within rounding, and nearly the same masks.
+//! Every device against flex, burn's CPU backend, our own kernels on each instruction set of the machine: the same losses within rounding, and nearly the same masks.
 //!
 //! Rounding differs from device to device, so weights drift apart step by step; a prune early in training must still
 //! choose nearly the same weights.
@@ -8,6 +8,7 @@ mod common;
 
 use common::*;
 use safetensors::SafeTensors;
+use secateur_sparse::InstructionSet;
 use std::path::{Path, PathBuf};
 
 /// A short run with small batches: one size of batch, since some devices compile anew for each.
@@ -36,14 +37,34 @@ fn kept(run: &Path) -> Vec<u8> {
     names.iter().flat_map(|name| tensors.tensor(name).expect("a mask").data().to_vec()).collect()
 }
 
-fn check(device: &str, changes: &[&str]) {
-    let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let (flex, other) = (run(one.path(), "flex", changes), run(two.path(), device, changes));
-    for (epoch, (flex, other)) in losses(&flex).iter().zip(losses(&other)).enumerate() {
+/// A device, and what is set on it alone.
+type Device = (&'static str, Vec<String>);
+
+/// Our own kernels, on each instruction set of the machine.
+fn own() -> Vec<Device> {
+    let set = |set: InstructionSet| ("cpu", vec![format!("instruction_set={}", set.name())]);
+    InstructionSet::available().into_iter().map(set).collect()
+}
+
+fn run_on(out: &Path, (device, own): &Device, changes: &[&str]) -> PathBuf {
+    run(out, device, &own.iter().map(String::as_str).chain(changes.iter().copied()).collect::<Vec<_>>())
+}
+
+fn check(devices: &[Device], changes: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let flex = run(folder.path(), "flex", changes);
+    for device in devices {
+        let folder = tempfile::tempdir().expect("a folder");
+        compare(&flex, &run_on(folder.path(), device, changes), &format!("{device:?}"));
+    }
+}
+
+fn compare(flex: &Path, other: &Path, device: &str) {
+    for (epoch, (flex, other)) in losses(flex).iter().zip(losses(other)).enumerate() {
         println!("{device}: epoch {epoch}: loss {other}, flex {flex}");
         assert!((flex - other).abs() <= 1e-2 * flex, "{device}: epoch {epoch}: loss {other}, flex {flex}");
     }
-    let (flex, other) = (kept(&flex), kept(&other));
+    let (flex, other) = (kept(flex), kept(other));
     assert_eq!(flex.len(), other.len());
     let ones = |bytes: &mut dyn Iterator<Item = u8>| bytes.map(|byte| u64::from(byte.count_ones())).sum::<u64>();
     let both = ones(&mut flex.iter().zip(&other).map(|(a, b)| a & b));
@@ -53,7 +74,7 @@ fn check(device: &str, changes: &[&str]) {
 }
 
 /// Of the same weights the masks are the same, to the bit: the network is pruned as it was drawn.
-fn same_masks(device: &str) {
+fn same_masks(devices: &[Device]) {
     let fresh = [
         "train.length={ steps = 0 }",
         "prune.every={ steps = 1 }",
@@ -65,39 +86,42 @@ fn same_masks(device: &str) {
         &["prune.granularity={ kind = \"n-of-m\", n = 2, m = 4 }"],
         &["prune.granularity={ kind = \"filter\" }", "prune.exclude=[\"fc3.*\"]", "prune.scope=mac-aware"],
     ] {
-        let [flex, other] = ["flex", device].map(|device| {
+        let masks = |device: &Device| {
             let out = tempfile::tempdir().expect("a folder");
-            kept(&run(out.path(), device, &[&fresh[..], more].concat()))
-        });
-        assert!(flex == other, "{device}: {more:?} chose other masks than on flex");
+            kept(&run_on(out.path(), device, &[&fresh[..], more].concat()))
+        };
+        let flex = masks(&("flex", vec![]));
+        for device in devices {
+            assert!(flex == masks(device), "{device:?}: {more:?} chose other masks than on flex");
+        }
     }
 }
 
 #[test]
 fn our_own_kernels_agree_with_flex() {
-    check("cpu", &[]);
-    same_masks("cpu");
+    check(&own(), &[]);
+    same_masks(&own());
 }
 
 #[test]
 fn our_own_kernels_agree_with_flex_on_other_models_and_optimizers() {
     let adamw = "train.optimizer={ kind = \"adamw\", lr = 1e-3, weight_decay = 0.1 }";
-    check("cpu", &["model={ kind = \"lenet-5\" }", adamw]);
+    check(&own(), &["model={ kind = \"lenet-5\" }", adamw]);
     let sgd = "train.optimizer={ kind = \"sgd\", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 1e-3 }";
-    check("cpu", &["model={ kind = \"lenet-300-100\" }", sgd, "prune.include=[\"*\"]"]);
-    check("cpu", &["train.optimizer={ kind = \"sgd\", lr = 0.05 }", "train.paths=sparse", "prune.scope=global"]);
+    check(&own(), &["model={ kind = \"lenet-300-100\" }", sgd, "prune.include=[\"*\"]"]);
+    check(&own(), &["train.optimizer={ kind = \"sgd\", lr = 0.05 }", "train.paths=sparse", "prune.scope=global"]);
 }
 
 #[cfg(feature = "wgpu")]
 #[test]
 fn wgpu_agrees_with_flex() {
-    check("wgpu", &[]);
-    same_masks("wgpu");
+    check(&[("wgpu", vec![])], &[]);
+    same_masks(&[("wgpu", vec![])]);
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn ndarray_agrees_with_flex() {
-    check("ndarray", &[]);
-    same_masks("ndarray");
+    check(&[("ndarray", vec![])], &[]);
+    same_masks(&[("ndarray", vec![])]);
 }

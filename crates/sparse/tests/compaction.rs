@@ -215,9 +215,13 @@ fn what_belongs_to_a_unit_that_is_cut_off_rests() {
 
 #[test]
 fn a_matrix_may_lie_with_its_inputs_first() {
+    every_option().into_iter().for_each(inputs_first);
+}
+
+fn inputs_first(options: Options) {
     let case = by_hand();
     let state = kept(&case, &made_up(&case), ADAM);
-    let trainer = case.resumed(&state, ADAM, 7, Options::default());
+    let trainer = case.resumed(&state, ADAM, 7, options);
     // [outputs, inputs] to [inputs, outputs].
     let sizes = [[4, 2], [2, 4]];
     let turned = |[outputs, inputs]: [usize; 2], place: usize| place % outputs * inputs + place / outputs;
@@ -243,7 +247,7 @@ fn a_matrix_may_lie_with_its_inputs_first() {
         bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias), inputs_first: true },
     });
     let states: Vec<LayerState<'_>> = states.collect();
-    let mut found = Trainer::new(&case.network, &states, ADAM, 7, Options::default()).expect("can be trained");
+    let mut found = Trainer::new(&case.network, &states, ADAM, 7, options).expect("can be trained");
     assert_eq!(found.paths(), trainer.paths());
     assert_eq!(bits(&case.export(&found)), bits(&state), "in one order, out of the other");
     let mut trainer = trainer;
