@@ -132,3 +132,78 @@ fn what_would_be_read_for_ever_is_refused_at_once() {
     assert!(std::process::Command::new("mkfifo").arg(run.join("log.jsonl")).status().expect("mkfifo").success());
     succeed(&["list", text(&out)]);
 }
+
+/// Puts a pipe, or an endless device, in the place of a file; returns what puts the file back.
+fn replaced(file: &Path, with: &str) -> impl FnOnce() + use<> {
+    let (file, aside) = (file.to_owned(), file.with_extension("aside"));
+    fs::rename(&file, &aside).expect("moved");
+    match with {
+        "pipe" => assert!(std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo").success()),
+        device => std::os::unix::fs::symlink(device, &file).expect("a link"),
+    }
+    move || {
+        fs::remove_file(&file).expect("removed");
+        fs::rename(&aside, &file).expect("moved back");
+    }
+}
+
+#[test]
+fn a_run_whose_files_would_be_read_for_ever_is_refused_at_once() {
+    let out = tempfile::tempdir().expect("a folder");
+    succeed(&["run", "configs/smoke.toml", "--out", text(out.path())]);
+    let run = only_run(out.path()).expect("a run");
+    let here = text(&run);
+    let checkpoint = checkpoints(&run).pop().expect("a checkpoint");
+    let sums = format!("checkpoints/{checkpoint}/SHA256SUMS");
+    let cursor = format!("checkpoints/{checkpoint}/cursor.json");
+    let of_checkpoint = ["test", here, "--checkpoint", &checkpoint];
+    for (file, with, typed) in [
+        ("config.toml", "pipe", &["report", here][..]),
+        ("manifest.json", "pipe", &["report", here]),
+        ("run.lock", "pipe", &["resume", here]),
+        ("experiment.toml", "/dev/zero", &["resume", here]),
+        (&sums, "/dev/zero", &of_checkpoint),
+        (&sums, "pipe", &of_checkpoint),
+        (&cursor, "/dev/zero", &of_checkpoint),
+    ] {
+        let back = replaced(&run.join(file), with);
+        let said = fail(typed);
+        assert!(said.contains(file) && said.contains("expected a regular file, found a"), "{file}, {typed:?}: {said}");
+        back();
+    }
+    // Whether a process works on an unfinished run is asked of its lock.
+    go_back(&run, 0);
+    let back = replaced(&run.join("run.lock"), "pipe");
+    assert!(succeed(&["list", text(out.path())]).contains("unfinished"));
+    back();
+    succeed(&["resume", here]);
+}
+
+/// Runs the program with so much address space, in KiB; it has to fail with code 1.
+fn fail_within(kib: u64, args: &[&str]) -> String {
+    let limited = format!("ulimit -v {kib}; exec \"$0\" \"$@\"");
+    let program = secateur(args);
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(limited).arg(program.get_program()).args(args).current_dir(root());
+    let output = shell.output().expect("a shell");
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {}", stderr(&output));
+    stderr(&output)
+}
+
+#[test]
+fn files_larger_than_the_memory_are_refused() {
+    let out = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| out.path().join(name);
+    let holes = |path: &Path, length: u64| {
+        fs::File::create(path).and_then(|file| file.set_len(length)).expect("a sparse file");
+    };
+    holes(&at("zeros.secateur"), 10 << 30);
+    let said = fail_within(4_000_000, &["predict", text(&at("zeros.secateur")), "none.png"]);
+    assert!(said.contains("not a model file"), "{said}");
+    let run = at("run");
+    fs::create_dir(&run).expect("a folder");
+    fs::write(run.join("experiment.toml"), "").expect("written");
+    holes(&run.join("log.jsonl"), 3 << 30);
+    let said = fail_within(2_000_000, &["report", text(&run)]);
+    assert!(said.contains("log.jsonl") && said.contains("no memory for its"), "{said}");
+}

@@ -1,10 +1,11 @@
 //! Writes whole files: a reader sees the old one or the new one, never half of one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::regular;
 
 /// Writes `bytes` beside `path` and renames the result to it.
 ///
@@ -14,7 +15,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".partial");
     let beside = Path::new(&beside);
-    let mut file = File::create(beside).map_err(Error::io("create", beside))?;
+    let mut file = regular::create(beside).map_err(Error::io("create", beside))?;
     file.write_all(bytes).map_err(Error::io("write", beside))?;
     drop(file);
     fs::rename(beside, path).map_err(Error::io("rename the new file to", path))

@@ -1,5 +1,5 @@
-//! Reading files that somebody else names: regular ones of a bounded size only. A pipe would be waited for, a device read
-//! for ever.
+//! Files that somebody else names: regular ones only, and to read ones of a bounded size. A pipe would be waited for, a device
+//! read for ever.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, ErrorKind, Read};
@@ -11,12 +11,28 @@ use std::path::Path;
 /// # Errors
 /// When it is something else, or the system says so.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Asked before it is opened, which waits for the other end of a pipe.
-    let kind = fs::metadata(path)?.file_type();
-    if !kind.is_file() {
-        return Err(refuse(format!("expected a regular file, found {}", name(kind))));
-    }
+    check(path)?;
     File::open(path)
+}
+
+/// Opens a regular file to write, empty; makes it where there is none.
+///
+/// # Errors
+/// When it is something else, or the system says so.
+pub fn create(path: &Path) -> io::Result<File> {
+    match check(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => File::create(path),
+    }
+}
+
+/// Checks that this is a regular file, or a link to one, before it is opened: that waits for the other end of a pipe.
+///
+/// # Errors
+/// When it is something else, or the system says so.
+pub fn check(path: &Path) -> io::Result<()> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() { Ok(()) } else { Err(refuse(format!("expected a regular file, found {}", name(kind)))) }
 }
 
 /// Opens a regular file of at most so many bytes.
@@ -39,13 +55,22 @@ pub fn open_within(path: &Path, most: u64) -> io::Result<File> {
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_within(path, most)?;
     let length = file.metadata()?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    let mut bytes = buffer(length)?;
     // It may grow meanwhile.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         Err(refuse(format!("expected at most {most} bytes, found more")))
     } else {
         Ok(bytes)
+    }
+}
+
+/// An empty buffer that so many bytes fit into.
+fn buffer(length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match usize::try_from(length).map(|length| bytes.try_reserve_exact(length)) {
+        Ok(Ok(())) => Ok(bytes),
+        _ => Err(io::Error::new(ErrorKind::OutOfMemory, format!("no memory for its {length} bytes"))),
     }
 }
 
@@ -100,7 +125,17 @@ mod tests {
             let found = read_text(&path(name), 4).expect_err(name).to_string();
             assert!(found.contains(expected), "{name}: {found}");
         }
+        for (name, expected) in [("pipe", "found a named pipe"), ("zero", "found a device"), ("none/x", "No such file")]
+        {
+            let found = create(&path(name)).expect_err(name).to_string();
+            assert!(found.contains(expected), "{name}: {found}");
+        }
+        create(&path("new")).expect("made");
         assert_eq!(read_text(&path("link"), 4).expect("short enough"), "four");
+        assert_eq!(
+            buffer(u64::MAX).expect_err("too much").to_string(),
+            format!("no memory for its {} bytes", u64::MAX)
+        );
         assert_eq!(read(&path("text"), 3).expect_err("too long").to_string(), "expected at most 3 bytes, found 4");
     }
 }

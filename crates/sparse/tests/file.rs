@@ -91,7 +91,11 @@ fn a_file_cut_off_or_with_one_bit_changed_is_refused() {
             assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
         }
         let longer = [&bytes[..], &[0]].concat();
-        assert_eq!(decode(&longer), Err(Error::Length { found: bytes.len() + 1, wanted: bytes.len() }));
+        assert_eq!(decode(&longer), Err(Error::Length { found: bytes.len() as u64 + 1, wanted: bytes.len() as u64 }));
+        let length = bytes.len() as u64;
+        assert_eq!(check_head(&bytes[..HEAD], length), Ok(()));
+        assert_eq!(check_head(&bytes[..HEAD], 10 << 30), Err(Error::Length { found: 10 << 30, wanted: length }));
+        assert!(check_head(&bytes[..HEAD - 1], length).is_err() && check_head(&[0; HEAD], length).is_err());
         let mut damaged = bytes.clone();
         for bit in 0..8 * bytes.len() {
             damaged[bit / 8] ^= 1 << (bit % 8);

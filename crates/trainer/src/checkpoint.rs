@@ -13,7 +13,7 @@
 use crate::Error;
 use crate::budget::Search;
 use crate::evaluate::Tally;
-use crate::files::{sha256, stream_synced, sync_folder, write_synced};
+use crate::files::{self, sha256, stream_synced, sync_folder, write_synced};
 use crate::scoring::full;
 use crate::state::{Moment, State, Weights, carry};
 use crate::tensor_file::{TensorFile, TensorReader};
@@ -216,7 +216,7 @@ impl Checkpoint {
     /// # Errors
     /// When one is missing, damaged or cannot be read.
     fn verify(path: &Path) -> Result<(), Error> {
-        let sums = fs::read(path.join(SUMS)).map_err(Error::io(&path.join(SUMS), "read"))?;
+        let sums = files::read(&path.join(SUMS))?;
         let sums = String::from_utf8_lossy(&sums);
         for file in [STATE, CURSOR] {
             let found = sha256(&path.join(file))?;
@@ -245,7 +245,7 @@ impl Checkpoint {
             v: u32,
         }
         let refuse = |file: &str, why: String| Error::Run { path: path.join(file), why };
-        let text = fs::read(path.join(CURSOR)).map_err(Error::io(&path.join(CURSOR), "read"))?;
+        let text = files::read(&path.join(CURSOR))?;
         let no_cursor = |error: serde_json::Error| refuse(CURSOR, format!("no cursor: {error}"));
         // Another version may have other fields.
         let Version { v } = serde_json::from_slice(&text).map_err(no_cursor)?;

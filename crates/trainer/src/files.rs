@@ -79,7 +79,7 @@ pub(crate) fn stream_synced(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Written, Error> {
-    let file = File::create(path).map_err(Error::io(path, "create"))?;
+    let file = regular::create(path).map_err(Error::io(path, "create"))?;
     let mut out = Hashing { file, hash: Sha256::new(), bytes: 0 };
     fill(&mut out).map_err(Error::io(path, "write"))?;
     out.file.sync_all().map_err(Error::io(path, "write"))?;

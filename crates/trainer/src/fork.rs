@@ -9,7 +9,7 @@ use crate::folder::{self, ForkedFrom, LockedRun, Manifest, RunFolder};
 use crate::observer::Observer;
 use crate::run::{Facts, Place, ResumeOptions, input, resume};
 use crate::session::{Outcome, fresh_masks};
-use crate::{Error, Experiment, InputHashes, device, export, scores};
+use crate::{Error, Experiment, InputHashes, device, export, files, scores};
 use secateur_report::RunLog;
 use secateur_report::event::{Entry, Event, RunStarted};
 use std::fs;
@@ -137,7 +137,7 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
 
 /// Writes a log that begins as the run's own and goes on as the start's; returns its length and its checksum.
 fn copy_log(from: &Path, length: u64, to: &Path, started: RunStarted) -> Result<(u64, Option<String>), Error> {
-    let bytes = fs::read(from).map_err(Error::io(from, "read"))?;
+    let bytes = files::read(from)?;
     let bytes = &bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
     let mut log = RunLog::create(to)?;
     let prunable = started.prunable;

@@ -6,8 +6,9 @@ use crate::folder::RunFolder;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, export, files, folder};
-use secateur_sparse::file::{Info, Precision, decode};
+use secateur_sparse::file::{HEAD, Info, Precision, check_head, decode};
 use secateur_sparse::{Layer, Network};
+use std::io::Read;
 use std::path::Path;
 
 /// Most numbers of an image between two layers, with the zeros that a convolution adds around it: whoever asks a model
@@ -61,7 +62,7 @@ impl Model {
                 Ok(Self { network, info: info(&name), precision: None, experiment: None, run: None })
             }
             Some("secateur") => {
-                let model = decode(&files::read(path)?).map_err(|error| refuse(&error.to_string()))?;
+                let model = decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
                 let widest = widest(&model.network);
                 if widest > WIDEST {
                     let why =
@@ -90,6 +91,16 @@ impl Model {
         let pixels = range.flat_map(|image| split.image(image));
         pixels.map(|byte| self.info.input(*byte)).collect()
     }
+}
+
+/// The bytes of a model file, which is read as a whole only when it is as long as its head says.
+fn whole(path: &Path) -> Result<Vec<u8>, Error> {
+    let file = files::open(path)?;
+    let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+    let mut head = Vec::with_capacity(HEAD);
+    file.take(HEAD as u64).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
+    check_head(&head, length).map_err(|error| Error::Run { path: path.to_owned(), why: error.to_string() })?;
+    files::read(path)
 }
 
 /// What the models of this crate take for a pixel's byte: [`crate::data::GREY`].

@@ -4,7 +4,9 @@ use super::{Launcher, Places, State, Task, command, is_done};
 use crate::{HALTED, INTERRUPTED};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+use secateur_report::regular;
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
@@ -27,7 +29,10 @@ impl Local {
 
     fn start(&mut self, place: usize) -> Result<()> {
         let task = &self.tasks[place];
-        let log = OpenOptions::new().create(true).append(true).open(&task.log);
+        let log = match regular::check(&task.log) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => OpenOptions::new().create(true).append(true).open(&task.log),
+        };
         let log = log.with_context(|| format!("{}: cannot write", task.log.display()))?;
         // The program that is running, even if its file was replaced meanwhile.
         let program = if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };

@@ -8,6 +8,7 @@ pub(crate) mod local;
 pub(crate) mod slurm;
 
 use anyhow::{Context, Result, bail};
+use secateur_report::regular;
 use secateur_trainer::{Experiment, STARTS, Sweep, is_finished};
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -91,7 +92,7 @@ impl Places {
             fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create", folder.display()))?;
         }
         let path = self.out.join(".sweep.lock");
-        let lock = File::create(&path).with_context(|| format!("{}: cannot create", path.display()))?;
+        let lock = regular::create(&path).with_context(|| format!("{}: cannot create", path.display()))?;
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             bail!("another `secateur sweep` works in {}; wait for it or stop it first", self.out.display());
         }

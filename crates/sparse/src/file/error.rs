@@ -23,9 +23,9 @@ pub enum Error {
     #[error("byte 16: the file has {found} bytes, but says that it has {wanted}")]
     Length {
         /// Bytes of the file.
-        found: usize,
+        found: u64,
         /// Bytes that its head tells.
-        wanted: usize,
+        wanted: u64,
     },
     /// Damaged.
     #[error("byte 12: the file is damaged: its checksum is {found:08x}, its head says {wanted:08x}")]

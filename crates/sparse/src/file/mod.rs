@@ -30,6 +30,8 @@ pub const PLACES: u32 = 1 << 28;
 
 /// Bytes before the checksummed part: magic, version and checksum.
 const UNCHECKED: usize = 16;
+/// Bytes of the head that [`check_head`] looks at: those, and the length.
+pub const HEAD: usize = UNCHECKED + 4;
 
 /// A network out of a file, and what the file says beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,19 +135,8 @@ pub fn decode(bytes: &[u8]) -> Result<Model, Error> {
 /// # Errors
 /// As those of [`decode`].
 pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
-    if !bytes.starts_with(&MAGIC) {
-        return Err(Error::Magic { found: bytes[..bytes.len().min(MAGIC.len())].to_vec() });
-    }
     let mut reader = Reader::new(bytes, MAGIC.len());
-    let version = reader.u32("the version")?;
-    if version != VERSION {
-        return Err(Error::Version { found: version, wanted: VERSION });
-    }
-    let checksum = reader.u32("the checksum")?;
-    let length = reader.usize("the length")?;
-    if length != bytes.len() {
-        return Err(Error::Length { found: bytes.len(), wanted: length });
-    }
+    let checksum = head(bytes, bytes.len() as u64, &mut reader)?;
     let found = crc32fast::hash(&bytes[UNCHECKED..]);
     if found != checksum {
         return Err(Error::Checksum { found, wanted: checksum });
@@ -167,6 +158,29 @@ pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
         return Err(reader.field("what follows the last layer", format!("{} bytes", reader.left()), "nothing"));
     }
     Ok(Model { network, info: Info { name, divisor, shift }, precision, sizes })
+}
+
+/// Checks a file of so many bytes by its first [`HEAD`], or all if it has fewer: what is no model, or is cut off or has bytes
+/// appended, need not be read as a whole.
+///
+/// # Errors
+/// As those of [`decode`] that the head shows.
+pub fn check_head(bytes: &[u8], length: u64) -> Result<(), Error> {
+    head(bytes, length, &mut Reader::new(bytes, MAGIC.len())).map(|_| ())
+}
+
+/// Reads the head of a file of so many bytes; returns the checksum that it tells.
+fn head(bytes: &[u8], length: u64, reader: &mut Reader<'_>) -> Result<u32, Error> {
+    if !bytes.starts_with(&MAGIC) {
+        return Err(Error::Magic { found: bytes[..bytes.len().min(MAGIC.len())].to_vec() });
+    }
+    let version = reader.u32("the version")?;
+    if version != VERSION {
+        return Err(Error::Version { found: version, wanted: VERSION });
+    }
+    let checksum = reader.u32("the checksum")?;
+    let wanted = reader.u32("the length")?.into();
+    if length == wanted { Ok(checksum) } else { Err(Error::Length { found: length, wanted }) }
 }
 
 /// Sets the checksum of a file, whatever the rest of it holds; one too short to have a checksum stays as it is.

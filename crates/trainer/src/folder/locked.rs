@@ -3,6 +3,7 @@
 use super::{Manifest, RunFolder, no_run};
 use crate::files::{digest, sync_folder, write_synced};
 use crate::{Error, Experiment};
+use secateur_report::regular;
 use std::fs::{self, File, TryLockError};
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
@@ -160,7 +161,7 @@ impl LockedRun {
 /// The lock of a folder, which is made where it is missing; `None` when another process holds it.
 fn locked(folder: &RunFolder) -> Result<Option<File>, Error> {
     let path = folder.lock();
-    let lock = File::create(&path).map_err(Error::io(&path, "create"))?;
+    let lock = regular::create(&path).map_err(Error::io(&path, "create"))?;
     for attempt in 0..TRIES {
         match lock.try_lock() {
             Ok(()) => return Ok(Some(lock)),
@@ -208,7 +209,7 @@ fn clear_beside(out: &Path, name: &str) {
             continue;
         }
         let left = RunFolder::at(entry.path());
-        match File::open(left.lock()) {
+        match regular::open(&left.lock()) {
             Ok(lock) => {
                 if lock.try_lock().is_ok() {
                     let _ = fs::remove_dir_all(left.path());

@@ -5,8 +5,8 @@ use super::{RunFolder, experiment_text};
 use crate::Error;
 use crate::files::sha256;
 use secateur_report::event::RunEnded;
-use secateur_report::{RunRecord, read_log};
-use std::fs::{File, TryLockError};
+use secateur_report::{RunRecord, read_log, regular};
+use std::fs::TryLockError;
 use std::io::ErrorKind;
 
 /// In which state a run is.
@@ -101,7 +101,7 @@ impl RunFolder {
     }
 
     fn open(&self) -> RunState {
-        let held = File::open(self.lock()).is_ok_and(|lock| {
+        let held = regular::open(&self.lock()).is_ok_and(|lock| {
             // Shared, for an instant: whoever wants the lock meanwhile tries again.
             matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
         });

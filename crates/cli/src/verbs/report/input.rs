@@ -2,10 +2,13 @@
 
 use crate::shell::quoted;
 use anyhow::{Context, Result, bail};
-use secateur_report::{Origin, ReportInput, read_log};
+use secateur_report::{Origin, ReportInput, read_log, regular};
 use secateur_trainer::{RunFolder, RunState};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Longest config or manifest that is read, in bytes.
+const LONGEST: u64 = 16 << 20;
 
 /// Reads the run at `path`, which the report calls `label`.
 pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
@@ -22,10 +25,9 @@ pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
         record.started = told;
     }
     let manifest = manifest(path)?;
-    let known = |file: PathBuf| std::fs::read_to_string(file).unwrap_or_default();
     let origin = Origin {
         log: log.display().to_string(),
-        config: known(folder.config()),
+        config: text(&folder.config())?.unwrap_or_default(),
         surroundings: surroundings(&manifest),
     };
     Ok(ReportInput { label, record, reproduce: command(&manifest), origin })
@@ -43,9 +45,15 @@ pub(crate) fn log_of(run: &Path) -> Result<PathBuf> {
 /// The manifest; nothing where there is none.
 fn manifest(run: &Path) -> Result<serde_json::Value> {
     let path = RunFolder::at(run).manifest();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).with_context(|| format!("{}: no manifest", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(serde_json::Value::Null),
+    let Some(text) = text(&path)? else { return Ok(serde_json::Value::Null) };
+    serde_json::from_str(&text).with_context(|| format!("{}: no manifest", path.display()))
+}
+
+/// A file of the run; `None` where there is none.
+fn text(path: &Path) -> Result<Option<String>> {
+    match regular::read_text(path, LONGEST) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("{}: cannot read", path.display())),
     }
 }
