@@ -9,6 +9,9 @@ RUNS = [
     ['retrain={ kind = "rewind-weights", rewind_to = { steps = 20 } }'],
     ["prune.until={ within = 5.0 }"],
     ["train.lr_schedule={ kind = \"cosine\", restart = \"cycle\" }", "prune.every={ steps = 7 }"],
+    ["device=flex", 'prune.regrow={ kind = "surgery", every = { steps = 5 }, until = 0.5 }'],
+    ["device=flex", "prune.gsm={ steps = 20 }", 'train.optimizer={ kind = "sgd", lr = 0.03, momentum = 0.9, weight_decay = 5e-4 }'],
+    ["device=flex", "prune.criterion=movement"],
 ]
 
 # What reads a finished run, by name.
@@ -17,7 +20,16 @@ READERS = {
     "list": lambda run: ["list", run.parent],
     "export": lambda run: ["export", run, "--format", "safetensors", "--out", run.parent / "exported.safetensors"],
     "report": lambda run: ["report", run, "--no-models", "--out", run.parent / "report"],
+    "compare": lambda run: ["compare", run, run],
+    "bench": lambda run: ["bench", run, "--batch", 1, "--seconds", 0.01],
+    "predict": lambda run: ["predict", run, "datasets/mnist/t10k-images-idx3-ubyte.gz", "--index", 0],
+    "sensitivity": lambda run: ["sensitivity", run, "--sparsities", 0.5, "--images", 50, "--out", run.parent / "sensitivity"],
+    "start": lambda run: ["plan", "configs/smoke.toml", "--set", f"start={run / 'model.safetensors'}"],
 }
+
+# Keys whose value is a word or a path.
+KEYS = ["name", "device", "instruction_set", "start", "prune.scores", "prune.scope", "prune.criterion", "model", "model.kind", "train.optimizer",
+        "retrain.kind", "data.dir", "seed"]
 
 
 def without_paths(text, work):
@@ -59,7 +71,23 @@ def mutated(before, random):
 
 def with_checksum(data):
     """A model file whose checksum fits its damaged content, so that the reader goes on."""
-    return data[:-4] + struct.pack("<I", zlib.crc32(data[:-4])) if len(data) > 8 else data
+    if len(data) <= 20:
+        return data
+    rest = struct.pack("<I", len(data)) + data[20:]
+    return data[:12] + struct.pack("<I", zlib.crc32(rest)) + rest
+
+
+def idx(count):
+    """So many images in MNIST's format."""
+    return struct.pack(">4I", 0x803, count, 28, 28) + bytes(place * 7 % 256 for place in range(count * 784))
+
+
+def png():
+    """A grey picture of 28 x 28 pixels."""
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + bytes((row * column) % 256 for column in range(28)) for row in range(28))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", 28, 28, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows))
+            + chunk(b"IEND", b""))
 
 
 VALUES = ["-1", "0", "1", "1e300", "1e-300", "nan", "inf", "9223372036854775807", '""', '"x"', "[]", "{}", "true", "[[[[1]]]]", "{ macs = 2 }",
@@ -139,6 +167,20 @@ def hostile_request(port, random):
     if how == "host" and b" 200 " in found[:20] and not request.split(b"Host: ")[1].startswith((b"localhost", b"[::1]", b"0.0.0.0", b"127.0.0.1:")):
         return f"{how}: {request[:80]!r}", "served to another host's name"
     return f"{how}: {request[:80]!r}", None
+
+
+def slow_readers_hold_nobody(port):
+    """Clients that ask for the page and read nothing must not keep others from it."""
+    connections = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(64)]
+    try:
+        for connection in connections:
+            connection.sendall(get("/", f"127.0.0.1:{port}"))
+        return page_is_served(port)
+    except OSError as fault:
+        return f"no page beside 64 clients that read nothing: {fault}"
+    finally:
+        for connection in connections:
+            connection.close()
 
 
 def drips_are_ended(port):
