@@ -15,7 +15,10 @@ fn bad_configs_and_command_lines_are_named() {
     for (args, wanted) in [
         (vec!["run", "configs/none.toml"], "configs/none.toml: cannot read the config"),
         (vec!["run", "README.md"], "README.md"),
-        ([&smoke[..], &["--device", "tpu"]].concat(), "device is `tpu`, wanted one of cpu, flex, ndarray, wgpu"),
+        (
+            [&smoke[..], &["--device", "tpu"]].concat(),
+            "device is `tpu`, did you mean `cpu`?; expected one of cpu, flex, ndarray, wgpu",
+        ),
         ([&smoke[..], &["--set", "model.width=0"]].concat(), "width is 0, expected at least 1"),
         ([&smoke[..], &["--set", "model.depth=3"]].concat(), "unknown key `model.depth`"),
         (
@@ -37,6 +40,34 @@ fn bad_configs_and_command_lines_are_named() {
     }
     let code = output(&["prune"]).status.code();
     assert_eq!(code, Some(2), "an unknown verb");
+}
+
+#[test]
+fn a_value_of_any_length_is_quoted_short() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = "x".repeat(100_000);
+    let quoted = format!("\"{long}\"");
+    let layers = format!("prune.layers=[{{ pattern = {quoted}, sparsity = 0.5 }}]");
+    let include = format!("prune.include=[{quoted}]");
+    let spaced = format!("prune.exclude=[\"{}\"]", "x ".repeat(50_000));
+    let keys =
+        ["name", "device", "instruction_set", "start", "seed", "data.dir", "prune.scope", "prune.criterion", "model"];
+    let mut changes: Vec<String> = keys.iter().map(|key| format!("{key}={long}")).collect();
+    changes.extend([layers, include.clone(), spaced, format!("{long}=1"), long.clone()]);
+    changes.push(format!("prune.criterion={{ kind = {quoted} }}"));
+    for change in &changes {
+        let data = if change.starts_with("data") { "data.source=idx" } else { "seed=1" };
+        let said = fail(&["run", "configs/smoke.toml", "--out", text(folder.path()), "--set", data, "--set", change]);
+        assert!(said.len() < 3_000, "{}: {} bytes", &change[..40], said.len());
+    }
+    let scores = format!("prune.scores={long}");
+    let typed = ["run", "configs/smoke.toml", "--set", "prune.criterion=scores", "--set", &scores];
+    assert!(fail(&typed).len() < 3_000);
+    let sweep = folder.path().join("sweep.toml");
+    let axis = format!("[axes]\n\"prune.include\" = [[{quoted}]]");
+    fs::write(&sweep, format!("name = \"s\"\nbase = \"configs/smoke.toml\"\nseeds = [1]\n{axis}")).expect("written");
+    let said = fail(&["sweep", text(&sweep), "--dry-run"]);
+    assert!(said.len() < 3_000, "{} bytes", said.len());
 }
 
 #[cfg(not(all(feature = "wgpu", feature = "ndarray")))]

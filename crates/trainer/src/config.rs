@@ -350,7 +350,7 @@ impl ExperimentConfig {
         table.clone().try_into().map_err(|error: toml::de::Error| {
             let own = words::left_over::<Self>(&table, &error, overrides);
             let changes: Vec<String> = overrides.iter().map(|change| words::short(change)).collect();
-            let why = own.unwrap_or_else(|| words::of_table(&error));
+            let why = own.unwrap_or_else(|| words::of_table::<Self>(&table, &error));
             refuse(format!("{why} (with --set {})", changes.join(" --set ")))
         })
     }

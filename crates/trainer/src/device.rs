@@ -1,6 +1,6 @@
 //! Where to compute: the only file that knows burn's devices and the cargo features that they need.
 
-use crate::config::Paths;
+use crate::config::{Paths, words};
 use crate::{Error, ExperimentConfig};
 use secateur_sparse::InstructionSet;
 use secateur_sparse::train::Crossovers;
@@ -48,8 +48,14 @@ pub(crate) fn open(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result
         #[cfg(feature = "wgpu")]
         "wgpu" => Ok(Device::Burn(burn::tensor::Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))),
         known if NAMES.contains(&known) => Err(Error::DeviceNotBuilt { name: known.into() }),
-        unknown => Err(Error::UnknownDevice { name: unknown.into() }),
+        other => Err(unknown(other)),
     }
+}
+
+/// A name that no device has.
+pub(crate) fn unknown(name: &str) -> Error {
+    let hint = words::near(name, NAMES.into_iter()).map_or(String::new(), |own| format!(", did you mean `{own}`?"));
+    Error::UnknownDevice { name: words::short(name), hint }
 }
 
 /// Whether the device that a config names is there; nothing is measured.
@@ -123,7 +129,9 @@ fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Err
         None => InstructionSet::best(),
         Some(name) => by_name(name).ok_or_else(|| {
             let known: Vec<_> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
-            let why = format!("is `{name}`, this machine has {}", known.join(", "));
+            let near = words::near(name, known.iter().copied());
+            let hint = near.map_or(String::new(), |own| format!("; did you mean `{own}`?"));
+            let why = format!("is `{}`, this machine has {}{hint}", words::short(name), known.join(", "));
             Error::Meaning { key: "instruction_set", why }
         })?,
     };
@@ -192,7 +200,11 @@ mod tests {
             }
         }
         let error = open(&config(&["device=tpu"]), None).expect_err("unknown").to_string();
-        assert!(error.contains("`tpu`") && error.contains("cpu, flex, ndarray, wgpu"), "{error}");
+        assert_eq!(error, "device is `tpu`, did you mean `cpu`?; expected one of cpu, flex, ndarray, wgpu");
+        let error = open(&config(&["device=cpuu"]), None).expect_err("unknown").to_string();
+        assert!(error.starts_with("device is `cpuu`, did you mean `cpu`?"), "{error}");
+        let error = open(&config(&["device=quantum"]), None).expect_err("unknown").to_string();
+        assert_eq!(error, "device is `quantum`; expected one of cpu, flex, ndarray, wgpu");
     }
 
     #[test]
@@ -209,5 +221,7 @@ mod tests {
         assert_eq!(open(&config(&[]), Some(&elsewhere)).expect("goes on").kernels(), Some(best));
         let error = open(&config(&["instruction_set=mmx"]), None).expect_err("no such").to_string();
         assert!(error.contains("`instruction_set`: is `mmx`, this machine has portable"), "{error}");
+        let error = open(&config(&["instruction_set=portabel"]), None).expect_err("no such").to_string();
+        assert!(error.contains("did you mean `portable`?"), "{error}");
     }
 }

@@ -23,10 +23,12 @@ pub enum Error {
         why: String,
     },
     /// A device name that nothing answers to.
-    #[error("device is `{name}`, wanted one of cpu, flex, ndarray, wgpu")]
+    #[error("device is `{name}`{hint}; expected one of cpu, flex, ndarray, wgpu")]
     UnknownDevice {
         /// As typed.
         name: String,
+        /// Which device is likely meant; empty where none is.
+        hint: String,
     },
     /// A device whose backend was not compiled in.
     #[error("device `{name}` is not compiled in; build with `cargo build --release --features {name}`")]

@@ -250,7 +250,7 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         return refuse(key, why);
     }
     if !crate::device::NAMES.contains(&config.device.as_str()) {
-        return Err(Error::UnknownDevice { name: words::short(&config.device) });
+        return Err(crate::device::unknown(&config.device));
     }
     if config.start_zeros == Zeros::Pruned && (config.start.is_none() || config.prune.is_none()) {
         return refuse("start_zeros", "found `pruned`, wanted a `start` and a [prune] section beside it".into());

@@ -46,6 +46,7 @@ mod trained_on;
 mod training;
 
 pub use config::ExperimentConfig;
+pub use config::words::of_json as json_fault;
 pub use error::Error;
 pub use experiment::Experiment;
 pub use files::{read_text, write_file};

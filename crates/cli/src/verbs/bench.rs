@@ -3,13 +3,13 @@
 use super::models::{Images, precision_word};
 use super::{Done, print};
 use crate::args::{BenchArgs, Values};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_sparse::file::{Precision, encode, quantized};
 use secateur_sparse::infer::{Engine, Forms, LanesHold, Options, Plan};
 use secateur_sparse::{Network, compact};
 use secateur_trainer::inference::{Agreement, interleaved, made_up};
-use secateur_trainer::{Model, peak_memory, write_file};
+use secateur_trainer::{Model, json_fault, peak_memory, write_file};
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -78,7 +78,8 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     }
     let plan = args.plan.as_ref().map(|path| {
         let text = secateur_trainer::read_text(path)?;
-        serde_json::from_str::<Plan>(&text).with_context(|| format!("{}: no plan", path.display()))
+        serde_json::from_str::<Plan>(&text)
+            .map_err(|error| anyhow!("{}: no plan: {}", path.display(), json_fault(&error)))
     });
     let plan = plan.transpose()?;
     let mut subjects = vec![];

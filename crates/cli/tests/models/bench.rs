@@ -120,7 +120,7 @@ fn what_cannot_be_timed_is_named() {
         (plan("few.json", "1", "[]"), "this network's are"),
         (plan("zero.json", "0", steps), "`blocks` is 0"),
         (plan("more.json", "18446744073709551615", steps), "the engine's buffers would take"),
-        (plan("minus.json", "-1", steps), "no plan"),
+        (plan("minus.json", "-1", steps), "found -1, expected a whole number from 0"),
         (plan("form.json", "1", &other("\"columns\"")), "has no form `columns`"),
         (plan("pattern.json", "1", &other(r#"{"patterned":{"n":0,"m":0}}"#)), "has no form"),
         (

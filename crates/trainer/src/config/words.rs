@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// What serde calls the types of a config, and what a person writes for them.
-const EXPECTED: [(&str, &str); 22] = [
+const EXPECTED: [(&str, &str); 23] = [
     ("internally tagged enum ModelConfig", "a table such as { kind = \"lenet\", width = 5 }"),
     ("internally tagged enum OptimizerConfig", "a table such as { kind = \"adam\", lr = 1e-3 }"),
     ("internally tagged enum LrSchedule", "a table such as { kind = \"cosine\" }"),
@@ -27,6 +27,7 @@ const EXPECTED: [(&str, &str); 22] = [
     ("a string", "text in quotes"),
     ("path string", "text in quotes"),
     ("a sequence", "a list such as [1, 2]"),
+    ("string or map", "a word in quotes, or a length such as { epochs = 1 }"),
 ];
 /// The same of words, and of lengths, which are words with a number.
 const WORDS: (&str, &str) = (
@@ -53,9 +54,10 @@ fn cut(text: &str, most: usize) -> String {
 /// What is wrong with this text, which is no `T`: its line, the key, and the line itself.
 pub(crate) fn of_text<T: DeserializeOwned>(text: &str, error: &toml::de::Error) -> String {
     // A table knows the key, the text knows the line.
-    let of_table = toml::from_str::<Table>(text).ok().and_then(|table| table.try_into::<T>().err());
+    let of_table = toml::from_str::<Table>(text).ok();
+    let of_table = of_table.and_then(|table| Some((table.clone(), table.try_into::<T>().err()?)));
     let why = match &of_table {
-        Some(of_table) => plain(of_table.message(), &key(of_table)),
+        Some((table, of_table)) => self::of_table::<T>(table, of_table),
         None => plain(error.message(), ""),
     };
     let Some(span) = error.span() else { return why };
@@ -68,8 +70,34 @@ pub(crate) fn of_text<T: DeserializeOwned>(text: &str, error: &toml::de::Error) 
 }
 
 /// What is wrong with this table, which is no `T`.
-pub(super) fn of_table(error: &toml::de::Error) -> String {
-    plain(error.message(), &key(error))
+pub(super) fn of_table<T: DeserializeOwned>(table: &Table, error: &toml::de::Error) -> String {
+    plain(error.message(), &whole_key::<T>(table, error))
+}
+
+/// What is wrong with a text that should be JSON of some kind.
+pub fn of_json(error: &serde_json::Error) -> String {
+    let (text, place) = (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
+    let why = plain(text.strip_suffix(&place).unwrap_or(&text), "");
+    format!("line {}, column {}: {why}", error.line(), error.column())
+}
+
+/// The dotted key of a table's error, also where serde names only the table of a `kind` around it: the key without which the
+/// error is gone.
+fn whole_key<T: DeserializeOwned>(table: &Table, error: &toml::de::Error) -> String {
+    let key = key(error);
+    let names_it = ["unknown field", "missing field"].into_iter().any(|own| error.message().starts_with(own));
+    let mut without = table.clone();
+    let Some(of_kind) = inner(&mut without, &key).filter(|own| own.contains_key("kind") && !names_it) else {
+        return key;
+    };
+    let names: Vec<String> = of_kind.keys().filter(|name| *name != "kind").cloned().collect();
+    let faulty = names.iter().find(|name| {
+        let mut without = table.clone();
+        inner(&mut without, &key).and_then(|own| own.remove(*name));
+        let left = without.try_into::<T>().err();
+        left.is_none_or(|left| left.message() != error.message() || self::key(&left) != key)
+    });
+    faulty.map_or(key.clone(), |name| below(&key, name))
 }
 
 /// The dotted key of a table's error; empty at the top.
@@ -93,6 +121,15 @@ fn plain(message: &str, key: &str) -> String {
     }
     if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("the key `{}` is missing", below(key, name));
+    }
+    if let Some((found, expected)) =
+        message.strip_prefix("invalid length ").and_then(|rest| rest.split_once(", expected "))
+    {
+        return format!("{place}found {found} values, expected {}", type_in_words(expected));
+    }
+    if let Some(found) = message.strip_prefix("wanted exactly 1 element, ") {
+        let found = if found.starts_with("more") { "several keys" } else { "no key" };
+        return format!("{place}found {found}, expected exactly one, such as {{ epochs = 1 }}");
     }
     let kind = ["invalid type: ", "invalid value: "].into_iter().find_map(|prefix| message.strip_prefix(prefix));
     if let Some((found, expected)) = kind.and_then(|rest| rest.rsplit_once(", expected ")) {
@@ -118,12 +155,13 @@ fn below(key: &str, name: &str) -> String {
 
 /// The known name that is meant, where one is near.
 fn hint(name: &str, known: &str) -> String {
-    let names = known.split('`').skip(1).step_by(2);
-    let near = names
-        .map(|own| (distance(name, own), own))
-        .min()
-        .filter(|(changes, own)| *changes <= 1.max(name.chars().count().min(own.chars().count()) / 3));
-    near.map_or(String::new(), |(_, own)| format!(", did you mean `{own}`?"))
+    near(name, known.split('`').skip(1).step_by(2)).map_or(String::new(), |own| format!(", did you mean `{own}`?"))
+}
+
+/// The one of these names that is likely meant by another one.
+pub(crate) fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (changes, own) = names.map(|own| (distance(name, own), own)).min()?;
+    (changes <= 1.max(name.chars().count().min(own.chars().count()) / 3)).then_some(own)
 }
 
 /// Letters to be changed, left out, put in, or swapped with their neighbour, until one word is the other.
@@ -159,6 +197,10 @@ fn value(found: &str) -> String {
 
 fn type_in_words(expected: &str) -> String {
     let known = EXPECTED.into_iter().find(|(theirs, _)| *theirs == expected);
+    let count = expected.strip_prefix("an array of length ").or_else(|| expected.strip_suffix(" elements in sequence"));
+    if let Some(count) = count {
+        return format!("a list of {count} numbers");
+    }
     let of_rust = ["struct ", "internally tagged enum ", "enum "].into_iter().any(|kind| expected.starts_with(kind));
     match known {
         Some((_, ours)) => ours.to_owned(),

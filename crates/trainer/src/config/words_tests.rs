@@ -29,10 +29,29 @@ fn a_value_of_a_wrong_kind_is_told_with_an_example() {
         ("measure=3", "`measure`: found 3, expected a table"),
         ("prune.enabled=1", "`prune.enabled`: found 1, expected true or false"),
         ("name=3", "`name`: found 3, expected text in quotes"),
+        (
+            "train.lr_schedule={kind=\"step\", every=3}",
+            "`train.lr_schedule.every`: found 3, expected a word in quotes, or",
+        ),
+        ("train.optimizer={kind=\"adam\", lr=\"a\"}", "`train.optimizer.lr`: found \"a\", expected a number"),
+        (
+            "train.optimizer={kind=\"adam\", lr=1e-3, betas=[1, 2, 3]}",
+            "`train.optimizer.betas`: found 3 values, expected a",
+        ),
+        (
+            "train.optimizer={kind=\"adam\", lr=1e-3, betas=0.9}",
+            "`train.optimizer.betas`: found 0.9, expected a list of 2",
+        ),
+        ("train.length={epochs=1, steps=2}", "`train.length`: found several keys, expected exactly one, such as"),
+        ("train.length={}", "`train.length`: found no key, expected exactly one, such as"),
+        ("model.width=-1", "`model.width`: found -1, expected a whole number from 0"),
     ] {
         let error = change(&[own]);
         assert!(error.contains(expected), "{own}: {error}");
-        for rust in ["enum", "struct", "usize", "u64", "f64", "variant", "field", "Config"] {
+        for rust in [
+            "enum", "struct", "usize", "u64", "f64", "variant", "field", "Config", "map", "sequence", "element",
+            "array",
+        ] {
             assert!(!error.replace(own, "").contains(rust), "{own}: {error}");
         }
     }
@@ -64,6 +83,12 @@ fn a_fault_of_the_text_is_told_with_its_line() {
     assert!(error.starts_with(&expected) && error.contains("\n  scoppe = \"global\""), "{error}");
     let error = ExperimentConfig::parse("torn.toml", "a = 1\nname = ", &[]).expect_err("torn").to_string();
     assert!(error.contains("torn.toml: line 2"), "{error}");
+}
+
+#[test]
+fn a_fault_of_json_is_told_in_the_same_words() {
+    let error = serde_json::from_str::<Vec<usize>>("[1,\n\"two\"]").expect_err("text");
+    assert_eq!(super::of_json(&error), "line 2, column 5: found \"two\", expected a whole number from 0");
 }
 
 #[test]
