@@ -59,6 +59,14 @@ fn more_threads_than_can_be_are_refused_before_anything_is_made() {
     let out = tempfile::tempdir().expect("a folder");
     let said = fail(&["run", "configs/smoke.toml", "--threads", "100000", "--out", text(out.path())]);
     assert!(said.contains("`threads`: expected at most 1024"), "{said}");
+    // A thread takes 2 MiB of address space for its stack.
+    let limited = "ulimit -v 1500000; exec \"$0\" run configs/smoke.toml --threads 1000 --out \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", limited, env!("CARGO_BIN_EXE_secateur"), text(out.path())]).current_dir(root());
+    let output = shell.output().expect("a shell");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("`threads`: found 1000, and the system does not give as many"), "{said}");
     assert!(only_run(out.path()).is_none());
 }
 

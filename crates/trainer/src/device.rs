@@ -5,6 +5,8 @@ use crate::{Error, ExperimentConfig};
 use secateur_sparse::InstructionSet;
 use secateur_sparse::train::Crossovers;
 use serde::{Deserialize, Serialize};
+use std::sync::Mutex;
+use std::thread::Builder;
 
 /// Devices that a config can ask for: Secateur's own kernels, and burn's backends, each with the cargo feature of its name.
 pub const NAMES: [&str; 4] = [OWN, "flex", "ndarray", "wgpu"];
@@ -112,6 +114,11 @@ impl Device {
 
 fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Error> {
     let threads = threads(config);
+    // Those of training, and of two networks that are timed beside it.
+    try_threads(threads + 2 * timed_threads(config)).map_err(|error| {
+        let why = format!("found {threads}, and the system does not give as many ({error}); expected fewer");
+        Error::Meaning { key: "threads", why }
+    })?;
     if let Some(Kernels { instruction_set: name, conv_crossover, linear_crossover }) = begun {
         let instruction_set = by_name(name).unwrap_or_else(|| {
             let best = InstructionSet::best();
@@ -167,6 +174,20 @@ pub(crate) fn processor() -> Option<String> {
 /// Threads that a run computes with.
 pub(crate) fn threads(config: &ExperimentConfig) -> usize {
     if config.threads == 0 { cores() } else { config.threads }
+}
+
+/// Threads that a network is timed with: no more than the machine runs at once.
+pub(crate) fn timed_threads(config: &ExperimentConfig) -> usize {
+    threads(config).min(cores())
+}
+
+/// Starts so many threads side by side, and ends them: what the system does not give is known before there is work to lose.
+fn try_threads(count: usize) -> std::io::Result<()> {
+    let gate = Mutex::new(());
+    std::thread::scope(|scope| {
+        let _closed = gate.lock();
+        (0..count).try_for_each(|_| Builder::new().spawn_scoped(scope, || drop(gate.lock())).map(drop))
+    })
 }
 
 /// Hardware threads.
