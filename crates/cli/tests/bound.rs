@@ -299,7 +299,14 @@ fn other_data_is_refused_until_it_is_meant() {
     ] {
         let said = fail(args);
         assert!(said.contains("found other data than the run was started with"), "{args:?}: {said}");
+        assert!(said.contains("another data set on purpose takes --other-data"), "{args:?}: {said}");
     }
+    let page = out.path().join(".report");
+    succeed(&["report", text(&run), "--data", &data, "--out", text(&page)]);
+    let shown = fs::read_to_string(page.join("index.html")).expect("a page");
+    assert!(shown.contains("are not shown: ") && shown.contains("found other data than the run was started with"));
+    let few = ["--other-data", "--sparsities", "0.5", "--images", "100", "--out", text(&page)];
+    succeed(&[&["sensitivity", text(&run), "--data", &data][..], &few].concat());
     let said = succeed(&["test", text(&run), "--data", &data, "--other-data"]);
     assert!(said.contains("on `") && said.contains("--other-data"), "{said}");
     succeed(&["export", text(&run), "--data", &data, "--other-data", "--out", text(&file)]);

@@ -128,6 +128,10 @@ fn damaged_runs_are_named_and_never_panic() {
     let state = format!("checkpoints/{checkpoint}/state.safetensors");
     assert!(damaged(&run, &state, half, &["test", here, "--checkpoint", &checkpoint]).contains("damaged"));
     assert!(fail(&["test", here, "--checkpoint", "nonsense"]).contains("no checkpoint of this name"));
+    for verb in ["test", "sensitivity", "resume"] {
+        let said = fail(&[verb, here, "--data", "datasets/mnist"]);
+        assert!(said.contains("`--data`: expected no data folder, since the run's images are synthetic"), "{said}");
+    }
     fs::remove_file(run.join("model.safetensors")).expect("removed");
     assert!(fail(&["test", here]).contains("found no final model"));
 }

@@ -1,6 +1,7 @@
 //! The verbs on a run: start it, resume it, test what it left.
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::config::Source;
 use crate::device::Device;
 use crate::evaluate::evaluate;
 use crate::files::{digest_of, write_atomically};
@@ -202,7 +203,16 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// The experiment at this place.
+    ///
+    /// # Errors
+    /// When a data folder is named for images that lie in none, or the experiment makes no sense there.
     pub(crate) fn apply(self, experiment: Experiment) -> Result<Experiment, Error> {
+        if self.data.is_some() && experiment.config().data.source == Source::Synthetic {
+            let why =
+                "expected no data folder, since the run's images are synthetic: its config tells how they are drawn";
+            return Err(Error::Meaning { key: "--data", why: why.into() });
+        }
         experiment.beside(self.config(experiment.config().clone()))
     }
 
@@ -247,13 +257,27 @@ pub fn test(
     let state = State { parameters, ..State::default() };
     let mut engine = engine::open(&experiment, &device, state, &masks)?;
     let dataset = experiment.load_data()?;
-    if !asked.other_data {
-        folder::check_data(run, &folder::read_manifest(run)?, &folder::files(&dataset))?;
-    }
+    own_data(run, &dataset, asked.other_data)?;
     let split = dataset.test_split();
     let seen = |seen| observer.evaluating("test", seen, split.len());
     let score = evaluate(engine.as_mut(), split, experiment.config().train.batch_size, seen);
     Ok((score, dataset.name.clone()))
+}
+
+/// Checks that data is what the run was started with, unless other data is meant.
+///
+/// # Errors
+/// When it is other data.
+pub(crate) fn own_data(run: &Path, dataset: &data::Dataset, other_data: bool) -> Result<(), Error> {
+    if other_data {
+        return Ok(());
+    }
+    folder::check_data(run, &folder::read_manifest(run)?, &folder::files(dataset)).map_err(|error| match error {
+        Error::Run { path, why } => {
+            Error::Run { path, why: format!("{why}; another data set on purpose takes --other-data") }
+        }
+        other => other,
+    })
 }
 
 /// The parameters and masks of a run's final model, or of the checkpoint of this name, which [`named`] has found.

@@ -8,10 +8,10 @@ use crate::coupled::{answers, belongs};
 use crate::data::{CLASSES, Split};
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
-use crate::folder::{self, read_experiment};
+use crate::folder::read_experiment;
 use crate::observer::{Observer, Probing};
 use crate::pruning::Pruning;
-use crate::run::{Place, named, trained};
+use crate::run::{Place, named, own_data, trained};
 use crate::state::{State, Weights, carry};
 use crate::{Error, Experiment, device, engine, export, seed};
 use search::{bracket, edge, halvings, rising, share, spread};
@@ -34,6 +34,8 @@ pub struct SensitivityRequest<'a> {
     pub within: Option<f64>,
     /// What is important, one that takes nothing but weights; `None` for the run's own.
     pub criterion: Option<CriterionConfig>,
+    /// Another data set than the run's own is meant.
+    pub other_data: bool,
 }
 
 /// A trained network whose layers are about to be pruned, one at a time.
@@ -89,7 +91,7 @@ impl Probe {
         let state = State { parameters: parameters.clone(), ..State::default() };
         let engine = engine::open(&experiment, &device, state, &masks)?;
         let dataset = experiment.load_data()?;
-        folder::check_data(run, &folder::read_manifest(run)?, &folder::files(&dataset))?;
+        own_data(run, &dataset, asked.other_data)?;
         let images = match asked.images {
             Some(count) => dataset.validation.select(&spread(count, dataset.validation.len())),
             None => dataset.validation,

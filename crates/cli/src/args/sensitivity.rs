@@ -42,6 +42,9 @@ pub(crate) struct SensitivityArgs {
     /// Everything as JSON on stdout, instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
+    /// What --data names is another data set than the run's on purpose: it is not compared with the run's manifest.
+    #[arg(long)]
+    pub(crate) other_data: bool,
     /// Where.
     #[command(flatten)]
     pub(crate) place: PlaceArgs,

@@ -21,6 +21,7 @@ pub(crate) fn sensitivity(args: &SensitivityArgs) -> Result<Done> {
         images: args.images,
         within: args.within,
         criterion: args.criterion,
+        other_data: args.other_data,
     };
     let probe = Probe::open(&args.run, &asked, args.place.place())?;
     let out = match &args.out {
