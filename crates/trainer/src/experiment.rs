@@ -84,6 +84,8 @@ impl Experiment {
     }
 
     fn meant(config: ExperimentConfig, network: Arc<Network>) -> Result<Self, Error> {
+        #[cfg(test)]
+        MEANT.with(|count| count.set(count.get() + 1));
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &network)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, images(&config).train as usize, targets)?;
@@ -397,6 +399,12 @@ fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
         return refuse("retrain.rewind_to", format!("found {to}, wanted a point within the dense training of {dense}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Experiments that this thread has worked out.
+    pub(crate) static MEANT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

@@ -50,6 +50,24 @@ fn a_grid_has_every_combination_and_its_controls() {
     assert_eq!((without.cells.len(), without.starts.len()), (1, 0), "nobody shares with itself");
 }
 
+/// Experiments that are worked out for a sweep of so many values and seeds.
+fn worked_out(values: usize, seeds: usize) -> usize {
+    let numbers = |count: usize| (1..=count).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    let axes = format!("[axes]\n\"train.batch_size\" = [{}]", numbers(values));
+    let before = crate::experiment::MEANT.get();
+    let grid = sweep(&format!("name = \"s\"\nbase = \"b\"\nseeds = [{}]\n{axes}", numbers(seeds))).expect("valid");
+    assert_eq!(grid.cells.len(), 3 * values * seeds, "dense, random, base");
+    assert_eq!(grid.files().count(), grid.cells.len() + grid.starts.len());
+    crate::experiment::MEANT.get() - before
+}
+
+#[test]
+fn what_is_worked_out_grows_with_the_methods_and_values_and_not_with_the_seeds() {
+    let few = worked_out(2, 1);
+    assert_eq!(worked_out(2, 100), few);
+    assert_eq!(worked_out(16, 1), 8 * few, "and not with their square");
+}
+
 #[test]
 fn the_dense_control_follows_the_axes_that_change_training() {
     let axes = "[axes]\n\"train.batch_size\" = [32, 64]\n\"prune.schedule.sparsity\" = [0.5, 0.9]";
