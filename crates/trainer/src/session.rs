@@ -409,7 +409,10 @@ fn started(around: &Surroundings<'_>, cursor: &Cursor) -> event::SessionStarted 
 /// Refuses to begin a run anew whose log tells more than a run does before its first checkpoint.
 fn refuse_lost(folder: &LockedRun, experiment: &Experiment, record: &RunRecord) -> Result<(), Error> {
     let first = experiment.plan().first_checkpoint(experiment.config().checkpoint.every_steps);
-    if record.ended.is_none() && record.tests.is_empty() && record.judged.is_empty() && record.step() <= first {
+    // Where the first training has no steps, the network is tested before there is a checkpoint.
+    let untrained = record.step() == 0 && record.prunes.is_empty();
+    let unsaved = record.tests.is_empty() && record.judged.is_empty() && record.step() <= first;
+    if record.ended.is_none() && (untrained || unsaved) {
         return Ok(());
     }
     let why = format!(
