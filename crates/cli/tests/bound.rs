@@ -318,11 +318,12 @@ fn a_folder_that_is_removed_under_a_run_ends_it_and_comes_not_back() {
     let long = ["--set", "train.length={ steps = 200000 }", "--set", "prune.enabled=false"];
     let args = [&SMOKE[..], &long, &["--out", text(out.path())]].concat();
     let child = secateur(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn();
-    let child = child.expect("the program starts");
+    let mut child = child.expect("the program starts");
     let run = loop {
         if let Some(run) = only_run(out.path()).filter(|run| !checkpoints(run).is_empty()) {
             break run;
         }
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before its first checkpoint");
         std::thread::sleep(std::time::Duration::from_millis(2));
     };
     let away = out.path().join(".away");

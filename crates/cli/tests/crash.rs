@@ -6,22 +6,22 @@ mod common;
 use common::*;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const CONFIG: &str = "configs/smoke.toml";
 
-/// The run that nobody disturbed, and how long it took.
-fn whole() -> &'static (TempDir, PathBuf, Duration) {
-    static WHOLE: OnceLock<(TempDir, PathBuf, Duration)> = OnceLock::new();
+/// The run that nobody disturbed, and the lines of its log.
+fn whole() -> &'static (TempDir, PathBuf, usize) {
+    static WHOLE: OnceLock<(TempDir, PathBuf, usize)> = OnceLock::new();
     WHOLE.get_or_init(|| {
-        let (out, began) = (folder(), Instant::now());
+        let out = folder();
         succeed(&["run", CONFIG, "--out", text(out.path())]);
-        let took = began.elapsed();
         let run = only_run(out.path()).expect("a run");
-        (out, run, took)
+        let lines = log_lines(out.path());
+        (out, run, lines)
     })
 }
 
@@ -30,7 +30,7 @@ fn folder() -> TempDir {
 }
 
 /// Starts or resumes the run below `out`.
-fn go_on(out: &Path) -> std::process::Child {
+fn go_on(out: &Path) -> Child {
     match only_run(out) {
         Some(run) => start(&["resume", text(&run)]),
         None => start(&["run", CONFIG, "--out", text(out)]),
@@ -39,22 +39,16 @@ fn go_on(out: &Path) -> std::process::Child {
 
 #[test]
 fn killed_at_any_instant_a_run_resumes_to_the_same_bytes() {
-    let (_, whole, took) = whole();
-    // Instants that a fixed sequence spreads over the run: the golden ratio's multiples, modulo 1.
-    let mut share = 0.31;
-    for trial in 0..3 {
+    let (_, whole, lines) = whole();
+    // Instants that a fixed sequence spreads over the log: the golden ratio's multiples, modulo 1.
+    let (mut share, mut kills) = (0.31, 0);
+    for trial in 0..10 {
         let out = folder();
-        let mut kills = 0;
-        while kills < 4 {
-            let mut child = go_on(out.path());
+        for quarter in 0..4 {
+            let child = go_on(out.path());
             share = (share + 0.618_034) % 1.0;
-            std::thread::sleep(took.mul_f64(0.02 + 0.5 * share));
-            if child.try_wait().expect("a child").is_some() {
-                break;
-            }
-            child.kill().expect("SIGKILL");
-            child.wait().expect("reaped");
-            kills += 1;
+            let line = (*lines as f64 * (f64::from(quarter) + share) / 4.0) as usize;
+            kills += usize::from(killed_at(child, out.path(), line));
         }
         let run = match only_run(out.path()) {
             Some(run) => run,
@@ -65,7 +59,12 @@ fn killed_at_any_instant_a_run_resumes_to_the_same_bytes() {
         };
         succeed(&["resume", text(&run)]);
         assert_same_run(whole, &run, &format!("trial {trial}, {kills} kills"));
+        // On a machine that stalls a run may end before its kill; then others are killed.
+        if trial >= 2 && kills >= 3 {
+            return;
+        }
     }
+    panic!("only {kills} kills in ten runs");
 }
 
 #[test]
@@ -90,47 +89,55 @@ fn a_rewinding_run_resumes_to_the_same_bytes_from_every_stage() {
     }
 }
 
-/// Starts a run and waits until it has saved a checkpoint within training.
-fn started(out: &Path) -> (std::process::Child, PathBuf) {
-    let mut child = start(&["run", CONFIG, "--out", text(out)]);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while Instant::now() < deadline {
-        if let Some(run) = only_run(out).filter(|run| run.join("checkpoints").is_dir() && checkpoints(run).len() >= 2) {
-            return (child, run);
+/// Prunes that a run's log tells.
+fn prunes(run: &Path) -> usize {
+    let log = fs::read_to_string(run.join("log.jsonl")).unwrap_or_default();
+    log.matches("\"event\":\"pruned\"").count()
+}
+
+/// A run that is held, by SIGSTOP, when it has saved two checkpoints and still has prunes before it.
+fn held() -> (TempDir, Child, PathBuf) {
+    let before = prunes(&whole().1);
+    assert!(before > 1);
+    // On a machine that stalls a run may be further before it is held; then another one is.
+    for _ in 0..20 {
+        let out = folder();
+        let mut command = secateur(&["run", CONFIG, "--out", text(out.path())]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut run = None;
+        while run.is_none() && child.try_wait().expect("a child").is_none() {
+            run = only_run(out.path()).filter(|run| checkpoints(run).len() >= 2);
+            std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_millis(2));
+        if let Some(run) = run {
+            signal(&child, "STOP");
+            if prunes(&run) < before {
+                return (out, child, run);
+            }
+        }
+        let _ = child.kill();
+        child.wait().expect("reaped");
     }
-    child.kill().expect("SIGKILL");
-    child.wait().expect("reaped");
-    panic!("no checkpoint within two minutes");
+    panic!("no run could be held before its last prune");
 }
 
 #[test]
 fn signals_save_the_state_and_say_how_to_go_on() {
-    for signal in ["INT", "TERM"] {
-        let out = folder();
-        let mut command = secateur(&["run", CONFIG, "--out", text(out.path())]);
-        let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let child = child.spawn().expect("the program starts");
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while only_run(out.path()).is_none_or(|run| checkpoints(&run).is_empty()) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().expect("kill");
-        assert!(sent.success());
+    for name in ["INT", "TERM"] {
+        let (_out, child, run) = held();
+        signal(&child, name);
+        signal(&child, "CONT");
         let output = child.wait_with_output().expect("reaped");
-        let run = only_run(out.path()).expect("a run");
-        assert_eq!(output.status.code(), Some(130), "{signal}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(130), "{name}: {}", stderr(&output));
         assert!(stderr(&output).contains(&format!("secateur resume {}", run.display())), "{}", stderr(&output));
         succeed(&["resume", text(&run)]);
-        assert_same_run(&whole().1, &run, signal);
+        assert_same_run(&whole().1, &run, name);
     }
 }
 
 #[test]
 fn a_second_process_is_refused() {
-    let out = folder();
-    let (mut child, run) = started(out.path());
+    let (_out, mut child, run) = held();
     let said = fail(&["resume", text(&run)]);
     assert!(said.contains("in use by another process"), "{said}");
     child.kill().expect("SIGKILL");
@@ -144,8 +151,7 @@ fn a_second_process_is_refused() {
 
 #[test]
 fn a_damaged_checkpoint_is_told_and_the_one_before_is_used() {
-    let out = folder();
-    let (mut child, run) = started(out.path());
+    let (_out, mut child, run) = held();
     child.kill().expect("SIGKILL");
     child.wait().expect("reaped");
     let newest = checkpoints(&run).pop().expect("a checkpoint");

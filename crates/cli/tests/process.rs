@@ -71,6 +71,23 @@ fn more_threads_than_can_be_are_refused_before_anything_is_made() {
 }
 
 #[test]
+fn networks_are_timed_with_no_more_threads_than_the_machine_has() {
+    let out = tempfile::tempdir().expect("a folder");
+    let short =
+        ["--set", "train.length={ steps = 2 }", "--set", "prune.enabled=false", "--set", "measure.enabled=true"];
+    succeed(&[&["run", "configs/smoke.toml", "--threads", "200", "--out", text(out.path())][..], &short].concat());
+    let log = std::fs::read_to_string(only_run(out.path()).expect("a run").join("log.jsonl")).expect("a log");
+    let events = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an event"));
+    let timed: Vec<_> = events.filter(|event| event["event"] == "measured").collect();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    for event in &timed {
+        let latencies = event["timing"]["inference"]["latencies"].as_array().expect("latencies");
+        assert!(latencies.iter().all(|own| own["threads"].as_u64().is_some_and(|own| own <= cores)), "{event}");
+    }
+    assert!(!timed.is_empty());
+}
+
+#[test]
 fn a_second_signal_ends_at_once_and_promises_no_saved_state() {
     let out = tempfile::tempdir().expect("a folder");
     let long = ["run", "configs/smoke.toml", "--set", "train.length={ epochs = 100000 }", "--out", text(out.path())];
@@ -80,6 +97,7 @@ fn a_second_signal_ends_at_once_and_promises_no_saved_state() {
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill").success());
     };
     while only_run(out.path()).is_none_or(|run| !run.join("log.jsonl").exists()) {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before it had a log");
         std::thread::sleep(Duration::from_millis(20));
     }
     // Held, so that both come before it takes another step.

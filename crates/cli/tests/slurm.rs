@@ -83,8 +83,9 @@ impl Cluster {
     }
 }
 
-fn wait_for(mut holds: impl FnMut() -> bool) {
+fn wait_for(sweep: &mut Child, mut holds: impl FnMut() -> bool) {
     while !holds() {
+        assert!(sweep.try_wait().expect("a child").is_none(), "the sweep ended meanwhile");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -101,7 +102,7 @@ fn a_sweep_that_was_killed_submits_nothing_twice_and_bears_a_queue_that_fails() 
 
     // The starts of both seeds, and for each the cells of its methods.
     let mut first = cluster.sweep(&typed);
-    wait_for(|| cluster.lines("submitted") == 3 && cluster.lines("asked") > 0);
+    wait_for(&mut first, || cluster.lines("submitted") == 3 && cluster.lines("asked") > 0);
     let other = stderr(&cluster.command(&typed).output().expect("the program starts"));
     assert!(other.contains("another `secateur sweep` works in"), "{other}");
     first.kill().expect("killed");
@@ -109,8 +110,8 @@ fn a_sweep_that_was_killed_submits_nothing_twice_and_bears_a_queue_that_fails() 
 
     fs::write(cluster.path("failing"), "once\nand again\n").expect("written");
     let asked = cluster.lines("asked");
-    let second = cluster.sweep(&typed);
-    wait_for(|| cluster.lines("asked") > asked);
+    let mut second = cluster.sweep(&typed);
+    wait_for(&mut second, || cluster.lines("asked") > asked);
     fs::remove_file(cluster.path("held")).expect("released");
     let ended = second.wait_with_output().expect("it ends");
     let said = stderr(&ended);

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A sweep over synthetic images: two methods, two sparsities, two seeds, both controls.
 fn write(folder: &Path, more: &str) -> PathBuf {
@@ -36,6 +36,13 @@ fn cells(out: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+/// Times that a run of a sweep, or of its starts, was started or resumed.
+fn sessions_below(out: &Path) -> usize {
+    let runs = [out.to_owned(), out.join(".starts")].into_iter().filter(|folder| folder.is_dir());
+    let logs = runs.flat_map(|folder| cells(&folder)).map(|run| fs::read_to_string(run.join("log.jsonl")));
+    logs.map(|log| log.unwrap_or_default().matches("\"session_started\"").count()).sum()
 }
 
 fn model(run: &Path) -> Vec<u8> {
@@ -95,20 +102,17 @@ fn a_sweep_that_is_stopped_or_killed_goes_on() {
     succeed(&["sweep", text(&sweep), "--out", text(&whole), "--jobs", "2"]);
     // Told to stop: its runs save, it says so and ends with 130; then killed outright: its runs notice, and the next sweep
     // waits until they have left.
-    for signal in ["-TERM", "-KILL"] {
+    for signal in ["TERM", "KILL"] {
+        let before = sessions_below(&torn);
         let mut child = start(&["sweep", text(&sweep), "--out", text(&torn), "--jobs", "2"]);
-        // Once it has begun a cell it takes signals; the second time there may be nothing left to begin.
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while !torn.is_dir() && child.try_wait().expect("a child").is_none() && Instant::now() < deadline {
+        // Once it has begun a run it takes signals; the second time there may be nothing left to begin.
+        while sessions_below(&torn) == before && child.try_wait().expect("a child").is_none() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        std::thread::sleep(Duration::from_millis(900));
-        let kill = |signal: &str, pid: &str| {
-            std::process::Command::new("kill").args([signal, pid]).status().expect("kill");
-        };
-        kill(signal, &child.id().to_string());
+        // It may have ended by itself.
+        std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().expect("kill");
         let code = child.wait().expect("it ends").code();
-        if signal == "-TERM" {
+        if signal == "TERM" {
             assert!(matches!(code, Some(130) | Some(0)), "{code:?}");
         }
     }

@@ -36,6 +36,8 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
     if args.dry_run {
         return super::print(&table(&sweep, &tasks)).map(|()| Done::Whole);
     }
+    // Before there is a folder: whoever sees one may send a signal.
+    let stop = on_signal()?;
     let _lock = places.open(&sweep)?;
     let jobs = usize::from(args.jobs);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -44,7 +46,6 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
         LauncherKind::Local => (Box::new(Local::new(places.clone(), jobs, threads)), POLL),
         LauncherKind::Slurm => (Box::new(Slurm::new(places.clone(), threads, args.sbatch.clone())), POLL_CLUSTER),
     };
-    let stop = on_signal()?;
     launcher.submit(&tasks)?;
     let mut board = Board::new(&tasks);
     let mut cancelled = false;

@@ -47,6 +47,30 @@ pub fn start(args: &[&str]) -> Child {
     secateur(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
+/// Lines of the log of the one run below a folder.
+pub fn log_lines(out: &Path) -> usize {
+    let log = only_run(out).and_then(|run| fs::read(run.join("log.jsonl")).ok());
+    log.map_or(0, |log| log.iter().filter(|byte| **byte == b'\n').count())
+}
+
+/// Sends SIGKILL to a process once the log of the one run below a folder has so many lines; whether that ended it.
+pub fn killed_at(mut child: Child, out: &Path, lines: usize) -> bool {
+    while log_lines(out) < lines {
+        if child.try_wait().expect("a child").is_some() {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().expect("SIGKILL");
+    child.wait().expect("reaped").code().is_none()
+}
+
+/// Sends a signal, by name.
+pub fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().expect("kill");
+    assert!(sent.success(), "{name}");
+}
+
 /// The one run below a folder; `None` when there is none yet.
 pub fn only_run(out: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(out).ok()?;
