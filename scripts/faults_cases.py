@@ -33,7 +33,8 @@ KEYS = ["name", "device", "instruction_set", "start", "prune.scores", "prune.sco
 
 
 def without_paths(text, work):
-    return re.sub(r"\S*/\S+", "PATH", text.replace(str(work), ""))
+    # A table is as wide as the paths in it.
+    return re.sub(r"\s+|--+", " ", re.sub(r"\S*/\S+", "PATH", text.replace(str(work), "")))
 
 
 def mutated(before, random):
