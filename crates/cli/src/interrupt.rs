@@ -1,24 +1,41 @@
-//! SIGINT and SIGTERM: the first asks a run to finish its step and save, the second ends at once, with an
-//! exit code that promises no saved state. The end of a sweep is such
-//! a signal for its runs.
+//! SIGINT, SIGTERM and SIGHUP, which a lost terminal sends: the first asks a run to finish its step and save, a second SIGINT or
+//! SIGTERM ends at once, with an exit code that promises no saved state. SIGHUP is no first or
+//! second one in this: shell and kernel both send it, and at a log-out SIGTERM comes with it.
+//! The end of a sweep is such a signal for its runs.
 
 use crate::HALTED;
 use anyhow::{Context, Result};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A flag that the first signal sets.
 pub(crate) fn on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM] {
         // Order matters: the second handler must find the flag as the first signal left it.
-        flag::register_conditional_shutdown(signal, HALTED.into(), Arc::clone(&stop))
+        flag::register_conditional_shutdown(signal, HALTED.into(), Arc::clone(&asked))
             .context("cannot watch for signals")?;
+        flag::register(signal, Arc::clone(&asked)).context("cannot watch for signals")?;
         flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
     }
+    if takes_hangup() {
+        flag::register(SIGHUP, Arc::clone(&stop)).context("cannot watch for signals")?;
+    }
     Ok(stop)
+}
+
+/// Whether a lost terminal is to stop this process: not where it was started to ignore that, as `nohup` does. Only Linux tells,
+/// so elsewhere SIGHUP is left as it is.
+fn takes_hangup() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| !ignores_hangup(&status))
+}
+
+/// Whether SIGHUP, the lowest bit, is among the ignored signals of a process's `status`.
+fn ignores_hangup(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u128::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 == 1)
 }
 
 /// Has this process told to stop when `parent`, which started it, is gone; on Linux, where that can be asked for.
@@ -35,4 +52,16 @@ pub(crate) fn end_with(parent: u32, stop: &AtomicBool) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (parent, stop);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_under_nohup_is_told_by_its_mask() {
+        assert!(!ignores_hangup("Name:\tx\nSigIgn:\t0000000000001000\n"));
+        assert!(ignores_hangup("SigIgn:\t0000000000001001\nSigCgt:\t0000000000000000\n"));
+        assert!(ignores_hangup(""), "what is not known is left as it is");
+    }
 }

@@ -102,7 +102,10 @@ fn held() -> (TempDir, Child, PathBuf) {
     // On a machine that stalls a run may be further before it is held; then another one is.
     for _ in 0..20 {
         let out = folder();
-        let mut command = secateur(&["run", CONFIG, "--out", text(out.path())]);
+        // Whoever starts the tests may ignore SIGHUP, which its children inherit.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_secateur")]);
+        command.args(["run", CONFIG, "--out", text(out.path())]).current_dir(root());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut run = None;
         while run.is_none() && child.try_wait().expect("a child").is_none() {
@@ -123,7 +126,7 @@ fn held() -> (TempDir, Child, PathBuf) {
 
 #[test]
 fn signals_save_the_state_and_say_how_to_go_on() {
-    for name in ["INT", "TERM"] {
+    for name in ["INT", "TERM", "HUP"] {
         let (_out, child, run) = held();
         signal(&child, name);
         signal(&child, "CONT");

@@ -108,3 +108,30 @@ fn a_second_signal_ends_at_once_and_promises_no_saved_state() {
     assert_eq!(child.wait().expect("it ends").code(), Some(131));
     succeed(&["list", text(out.path())]);
 }
+
+#[test]
+fn a_lost_terminal_saves_the_state_also_when_it_comes_with_another_signal_and_is_ignored_under_nohup() {
+    let long = "train.length={ epochs = 100000 }";
+    for (how, changes, signals, expected) in [
+        // At a log-out both come at once.
+        ("--default-signal=HUP", &["--set", long][..], &["-HUP", "-TERM"][..], 130),
+        ("--ignore-signal=HUP", &[], &["-HUP"], 0),
+    ] {
+        let out = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new("env");
+        command.args([how, env!("CARGO_BIN_EXE_secateur"), "run", "configs/smoke.toml", "--out", text(out.path())]);
+        let command = command.args(changes).current_dir(root()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program starts");
+        while only_run(out.path()).is_none_or(|run| !run.join("log.jsonl").exists()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Held, so that all come before it takes another step.
+        for signal in ["-STOP"].iter().chain(signals).chain(&["-CONT"]) {
+            assert!(Command::new("kill").args([signal, &*child.id().to_string()]).status().expect("kill").success());
+        }
+        assert_eq!(child.wait().expect("it ends").code(), Some(expected), "{how}");
+        let run = only_run(out.path()).expect("a run");
+        assert_eq!(facts_of(&run, "run_ended").len(), usize::from(expected == 0), "{how}");
+        assert!(!checkpoints(&run).is_empty(), "{how}");
+    }
+}
