@@ -120,9 +120,12 @@ impl Session<'_> {
     }
 }
 
-/// Whether a score is better than the best so far: more right answers, or as many at a lower loss.
+/// Whether a score is better than the best so far: more right answers, or as many at a lower loss, NaN being the highest.
 fn beats(score: Score, best: Option<Best>) -> bool {
-    best.is_none_or(|best| score.correct > best.correct || (score.correct == best.correct && score.loss < best.loss))
+    let lower = |loss: f64, than: f64| loss < than || (than.is_nan() && !loss.is_nan());
+    best.is_none_or(|best| {
+        score.correct > best.correct || (score.correct == best.correct && lower(score.loss, best.loss))
+    })
 }
 
 /// The order of the epoch that is going on, made once an epoch.
@@ -173,5 +176,8 @@ mod tests {
         assert!(beats(score(0, 9.0), None));
         assert!(beats(score(91, 9.0), best) && beats(score(90, 0.4), best));
         assert!(!beats(score(90, 0.5), best) && !beats(score(89, 0.1), best));
+        let nan = Some(Best { correct: 90, loss: f64::NAN });
+        assert!(beats(score(90, 9.0), nan) && !beats(score(90, f64::NAN), nan) && !beats(score(89, 0.1), nan));
+        assert!(!beats(score(90, f64::NAN), best));
     }
 }
