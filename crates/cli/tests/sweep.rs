@@ -88,10 +88,24 @@ fn every_cell_is_the_run_that_it_would_be_alone() {
     let told = sessions(forked);
     assert_eq!((told.len(), &told[0]["checkpoint"]), (2, &serde_json::Value::Null));
     assert!(told[1]["checkpoint"].as_str().is_some_and(|name| name.starts_with("stage-")), "{told:?}");
-    // Finished cells are left alone.
+    // Finished cells are left alone, and one that was killed between its model and its log's last line is completed.
     let before = fs::metadata(all[3].join("log.jsonl")).expect("there").modified().expect("a time");
+    let (log, whole) = (all[5].join("log.jsonl"), facts(&all[5]));
+    let told = fs::read_to_string(&log).expect("a log");
+    fs::write(&log, &told[..told.trim_end().rfind('\n').expect("lines") + 1]).expect("cut");
     succeed(&["sweep", text(&sweep), "--out", text(&out)]);
     assert_eq!(fs::metadata(all[3].join("log.jsonl")).expect("there").modified().expect("a time"), before);
+    assert_eq!(facts(&all[5]), whole);
+    // A cell that goes on from a damaged start fails, and leaves the start, another run's folder, as it is.
+    let newest = checkpoints(&start).pop().expect("a checkpoint");
+    let state = start.join("checkpoints").join(newest).join("state.safetensors");
+    let bytes = fs::read(&state).expect("a state");
+    fs::write(&state, &bytes[1..]).expect("written");
+    fs::remove_dir_all(forked).expect("removed");
+    let before = content(&start);
+    let said = fail(&["sweep", text(&sweep), "--out", text(&out)]);
+    assert!(said.contains("error: 1 of ") && said.contains("runs failed; the others are finished"), "{said}");
+    assert!(content(&start) == before);
 }
 
 #[test]

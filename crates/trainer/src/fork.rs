@@ -96,9 +96,10 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
     let stages = &begun.plan().stages;
     let shapes = export::shapes(begun.network());
     let from = RunFolder::at(start);
-    let found = checkpoint::newest(&from.checkpoints(), &shapes)?;
-    let end = |own: &Checkpoint| own.cursor.stage == stages.len();
-    let Some((_, Checkpoint { mut cursor, state, .. })) = found.filter(|(_, own)| end(own)) else {
+    // Read only: it is another run's, and what is damaged there is for that run's own `resume` to set aside.
+    let newest = checkpoint::list(&from.checkpoints())?.pop();
+    let found = newest.map(|name| Checkpoint::load(&from.checkpoints().join(name), &shapes)).transpose()?;
+    let Some(Checkpoint { mut cursor, state, .. }) = found.filter(|own| own.cursor.stage == stages.len()) else {
         return Err(refuse("its last checkpoint is not that of its end"));
     };
     if !experiment.plan().stages.starts_with(stages) {

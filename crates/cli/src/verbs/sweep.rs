@@ -150,8 +150,7 @@ pub(crate) fn cell(args: &SweepCellArgs) -> Result<Done> {
     let began = Instant::now();
     let (run, outcome) = loop {
         match run_cell(&experiment, file.start.as_deref(), places, facts, &mut progress, &stop) {
-            // A run of a sweep that was killed may still be saving its state.
-            Err(Error::Locked { .. }) if began.elapsed() < PATIENCE && !stop.load(Ordering::Relaxed) => {
+            Err(error) if is_taken(&error) && began.elapsed() < PATIENCE && !stop.load(Ordering::Relaxed) => {
                 std::thread::sleep(RETRY);
             }
             other => break other?,
@@ -166,5 +165,23 @@ pub(crate) fn cell(args: &SweepCellArgs) -> Result<Done> {
             say!("stopped; the state is saved as {checkpoint}");
             Ok(Done::Interrupted)
         }
+    }
+}
+
+/// Whether another process works on the run: one of a sweep that was killed may still be saving its state, or have made the folder
+/// meanwhile, which is then gone on with.
+fn is_taken(error: &Error) -> bool {
+    matches!(error, Error::Locked { .. } | Error::RunExists { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_waits_for_whoever_works_on_its_run_and_for_nothing_else() {
+        let path = PathBuf::from("runs/a");
+        assert!(is_taken(&Error::Locked { path: path.clone() }) && is_taken(&Error::RunExists { path: path.clone() }));
+        assert!(!is_taken(&Error::Run { path, why: "is no run".into() }));
     }
 }
