@@ -234,7 +234,7 @@ fn weights_that_are_no_numbers_are_refused_by_test() {
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&model, &bytes).expect("written");
     // As if the run had ended with it.
-    change(&run.join("log.jsonl"), |log| unsealed(&log).replace(&before, &sum(&model)));
+    change(&run.join("log.jsonl"), |log| resealed(&log.replace(&before, &sum(&model))));
     for verb in ["test", "export"] {
         let said = fail(&[verb, text(&run)]);
         assert!(said.contains("value 839 is NaN, expected finite numbers"), "{verb}: {said}");

@@ -17,7 +17,6 @@ fn copy(from: &Path, to: &Path) {
     for file in ["log.jsonl", "manifest.json", "experiment.toml", "config.toml"] {
         fs::copy(from.join(file), to.join(file)).expect("copied");
     }
-    change(&to.join("log.jsonl"), unsealed);
 }
 
 fn change(file: &Path, how: impl Fn(&str) -> String) {
@@ -50,7 +49,7 @@ fn a_folder_of_runs_is_one_report_and_nothing_is_left_out_in_silence() {
     change(&bad.join("torn/log.jsonl"), |log| log.replacen("\"event\":\"tested\"", "\"event\":\"tes", 1));
     fs::remove_file(bad.join("no-manifest/manifest.json")).expect("removed");
     change(&bad.join("fashion/log.jsonl"), |log| {
-        log.replacen("\"dataset\":\"synthetic\"", "\"dataset\":\"fashion\"", 1)
+        resealed(&log.replacen("\"dataset\":\"synthetic\"", "\"dataset\":\"fashion\"", 1))
     });
 
     let page = out.path().join("page");

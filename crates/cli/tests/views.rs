@@ -55,7 +55,7 @@ fn a_report_shows_the_model_that_its_log_has_tested() {
     // A log that claims more than the model does is found out, and the report is made all the same.
     let log = fs::read_to_string(run.join("log.jsonl")).expect("a log");
     let claim =
-        unsealed(&log).replace(&format!("\"correct\":{correct},\"total\":500"), "\"correct\":500,\"total\":500");
+        resealed(&log.replace(&format!("\"correct\":{correct},\"total\":500"), "\"correct\":500,\"total\":500"));
     assert_ne!(claim, log);
     fs::write(run.join("log.jsonl"), claim).expect("written");
     succeed(&["report", text(&run), "--out", text(&again)]);

@@ -44,6 +44,7 @@ fn parse(path: &Path, bytes: &[u8], mut each: impl FnMut(&Entry)) -> Result<RunR
     let complete = bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
     let mut record: Option<RunRecord> = None;
     let mut end = 0;
+    let mut newest = 0;
     if complete > 0 {
         for (index, text) in bytes[..complete].split(|&byte| byte == b'\n').enumerate() {
             end += text.len() + 1;
@@ -53,6 +54,7 @@ fn parse(path: &Path, bytes: &[u8], mut each: impl FnMut(&Entry)) -> Result<RunR
             check(&entry.event)
                 .and_then(|()| check_readings(&entry))
                 .map_err(|(found, wanted)| fault(found, wanted))?;
+            newest = newest.max(entry.v);
             let name = entry.event.name();
             match (&record, &entry.event) {
                 (None, Event::RunStarted(started)) => record = Some(RunRecord::new(started.clone())),
@@ -71,7 +73,7 @@ fn parse(path: &Path, bytes: &[u8], mut each: impl FnMut(&Entry)) -> Result<RunR
             each(&entry);
             if let (Some(record), Event::RunEnded(_)) = (&mut record, &entry.event) {
                 // Nothing may follow: what stands up to this line's end is the whole log.
-                record.checked = check_digest(path, &bytes[..end], &entry)?;
+                record.checked = check_digest(path, &bytes[..end], &entry, newest)?;
             }
             if let Some(record) = &mut record {
                 record.add(entry.event, entry.timing);
@@ -81,15 +83,22 @@ fn parse(path: &Path, bytes: &[u8], mut each: impl FnMut(&Entry)) -> Result<RunR
     record.ok_or_else(|| Error::EmptyLog { path: path.to_owned() })
 }
 
-/// Compares a finished log with the checksum that its last line holds; `false` where that holds none.
-fn check_digest(path: &Path, bytes: &[u8], ended: &Entry) -> Result<bool, Error> {
-    let Some(expected) = ended.timing.as_ref().and_then(|timing| timing.log_sha256.clone()) else { return Ok(false) };
-    let found = log_digest(bytes);
-    if found != expected {
-        return Err(Error::ChangedLog { path: path.to_owned(), found, expected });
+/// Compares a finished log, whose newest line is of this version, with the checksum that its last line holds; `false` for one of
+/// version 1, which has none.
+fn check_digest(path: &Path, bytes: &[u8], ended: &Entry, newest: u32) -> Result<bool, Error> {
+    let changed = |found, expected| Err(Error::ChangedLog { path: path.to_owned(), found, expected });
+    match ended.timing.as_ref().and_then(|timing| timing.log_sha256.clone()) {
+        None if newest < CHECKED_SINCE => Ok(false),
+        None => changed("none".into(), "in `timing.log_sha256` of its last line".into()),
+        Some(expected) => match log_digest(bytes) {
+            found if found == expected => Ok(true),
+            found => changed(found, expected),
+        },
     }
-    Ok(true)
 }
+
+/// The version since which the last line of a finished log holds the log's checksum.
+const CHECKED_SINCE: u32 = 2;
 
 fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Entry, Error> {
     #[derive(Deserialize)]
@@ -224,6 +233,35 @@ mod tests {
         serde_json::to_string(&Entry { v: LOG_VERSION, event: event.clone(), timing }).expect("a line") + "\n"
     }
 
+    /// A finished log with its checksum in the last line.
+    fn sealed(text: &str) -> String {
+        let (before, last) = text.trim_end().rsplit_once('\n').expect("lines");
+        let mut entry: Entry = serde_json::from_str(last).expect("an entry");
+        let timing = |entry: &Entry| line_with(&entry.event, entry.timing.clone());
+        entry.timing.get_or_insert_default().log_sha256 = None;
+        let sum = log_digest(format!("{before}\n{}", timing(&entry)).as_bytes());
+        entry.timing.get_or_insert_default().log_sha256 = Some(sum);
+        format!("{before}\n{}", timing(&entry))
+    }
+
+    #[test]
+    fn a_finished_log_of_version_2_without_its_checksum_was_changed() {
+        let whole = sealed(&fixture::dense_events(1).iter().map(line).collect::<String>());
+        assert!(read(&whole).expect("as it was written").checked);
+        let (_, rest) = whole.split_once(",\"log_sha256\"").expect("the field");
+        let gone = whole.replace(&format!(",\"log_sha256\"{}", &rest[..67]), "");
+        let renamed = whole.replace("log_sha256", "log_sha257");
+        let last = whole.trim_end().rfind('\n').expect("lines") + 1;
+        let older = format!("{}{}", &gone[..last], gone[last..].replacen("\"v\":2", "\"v\":1", 1));
+        for (what, text) in [("gone", gone), ("renamed", renamed), ("of an older line", older)] {
+            assert_ne!(text, whole, "{what}");
+            let error = read(&text).expect_err(what).to_string();
+            assert!(error.contains("was changed") && error.contains("found none"), "{what}: {error}");
+        }
+        let version_1 = read(include_str!("../tests/testdata/run-v1/log.jsonl")).expect("an old log");
+        assert!(!version_1.checked);
+    }
+
     fn read(text: &str) -> Result<RunRecord, Error> {
         parse(Path::new("log.jsonl"), text.as_bytes(), |_| ())
     }
@@ -241,8 +279,9 @@ mod tests {
             assert_eq!((&entry.event, entry.timing), (event, timing));
             text.push_str(&line);
         }
-        let record = read(&text).expect("a record");
-        assert_eq!(record, fixture::measured::record(&lines));
+        let record = read(&sealed(&text)).expect("a record");
+        assert!(record.checked);
+        assert_eq!(RunRecord { checked: false, ..record.clone() }, fixture::measured::record(&lines));
         assert_eq!(record.points().iter().filter(|point| point.measured.is_some()).count(), 8);
     }
 
@@ -251,6 +290,7 @@ mod tests {
         let events = fixture::l1_events(1);
         let whole: String = events.iter().map(line).collect();
         // Cut after every byte of the last two lines: never an error, never a wrong event.
+        let whole = sealed(&whole);
         let first_kept: String = events[..events.len() - 2].iter().map(line).collect();
         for end in first_kept.len()..whole.len() {
             let record = read(&whole[..end]).expect("a torn log");
@@ -314,7 +354,7 @@ mod tests {
     #[test]
     fn a_log_of_version_1_reads_and_tells_its_method_in_words() {
         let record = read(include_str!("../tests/testdata/run-v1/log.jsonl")).expect("an old log");
-        assert_eq!((record.points().len(), record.state()), (5, crate::State::Finished));
+        assert_eq!((record.points().len(), record.ended.is_some()), (5, true));
         let started = &record.started;
         let method = started.method.as_ref().expect("it prunes");
         assert_eq!((started.optimizer.kind(), method.schedule.kind()), ("adam lr 0.001", "4 listed sparsities"));
@@ -348,6 +388,7 @@ mod tests {
         let started = line(&fixture::l1_events(1)[0]);
         let stop = r#"{"v":1,"event":"stopped_early","cycle":0,"step":7,"steps_saved":2}"#;
         let ended = r#"{"v":1,"event":"run_ended","step":1,"model_sha256":"","model_bytes":1}"#;
+        let ended = sealed(&format!("{started}{ended}\n"));
         let table = [
             (String::new(), "no complete line"),
             ("{".to_owned(), "no complete line"),
@@ -360,7 +401,7 @@ mod tests {
             (format!("{started}{{\"v\":1,\"event\":\"danced\"}}\n"), "danced"),
             (format!("{started}{{\"v\":1,\"event\":\"pruned\",\"cycle\":1}}\n"), "missing field `step`"),
             (format!("{started}{started}"), "line 2: found a second `run_started`"),
-            (format!("{started}{ended}\n{stop}\n"), "line 3: found `stopped_early`, wanted nothing after `run_ended`"),
+            (format!("{ended}{stop}\n"), "line 3: found `stopped_early`, wanted nothing after `run_ended`"),
             (
                 format!("{started}{}\n", COMPILED.replace("43", "865")),
                 "line 2: found `kept` 865, wanted at most `total` 864",

@@ -253,8 +253,11 @@ mod tests {
     fn a_folder_gets_one_file_and_gets_it_again() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let log = dir.path().join("log.jsonl");
-        let lines: String =
-            entries().iter().map(|entry| serde_json::to_string(entry).expect("a line") + "\n").collect();
+        let mut sealed = crate::RunLog::create(&log).expect("a new log");
+        for crate::event::Entry { event, timing, .. } in entries() {
+            sealed.append(&event, timing).expect("a line");
+        }
+        let lines = std::fs::read_to_string(&log).expect("the log");
         let write = |text: &str| {
             std::fs::write(&log, text).expect("a log");
             let path = write_tensorboard(&log, dir.path().join("board/run")).expect("a file");

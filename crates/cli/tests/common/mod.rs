@@ -95,10 +95,12 @@ pub fn facts(run: &Path) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// A finished log without its own checksum, as earlier builds left it: what a test changes in it is then for others to find.
-pub fn unsealed(log: &str) -> String {
+/// A finished log that a test has changed, with the checksum that it has now: what was changed in it is then for others to find.
+pub fn resealed(log: &str) -> String {
     match log.split_once(",\"log_sha256\":\"") {
-        Some((before, after)) => format!("{before}{}", &after[65..]),
+        Some((before, after)) => {
+            format!("{before},\"log_sha256\":\"{}{}", secateur_report::log_digest(log.as_bytes()), &after[64..])
+        }
         None => log.to_owned(),
     }
 }
