@@ -313,28 +313,36 @@ fn other_data_is_refused_until_it_is_meant() {
 }
 
 #[test]
-fn a_folder_that_is_removed_under_a_run_ends_it_and_comes_not_back() {
-    let out = folder();
+fn a_folder_that_is_removed_or_moved_under_a_run_ends_it_and_comes_not_back() {
     let long = ["--set", "train.length={ steps = 200000 }", "--set", "prune.enabled=false"];
-    let args = [&SMOKE[..], &long, &["--out", text(out.path())]].concat();
-    let child = secateur(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn();
-    let mut child = child.expect("the program starts");
-    let run = loop {
-        if let Some(run) = only_run(out.path()).filter(|run| !checkpoints(run).is_empty()) {
-            break run;
+    for removed in [false, true] {
+        let out = folder();
+        let args = [&SMOKE[..], &long, &["--out", text(out.path())]].concat();
+        let child = secateur(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        let run = loop {
+            if let Some(run) = only_run(out.path()).filter(|run| !checkpoints(run).is_empty()) {
+                break run;
+            }
+            assert!(child.try_wait().expect("a child").is_none(), "it ended before its first checkpoint");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        };
+        if removed {
+            // What is saved meanwhile makes it fail, and is removed with the rest.
+            while run.exists() {
+                let _ = fs::remove_dir_all(&run);
+            }
+        } else {
+            fs::rename(&run, out.path().join(".away")).expect("moved");
         }
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before its first checkpoint");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    };
-    let away = out.path().join(".away");
-    fs::rename(&run, &away).expect("moved");
-    let ended = child.wait_with_output().expect("it ends by itself");
-    assert_eq!(ended.status.code(), Some(1));
-    assert!(stderr(&ended).contains("the run's folder was removed or moved"), "{}", stderr(&ended));
-    assert!(!run.exists(), "no folder is made anew");
-    fs::create_dir(&run).expect("in its place");
-    let said = fail(&args);
-    assert!(said.contains("is no run") && !said.contains("secateur resume"), "{said}");
+        let ended = child.wait_with_output().expect("it ends by itself");
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(stderr(&ended).contains("the run's folder was removed or moved"), "{}", stderr(&ended));
+        assert!(!run.exists(), "no folder is made anew");
+        fs::create_dir(&run).expect("in its place");
+        let said = fail(&args);
+        assert!(said.contains("is no run") && !said.contains("secateur resume"), "{said}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::files::{digest, sync_folder, write_synced};
 use crate::{Error, Experiment};
 use secateur_report::regular;
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -49,7 +50,7 @@ impl LockedRun {
         // `run` asked before it loaded the data; the rename below would replace an empty folder that came since.
         refuse_existing(folder.path())?;
         fs::create_dir_all(out).map_err(Error::io(out, "create"))?;
-        clear_beside(out, &name);
+        clear_beside(out);
         let beside = RunFolder::at(out.join(format!(".{name}-{}", std::process::id())));
         let filled = fill(&beside, experiment, typed, manifest).and_then(|lock| {
             more(&beside)?;
@@ -152,8 +153,8 @@ impl LockedRun {
         }
         let _ = fs::remove_dir_all(self.path().join("dense.tmp"));
         let _ = fs::remove_file(self.path().join("model.safetensors.tmp"));
-        if let (Some(out), Some(name)) = (self.path().parent(), self.path().file_name()) {
-            clear_beside(if out.as_os_str().is_empty() { Path::new(".") } else { out }, &name.to_string_lossy());
+        if let Some(out) = self.path().parent() {
+            clear_beside(if out.as_os_str().is_empty() { Path::new(".") } else { out });
         }
     }
 }
@@ -175,8 +176,7 @@ fn locked(folder: &RunFolder) -> Result<Option<File>, Error> {
 
 /// Makes the folder that becomes a run's by a rename, and locks it before anything else.
 fn fill(beside: &RunFolder, experiment: &Experiment, typed: &str, manifest: Manifest) -> Result<File, Error> {
-    fs::create_dir(beside.path()).map_err(Error::io(beside.path(), "create"))?;
-    let lock = locked(beside)?.ok_or_else(|| Error::Locked { path: beside.path().to_owned() })?;
+    let lock = claimed(beside)?;
     fs::create_dir(beside.checkpoints()).map_err(Error::io(&beside.checkpoints(), "create"))?;
     let meant = experiment.config().to_toml();
     let manifest = Manifest { experiment_sha256: Some(digest(meant.as_bytes())), ..manifest };
@@ -199,13 +199,42 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes the folders `.<name>-<process>` of runs that were killed before they had their name. One that a process still
-/// fills is locked.
-fn clear_beside(out: &Path, name: &str) {
+/// Makes a folder and locks it. Until it is locked, whoever clears leftovers may take it for one: then it is made again.
+fn claimed(beside: &RunFolder) -> Result<File, Error> {
+    for _ in 0..TRIES {
+        if let Err(source) = fs::create_dir(beside.path())
+            && source.kind() != ErrorKind::AlreadyExists
+        {
+            return Err(Error::Io { path: beside.path().to_owned(), doing: "create", source });
+        }
+        match locked(beside) {
+            Ok(Some(lock)) if lock.metadata().is_ok_and(|facts| facts.nlink() > 0) => return Ok(lock),
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+    }
+    Err(Error::Locked { path: beside.path().to_owned() })
+}
+
+/// Whether this is the name `.<name>-<hash>-s<seed>-<process>` of a folder that becomes a run's.
+fn is_in_the_making(name: &str) -> bool {
+    let parts = || {
+        let (run, process) = name.strip_prefix('.')?.rsplit_once('-')?;
+        let (named, seed) = run.rsplit_once("-s")?;
+        let (_, hash) = named.rsplit_once('-')?;
+        Some((hash, seed, process))
+    };
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    parts().is_some_and(|(hash, seed, process)| {
+        hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && number(seed) && number(process)
+    })
+}
+
+/// Removes the folders of runs that were killed before they had their name. One that a process still fills is locked.
+fn clear_beside(out: &Path) {
     for entry in fs::read_dir(out).into_iter().flatten().flatten() {
-        let found = entry.file_name().to_string_lossy().into_owned();
-        let process = found.strip_prefix('.').and_then(|rest| rest.strip_prefix(name)?.strip_prefix('-'));
-        if process.is_none_or(|process| process.parse::<u32>().is_err()) {
+        if !is_in_the_making(&entry.file_name().to_string_lossy()) {
             continue;
         }
         let left = RunFolder::at(entry.path());
@@ -257,14 +286,22 @@ mod tests {
         for process in ["1", "2", "3", "4-s1"] {
             fs::create_dir(beside(process)).expect("made");
         }
+        // Another run's, and what only looks like it.
+        for other in [".other-0123abcd-s7-5", ".other-5", ".other-0123abcx-s7-5", "other-0123abcd-s7-5"] {
+            fs::create_dir(out.path().join(other)).expect("made");
+            fs::write(out.path().join(other).join("run.lock"), "").expect("written");
+        }
         fs::write(beside("1").join("run.lock"), "").expect("written");
         fs::write(beside("1").join("config.toml"), "half").expect("written");
         let going = File::create(beside("2").join("run.lock")).expect("made");
         going.lock().expect("locked");
         let run = create(out.path()).expect("made");
         let path = run.path().to_owned();
+        let mine = |names: Vec<String>| names.into_iter().filter(|own| !own.contains("other")).collect::<Vec<_>>();
         let left = [format!(".{name}-2"), format!(".{name}-4-s1"), name.clone()];
-        assert_eq!(names(out.path()), left, "3 was empty, 4-s1 is another run's");
+        assert_eq!(mine(names(out.path())), left, "3 was empty, 4-s1 has not the form");
+        let others: Vec<_> = names(out.path()).into_iter().filter(|own| own.contains("other")).collect();
+        assert_eq!(others, [".other-0123abcx-s7-5", ".other-5", "other-0123abcd-s7-5"]);
         drop((run, going));
 
         for half in [".stage-000001-step-0000000002.tmp", ".stage-000002-step-0000000002.tmp/state"] {
@@ -273,7 +310,7 @@ mod tests {
         fs::create_dir(path.join("checkpoints/stage-000001-step-0000000001")).expect("made");
         LockedRun::open(&path).expect("a run");
         assert_eq!(names(&path.join("checkpoints")), ["stage-000001-step-0000000001"]);
-        assert_eq!(names(out.path()), [left[1].as_str(), name.as_str()]);
+        assert_eq!(mine(names(out.path())), [left[1].as_str(), name.as_str()]);
     }
 
     #[test]
