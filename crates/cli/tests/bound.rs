@@ -164,7 +164,8 @@ fn an_edited_experiment_is_refused() {
     };
     let page = out.path().join(".page");
     let sensitivity = ["sensitivity", "--out", text(&page)];
-    checks(&[&["resume"], &["test"], &["export"], &["bench"], &sensitivity, &["report", "--out", text(&page)]]);
+    let (report, track) = (["report", "--out", text(&page)], ["track", "--tensorboard", text(&page)]);
+    checks(&[&["resume"], &["test"], &["export"], &["bench"], &sensitivity, &report, &track]);
     go_back(&run, 4);
     checks(&[&["resume"]]);
     // A run of an earlier version has no checksum there.

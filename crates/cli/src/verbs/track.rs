@@ -1,7 +1,7 @@
 //! `secateur track`: logs for the tools that people look at experiments with.
 
 use super::Done;
-use super::report::{found, log_of, name};
+use super::report::{found, input, log_of, name};
 use crate::args::TrackArgs;
 use crate::say::say;
 use anyhow::{Context, Result, anyhow, bail};
@@ -43,5 +43,7 @@ fn written(run: &Path, to: &Path, names: &mut BTreeSet<String>) -> Result<PathBu
     if !names.insert(name(run)) {
         bail!("{}: found a second run of the name `{}`, wanted one folder for each", run.display(), name(run));
     }
+    // As a report takes it: what is damaged is refused.
+    input(run, name(run))?;
     write_tensorboard(log, to.join(name(run))).with_context(|| run.display().to_string())
 }
