@@ -178,6 +178,32 @@ fn an_edited_experiment_is_refused() {
 }
 
 #[test]
+fn a_damaged_final_model_is_refused_as_a_file_too() {
+    let out = folder();
+    let run = finished(out.path(), &[]);
+    let (model, link) = (run.join("model.safetensors"), out.path().join(".link.safetensors"));
+    std::os::unix::fs::symlink(&model, &link).expect("a link");
+    let good = fs::read(&model).expect("a model");
+    let next = out.path().join(".next");
+    for path in [&model, &link] {
+        let start = format!("start={}", text(path));
+        let started = [&SMOKE[..], &["--set", &start, "--out", text(&next)]].concat();
+        let file = out.path().join(".x.secateur");
+        let exported = ["export", text(path), "--force", "--out", text(&file)];
+        let mut harmed = good.clone();
+        *harmed.last_mut().expect("bytes") ^= 1;
+        fs::write(&model, &harmed).expect("written");
+        for args in [&started[..], &exported] {
+            let said = fail(args);
+            assert!(said.contains("the final model was changed: expected SHA-256 "), "{args:?}: {said}");
+        }
+        assert!(!next.exists());
+        fs::write(&model, &good).expect("put back");
+        succeed(&exported);
+    }
+}
+
+#[test]
 fn a_damaged_model_is_refused_by_every_verb_and_restored_by_resume() {
     let out = folder();
     let run = finished(out.path(), &[]);

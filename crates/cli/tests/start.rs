@@ -102,7 +102,14 @@ fn a_start_that_was_trained_on_the_validation_images_is_refused() {
     let mut silent = fs::read(&model).expect("a model");
     let note = silent.windows(11).position(|bytes| bytes == b"secateur.tr").expect("a note");
     silent[note] = b'S';
+    let sum = |path: &Path| {
+        let sum = std::process::Command::new("sha256sum").arg(path).output().expect("sha256sum");
+        String::from_utf8_lossy(&sum.stdout)[..64].to_owned()
+    };
+    let told = sum(&model);
     fs::write(&model, silent).expect("written");
+    let log = fs::read_to_string(first.join("log.jsonl")).expect("a log");
+    fs::write(first.join("log.jsonl"), resealed(&log.replace(&told, &sum(&model)))).expect("written");
     let said = refused(tiny("fourth", &[&format!("start={}", model.display())]));
     assert!(said.contains("set data.split_seed = 3"), "{said}");
 }

@@ -45,7 +45,7 @@ pub enum Error {
     /// A log or report that cannot be read or written.
     #[error(transparent)]
     Report(#[from] secateur_report::Error),
-    /// A run's log that cannot be gone on with.
+    /// A run's log that is missing, short or changed, so that the run cannot go on with it.
     #[error(
         "{}: cannot go on with its log; nothing was changed. Put the log back as it was, or train anew and lose it with \
          `secateur resume {} --restart`",
@@ -56,6 +56,14 @@ pub enum Error {
         /// The run folder.
         run: PathBuf,
         /// What is wrong with the log.
+        source: secateur_report::Error,
+    },
+    /// A run's log that cannot be read, which says nothing about what it holds.
+    #[error("{}: cannot go on without reading its log; nothing was changed", run.display())]
+    UnreadableLog {
+        /// The run folder.
+        run: PathBuf,
+        /// Why it cannot be read.
         source: secateur_report::Error,
     },
     /// Layers that do not fit together.
@@ -153,5 +161,18 @@ impl Error {
     /// Wraps a system error with its place; for use with `map_err`.
     pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), doing, source }
+    }
+
+    /// What a fault of the log means for its run. Only a log that is missing, short or changed is a reason to begin anew.
+    pub(crate) fn log(run: &Path, source: secateur_report::Error) -> Self {
+        use secateur_report::Error as Fault;
+        let run = run.to_owned();
+        match &source {
+            Fault::Io { source: system, .. } if system.kind() != std::io::ErrorKind::NotFound => {
+                Self::UnreadableLog { run, source }
+            }
+            Fault::NewerLog { .. } => Self::UnreadableLog { run, source },
+            _ => Self::Log { run, source },
+        }
     }
 }

@@ -56,6 +56,7 @@ impl Model {
         if checkpoint.is_some() {
             return Err(refuse("found a file, wanted a run's folder, since a checkpoint is asked for"));
         }
+        RunFolder::check_model_file(path)?;
         match path.extension().and_then(|end| end.to_str()) {
             Some("safetensors") => {
                 let (name, network) = reference(&TensorReader::open(path)?)?;

@@ -5,7 +5,7 @@ use crate::config::Source;
 use crate::device::Device;
 use crate::evaluate::evaluate;
 use crate::files::{digest_of, write_atomically};
-use crate::folder::{self, End, LockedRun, Manifest, ManifestStart, RunFolder, is_missing, read_experiment};
+use crate::folder::{self, End, LockedRun, Manifest, ManifestStart, RunFolder, read_experiment};
 use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
@@ -13,7 +13,6 @@ use crate::trained_on::TrainedOn;
 use crate::{Error, Experiment, ExperimentConfig, data, device, engine, export, scores, start, trained_on};
 use secateur_pruner::{MaskSet, Saliency};
 use secateur_report::event::{RunEnded, Score};
-use secateur_report::read_log;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -115,7 +114,7 @@ pub fn resume(
     if options.restart {
         folder.restart()?;
     } else {
-        match end(&folder)? {
+        match folder.end()? {
             End::Open => {}
             End::Finished => return Ok(Outcome::FinishedBefore { model: folder.model() }),
             End::OtherModel { expected, .. } => return restore_model(&folder, &experiment, &manifest, &expected),
@@ -131,17 +130,6 @@ pub fn resume(
     let around =
         Surroundings { experiment: &experiment, dataset: &dataset, device, commit, start, scores, observer, stop };
     Session::open(folder, around)?.walk()
-}
-
-/// How far the run has come in a folder that is locked.
-fn end(folder: &RunFolder) -> Result<End, Error> {
-    match read_log(folder.log()) {
-        Ok(record) => folder.end_of(&record),
-        Err(error) if is_missing(&error) => Ok(End::Open),
-        // What follows the last checkpoint may be anything, and is cut off; what comes before it is compared there.
-        Err(secateur_report::Error::Line { .. }) => Ok(End::Open),
-        Err(source) => Err(Error::Log { run: folder.path().to_owned(), source }),
-    }
 }
 
 /// Says when a run goes on by another program or on another device than it began.
@@ -308,7 +296,7 @@ pub(crate) fn trained(
 /// When the run has not finished, or the model is another one or holds what is no number.
 pub(crate) fn final_model(folder: &RunFolder, experiment: &Experiment) -> Result<(Vec<Weights>, MaskSet), Error> {
     let refuse = |why: &str| Err(Error::Run { path: folder.model(), why: why.into() });
-    match end(folder)? {
+    match folder.end()? {
         End::Finished => export::read(&folder.model(), experiment),
         End::Open => refuse("the run has not finished; resume it, or name a checkpoint with --checkpoint"),
         End::OtherModel { found: None, .. } => {

@@ -7,6 +7,7 @@ mod state_dict;
 
 use crate::config::Zeros;
 use crate::files::sha256;
+use crate::folder::RunFolder;
 use crate::models::transpose;
 use crate::plan::Stage;
 use crate::state::Weights;
@@ -43,6 +44,7 @@ pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Opti
             format!("the run was started from another file: SHA-256 {}, found {sha256}", wanted.unwrap_or_default());
         return Err(Error::Run { path: path.clone(), why });
     }
+    RunFolder::check_model_file(path)?;
     let mut parameters = vec![];
     let mut found = vec![];
     for own in own_layout(load(path, &export::torch_shapes(experiment.network()))?) {

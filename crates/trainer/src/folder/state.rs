@@ -8,6 +8,7 @@ use secateur_report::event::RunEnded;
 use secateur_report::{RunRecord, read_log, regular};
 use std::fs::TryLockError;
 use std::io::ErrorKind;
+use std::path::Path;
 
 /// In which state a run is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,38 @@ impl RunFolder {
                 Ok(End::OtherModel { expected, found: None })
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// How far the run has come.
+    ///
+    /// # Errors
+    /// When its log or its model cannot be read, or the log was changed.
+    pub(crate) fn end(&self) -> Result<End, Error> {
+        match read_log(self.log()) {
+            Ok(record) => self.end_of(&record),
+            Err(error) if is_missing(&error) => Ok(End::Open),
+            // What follows the last checkpoint may be anything, and is cut off; what comes before it is compared there.
+            Err(secateur_report::Error::Line { .. }) => Ok(End::Open),
+            Err(source) => Err(Error::log(self.path(), source)),
+        }
+    }
+
+    /// Checks a file of weights that somebody names: where it is the final model of a finished run, it has to be the one that
+    /// the run's log names.
+    ///
+    /// # Errors
+    /// When it is another one, or the log beside it cannot be read or was changed.
+    pub(crate) fn check_model_file(path: &Path) -> Result<(), Error> {
+        // Through links, to where it lies. What is not there is for its reader to tell.
+        let Ok(real) = path.canonicalize() else { return Ok(()) };
+        let Some(folder) = real.parent().map(Self::at).filter(|folder| folder.is_run() && folder.model() == real)
+        else {
+            return Ok(());
+        };
+        match folder.end()? {
+            End::OtherModel { expected, found: Some(found) } => Err(folder.other_model(&expected, &found)),
+            End::Open | End::Finished | End::OtherModel { .. } => Ok(()),
         }
     }
 
