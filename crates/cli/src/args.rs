@@ -166,7 +166,8 @@ pub(crate) struct RunArgs {
 pub(crate) struct ResumeArgs {
     /// The run's folder.
     pub(crate) run: PathBuf,
-    /// Begin anew from the first step, whatever state the run is in: its checkpoints, log and model are removed first.
+    /// Begin anew from the first step, whatever state the run is in: its checkpoints, log and model are removed, once device, data
+    /// and inputs are checked.
     #[arg(long)]
     pub(crate) restart: bool,
     /// Where.

@@ -30,6 +30,17 @@ fn change(path: &Path, how: impl FnOnce(String) -> String) {
     fs::write(path, after).expect("written");
 }
 
+/// Takes a run back to the moment in which its folder was made.
+fn just_made(run: &Path) {
+    for file in ["log.jsonl", "model.safetensors", "run.saved"] {
+        fs::remove_file(run.join(file)).expect("removed");
+    }
+    for folder in ["checkpoints", "dense", "report"] {
+        fs::remove_dir_all(run.join(folder)).expect("removed");
+    }
+    fs::create_dir(run.join("checkpoints")).expect("made");
+}
+
 /// Everything below a run but the lock and the report.
 fn left(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     content(run).into_iter().filter(|(path, _)| !path.starts_with(run.join("report"))).collect()
@@ -65,9 +76,64 @@ fn a_log_that_is_lost_or_changed_costs_no_checkpoint() {
         assert!(said.contains("nothing was changed") && said.contains("--restart"), "{how}: {said}");
         assert!(left(&run) == before, "{how}: nothing is renamed, cut or written");
     }
+    // One that cannot be read may be as good as ever: nothing is offered that would lose it.
+    fs::remove_file(&log).expect("removed");
+    std::os::unix::fs::symlink("log.jsonl", &log).expect("a link to itself");
+    let said = fail(&["resume", text(&run)]);
+    assert!(said.contains("without reading its log; nothing was changed") && !said.contains("--restart"), "{said}");
+    fs::remove_file(&log).expect("removed");
     fs::write(&log, good).expect("put back");
     succeed(&["resume", text(&run)]);
     assert_same_run(&whole, &run, "after its log was put back");
+}
+
+#[test]
+fn restarting_removes_nothing_before_everything_else_is_checked() {
+    let out = folder();
+    let mnist = ["data={ source = \"idx\", validation = 5000 }", "train.length={ steps = 2 }", "prune.enabled=false"];
+    let run = finished(out.path(), &mnist);
+    let before = left(&run);
+    for (place, expected) in [(["--device", "wgpu"], "not compiled in"), (["--data", "nowhere"], "nowhere")] {
+        if place[1] == "wgpu" && cfg!(feature = "wgpu") {
+            continue;
+        }
+        let said = fail(&[&["resume", text(&run), "--restart"][..], &place].concat());
+        assert!(said.contains(expected), "{said}");
+        assert!(left(&run) == before, "{place:?}: nothing is removed");
+    }
+    succeed(&["resume", text(&run), "--restart"]);
+}
+
+#[test]
+fn checkpoints_that_are_lost_within_the_first_epoch_are_missed() {
+    let (whole, out) = (folder(), folder());
+    let often = ["checkpoint.every_steps=5", KEEP];
+    let whole = finished(whole.path(), &often);
+    let run = finished(out.path(), &often);
+    go_back(&run, 0);
+    let (folder, mark) = (run.join("checkpoints"), run.join("run.saved"));
+    let only = checkpoints(&run).pop().expect("a checkpoint");
+    let refused = |why: &str| {
+        let before = left(&run);
+        let said = fail(&["resume", text(&run)]);
+        assert!(said.contains(&format!("found no checkpoint, but {why}")) && said.contains("--restart"), "{said}");
+        assert!(left(&run) == before, "{why}: nothing is changed");
+    };
+    // Damaged, all of them: an error, and an error again.
+    let state = folder.join(&only).join("state.safetensors");
+    let bytes = fs::read(&state).expect("a state");
+    fs::write(&state, &bytes[1..]).expect("written");
+    assert!(fail(&["resume", text(&run)]).contains("all checkpoints are damaged"));
+    refused(&format!("the run has saved some, the first one as {only}"));
+    fs::remove_file(&mark).expect("removed");
+    refused(&format!("there is the damaged one {only}.damaged"));
+    fs::remove_dir_all(&folder).expect("removed");
+    refused("their folder is gone");
+    succeed(&["resume", text(&run), "--restart"]);
+    assert_same_run(&whole, &run, "restarted");
+    go_back(&run, 0);
+    fs::remove_dir_all(folder.join(&only)).expect("removed");
+    refused(&format!("the run has saved some, the first one as {only}"));
 }
 
 #[test]
@@ -112,6 +178,11 @@ fn a_log_without_checkpoints_is_an_error_and_restart_means_it() {
     fs::remove_file(run.join("model.safetensors")).expect("removed");
     fs::remove_dir_all(run.join("checkpoints")).expect("removed");
     let said = fail(&["resume", text(&run)]);
+    assert!(said.contains("found no checkpoint, but the run has saved some") && said.contains("--restart"), "{said}");
+    // As earlier versions left it.
+    fs::remove_file(run.join("run.saved")).expect("removed");
+    fs::create_dir(run.join("checkpoints")).expect("made");
+    let said = fail(&["resume", text(&run)]);
     assert!(
         said.contains("found no checkpoint, but the log tells of 64 steps") && said.contains("--restart"),
         "{said}"
@@ -120,9 +191,8 @@ fn a_log_without_checkpoints_is_an_error_and_restart_means_it() {
     assert_same_run(&whole, &run, "restarted");
     // What was told before the first checkpoint could have been saved is no loss.
     let early: String = log.lines().take(3).map(|line| format!("{line}\n")).collect();
+    just_made(&run);
     fs::write(run.join("log.jsonl"), early).expect("cut");
-    fs::remove_file(run.join("model.safetensors")).expect("removed");
-    fs::remove_dir_all(run.join("checkpoints")).expect("removed");
     succeed(&["resume", text(&run)]);
     assert_same_run(&whole, &run, "killed before its first checkpoint");
 }

@@ -331,12 +331,16 @@ fn group(
     Ok(found)
 }
 
-/// Names of the checkpoints in a folder, oldest first; half-written and damaged ones are not listed.
+/// Names of the checkpoints in a folder, oldest first, none where there is no folder; half-written and damaged ones are not listed.
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub(crate) fn list(checkpoints: &Path) -> Result<Vec<String>, Error> {
-    let entries = fs::read_dir(checkpoints).map_err(Error::io(checkpoints, "read"))?;
+    let entries = match fs::read_dir(checkpoints) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(source) => return Err(Error::Io { path: checkpoints.to_owned(), doing: "read", source }),
+    };
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(Error::io(checkpoints, "read"))?.file_name().to_string_lossy().into_owned();
@@ -353,7 +357,8 @@ pub(crate) fn stage(name: &str) -> Option<usize> {
     name.strip_prefix("stage-")?.split('-').next()?.parse().ok()
 }
 
-const DAMAGED: &str = ".damaged";
+/// What is appended to the name of a damaged checkpoint.
+pub(crate) const DAMAGED: &str = ".damaged";
 
 /// The newest checkpoint whose files are whole; those that are newer are damaged, and set aside as `<name>.damaged`, with a
 /// warning. `None` when there is none. Only a checkpoint's own content decides that it is damaged.

@@ -101,6 +101,11 @@ impl RunFolder {
         self.path.join("kept")
     }
 
+    /// The lasting mark of the first checkpoint.
+    fn saved_mark(&self) -> PathBuf {
+        self.path.join("run.saved")
+    }
+
     fn lock(&self) -> PathBuf {
         self.path.join("run.lock")
     }

@@ -90,7 +90,7 @@ pub struct Facts<'a> {
 /// How a run is resumed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ResumeOptions<'a> {
-    /// Begin anew, whatever was trained: checkpoints, log and model are removed first.
+    /// Begin anew, whatever was trained: checkpoints, log and model are removed once everything else has been checked.
     pub restart: bool,
     /// Commit that the program was built from, when known.
     pub commit: Option<&'a str>,
@@ -111,9 +111,7 @@ pub fn resume(
     let experiment = place.apply(read_experiment(path)?)?;
     let folder = LockedRun::open(path)?;
     let manifest = folder::read_manifest(path)?;
-    if options.restart {
-        folder.restart()?;
-    } else {
+    if !options.restart {
         match folder.end()? {
             End::Open => {}
             End::Finished => return Ok(Outcome::FinishedBefore { model: folder.model() }),
@@ -129,7 +127,10 @@ pub fn resume(
     let commit = options.commit;
     let around =
         Surroundings { experiment: &experiment, dataset: &dataset, device, commit, start, scores, observer, stop };
-    Session::open(folder, around)?.walk()
+    match options.restart {
+        true => Session::restart(folder, around)?.walk(),
+        false => Session::open(folder, around)?.walk(),
+    }
 }
 
 /// Says when a run goes on by another program or on another device than it began.

@@ -103,29 +103,39 @@ impl<'a> Session<'a> {
     pub(crate) fn open(folder: LockedRun, around: Surroundings<'a>) -> Result<Self, Error> {
         let shapes = export::shapes(around.experiment.network());
         let Some((name, found)) = checkpoint::newest(&folder.checkpoints(), &shapes)? else {
-            return Self::begin(folder, around);
+            refuse_lost(&folder, around.experiment)?;
+            return Self::begin(folder, around, |_| Ok(()));
         };
+        folder.mark_saved(&name)?;
         tracing::info!("going on from checkpoint {name}");
         let (position, sha256) = (found.cursor.log_bytes, found.cursor.log_sha256.clone());
         let restored = restore(around.experiment, &around.device, found)?;
         let resumed = RunLog::resume(folder.log(), position, sha256.as_deref());
-        let log = resumed.map_err(|source| Error::Log { run: folder.path().to_owned(), source })?;
+        let log = resumed.map_err(|source| Error::log(folder.path(), source))?;
         let session = event::SessionStarted { checkpoint: Some(name), ..started(&around, &restored.cursor) };
         let mut own = Self::assemble(folder, around, log, restored);
         own.record(&Event::SessionStarted(session), Some(own.timing(None)))?;
         Ok(own)
     }
 
-    /// Begins at the start of the plan.
-    fn begin(folder: LockedRun, around: Surroundings<'a>) -> Result<Self, Error> {
+    /// Begins the run in `folder` anew, whatever was trained. What it has left is removed when nothing else can be refused any more.
+    ///
+    /// # Errors
+    /// When the run cannot begin; then nothing has changed.
+    pub(crate) fn restart(folder: LockedRun, around: Surroundings<'a>) -> Result<Self, Error> {
+        Self::begin(folder, around, LockedRun::restart)
+    }
+
+    /// Begins at the start of the plan; `clear` makes place for it once its inputs are read and its engine is there.
+    fn begin(
+        folder: LockedRun,
+        around: Surroundings<'a>,
+        clear: impl FnOnce(&LockedRun) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let path = folder.log();
-        match read_log(&path) {
-            Err(error) if is_missing(&error) => {}
-            Err(source) => return Err(Error::Log { run: folder.path().to_owned(), source }),
-            Ok(record) => refuse_lost(&folder, around.experiment, &record)?,
-        }
         let start = start::read(around.experiment, around.start)?;
         let fresh = restore(around.experiment, &around.device, fresh(around.experiment, start))?;
+        clear(&folder)?;
         let log = if path.exists() { RunLog::resume(&path, 0, None)? } else { RunLog::create(&path)? };
         let scores = around.scores.as_ref().map(|(_, sha256)| sha256.as_str());
         let files = InputHashes { start: around.start, scores };
@@ -334,6 +344,7 @@ impl<'a> Session<'a> {
             best: self.best.as_deref(),
         };
         let name = snapshot.save(&self.folder.checkpoints(), self.experiment.config().checkpoint.keep)?;
+        self.folder.mark_saved(&name)?;
         tracing::debug!("saved checkpoint {name}");
         Ok(name)
     }
@@ -406,21 +417,34 @@ fn started(around: &Surroundings<'_>, cursor: &Cursor) -> event::SessionStarted 
     }
 }
 
-/// Refuses to begin a run anew whose log tells more than a run does before its first checkpoint.
-fn refuse_lost(folder: &LockedRun, experiment: &Experiment, record: &RunRecord) -> Result<(), Error> {
+/// Refuses to begin a run anew that has saved a checkpoint: its folder says so, or its log tells more than a run does before
+/// its first one.
+fn refuse_lost(folder: &LockedRun, experiment: &Experiment) -> Result<(), Error> {
+    let record = match read_log(folder.log()) {
+        Ok(record) => Some(record),
+        Err(error) if is_missing(&error) => None,
+        Err(source) => return Err(Error::log(folder.path(), source)),
+    };
     let first = experiment.plan().first_checkpoint(experiment.config().checkpoint.every_steps);
-    // Where the first training has no steps, the network is tested before there is a checkpoint.
-    let untrained = record.step() == 0 && record.prunes.is_empty();
-    let unsaved = record.tests.is_empty() && record.judged.is_empty() && record.step() <= first;
-    if record.ended.is_none() && (untrained || unsaved) {
-        return Ok(());
-    }
+    let early = |record: &RunRecord| {
+        // Where the first training has no steps, the network is tested before there is a checkpoint.
+        let untrained = record.step() == 0 && record.prunes.is_empty();
+        let unsaved = record.tests.is_empty() && record.judged.is_empty() && record.step() <= first;
+        record.ended.is_none() && (untrained || unsaved)
+    };
+    let told = match (folder.saved()?, record.filter(|record| !early(record))) {
+        (Some(what), _) => what,
+        (None, Some(record)) => format!(
+            "the log tells of {} steps, {} prunes and {} tests",
+            record.step(),
+            record.prunes.len(),
+            record.tests.len()
+        ),
+        (None, None) => return Ok(()),
+    };
     let why = format!(
-        "found no checkpoint, but the log tells of {} steps, {} prunes and {} tests: put the checkpoints back, or train anew \
-         and lose this log with `secateur resume {} --restart`",
-        record.step(),
-        record.prunes.len(),
-        record.tests.len(),
+        "found no checkpoint, but {told}: put the checkpoints back, or train anew and lose what is left with \
+         `secateur resume {} --restart`",
         folder.path().display()
     );
     Err(Error::Run { path: folder.checkpoints(), why })

@@ -1,7 +1,8 @@
 //! A run's folder that this process alone works in, and how one comes into being.
 
 use super::{Manifest, RunFolder, no_run};
-use crate::files::{digest, sync_folder, write_synced};
+use crate::checkpoint::DAMAGED;
+use crate::files::{digest, sync_folder, write_atomically, write_synced};
 use crate::{Error, Experiment};
 use secateur_report::regular;
 use std::fs::{self, File, TryLockError};
@@ -93,13 +94,43 @@ impl LockedRun {
         let own = File::open(path).map_err(Error::io(path, "open"))?;
         let lock = locked(&folder)?.ok_or_else(|| Error::Locked { path: path.to_owned() })?;
         let run = Self { folder, own, _lock: lock };
-        match fs::create_dir(run.checkpoints()) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::Io { path: run.checkpoints(), doing: "create", source: error });
-            }
-            _ => run.clear(),
-        }
+        run.clear();
         Ok(run)
+    }
+
+    /// Notes for good that the run has saved a checkpoint, the first of them by its name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn mark_saved(&self, checkpoint: &str) -> Result<(), Error> {
+        let path = self.saved_mark();
+        if path.exists() {
+            return Ok(());
+        }
+        write_atomically(&path, |out| writeln!(out, "{checkpoint}")).map(drop)
+    }
+
+    /// What says that the run has saved a checkpoint, in words; `None` where nothing does.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub(crate) fn saved(&self) -> Result<Option<String>, Error> {
+        let (mark, checkpoints) = (self.saved_mark(), self.checkpoints());
+        if mark.exists() {
+            let name = fs::read_to_string(&mark).unwrap_or_default();
+            return Ok(Some(format!("the run has saved some, the first one as {}", name.trim())));
+        }
+        let entries = match fs::read_dir(&checkpoints) {
+            Ok(entries) => entries,
+            // A run is made with this folder.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Some("their folder is gone".to_owned()));
+            }
+            Err(source) => return Err(Error::Io { path: checkpoints, doing: "read", source }),
+        };
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let damaged = names.filter(|name| name.ends_with(DAMAGED)).max();
+        Ok(damaged.map(|name| format!("there is the damaged one {name}")))
     }
 
     /// Whether the folder is still where it was when it was opened: what is written below its path would otherwise be a new
@@ -126,13 +157,13 @@ impl LockedRun {
     /// # Errors
     /// When something cannot be removed.
     pub(crate) fn restart(&self) -> Result<(), Error> {
-        // The log goes last: without checkpoints it says that the run cannot go on, should this be cut short.
+        // Log and mark go last: without checkpoints they say that the run cannot go on, should this be cut short.
         for folder in [self.checkpoints(), self.dense(), self.kept()] {
             if folder.exists() {
                 fs::remove_dir_all(&folder).map_err(Error::io(&folder, "remove"))?;
             }
         }
-        for file in [self.model(), self.log()] {
+        for file in [self.model(), self.log(), self.saved_mark()] {
             if file.exists() {
                 fs::remove_file(&file).map_err(Error::io(&file, "remove"))?;
             }
