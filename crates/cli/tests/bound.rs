@@ -88,6 +88,24 @@ fn a_log_that_is_lost_or_changed_costs_no_checkpoint() {
 }
 
 #[test]
+fn an_unfinished_log_that_was_changed_before_its_newest_checkpoint_is_refused_by_all() {
+    let out = folder();
+    let run = finished(out.path(), &[KEEP]);
+    go_back(&run, 6);
+    let page = out.path().join(".page");
+    succeed(&["report", text(&run), "--out", text(&page)]);
+    change(&run.join("log.jsonl"), |log| log.replacen("\"loss\":0.", "\"loss\":1.", 1));
+    for args in [
+        &["report", text(&run), "--out", text(&page)][..],
+        &["track", text(&run), "--tensorboard", text(&page)],
+        &["resume", text(&run)],
+    ] {
+        assert!(fail(args).contains("was changed after it was written"), "{args:?}");
+    }
+    assert!(listed(out.path()).contains("damaged: log"), "{}", listed(out.path()));
+}
+
+#[test]
 fn restarting_removes_nothing_before_everything_else_is_checked() {
     let out = folder();
     let mnist = ["data={ source = \"idx\", validation = 5000 }", "train.length={ steps = 2 }", "prune.enabled=false"];

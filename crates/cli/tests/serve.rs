@@ -79,6 +79,8 @@ fn run_to(out: &Path, lines: usize) -> (std::path::PathBuf, Vec<String>) {
     let log = fs::read_to_string(run.join("log.jsonl")).expect("a log");
     let all: Vec<String> = log.lines().map(|line| format!("{line}\n")).collect();
     fs::write(run.join("log.jsonl"), all[..lines].concat()).expect("cut");
+    // The newest of them says how far the log has to go.
+    fs::remove_dir_all(run.join("checkpoints")).expect("removed");
     (run, all[lines..].to_vec())
 }
 

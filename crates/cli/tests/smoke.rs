@@ -6,6 +6,12 @@ use common::*;
 use std::fs;
 use std::path::Path;
 
+/// Removes a run's checkpoints, of which the newest says how far its log has to go.
+fn without_checkpoints(run: &Path) {
+    fs::remove_dir_all(run.join("checkpoints")).expect("removed");
+    fs::create_dir(run.join("checkpoints")).expect("made");
+}
+
 #[test]
 fn a_run_leaves_its_curve_its_model_and_its_report() {
     let out = tempfile::tempdir().expect("a folder");
@@ -118,6 +124,7 @@ fn a_report_of_a_run_that_is_still_going_says_so() {
     // Cut in the middle of the line after the second prune, as a reader may find it.
     let cut = log.match_indices("\"pruned\"").nth(1).expect("two prunes").0 + 20;
     fs::write(run.join("log.jsonl"), &log[..cut]).expect("written");
+    without_checkpoints(&run);
     succeed(&["report", text(&run)]);
     let page = fs::read_to_string(run.join("report/index.html")).expect("a page");
     assert!(page.contains("still going") || page.contains("unfinished"), "the page says that the run goes on");
@@ -143,6 +150,7 @@ fn a_list_tells_running_from_unfinished_and_just_pruned_from_retrained() {
     let cut: Vec<&str> = log.lines().take(just_pruned + 1).collect();
     fs::write(run.join("log.jsonl"), cut.join("\n") + "\n").expect("written");
     fs::remove_file(run.join("model.safetensors")).expect("removed");
+    without_checkpoints(&run);
     let unfinished = row().join(" ");
     assert!(unfinished.starts_with("unfinished ") && unfinished.contains(" just pruned "), "{unfinished}");
 

@@ -61,7 +61,7 @@ pub use digest::log_digest;
 pub use draw::Layout;
 pub use error::Error;
 pub use event::{Event, Timing};
-pub use log::RunLog;
+pub use log::{RunLog, check_log_to};
 pub use page::LivePage;
 pub use read::read_log;
 pub use record::{Control, Measurement, Point, RunRecord, State, Summary, Test};

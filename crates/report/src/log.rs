@@ -52,19 +52,7 @@ impl RunLog {
         // Whatever it is, it is opened as a file, which waits for nobody.
         regular::open(path).map_err(Error::io("open the log", path))?;
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open the log", path))?;
-        let found = file.metadata().map_err(Error::io("measure the log", path))?.len();
-        if found < position {
-            return Err(Error::ShortLog { path: path.to_owned(), found, wanted: position });
-        }
-        let (hash, last) = digest(&mut file, position).map_err(Error::io("read the log", path))?;
-        if let Some(found) = last.filter(|last| *last != b'\n') {
-            return Err(Error::InsideLine { path: path.to_owned(), position, found: found.into() });
-        }
-        let found = hexadecimal(hash.clone());
-        if let Some(expected) = sha256.filter(|expected| *expected != found) {
-            let expected = expected.to_owned();
-            return Err(Error::ChangedLog { path: path.to_owned(), found, expected });
-        }
+        let hash = digest_to(&mut file, path, position, sha256)?;
         let mut log = Self { file, path: path.to_owned(), position, hash };
         log.cut().map_err(Error::io("cut the log", path))?;
         Ok(log)
@@ -114,6 +102,33 @@ impl RunLog {
     fn cut(&mut self) -> std::io::Result<()> {
         self.file.set_len(self.position)?;
         self.file.seek(SeekFrom::Start(self.position)).map(|_| ())
+    }
+}
+
+/// Checks that the log at `path` begins with the `position` bytes of this SHA-256, in hexadecimal.
+///
+/// # Errors
+/// When it cannot be read, is shorter, has no end of a line there, or another checksum up to there.
+pub fn check_log_to(path: impl AsRef<Path>, position: u64, sha256: &str) -> Result<(), Error> {
+    let path = path.as_ref();
+    let mut file = regular::open(path).map_err(Error::io("open the log", path))?;
+    digest_to(&mut file, path, position, Some(sha256)).map(drop)
+}
+
+/// The digest of a log up to a position, which has to be the end of a line, and this digest where it is known.
+fn digest_to(file: &mut File, path: &Path, position: u64, sha256: Option<&str>) -> Result<Sha256, Error> {
+    let found = file.metadata().map_err(Error::io("measure the log", path))?.len();
+    if found < position {
+        return Err(Error::ShortLog { path: path.to_owned(), found, wanted: position });
+    }
+    let (hash, last) = digest(file, position).map_err(Error::io("read the log", path))?;
+    if let Some(found) = last.filter(|last| *last != b'\n') {
+        return Err(Error::InsideLine { path: path.to_owned(), position, found: found.into() });
+    }
+    let found = hexadecimal(hash.clone());
+    match sha256.filter(|expected| *expected != found) {
+        Some(expected) => Err(Error::ChangedLog { path: path.to_owned(), found, expected: expected.to_owned() }),
+        None => Ok(hash),
     }
 }
 

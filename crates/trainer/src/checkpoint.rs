@@ -13,7 +13,7 @@
 use crate::Error;
 use crate::budget::Search;
 use crate::evaluate::Tally;
-use crate::files::{self, sha256, stream_synced, sync_folder, write_synced};
+use crate::files::{self, digest, sha256, stream_synced, sync_folder, write_synced};
 use crate::scoring::full;
 use crate::state::{Moment, State, Weights, carry};
 use crate::tensor_file::{TensorFile, TensorReader};
@@ -350,6 +350,20 @@ pub(crate) fn list(checkpoints: &Path) -> Result<Vec<String>, Error> {
     }
     names.sort();
     Ok(names)
+}
+
+/// The length of the log, and its SHA-256, that the newest checkpoint with a whole cursor names; `None` where there is none, or one
+/// of an earlier version that names no checksum.
+pub(crate) fn log_bound(checkpoints: &Path) -> Option<(u64, String)> {
+    let whole = |name: &String| {
+        let path = checkpoints.join(name);
+        let (sums, cursor) = (fs::read_to_string(path.join(SUMS)).ok()?, fs::read(path.join(CURSOR)).ok()?);
+        sums.lines().any(|line| line == format!("{}  {CURSOR}", digest(&cursor))).then_some(cursor)
+    };
+    // One that goes while it is read has newer ones beside it.
+    let cursor = list(checkpoints).ok()?.iter().rev().find_map(whole)?;
+    let cursor: Cursor = serde_json::from_slice(&cursor).ok()?;
+    Some((cursor.log_bytes, cursor.log_sha256?))
 }
 
 /// The stage that a checkpoint of this name goes on with.

@@ -2,10 +2,10 @@
 //! checksum that stands there.
 
 use super::{RunFolder, experiment_text};
-use crate::Error;
 use crate::files::sha256;
+use crate::{Error, checkpoint};
 use secateur_report::event::RunEnded;
-use secateur_report::{RunRecord, read_log, regular};
+use secateur_report::{RunRecord, check_log_to, read_log, regular};
 use std::fs::TryLockError;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -45,7 +45,9 @@ impl RunFolder {
         match read_log(self.log()) {
             Ok(record) => self.check(&record),
             // It has only just begun.
-            Err(error) if is_missing(&error) => self.check_config().unwrap_or_else(|| self.open()),
+            Err(error) if is_missing(&error) => {
+                self.check_config().or_else(|| self.check_log()).unwrap_or_else(|| self.open())
+            }
             Err(error) => RunState::Damaged(with_causes(&error)),
         }
     }
@@ -57,7 +59,7 @@ impl RunFolder {
             return damaged;
         }
         match self.end_of(record) {
-            Ok(End::Open) => self.open(),
+            Ok(End::Open) => self.check_log().unwrap_or_else(|| self.open()),
             Ok(End::Finished) => RunState::Finished,
             Ok(End::OtherModel { found: None, .. }) => RunState::NoModel,
             Ok(End::OtherModel { expected, found: Some(found) }) => {
@@ -131,6 +133,12 @@ impl RunFolder {
             return None;
         }
         experiment_text(self.path()).err().map(|error| RunState::Damaged(with_causes(&error)))
+    }
+
+    /// Compares the log of a run that has not finished with what its newest checkpoint says of it.
+    fn check_log(&self) -> Option<RunState> {
+        let (bytes, sha256) = checkpoint::log_bound(&self.checkpoints())?;
+        check_log_to(self.log(), bytes, &sha256).err().map(|error| RunState::Damaged(with_causes(&error)))
     }
 
     fn open(&self) -> RunState {
