@@ -256,6 +256,8 @@ fn an_edited_experiment_is_refused() {
     checks(&[&["resume"], &["test"], &["export"], &["bench"], &sensitivity, &report, &track]);
     go_back(&run, 4);
     checks(&[&["resume"]]);
+    succeed(&["resume", text(&run)]);
+    just_made(&run);
     // A run of an earlier version has no checksum there.
     change(&run.join("manifest.json"), |text| {
         let line = text.lines().find(|line| line.contains("experiment_sha256")).expect("there").to_owned();
@@ -263,6 +265,50 @@ fn an_edited_experiment_is_refused() {
     });
     let resumed = output(&["resume", text(&run)]);
     assert!(resumed.status.success() && stderr(&resumed).contains("is not checked"), "{}", stderr(&resumed));
+}
+
+#[test]
+fn a_changed_manifest_or_typed_config_is_refused() {
+    let out = folder();
+    let run = finished(out.path(), &[KEEP]);
+    let (page, manifest, typed) = (out.path().join(".page"), run.join("manifest.json"), run.join("config.toml"));
+    let refused = |what: &str| {
+        for args in [
+            &["resume", text(&run)][..],
+            &["test", text(&run)],
+            &["report", text(&run), "--out", text(&page)],
+            &["track", text(&run), "--tensorboard", text(&page)],
+        ] {
+            let said = fail(args);
+            let named = said.contains(&format!("{what}: was changed since the run began: expected SHA-256 "));
+            assert!(named && said.contains("put the original back"), "{args:?}: {said}");
+        }
+        assert!(listed(out.path()).contains("damaged: "), "{what}");
+    };
+    let good = fs::read_to_string(&manifest).expect("a manifest");
+    let config = fs::read(&typed).expect("a config");
+    let value = |line: &str| Some(line.split_once("\": ")?.1.trim_end_matches(',').to_owned());
+    let numbers: Vec<&str> =
+        good.lines().filter(|line| value(line).is_some_and(|value| value.parse::<f64>().is_ok())).collect();
+    assert!(numbers.iter().any(|line| line.contains("conv_crossover")), "{good}");
+    for unfinished in [false, true] {
+        if unfinished {
+            go_back(&run, 4);
+        }
+        for line in &numbers {
+            let found = value(line).expect("a value");
+            let other = format!("{}", found.parse::<f64>().expect("a number") + 1.0);
+            fs::write(&manifest, good.replacen(line, &line.replacen(&found, &other, 1), 1)).expect("written");
+            refused("manifest.json");
+        }
+        fs::write(&manifest, good.replacen("\"commit\": ", "\"commit\":  ", 1)).expect("written");
+        refused("manifest.json");
+        fs::write(&manifest, &good).expect("put back");
+        fs::write(&typed, [&config[..], b"#"].concat()).expect("written");
+        refused("config.toml");
+        fs::write(&typed, &config).expect("put back");
+    }
+    succeed(&["resume", text(&run)]);
 }
 
 #[test]
@@ -475,7 +521,7 @@ fn every_session_is_told_and_another_device_is_warned_of() {
     assert_eq!((told.len(), &told[1]["checkpoint"], &told[1]["device"]), (2, &name.into(), &"flex".into()));
     assert!(told[0]["instruction_set"].is_string() && told[1]["instruction_set"].is_null());
     assert_eq!(told[1]["threads"], 1);
-    go_back(&run, 3);
+    just_made(&run);
     change(&run.join("manifest.json"), |text| {
         let line = text.lines().find(|line| line.contains("\"commit\"")).expect("there").to_owned();
         text.replacen(&line, "  \"commit\": \"another\",", 1)

@@ -154,6 +154,10 @@ pub struct SessionStarted {
     pub instruction_set: Option<String>,
     /// Threads that it computes with.
     pub threads: u64,
+    /// SHA-256 of the run's `manifest.json`, in hexadecimal. Earlier builds did not tell it, and a run that goes on from a shared
+    /// start leaves it out of that one's sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_sha256: Option<String>,
 }
 
 /// Sizes of the splits, in images.

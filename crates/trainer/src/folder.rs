@@ -5,8 +5,9 @@
 //! runs/quickstart-1a2b3c4d-s1/
 //!   config.toml        the config, as typed
 //!   experiment.toml    the config with every default and override spelled out: what `resume` obeys
-//!   manifest.json      versions, commit, device, checksums of experiment.toml and of the data
-//!   log.jsonl          the run's events; the last line of a finished one holds the checksums of the log and the model
+//!   manifest.json      versions, commit, device, checksums of config.toml, experiment.toml and the data
+//!   log.jsonl          the run's events, with the checksum of the manifest; the last line of a finished one holds the checksums of the log and the model
+//!   run.saved          the name of the first checkpoint: that there has been one
 //!   checkpoints/       the newest states, each with the checksums of its files and of the log up to it
 //!   dense/             the parameters before the first prune
 //!   kept/              networks that an accuracy budget may go back to, until the run ends
@@ -20,7 +21,7 @@ mod manifest;
 mod state;
 
 pub(crate) use locked::LockedRun;
-pub(crate) use manifest::{ForkedFrom, Manifest, ManifestStart, check_data, files, read_manifest};
+pub(crate) use manifest::{ForkedFrom, Manifest, ManifestStart, check_data, files, manifest_sha256, read_manifest};
 pub use state::RunState;
 pub(crate) use state::{End, is_missing};
 
@@ -147,28 +148,41 @@ pub(crate) fn read_config(run: &Path) -> Result<ExperimentConfig, Error> {
     Ok(config)
 }
 
-/// The text of that experiment, and its path; compared with what the manifest says it was.
+/// The text of that experiment, and its path. The manifest is compared with the log, and it and `config.toml` with the manifest.
 ///
 /// # Errors
-/// When the folder is no run, or the text was changed since the run began.
+/// When the folder is no run, or one of the three was changed since the run began.
 pub(crate) fn experiment_text(run: &Path) -> Result<(String, String), Error> {
-    let path = RunFolder::at(run).experiment();
-    let text = regular::read_text(&path, 16 << 20).map_err(|source| match source.kind() {
+    let folder = RunFolder::at(run);
+    let path = folder.experiment();
+    let read = |path: &Path| regular::read_text(path, 16 << 20);
+    let text = read(&path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => no_run(run),
         _ => Error::Io { path: path.clone(), doing: "read", source },
     })?;
-    if let Some(expected) = manifest::experiment_sha256(run)? {
-        let found = digest(text.as_bytes());
-        if found != expected {
-            let why = format!(
-                "was changed since the run began: expected SHA-256 {expected} as in {MANIFEST}, found {found}; put the original \
-                 back, or start a new run from the changed one with `secateur run {}`",
-                path.display()
-            );
-            return Err(Error::Run { path, why });
-        }
+    let bound = manifest::bound(run)?;
+    check_text(&path, &text, bound.experiment_sha256)?;
+    match read(&folder.config()) {
+        Ok(typed) => check_text(&folder.config(), &typed, bound.config_sha256)?,
+        // Nothing is computed from it: without it, nobody is told how the config was typed.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(source) => return Err(Error::Io { path: folder.config(), doing: "read", source }),
     }
     Ok((path.display().to_string(), text))
+}
+
+/// Compares a text of a run's folder with what the manifest says it was, where that says it.
+fn check_text(path: &Path, text: &str, expected: Option<String>) -> Result<(), Error> {
+    let (found, Some(expected)) = (digest(text.as_bytes()), expected) else { return Ok(()) };
+    if found == expected {
+        return Ok(());
+    }
+    let why = format!(
+        "was changed since the run began: expected SHA-256 {expected} as in {MANIFEST}, found {found}; put the original \
+         back, or start a new run from the changed one with `secateur run {}`",
+        path.display()
+    );
+    Err(Error::Run { path: path.to_owned(), why })
 }
 
 fn no_run(path: &Path) -> Error {

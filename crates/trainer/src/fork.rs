@@ -151,6 +151,10 @@ fn copy_log(from: &Path, length: u64, to: &Path, started: RunStarted) -> Result<
             // What may be pruned is the run's own to say.
             tested.size.prunable = prunable;
         }
+        if let Event::SessionStarted(session) = &mut event {
+            // That of the start's manifest, which is another one.
+            session.manifest_sha256 = None;
+        }
         log.append(&event, entry.timing)?;
     }
     log.sync()?;

@@ -365,6 +365,7 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
         scores: None,
         forked_from: None,
         experiment_sha256: None,
+        config_sha256: None,
         command: facts.command.to_vec(),
     }
 }

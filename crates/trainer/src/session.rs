@@ -110,9 +110,9 @@ impl<'a> Session<'a> {
         tracing::info!("going on from checkpoint {name}");
         let (position, sha256) = (found.cursor.log_bytes, found.cursor.log_sha256.clone());
         let restored = restore(around.experiment, &around.device, found)?;
+        let session = event::SessionStarted { checkpoint: Some(name), ..started(&folder, &around, &restored.cursor)? };
         let resumed = RunLog::resume(folder.log(), position, sha256.as_deref());
         let log = resumed.map_err(|source| Error::log(folder.path(), source))?;
-        let session = event::SessionStarted { checkpoint: Some(name), ..started(&around, &restored.cursor) };
         let mut own = Self::assemble(folder, around, log, restored);
         own.record(&Event::SessionStarted(session), Some(own.timing(None)))?;
         Ok(own)
@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
         let scores = around.scores.as_ref().map(|(_, sha256)| sha256.as_str());
         let files = InputHashes { start: around.start, scores };
         let run = around.experiment.started(&around.dataset.name, files);
-        let session = started(&around, &fresh.cursor);
+        let session = started(&folder, &around, &fresh.cursor)?;
         let mut own = Self::assemble(folder, around, log, fresh);
         own.record(&Event::RunStarted(run), None)?;
         own.record(&Event::SessionStarted(session), None)?;
@@ -403,8 +403,8 @@ struct Restored {
 }
 
 /// Where and by which program a session goes on.
-fn started(around: &Surroundings<'_>, cursor: &Cursor) -> event::SessionStarted {
-    event::SessionStarted {
+fn started(folder: &LockedRun, around: &Surroundings<'_>, cursor: &Cursor) -> Result<event::SessionStarted, Error> {
+    Ok(event::SessionStarted {
         step: cursor.step,
         checkpoint: None,
         secateur: env!("CARGO_PKG_VERSION").into(),
@@ -414,7 +414,8 @@ fn started(around: &Surroundings<'_>, cursor: &Cursor) -> event::SessionStarted 
         device: around.experiment.config().device.clone(),
         instruction_set: around.device.kernels().map(|kernels| kernels.instruction_set),
         threads: device::threads(around.experiment.config()) as u64,
-    }
+        manifest_sha256: Some(folder::manifest_sha256(folder.path())?),
+    })
 }
 
 /// Refuses to begin a run anew that has saved a checkpoint: its folder says so, or its log tells more than a run does before

@@ -210,7 +210,11 @@ fn fill(beside: &RunFolder, experiment: &Experiment, typed: &str, manifest: Mani
     let lock = claimed(beside)?;
     fs::create_dir(beside.checkpoints()).map_err(Error::io(&beside.checkpoints(), "create"))?;
     let meant = experiment.config().to_toml();
-    let manifest = Manifest { experiment_sha256: Some(digest(meant.as_bytes())), ..manifest };
+    let manifest = Manifest {
+        experiment_sha256: Some(digest(meant.as_bytes())),
+        config_sha256: Some(digest(typed.as_bytes())),
+        ..manifest
+    };
     let manifest = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
     write_synced(&beside.config(), typed.as_bytes())?;
     write_synced(&beside.experiment(), meant.as_bytes())?;

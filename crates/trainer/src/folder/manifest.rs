@@ -1,12 +1,16 @@
-//! `manifest.json`: what a run was made with, and the checksums that bind what it reads.
+//! `manifest.json`: what a run was made with, and the checksums that bind what it reads. The log's `session_started` binds it.
 
 use super::RunFolder;
 use crate::Error;
 use crate::data::Dataset;
 use crate::device::Kernels;
+use crate::files::digest;
 use crate::trained_on::TrainedOn;
+use secateur_report::event::{Entry, Event, SessionStarted};
 use secateur_report::regular;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
 /// What a run was made with, for people and for later versions.
@@ -58,6 +62,9 @@ pub(crate) struct Manifest {
     /// SHA-256 of `experiment.toml`. Runs of earlier versions lack it, and are not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment_sha256: Option<String>,
+    /// SHA-256 of `config.toml`. Runs of earlier versions lack it, and are not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
     /// The command that started the run.
     pub command: Vec<String>,
 }
@@ -131,32 +138,83 @@ pub(crate) fn files(dataset: &Dataset) -> Vec<ManifestFile> {
 /// What a run's folder says of its origin.
 ///
 /// # Errors
-/// When it cannot be read, or is none.
+/// When it cannot be read, is none, or was changed since the run began.
 pub(crate) fn read_manifest(run: &Path) -> Result<Manifest, Error> {
-    let path = RunFolder::at(run).manifest();
-    let bytes = regular::read(&path, 16 << 20).map_err(Error::io(&path, "read"))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::Run { path, why: format!("no manifest: {error}") })
+    parse(run, &bytes(run)?)
 }
 
-/// The SHA-256 that the manifest expects of `experiment.toml`; `None` where there is no manifest, or one that does not say.
+/// What binds the texts of a run's folder, as far as its manifest tells.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Bound {
+    /// SHA-256 of `experiment.toml`.
+    pub(super) experiment_sha256: Option<String>,
+    /// SHA-256 of `config.toml`.
+    pub(super) config_sha256: Option<String>,
+}
+
+/// The SHA-256 that the manifest expects of the texts beside it; none where there is no manifest.
 ///
 /// # Errors
-/// When it cannot be read, or is none.
-pub(super) fn experiment_sha256(run: &Path) -> Result<Option<String>, Error> {
-    /// As much as this asks of a manifest.
-    #[derive(Deserialize)]
-    struct Bound {
-        experiment_sha256: Option<String>,
+/// When it cannot be read, is none, or was changed since the run began.
+pub(super) fn bound(run: &Path) -> Result<Bound, Error> {
+    match bytes(run) {
+        Ok(bytes) => parse(run, &bytes),
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Bound::default()),
+        Err(error) => Err(error),
     }
-    let path = RunFolder::at(run).manifest();
-    let bytes = match regular::read(&path, 16 << 20) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::Io { path, doing: "read", source }),
-    };
-    let bound: Bound =
-        serde_json::from_slice(&bytes).map_err(|error| Error::Run { path, why: format!("no manifest: {error}") })?;
-    Ok(bound.experiment_sha256)
+}
+
+/// SHA-256 of a run's manifest.
+///
+/// # Errors
+/// When it cannot be read, or was changed since the run began.
+pub(crate) fn manifest_sha256(run: &Path) -> Result<String, Error> {
+    bytes(run).map(|bytes| digest(&bytes))
+}
+
+fn parse<T: DeserializeOwned>(run: &Path, bytes: &[u8]) -> Result<T, Error> {
+    let no_manifest = |error| Error::Run { path: RunFolder::at(run).manifest(), why: format!("no manifest: {error}") };
+    serde_json::from_slice(bytes).map_err(no_manifest)
+}
+
+/// The manifest as it stands there, compared with the checksum in the log.
+fn bytes(run: &Path) -> Result<Vec<u8>, Error> {
+    let folder = RunFolder::at(run);
+    let path = folder.manifest();
+    let bytes = regular::read(&path, 16 << 20).map_err(Error::io(&path, "read"))?;
+    let Some(expected) = logged_sha256(&folder.log()) else { return Ok(bytes) };
+    match digest(&bytes) {
+        found if found == expected => Ok(bytes),
+        found => {
+            let why = format!(
+                "was changed since the run began: expected SHA-256 {expected} as in the log, found {found}; put the original \
+                 back, or start a new run"
+            );
+            Err(Error::Run { path, why })
+        }
+    }
+}
+
+/// The SHA-256 of the manifest that the first session tells in the log which tells one; `None` for logs of earlier builds, and where
+/// no log can be read, of which others complain. The manifest is never written again, so all sessions tell the same.
+fn logged_sha256(log: &Path) -> Option<String> {
+    const MARK: &[u8] = b"\"session_started\"";
+    let mut lines = BufReader::new(regular::open(log).ok()?);
+    let mut line = vec![];
+    loop {
+        line.clear();
+        if lines.read_until(b'\n', &mut line).ok()? == 0 {
+            return None;
+        }
+        if !line.windows(MARK.len()).any(|part| part == MARK) {
+            continue;
+        }
+        if let Ok(Entry { event: Event::SessionStarted(SessionStarted { manifest_sha256: Some(told), .. }), .. }) =
+            serde_json::from_slice(&line)
+        {
+            return Some(told);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +245,7 @@ mod tests {
             scores: None,
             forked_from: None,
             experiment_sha256: None,
+            config_sha256: None,
             command: vec![],
         };
         let text = serde_json::to_string(&manifest).expect("plain data");
