@@ -367,6 +367,10 @@ fn a_damaged_model_is_refused_by_every_verb_and_restored_by_resume() {
         if gone {
             fs::remove_file(&model).expect("removed");
             assert!(listed(out.path()).contains("no model"));
+            succeed(&["report", text(&run), "--out", text(&page)]);
+            let shown = fs::read_to_string(page.join("index.html")).expect("a page");
+            assert!(shown.contains("<dt>state</dt><dd><mark>no model</mark>"), "as list says");
+            assert!(fs::read_to_string(page.join("curve.csv")).expect("a table").contains(",no_model,"));
         }
         let done = output(&["resume", text(&run)]);
         assert!(done.status.success() && stderr(&done).contains("restored from stage-"), "{}", stderr(&done));

@@ -246,6 +246,7 @@ fn unfinished_runs_are_marked_and_empty_ones_make_no_chart() {
     let mut runs = inputs(1..=1, false);
     runs.truncate(1);
     runs[0].record.ended = None;
+    runs[0].state = crate::State::Unfinished;
     runs[0].record.tests.pop();
     let chart = chart_of(&runs, Measure::Sparsity);
     assert_eq!(chart.series[0].label, "l1-global (unfinished)");

@@ -35,7 +35,12 @@ pub fn curve_csv(runs: &[ReportInput]) -> String {
                 told(|method| method.scope.clone()),
                 told(|method| method.schedule.to_string()),
                 told(|method| method.retrain.kind().to_owned()),
-                if run.record.state() == State::Finished { "finished" } else { "unfinished" }.into(),
+                match run.state {
+                    State::Finished => "finished",
+                    State::NoModel => "no_model",
+                    State::Unfinished => "unfinished",
+                }
+                .into(),
                 tested.cycle.to_string(),
                 match tested.stage {
                     Stage::Dense => "dense",

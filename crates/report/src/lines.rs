@@ -158,7 +158,7 @@ pub(crate) fn legend_label(series: &RunSeries<'_>, seeds_matter: bool) -> String
         1 => ", one seed".to_owned(),
         seeds => format!(", {seeds} seeds"),
     };
-    let open = series.runs.iter().filter(|run| run.record.state() == State::Unfinished).count();
+    let open = series.runs.iter().filter(|run| run.state == State::Unfinished).count();
     let state = match (open, series.runs.len()) {
         (0, _) => String::new(),
         (1, 1) => " (unfinished)".to_owned(),

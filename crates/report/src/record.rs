@@ -92,12 +92,14 @@ pub enum Control {
     Random,
 }
 
-/// Whether a run has ended.
+/// Whether a run has finished, as its folder says: the log alone does not know whether the final model is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The log ends with `run_ended`.
+    /// It came to its end, and its final model is the one that its log names.
     Finished,
-    /// The run is still going, or was interrupted.
+    /// It came to its end, and its final model is gone.
+    NoModel,
+    /// It is still going, or was interrupted.
     Unfinished,
 }
 
@@ -106,8 +108,6 @@ pub enum State {
 pub struct Summary {
     /// The experiment's name.
     pub name: String,
-    /// Whether it has ended.
-    pub state: State,
     /// Steps trained so far.
     pub step: u64,
     /// Steps planned; early stops make a finished run end below it.
@@ -218,11 +218,6 @@ impl RunRecord {
         }
     }
 
-    /// Whether the run has ended.
-    pub fn state(&self) -> State {
-        if self.ended.is_some() { State::Finished } else { State::Unfinished }
-    }
-
     /// Steps trained so far, as the last event says.
     pub fn step(&self) -> u64 {
         let last = [
@@ -245,7 +240,6 @@ impl RunRecord {
         let last = self.tests.last().map(|test| &test.tested);
         Summary {
             name: self.started.name.clone(),
-            state: self.state(),
             step: self.step(),
             planned_steps: self.started.planned_steps,
             size: last.map(|test| test.size),
@@ -354,7 +348,6 @@ mod tests {
         let points = record.points();
         assert!(points[7].is_open() && !points[7].is_collapsed());
         assert_eq!(points[7].size().map(|size| size.sparsity() > 0.99), Some(true));
-        assert_eq!(record.state(), State::Unfinished);
     }
 
     #[test]
@@ -383,7 +376,6 @@ mod tests {
     #[test]
     fn the_summary_has_the_last_and_the_best() {
         let summary = fixture::record(&fixture::l1_events(1)).summary();
-        assert_eq!(summary.state, State::Finished);
         assert_eq!(summary.last.map(|score| score.correct), Some(1135));
         assert_eq!(summary.best.map(|(score, size)| (score.correct, size.pruned)), Some((9899, 29_472)));
         let empty = RunRecord::new(fixture::record(&fixture::dense_events(1)).started).summary();

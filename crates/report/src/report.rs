@@ -15,7 +15,7 @@ use crate::family::families;
 use crate::files::write_whole;
 use crate::group::groups;
 use crate::page::{LivePage, Parts, page};
-use crate::record::RunRecord;
+use crate::record::{RunRecord, State};
 use crate::render::{png, svg};
 use crate::series_data::{differences_data, series_data};
 use crate::views::{self, Views};
@@ -27,6 +27,8 @@ pub struct ReportInput {
     pub label: String,
     /// What its log says.
     pub record: RunRecord,
+    /// Whether it has finished.
+    pub state: State,
     /// The command that repeats it; empty where it is not known.
     pub reproduce: String,
     /// Where it comes from.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::cost::{CostTable, cost_table, how_timed};
 use crate::number::grouped;
-use crate::record::{RunRecord, State};
+use crate::record::RunRecord;
 use crate::rows::{Row, rows};
 
 /// How wide a terminal is at least.
@@ -35,7 +35,7 @@ pub fn curve_table(record: &RunRecord) -> String {
     let rows = rows(record);
     let started = &record.started;
     let mut out = format!("{}: {} on {}, seed {}", started.name, started.model, started.dataset, started.seed);
-    if record.state() == State::Unfinished {
+    if record.ended.is_none() {
         let _ = write!(out, ", unfinished at step {} of {}", grouped(record.step()), grouped(started.planned_steps));
     }
     out = wrapped(&out);

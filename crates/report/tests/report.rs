@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fixture::measured::{Line, measured, unmeasured};
-use secateur_report::{Event, Report, ReportInput, RunLog, Timing, curve_table, read_log, write_report};
+use secateur_report::{Event, Report, ReportInput, RunLog, State, Timing, curve_table, read_log, write_report};
 
 fn logged(dir: &Path, label: &str, lines: Vec<Line>) -> ReportInput {
     let path = dir.join(format!("{label}.jsonl"));
@@ -21,6 +21,7 @@ fn logged(dir: &Path, label: &str, lines: Vec<Line>) -> ReportInput {
     let record = read_log(&path).expect("the log");
     ReportInput {
         label: format!("runs/{label}"),
+        state: if record.ended.is_some() { State::Finished } else { State::Unfinished },
         record,
         reproduce: format!("secateur run configs/{label}.toml --seed 1"),
         origin: Default::default(),

@@ -15,9 +15,9 @@ use crate::state::Weights;
 use crate::{Error, Experiment, export, folder};
 use data::TestImages;
 use secateur_pruner::MaskSet;
+use secateur_report::RunRecord;
 use secateur_report::event::{Score, Size};
 use secateur_report::views::{ModelView, Views};
-use secateur_report::{RunRecord, State};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -84,7 +84,7 @@ pub fn views(runs: &[Run<'_>], choice: Choice<'_>) -> Views {
 
 /// Which runs are shown, where not all of them are.
 fn notes(runs: &[Run<'_>], finished: usize, shown: usize, near: f64) -> Vec<String> {
-    let ended = runs.iter().filter(|run| run.record.state() == State::Finished).count();
+    let ended = runs.iter().filter(|run| run.record.ended.is_some()).count();
     match (ended, shown) {
         (0, _) => vec!["No run has finished, so there is no final model to show.".to_owned()],
         _ if shown < finished => vec![format!(
@@ -105,7 +105,8 @@ struct Finished<'a> {
 fn finished<'a>(runs: &'a [Run<'a>], data: Option<&Path>, faults: &mut Vec<String>) -> Vec<Finished<'a>> {
     let mut found: Vec<Finished<'a>> = vec![];
     let place = Place { data, ..Place::default() };
-    for run in runs.iter().filter(|run| run.record.state() == State::Finished) {
+    // Whether the model is there, and the one that the log names, shows when it is opened.
+    for run in runs.iter().filter(|run| run.record.ended.is_some()) {
         // Runs of one model share its network: there may be hundreds of them.
         let config = folder::read_config(run.folder).map(|config| place.config(config));
         match config.and_then(|config| Experiment::among(found.iter().map(|own| &own.experiment), config)) {

@@ -36,7 +36,7 @@ pub(super) fn section(placed: &Placed<'_>, open: bool, budget: Budget) -> Result
         kind(record),
         record.started.seed
     );
-    out.push_str(&facts(record));
+    out.push_str(&facts(run));
     out.push_str(&origin(placed, budget));
     out.push_str("<h4>Curve</h4>\n");
     out.push_str(&curve(record, budget));
@@ -131,7 +131,7 @@ pub(super) fn overview(runs: &[Placed<'_>]) -> String {
                 format!("<a href=\"#run{id}\">{}</a>", escape(&run.label)),
                 kind(&run.record).to_owned(),
                 run.record.started.seed.to_string(),
-                state(&run.record),
+                state(run),
                 summary.size.map_or("-".into(), |size| percent(size.pruned, size.prunable)),
                 summary.last.map_or_else(none, score),
                 best.unwrap_or("-".into()),
@@ -156,9 +156,14 @@ fn kind(record: &RunRecord) -> &'static str {
     }
 }
 
-fn state(record: &RunRecord) -> String {
-    match record.state() {
+fn state(run: &ReportInput) -> String {
+    let record = &run.record;
+    match run.state {
         State::Finished => "finished".to_owned(),
+        State::NoModel => {
+            "<mark>no model</mark> <small>the final model is gone; <code>secateur resume</code> restores it</small>"
+                .to_owned()
+        }
         State::Unfinished => format!(
             "<mark>unfinished</mark> <small>at step {} of {}</small>",
             grouped(record.step()),
@@ -167,7 +172,8 @@ fn state(record: &RunRecord) -> String {
     }
 }
 
-fn facts(record: &RunRecord) -> String {
+fn facts(run: &ReportInput) -> String {
+    let record = &run.record;
     let started = &record.started;
     let images = &started.images;
     let method = started.method.as_ref().map_or("none".to_owned(), |method| {
@@ -220,7 +226,7 @@ fn facts(record: &RunRecord) -> String {
     if let Some(ended) = &record.ended {
         facts.push(("model file", format!("{} bytes, SHA-256 {}", grouped(ended.model_bytes), ended.model_sha256)));
     }
-    let mut out = format!("<dl>\n<dt>state</dt><dd>{}</dd>\n", state(record));
+    let mut out = format!("<dl>\n<dt>state</dt><dd>{}</dd>\n", state(run));
     for (name, fact) in facts {
         out.push_str(&format!("<dt>{name}</dt><dd>{}</dd>\n", escape(&fact)));
     }

@@ -2,7 +2,7 @@
 
 use crate::shell::quoted;
 use anyhow::{Context, Result, bail};
-use secateur_report::{Origin, ReportInput, read_log, regular};
+use secateur_report::{Origin, ReportInput, State, read_log, regular};
 use secateur_trainer::{RunFolder, RunState};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,12 @@ pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
     let log = log_of(path)?;
     let mut record = read_log(&log)?;
     let folder = RunFolder::at(path);
-    if let RunState::Damaged(why) = folder.check(&record) {
-        bail!("damaged, and left out: {why}");
-    }
+    let state = match folder.check(&record) {
+        RunState::Finished => State::Finished,
+        RunState::NoModel => State::NoModel,
+        RunState::Running | RunState::Unfinished => State::Unfinished,
+        RunState::Damaged(why) => bail!("damaged, and left out: {why}"),
+    };
     // A log of an earlier version tells its method in words; the config beside it tells the rest.
     if !record.started.is_known()
         && let Some(told) = secateur_trainer::told(path, &record.started)
@@ -30,7 +33,7 @@ pub(crate) fn read(path: &Path, label: String) -> Result<ReportInput> {
         config: text(&folder.config())?.unwrap_or_default(),
         surroundings: surroundings(&manifest),
     };
-    Ok(ReportInput { label, record, reproduce: command(&manifest), origin })
+    Ok(ReportInput { label, record, state, reproduce: command(&manifest), origin })
 }
 
 /// Where a run's log is.

@@ -65,7 +65,7 @@ impl Library {
     /// longer than an answer may.
     pub(super) fn look(&mut self) -> bool {
         let known = self.runs.iter().filter_map(|(path, known)| Some((path, known.run.as_ref().ok()?)));
-        let finished: Vec<_> = known.filter(|(_, run)| run.record.state() == State::Finished).collect();
+        let finished: Vec<_> = known.filter(|(_, run)| run.state == State::Finished).collect();
         if finished.iter().map(|(path, _)| *path).eq(&self.looked) {
             return false;
         }
