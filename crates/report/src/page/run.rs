@@ -5,7 +5,7 @@ use super::html::{self, Table, escape};
 use super::{cost, figure, judged, layers};
 use crate::draw::Layout;
 use crate::error::Error;
-use crate::event::Method;
+use crate::event::{Method, SessionStarted};
 use crate::learning::learning_chart;
 use crate::number::{duration, grouped, percent};
 use crate::record::{Control, RunRecord, State};
@@ -220,6 +220,9 @@ fn facts(run: &ReportInput) -> String {
         ("steps", steps),
         ("device", started.device.clone()),
     ];
+    if let Some(sessions) = sessions(&record.sessions) {
+        facts.push(("sessions", sessions));
+    }
     if record.elapsed_ms > 0 {
         facts.push(("time", duration(record.elapsed_ms)));
     }
@@ -232,6 +235,31 @@ fn facts(run: &ReportInput) -> String {
     }
     out.push_str("</dl>\n");
     out
+}
+
+/// Where and by which program the run was worked on: one that went on elsewhere names each of its sessions. Nothing where the log
+/// does not say.
+fn sessions(all: &[SessionStarted]) -> Option<String> {
+    let place = |own: &SessionStarted| {
+        let set = own.instruction_set.as_ref().map_or(String::new(), |set| format!(", {set}"));
+        let program =
+            own.commit.as_ref().map_or(own.secateur.clone(), |commit| format!("{}, commit {commit}", own.secateur));
+        let (device, threads, processor) = (&own.device, own.threads, own.processor.as_ref().unwrap_or(&own.platform));
+        format!("device {device}{set}, {threads} threads, {processor}; Secateur {program}")
+    };
+    let mut places: Vec<(u64, String)> = all.iter().map(|own| (own.step, place(own))).collect();
+    let count = places.len();
+    places.dedup_by(|later, earlier| later.1 == earlier.1);
+    match places.as_slice() {
+        [] => None,
+        [(_, only)] if count == 1 => Some(only.clone()),
+        [(_, only)] => Some(format!("{count}, all with {only}")),
+        several => {
+            let told: Vec<_> =
+                several.iter().map(|(step, place)| format!("from step {}: {place}", grouped(*step))).collect();
+            Some(format!("{count}, which differ; {}", told.join(" | ")))
+        }
+    }
 }
 
 fn curve(record: &RunRecord, budget: Budget) -> String {
@@ -259,4 +287,28 @@ fn curve(record: &RunRecord, budget: Budget) -> String {
          of the cycle before. Collapsed: right at most twice as often as a guess.{thinned}</p>\n",
         table.html()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_told_apart_where_they_differ() {
+        let at = |step, device: &str| SessionStarted {
+            step,
+            device: device.into(),
+            secateur: "0.1.0".into(),
+            platform: "x86_64 linux".into(),
+            threads: 2,
+            ..SessionStarted::default()
+        };
+        let told = |device: &str| format!("device {device}, 2 threads, x86_64 linux; Secateur 0.1.0");
+        assert_eq!(sessions(&[]), None);
+        assert_eq!(sessions(&[at(0, "cpu")]), Some(told("cpu")));
+        assert_eq!(sessions(&[at(0, "cpu"), at(5, "cpu")]), Some(format!("2, all with {}", told("cpu"))));
+        let expected = format!("3, which differ; from step 0: {} | from step 1 500: {}", told("cpu"), told("flex"));
+        let found = sessions(&[at(0, "cpu"), at(5, "cpu"), at(1500, "flex")]).expect("told");
+        assert_eq!(found, expected.replace("1 500", &grouped(1500)));
+    }
 }
