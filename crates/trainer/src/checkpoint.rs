@@ -357,7 +357,7 @@ pub(crate) fn list(checkpoints: &Path) -> Result<Vec<String>, Error> {
 pub(crate) fn log_bound(checkpoints: &Path) -> Option<(u64, String)> {
     let whole = |name: &String| {
         let path = checkpoints.join(name);
-        let (sums, cursor) = (fs::read_to_string(path.join(SUMS)).ok()?, fs::read(path.join(CURSOR)).ok()?);
+        let (sums, cursor) = (files::read_text(&path.join(SUMS)).ok()?, files::read(&path.join(CURSOR)).ok()?);
         sums.lines().any(|line| line == format!("{}  {CURSOR}", digest(&cursor))).then_some(cursor)
     };
     // One that goes while it is read has newer ones beside it.
