@@ -105,6 +105,13 @@ pub enum Error {
         /// Parameter and field.
         name: String,
     },
+    /// A state with shadows of pruned weights for an experiment that has none, or the other way round.
+    #[error("the state has {} of pruned weights, which surgery alone keeps: expected the state of a run that {}",
+        if *found { "the values" } else { "no values" }, if *found { "uses none" } else { "uses surgery" })]
+    Shadows {
+        /// Whether the state has shadows.
+        found: bool,
+    },
     /// Training left the numbers.
     #[error(
         "the loss is {loss} at step {step}: training diverged; lower the learning rate. Checkpoints of earlier steps are kept"

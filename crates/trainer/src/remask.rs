@@ -88,7 +88,7 @@ impl Session<'_> {
             let why = "no checkpoint holds the weights that this stage rewinds to; start the run over".into();
             Error::Run { path: self.folder.checkpoints(), why }
         })?;
-        self.set(State { parameters, ..State::default() })
+        self.set(State::fresh(parameters, &self.masks, self.experiment.has_shadows()))
     }
 
     /// Draws the weights anew, from numbers that no cycle before has seen; the masks stay.
@@ -100,6 +100,6 @@ impl Session<'_> {
                 own.kept = mask.gather(&own.kept);
             }
         }
-        self.set(State { parameters, ..State::default() })
+        self.set(State::fresh(parameters, &self.masks, self.experiment.has_shadows()))
     }
 }

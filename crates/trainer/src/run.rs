@@ -243,7 +243,7 @@ pub fn test(
     let device = device::open(experiment.config(), None)?;
     let checkpoint = named(run, &experiment, asked.checkpoint)?;
     let (parameters, masks) = trained(run, &experiment, checkpoint.as_deref())?;
-    let state = State { parameters, ..State::default() };
+    let state = State::fresh(parameters, &masks, experiment.has_shadows());
     let mut engine = engine::open(&experiment, &device, state, &masks)?;
     let dataset = experiment.load_data()?;
     own_data(run, &dataset, asked.other_data)?;

@@ -88,7 +88,7 @@ impl Probe {
         let layers = layers(&experiment, asked.criterion)?;
         let masks = with_masks(&parameters, &masks, &layers);
         let device = device::open(experiment.config(), None)?;
-        let state = State { parameters: parameters.clone(), ..State::default() };
+        let state = State::fresh(parameters.clone(), &masks, experiment.has_shadows());
         let engine = engine::open(&experiment, &device, state, &masks)?;
         let dataset = experiment.load_data()?;
         own_data(run, &dataset, asked.other_data)?;
@@ -194,7 +194,7 @@ impl Probe {
     fn score(&mut self, masks: &MaskSet, watched: &mut Watched<'_>) -> Result<Score, Error> {
         let mut parameters = self.parameters.clone();
         carry(&mut parameters, &self.masks, masks);
-        self.engine.set(State { parameters, ..State::default() }, masks)?;
+        self.engine.set(State::fresh(parameters, masks, self.experiment.has_shadows()), masks)?;
         let (split, batch) = (&self.images, self.experiment.config().train.batch_size);
         Ok(evaluate(self.engine.as_mut(), split, batch, |seen| {
             watched.observer.evaluating("validation", seen, split.len());

@@ -453,18 +453,15 @@ fn refuse_lost(folder: &LockedRun, experiment: &Experiment) -> Result<(), Error>
 
 /// The state of a run that has not begun.
 fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
-    if let Some(Start { parameters, masks, .. }) = start {
-        let state = State { parameters, ..State::default() };
-        return Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None };
-    }
-    let parameters = export::parameters(&experiment.config().model.initial(experiment.config().seed));
-    Checkpoint {
-        cursor: Cursor::start(),
-        masks: fresh_masks(experiment),
-        remembered: None,
-        best: None,
-        state: State { parameters, shadows: experiment.has_shadows(), ..State::default() },
-    }
+    let (parameters, masks) = match start {
+        Some(Start { parameters, masks, .. }) => (parameters, masks),
+        None => {
+            let drawn = experiment.config().model.initial(experiment.config().seed);
+            (export::parameters(&drawn), fresh_masks(experiment))
+        }
+    };
+    let state = State::fresh(parameters, &masks, experiment.has_shadows());
+    Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None }
 }
 
 /// Masks that keep everything, for a run that prunes; none for one that does not.

@@ -60,6 +60,14 @@ impl State {
         Self::gathered(parameters, optimizer, masks, false)
     }
 
+    /// The state of these parameters, of which the masks keep what they hold, before the optimizer has stepped. Where
+    /// pruned weights have shadows, these are zero.
+    pub(crate) fn fresh(parameters: Vec<Weights>, masks: &MaskSet, shadows: bool) -> Self {
+        let whole = |own: Weights| Weights::of(own.whole(masks), &MaskSet::default());
+        let parameters = if shadows { parameters.into_iter().map(whole).collect() } else { parameters };
+        Self { parameters, shadows, ..Self::default() }
+    }
+
     /// A whole state with the shadows of what is pruned.
     pub(crate) fn with_shadows(parameters: Vec<Parameter>, optimizer: OptimizerState) -> Self {
         Self::gathered(parameters, optimizer, &MaskSet::default(), true)

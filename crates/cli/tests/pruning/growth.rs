@@ -65,6 +65,30 @@ fn surgery_brings_weights_back_from_their_shadows() {
 }
 
 #[test]
+fn surgery_that_begins_with_a_file_keeps_shadows_and_survives_kills() {
+    let short =
+        ["device=flex", "data.synthetic_train=640", "train.length={ steps = 20 }", "prune.every={ steps = 20 }"];
+    let first = tempfile::tempdir().expect("a folder");
+    let half = "prune.schedule={ kind = \"one-shot\", sparsity = 0.5 }";
+    let model = run(first.path(), &[&short[..], &[half]].concat()).join("model.safetensors");
+    let start = format!("start={}", model.display());
+    let surgery = "prune.regrow={ kind = \"surgery\", every = { steps = 5 } }";
+    for zeros in ["start_zeros=values", "start_zeros=pruned"] {
+        let changes = [&short[..], &[surgery, &start, zeros]].concat();
+        let out = tempfile::tempdir().expect("a folder");
+        let path = run(out.path(), &changes);
+        // What was pruned at the last choice is not lost: its values went on being trained.
+        let (_, state) = newest_state(&path);
+        let file = safetensors::SafeTensors::deserialize(&state).expect("a state");
+        let weight = file.tensor("parameter/fc1.weight").expect("a weight");
+        let zero = weight.data().chunks(4).filter(|bytes| *bytes == [0; 4]).count();
+        assert_eq!(weight.shape().iter().product::<usize>() * 4, weight.data().len());
+        assert!(zero < weight.data().len() / 4 / 2, "{zero} zeros of {}", weight.data().len() / 4);
+        survives_kills(&changes);
+    }
+}
+
+#[test]
 fn dense_sparse_dense_ends_dense() {
     let out = tempfile::tempdir().expect("a folder");
     let schedule = "prune.schedule={ kind = \"dense-sparse-dense\", sparsity = 0.5 }";

@@ -36,7 +36,8 @@ impl Burn {
         let masked: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
         if !masked.is_empty() {
             // Masks are attached before anything is stored below them.
-            net = if state.shadows { attach_straight_through(net, &masked)? } else { attach_masks(net, &masked)? };
+            let shadows = experiment.has_shadows();
+            net = if shadows { attach_straight_through(net, &masked)? } else { attach_masks(net, &masked)? };
         }
         let optimizer = experiment.config().train.optimizer.init();
         let (device, experiment) = (device.clone(), experiment.clone());
@@ -102,6 +103,9 @@ impl Engine for Burn {
 
     fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error> {
         let shadows = state.shadows;
+        if shadows != self.experiment.has_shadows() {
+            return Err(Error::Shadows { found: shadows });
+        }
         let (parameters, mut optimizer) = state.whole(masks);
         let moved: Vec<_> = optimizer.tensors.extract_if(.., |tensor| tensor.field == MOVEMENT).collect();
         if let Some(movement) = &mut self.movement {
