@@ -91,7 +91,10 @@ fn a_start_that_was_trained_on_the_validation_images_is_refused() {
     let model = first.join("model.safetensors");
     let copy = out.path().join(".copy.safetensors");
     fs::copy(&model, &copy).expect("copied");
-    for file in [&model, &copy] {
+    let exported = out.path().join(".elsewhere").join("m.safetensors");
+    fs::create_dir(exported.parent().expect("a folder")).expect("created");
+    succeed(&["export", text(&first), "--format", "safetensors", "--out", text(&exported)]);
+    for file in [&model, &copy, &exported] {
         let said = refused(tiny("second", &[&format!("start={}", file.display())]));
         assert!(said.contains("`data.split_seed`") && said.contains("set data.split_seed = 3"), "{said}");
     }
@@ -112,6 +115,12 @@ fn a_start_that_was_trained_on_the_validation_images_is_refused() {
     fs::write(first.join("log.jsonl"), resealed(&log.replace(&told, &sum(&model)))).expect("written");
     let said = refused(tiny("fourth", &[&format!("start={}", model.display())]));
     assert!(said.contains("set data.split_seed = 3"), "{said}");
+    // Away from its folder nothing says so: that is told before anything is trained.
+    let stray = exported.with_file_name("stray.safetensors");
+    fs::rename(&model, &stray).expect("moved");
+    let plan = ["plan", "configs/quickstart.toml", "--set", &format!("start={}", stray.display())];
+    let said = stderr(&output(&plan));
+    assert!(said.contains("nothing says which images it was trained on"), "{said}");
 }
 
 #[test]

@@ -38,8 +38,8 @@ fn write(folder: &Path, name: &str, input: [usize; 3], layers: Vec<Layer>, densi
     let raw = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
     save(".onnx", onnx(&network, name, None)?)?;
     save("-b4.onnx", onnx(&network, name, Some(IMAGES))?)?;
-    save(".safetensors", safetensors(&network, Form::Dense))?;
-    save("-csr.safetensors", safetensors(&network, Form::Csr))?;
+    save(".safetensors", safetensors(&network, Form::Dense, &[]))?;
+    save("-csr.safetensors", safetensors(&network, Form::Csr, &[]))?;
     save(".images", raw(&images.concat()))?;
     save(".answers", raw(&answers))?;
     Ok(())

@@ -29,9 +29,7 @@ pub(crate) fn write(
         file.add_f32_later(own.name.clone(), &turned(&own.shape), move || whole(own, mask));
     }
     let mut notes = BTreeMap::from([("format", "pt".to_owned())]);
-    if !trained_on.is_empty() {
-        notes.insert(trained_on::NOTE, serde_json::to_string(trained_on).expect("plain data"));
-    }
+    notes.extend(trained_on::note(trained_on).map(|splits| (trained_on::NOTE, splits)));
     file.write(&notes, out)
 }
 

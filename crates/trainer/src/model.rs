@@ -5,7 +5,7 @@ use crate::data::Split;
 use crate::folder::RunFolder;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
-use crate::{Error, Experiment, ModelConfig, export, files, folder};
+use crate::{Error, Experiment, ModelConfig, export, files, folder, trained_on};
 use secateur_sparse::file::{HEAD, Info, Precision, check_head, decode};
 use secateur_sparse::{Layer, Network};
 use std::io::Read;
@@ -28,6 +28,8 @@ pub struct Model {
     pub experiment: Option<Experiment>,
     /// The run's folder, when it was opened as one.
     pub run: Option<RunFolder>,
+    /// Which images it was trained on, as JSON; `None` where nothing says so.
+    pub trained_on: Option<String>,
 }
 
 impl Model {
@@ -51,6 +53,7 @@ impl Model {
                 precision: None,
                 experiment: Some(experiment),
                 run: Some(RunFolder::at(path)),
+                trained_on: trained_on::note(&trained_on::of_run(path)),
             });
         }
         if checkpoint.is_some() {
@@ -60,7 +63,8 @@ impl Model {
         match path.extension().and_then(|end| end.to_str()) {
             Some("safetensors") => {
                 let (name, network) = reference(&TensorReader::open(path)?)?;
-                Ok(Self { network, info: info(&name), precision: None, experiment: None, run: None })
+                let trained_on = trained_on::note(&trained_on::of_file(path));
+                Ok(Self { network, info: info(&name), precision: None, experiment: None, run: None, trained_on })
             }
             Some("secateur") => {
                 let model = decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
@@ -70,8 +74,14 @@ impl Model {
                         format!("a layer takes or gives {widest} numbers for an image, expected at most {WIDEST}");
                     return Err(refuse(&why));
                 }
-                let precision = Some(model.precision);
-                Ok(Self { network: model.network, info: model.info, precision, experiment: None, run: None })
+                Ok(Self {
+                    network: model.network,
+                    info: model.info,
+                    precision: Some(model.precision),
+                    experiment: None,
+                    run: None,
+                    trained_on: None,
+                })
             }
             _ if !path.exists() => Err(refuse("no such file or folder")),
             _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file of a reference model")),

@@ -8,8 +8,8 @@ use crate::{Error, Experiment, folder};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Key of a final model's header under which its splits are told, as JSON.
-pub(crate) const NOTE: &str = "secateur.trained_on";
+/// Key of a model's header in safetensors under which its splits are told, as JSON.
+pub const NOTE: &str = "secateur.trained_on";
 
 /// A set of images and the split of it that a model was trained on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub(crate) fn with_start(experiment: &Experiment, dataset: &Dataset) -> Result<V
     let training = dataset.train.len() + dataset.validation.len();
     if let (Some(own), Some(path)) = (&own, &experiment.config().start) {
         if before.is_empty() && own.validation > 0 {
-            tracing::info!(
+            tracing::warn!(
                 "{}: nothing says which images it was trained on; validation images may be among them",
                 path.display()
             );
@@ -58,13 +58,17 @@ fn own(experiment: &Experiment, dataset: &Dataset) -> Option<TrainedOn> {
 }
 
 /// What the file itself says, or the run's folder in which it lies; nothing where neither is known.
-fn of_file(path: &Path) -> Vec<TrainedOn> {
+pub(crate) fn of_file(path: &Path) -> Vec<TrainedOn> {
     let noted = || {
         let file = TensorReader::open(path).ok()?;
         serde_json::from_str(file.note(NOTE)?).ok()
     };
-    let beside = || {
-        let run = path.parent()?;
+    noted().unwrap_or_else(|| path.parent().map(of_run).unwrap_or_default())
+}
+
+/// What a run's folder says; nothing where it is none.
+pub(crate) fn of_run(run: &Path) -> Vec<TrainedOn> {
+    let told = || {
         let (manifest, config) = (folder::read_manifest(run).ok()?, folder::read_config(run).ok()?);
         if !manifest.trained_on.is_empty() {
             return Some(manifest.trained_on);
@@ -72,7 +76,12 @@ fn of_file(path: &Path) -> Vec<TrainedOn> {
         let images = manifest.files.into_iter().next()?.sha256;
         Some(vec![TrainedOn { images, split_seed: config.data.split_seed, validation: config.data.validation }])
     };
-    noted().or_else(beside).unwrap_or_default()
+    told().unwrap_or_default()
+}
+
+/// The splits as a model's header tells them under [`NOTE`]; `None` where nothing is known of them.
+pub(crate) fn note(splits: &[TrainedOn]) -> Option<String> {
+    (!splits.is_empty()).then(|| serde_json::to_string(splits).expect("plain data"))
 }
 
 /// Refuses a start that was trained on images which this run would choose by.

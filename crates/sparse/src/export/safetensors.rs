@@ -19,14 +19,17 @@ pub enum Form {
 }
 
 /// The network as a safetensors file. Biases are `<layer>.bias`; a folded batch-norm has `<layer>.scale` and
-/// `<layer>.shift`. The metadata's `network` tells input and layers as JSON. The same network gives the same bytes.
-pub fn safetensors(network: &Network, form: Form) -> Vec<u8> {
+/// `<layer>.shift`. The metadata's `network` tells input and layers as JSON, beside the `notes`, each a key and its text. The
+/// same network and notes give the same bytes.
+pub fn safetensors(network: &Network, form: Form, notes: &[(&str, &str)]) -> Vec<u8> {
     let mut file = File::default();
+    file.metadata.extend(notes.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
     file.metadata.insert("format".into(), "pt".into());
     file.metadata.insert("network".into(), structure(network));
     for (layer, name) in network.layers().iter().zip(names(network)) {
-        match (layer, layer.parameters()) {
-            (_, Some(own)) => {
+        match layer {
+            Layer::Conv2d(_) | Layer::Linear(_) => {
+                let own = layer.parameters().expect("these have some");
                 let rows = own.bias.len();
                 let weight = format!("{name}.weight");
                 match form {
@@ -35,11 +38,11 @@ pub fn safetensors(network: &Network, form: Form) -> Vec<u8> {
                 }
                 file.floats(format!("{name}.bias"), &[rows], own.bias);
             }
-            (Layer::Affine(own), None) => {
+            Layer::Affine(own) => {
                 file.floats(format!("{name}.scale"), &[own.scale.len()], &own.scale);
                 file.floats(format!("{name}.shift"), &[own.shift.len()], &own.shift);
             }
-            _ => {}
+            Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } | Layer::Flatten => {}
         }
     }
     file.written()
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn dense_weights_keep_their_shape() {
-        let bytes = safetensors(&network(), Form::Dense);
+        let bytes = safetensors(&network(), Form::Dense, &[]);
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         let weight = vec![0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0];
         assert_eq!(floats(&file, "conv1.weight"), (vec![2, 1, 2, 2], weight));
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn sparse_rows_hold_the_nonzeros_alone() {
-        let bytes = safetensors(&network(), Form::Csr);
+        let bytes = safetensors(&network(), Form::Csr, &[]);
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         assert_eq!(integers(&file, "conv1.weight.crow_indices"), [0, 2, 2]);
         assert_eq!(integers(&file, "conv1.weight.col_indices"), [1, 3]);
@@ -163,12 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_tells_the_layers() {
-        let bytes = safetensors(&network(), Form::Dense);
+    fn the_metadata_tells_the_layers_and_what_is_noted() {
+        let bytes = safetensors(&network(), Form::Dense, &[("from", "a run")]);
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
         let metadata = header.metadata().as_ref().expect("metadata");
         let expected = r#"{"input":[1,2,2],"layers":[{"kind":"conv2d","name":"conv1","inputs":1,"outputs":2,"kernel":2,"stride":1,"padding":0},{"kind":"affine","name":"bn1","channels":2},{"kind":"flatten"},{"kind":"linear","name":"fc1","inputs":2,"outputs":3}]}"#;
-        assert_eq!(metadata["network"], expected);
-        assert_eq!(bytes, safetensors(&network(), Form::Dense), "the same network gives the same bytes");
+        assert_eq!((&*metadata["network"], &*metadata["from"]), (expected, "a run"));
+        let again = safetensors(&network(), Form::Dense, &[("from", "a run")]);
+        assert_eq!(bytes, again, "the same network gives the same bytes");
     }
 }
