@@ -18,6 +18,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Polls for which a job may be in no list and its run not be finished, before it counts as failed: queue and file system
@@ -41,17 +43,23 @@ pub(crate) struct Slurm {
     states: Vec<State>,
     /// Each task's job, `<array>_<index>`; `None` for what was done before.
     jobs: Vec<Option<String>>,
-    /// Whether a task's job is one that an earlier sweep submitted.
-    earlier: Vec<bool>,
+    /// Whether a task's job may end by no fault of its own, so that it is submitted once more: an earlier sweep submitted
+    /// it, or its shared start was submitted once more.
+    again: Vec<bool>,
     /// Polls in a row in which a task was missing.
     missing: Vec<u32>,
     record: Jobs,
+    /// With a queue that does not answer.
     patience: Patience,
+    /// With an `sbatch` that fails while the sweep goes on.
+    submitting: Patience,
     cancelled: bool,
+    /// Whether a signal asked for the end.
+    stop: Arc<AtomicBool>,
 }
 
 impl Slurm {
-    pub(crate) fn new(places: Places, threads: usize, options: Vec<String>) -> Self {
+    pub(crate) fn new(places: Places, threads: usize, options: Vec<String>, stop: Arc<AtomicBool>) -> Self {
         Self {
             places,
             threads,
@@ -59,11 +67,13 @@ impl Slurm {
             tasks: vec![],
             states: vec![],
             jobs: vec![],
-            earlier: vec![],
+            again: vec![],
             missing: vec![],
             record: Jobs::default(),
             patience: Patience::default(),
+            submitting: Patience::default(),
             cancelled: false,
+            stop,
         }
     }
 
@@ -107,16 +117,21 @@ impl Slurm {
                 Ok(queue) => break queue,
                 Err(error) => self.patience.failed(&error)?,
             }
+            if self.stop.load(Ordering::Relaxed) {
+                bail!(
+                    "stopped before the queue has answered; jobs of this sweep go on, and the same command follows them"
+                );
+            }
             std::thread::sleep(PAUSE);
         };
         self.patience = Patience::default();
         let known = self.record.in_queue(&queue)?;
         for (place, task) in self.tasks.iter().enumerate() {
             if let Some(job) = known.get(&task.name).filter(|_| self.states[place] != State::Done) {
-                (self.jobs[place], self.earlier[place]) = (Some(job.clone()), true);
+                (self.jobs[place], self.again[place]) = (Some(job.clone()), true);
             }
         }
-        let count = self.earlier.iter().filter(|earlier| **earlier).count();
+        let count = self.again.iter().filter(|again| **again).count();
         if count > 0 {
             say!("{count} jobs of this sweep are in the queue already, and are followed");
         }
@@ -181,7 +196,7 @@ impl Slurm {
     }
 
     /// How far a task is that is in no queue.
-    fn gone(&mut self, place: usize) -> Result<State> {
+    fn gone(&mut self, place: usize, queue: &Queue) -> Result<State> {
         if is_done(&self.tasks[place]) {
             return Ok(State::Done);
         }
@@ -189,13 +204,42 @@ impl Slurm {
         let Some(job) = self.jobs[place].clone().filter(|_| self.missing[place] >= PATIENCE) else {
             return Ok(State::Running);
         };
-        if self.earlier[place] && !self.cancelled {
-            // It may have been told to stop when the earlier sweep was.
-            (self.earlier[place], self.missing[place]) = (false, 0);
-            self.array(&[place], None)?;
-            return Ok(State::Waiting);
+        let start = self.tasks[place].after.map(|start| &self.states[start]);
+        if matches!(start, Some(State::Failed(_) | State::Blocked)) {
+            return Ok(State::Blocked);
+        }
+        if self.again[place] && !self.cancelled {
+            // It may have been told to stop when the earlier sweep was, or its start was lost.
+            return self.resubmit(place, queue);
         }
         Ok(State::Failed(self.reason(&job)))
+    }
+
+    /// Submits a task once more, behind its start where that has not finished.
+    fn resubmit(&mut self, place: usize, queue: &Queue) -> Result<State> {
+        let start = self.tasks[place].after.filter(|start| self.states[*start] != State::Done);
+        let after = match start {
+            // It has to be submitted once more itself, or has finished and nobody has seen it yet.
+            Some(start) if self.missing[start] > 0 => return Ok(State::Waiting),
+            Some(start) => self.jobs[start].clone(),
+            None => None,
+        };
+        // An `sbatch` that failed may have submitted nevertheless.
+        match self.record.unnumbered(&self.tasks[place].name, queue) {
+            Some(job) => self.jobs[place] = Some(job),
+            None => {
+                if let Err(error) = self.array(&[place], after.as_deref()) {
+                    return self.submitting.failed(&error).map(|()| State::Waiting);
+                }
+            }
+        }
+        self.submitting = Patience::default();
+        (self.again[place], self.missing[place]) = (false, 0);
+        // What waited for its old job is dropped by the queue.
+        for (own, task) in self.tasks.iter().enumerate().filter(|(_, task)| task.after == Some(place)) {
+            self.again[own] |= self.jobs[own].is_some() && !is_done(task);
+        }
+        Ok(State::Waiting)
     }
 }
 
@@ -207,7 +251,7 @@ impl Launcher for Slurm {
         self.tasks = tasks.to_vec();
         self.states = tasks.iter().map(|task| if is_done(task) { State::Done } else { State::Waiting }).collect();
         (self.jobs, self.missing) = (vec![None; tasks.len()], vec![0; tasks.len()]);
-        self.earlier = vec![false; tasks.len()];
+        self.again = vec![false; tasks.len()];
         self.record = Jobs::read(scripts.join("jobs.json"))?;
         self.take_on()?;
         let is_open = |own: &Self, place: usize| own.states[place] != State::Done && own.jobs[place].is_none();
@@ -234,14 +278,14 @@ impl Launcher for Slurm {
         };
         self.patience = Patience::default();
         for place in 0..self.tasks.len() {
-            if matches!(self.states[place], State::Done | State::Failed(_)) {
+            if matches!(self.states[place], State::Done | State::Failed(_) | State::Blocked) {
                 continue;
             }
             let queued = self.jobs[place].as_ref().and_then(|job| queue.state(job));
             self.states[place] = match queued {
                 Some("PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "SUSPENDED" | "CONFIGURING") => State::Waiting,
                 Some(_) => State::Running,
-                None => self.gone(place)?,
+                None => self.gone(place, &queue)?,
             };
             if queued.is_some() {
                 self.missing[place] = 0;

@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 use secateur_trainer::{CellFile, CellPlaces, Error, Facts, Outcome, Sweep, is_finished, run_cell};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -42,9 +43,13 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
     let jobs = usize::from(args.jobs);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = args.threads.map_or((cores / jobs).max(1), usize::from);
+    let stop = on_signal()?;
     let (mut launcher, pause): (Box<dyn Launcher>, Duration) = match args.launcher {
         LauncherKind::Local => (Box::new(Local::new(places.clone(), jobs, threads)), POLL),
-        LauncherKind::Slurm => (Box::new(Slurm::new(places.clone(), threads, args.sbatch.clone())), POLL_CLUSTER),
+        LauncherKind::Slurm => {
+            let slurm = Slurm::new(places.clone(), threads, args.sbatch.clone(), Arc::clone(&stop));
+            (Box::new(slurm), POLL_CLUSTER)
+        }
     };
     launcher.submit(&tasks)?;
     let mut board = Board::new(&tasks);

@@ -86,6 +86,16 @@ impl Jobs {
         Ok(found)
     }
 
+    /// The job of a run in an array whose number was never noted, as when `sbatch` submits and says that it failed.
+    pub(super) fn unnumbered(&self, run: &str, queue: &Queue) -> Option<String> {
+        let mut arrays = self.arrays.iter().filter(|array| array.id.is_none());
+        arrays.find_map(|array| {
+            let index = array.runs.iter().position(|own| own == run)?;
+            let job = format!("{}_{index}", queue.number(&array.job)?);
+            queue.state(&job).map(|_| job)
+        })
+    }
+
     fn write(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(self).context("a list of jobs is plain data")?;
         Ok(write_file(&self.path, text.as_bytes())?)
@@ -140,9 +150,13 @@ mod tests {
         let queue =
             Queue::parse(&format!("7_1 RUNNING x\n9_0 PENDING {lost}\n9_1 PENDING {lost}\n10_0 RUNNING other\n"));
         let mut jobs = Jobs::read(path.clone()).expect("written before");
+        assert_eq!(jobs.unnumbered("e", &queue).as_deref(), Some("9_1"));
+        assert_eq!(jobs.unnumbered("a", &queue), None, "its number was noted");
         let found = jobs.in_queue(&queue).expect("written");
         let expected = [("b", "7_1"), ("d", "9_0"), ("e", "9_1")];
         assert_eq!(found.iter().map(|(run, job)| (run.as_str(), job.as_str())).collect::<Vec<_>>(), expected);
+        let lost = Jobs::read(path.clone()).expect("written before");
+        assert_eq!(lost.unnumbered("d", &queue), None, "its number is known now");
         // The array that has left the queue is forgotten, names are not used again.
         let mut jobs = Jobs::read(path.clone()).expect("written before");
         assert_eq!(jobs.arrays.len(), 2);
