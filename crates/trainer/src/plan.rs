@@ -121,7 +121,7 @@ impl Plan {
         let epoch_steps = (train_images.div_ceil(config.train.batch_size.max(1))).max(1) as u64;
         let refinements = config.prune.as_ref().and_then(PruneConfig::budget).map_or(0, |until| until.refinements);
         let run_steps = run_steps(config, epoch_steps, targets.len() as u64 + refinements)?;
-        let builder = Builder { config, targets, epoch_steps, stages: vec![], walked: 0, run_steps };
+        let builder = Builder { config, targets, epoch_steps, stages: vec![], position: 0, run_steps };
         Ok(Self { stages: builder.build(), epoch_steps })
     }
 
@@ -209,8 +209,8 @@ struct Builder<'a> {
     targets: &'a [Sparsity],
     epoch_steps: u64,
     stages: Vec<Planned>,
-    /// Training steps planned so far.
-    walked: u64,
+    /// Where the training planned last ended on a schedule that spans the run.
+    position: u64,
     run_steps: u64,
 }
 
@@ -289,19 +289,18 @@ impl Builder<'_> {
         } else {
             piece(self, 0, steps);
         }
-        self.walked = steps;
+        self.position = steps;
         let judged = self.config.prune.as_ref().is_some_and(|prune| prune.budget().is_some());
         self.push(0, if judged { Stage::Judge } else { Stage::Test(event::Stage::Dense) });
     }
 
     /// Training in which only the weights that the next prune is to leave receive gradients.
     fn fade(&mut self, cycle: u64, steps: u64, focus: Option<Sparsity>) {
-        // Nothing has been rewound yet.
         let training = self.following(steps);
         if steps > 0 {
             self.push(cycle, Stage::Train(Training { chooses: false, focus, ..training }));
         }
-        self.walked += steps;
+        self.position += steps;
     }
 
     /// Training after a prune, cut where masks move.
@@ -317,7 +316,7 @@ impl Builder<'_> {
         if from < steps {
             self.push(cycle, Stage::Train(Training { chooses: true, closes: true, ..whole.piece(from, steps) }));
         }
-        self.walked += steps;
+        self.position = whole.schedule_from + steps;
     }
 
     /// After how many of a training's `steps` the masks move, and how.
@@ -351,7 +350,7 @@ impl Builder<'_> {
     fn following(&self, steps: u64) -> Training {
         let (schedule_from, schedule_total) = match self.config.train.lr_schedule.restart() {
             Restart::Cycle => (0, steps),
-            Restart::Never => (self.walked, self.run_steps),
+            Restart::Never => (self.position, self.run_steps),
         };
         let lr = self.config.retrain.lr.unwrap_or(self.config.train.optimizer.lr());
         Training { steps, lr, schedule_from, schedule_total, chooses: true, closes: true, focus: None }

@@ -163,17 +163,20 @@ fn lottery_tickets_remember_and_rewind() {
 
 #[test]
 fn a_training_that_rewinds_has_the_dense_trainings_rate_at_every_step() {
-    let cosine = |restart: &str| LrSchedule::Cosine {
-        warmup: Length::Steps(2),
-        floor: 0.0,
-        restart: if restart == "never" { Restart::Never } else { Restart::Cycle },
-    };
-    for restart in ["never", "cycle"] {
+    let cosine = |restart| LrSchedule::Cosine { warmup: Length::Steps(2), floor: 0.0, restart };
+    // Its fifth fall comes right after the dense training's end.
+    let step = |restart| LrSchedule::Step { every: Length::Steps(4), factor: 0.5, restart };
+    for (restart, own) in [
+        ("never", cosine(Restart::Never)),
+        ("cycle", cosine(Restart::Cycle)),
+        ("never", step(Restart::Never)),
+        ("cycle", step(Restart::Cycle)),
+    ] {
         for kind in ["rewind-weights", "rewind-lr"] {
-            let schedule = format!("train.lr_schedule={{kind=\"cosine\", warmup={{steps=2}}, restart=\"{restart}\"}}");
+            let schedule = format!("train.lr_schedule={}", toml::Value::try_from(own).expect("TOML"));
             let rewind = format!("retrain={{kind=\"{kind}\", rewind_to={{steps=7}}, final={{steps=16}}}}");
             let plan = plan(&[&schedule, &rewind, "prune.every={ steps = 13 }"]);
-            let rate = |training: &Training, step| training.rate(step, &cosine(restart), plan.epoch_steps);
+            let rate = |training: &Training, step| training.rate(step, &own, plan.epoch_steps);
             let trainings: Vec<&Training> = plan.trainings().collect();
             let dense: Vec<f64> = trainings
                 .iter()
@@ -217,9 +220,14 @@ fn readme_s_config_rewinds_into_its_dense_schedule() {
 }
 
 #[test]
-fn what_fades_has_not_been_rewound() {
-    let fading = plan(&["prune.gsm={ steps = 4 }", "retrain={ kind = \"rewind-lr\", rewind_to = { epochs = 1 } }"]);
+fn what_fades_goes_on_where_the_training_before_it_ended() {
+    let rewound = ["prune.gsm={ steps = 4 }", "retrain={ kind = \"rewind-lr\", rewind_to = { epochs = 1 } }"];
+    let fading = plan(&rewound);
     assert_eq!(words(&fading)[2..6], ["1:train 4@0/4", "1:prune 0.5", "1:pruned", "1:train 3@10/20"]);
+    let across = plan(&[&rewound[..], &["train.lr_schedule={ kind = \"cosine\", restart = \"never\" }"]].concat());
+    let trainings: Vec<String> = words(&across).into_iter().filter(|word| word.contains("train ")).collect();
+    let expected = ["0:train 20@0/34", "1:train 4@20/34", "1:train 3@10/34", "2:train 4@13/34", "2:train 3@10/34"];
+    assert_eq!(trainings, expected);
 }
 
 #[test]
