@@ -165,13 +165,14 @@ fn layers<'a>(
     kept: &'a [[Option<Kept>; 2]],
 ) -> Result<Vec<LayerState<'a>>, Error> {
     let fields = fields(optimizer);
+    let stepped = time(state) > 0;
     let tensor = |name: String, total: usize, kept: Option<&'a Kept>| -> Result<Tensor<'a>, Error> {
         let wanted = kept.map_or(total, Kept::kept);
         let own = state.parameters.iter().find(|own| own.name == name && own.kept.len() == wanted);
         let own = own.ok_or_else(|| Error::Foreign { name: name.clone(), wanted })?;
         let moment = |place: usize| -> Result<&'a [f32], Error> {
             // An optimizer that has not stepped remembers nothing.
-            let Some(field) = fields.get(place).filter(|_| !state.moments.is_empty()) else { return Ok(&[]) };
+            let Some(field) = fields.get(place).filter(|_| stepped) else { return Ok(&[]) };
             let mut all = state.moments.iter();
             let found = all.find(|own| own.parameter == name && own.field == *field && own.kept.len() == wanted);
             let missing = || Error::Foreign { name: format!("{name}/{field}"), wanted };
@@ -179,7 +180,9 @@ fn layers<'a>(
         };
         Ok(Tensor { values: &own.kept, moments: [moment(0)?, moment(1)?], kept, inputs_first: true })
     };
-    if let Some(own) = state.moments.iter().find(|own| !fields.contains(&own.field.as_str())) {
+    let parameter = |name: &str| state.parameters.iter().any(|own| own.name == name);
+    let known = |own: &Moment| fields.contains(&own.field.as_str()) && parameter(&own.parameter);
+    if let Some(own) = state.moments.iter().find(|own| !known(own)) {
         return Err(Error::ForeignMoment { name: format!("{}/{}", own.parameter, own.field) });
     }
     let mut states = vec![];
@@ -221,6 +224,9 @@ mod tests {
         let check = |state: &State| layers(&network, &optimizer, state, &kept).map(drop);
         check(&whole).expect("every moment");
         check(&State { moments: vec![], ..whole.clone() }).expect("an optimizer that has not stepped");
+        let counters = BTreeMap::from([(("conv1.weight".to_owned(), TIME.to_owned()), 3)]);
+        let error = check(&State { moments: vec![], counters, ..whole.clone() }).expect_err("it has").to_string();
+        assert!(error.contains("`conv1.weight/momentum.moment_1` of 54 values"), "{error}");
         let mut one_less = whole.clone();
         one_less.moments.remove(3);
         let error = check(&one_less).expect_err("one is missing").to_string();
@@ -229,6 +235,10 @@ mod tests {
         short.moments[0].kept.pop();
         let error = check(&short).expect_err("too short").to_string();
         assert!(error.contains("`conv1.weight/momentum.moment_1` of 54 values"), "{error}");
+        let mut unknown = whole.clone();
+        unknown.moments.push(Moment { parameter: "conv9.weight".into(), ..whole.moments[0].clone() });
+        let error = check(&unknown).expect_err("of no parameter").to_string();
+        assert!(error.contains("`conv9.weight/momentum.moment_1`, which"), "{error}");
         let mut foreign = whole;
         foreign.moments[0].field = "momentum.velocity".into();
         let error = check(&foreign).expect_err("of SGD").to_string();
