@@ -175,11 +175,27 @@ fn check(config: &SweepConfig) -> Result<(), String> {
     if let Some(twice) = config.methods.iter().find(|method| !names.insert(&method.name)) {
         return Err(format!("two methods have the name `{}`, expected different ones", twice.name));
     }
+    if let Some(own) = config.methods.iter().find(|method| ["dense", "random"].contains(&&*method.name)) {
+        return Err(format!(
+            "a method has the name `{}`, which is a control's; expected another, such as `{}-own`",
+            own.name, own.name
+        ));
+    }
     let mut keys = config.axes.keys().chain(config.methods.iter().flat_map(|method| method.set.keys()));
     if let Some(own) = keys.find(|key| ["name", "seed"].contains(&key.trim())) {
         return Err(format!(
             "`{own}` is neither an axis nor a method's to set: `name`, the methods' names and `seeds` say it"
         ));
+    }
+    for (place, (axis, values)) in config.axes.iter().enumerate() {
+        let values: Vec<_> = values.as_array().into_iter().flatten().collect();
+        let undone = |other: &&String| values.iter().any(|value| axes::decides(axis, value, other));
+        if let Some(other) = config.axes.keys().skip(place + 1).find(undone) {
+            return Err(format!(
+                "the axes `{axis}` and `{other}` set the same key, and the second would undo the first. Expected each key in \
+                 one axis: leave it out of the values of the other"
+            ));
+        }
     }
     for method in &config.methods {
         for (key, value) in &method.set {

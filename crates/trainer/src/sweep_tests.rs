@@ -114,6 +114,11 @@ fn faults_are_named() {
             "name = \"s\"\nbase = \"b\"\nseeds = [1]\n[[methods]]\nname = \"a\"\n[[methods]]\nname = \"a\"",
             "two methods have the name `a`",
         ),
+        (
+            "name = \"s\"\nbase = \"b\"\nseeds = [1]\n[[methods]]\nname = \"dense\"",
+            "the name `dense`, which is a control's",
+        ),
+        ("name = \"s\"\nbase = \"b\"\nseeds = [1]\n[[methods]]\nname = \"random\"", "the name `random`, which is"),
         ("name = \"s\"\nbase = \"b\"\nseeds = [1]\n[axes]\n\"colour\" = [1]", "unknown key `colour`"),
     ] {
         let found = sweep(text).expect_err(text).to_string();
@@ -166,6 +171,21 @@ fn a_key_of_a_method_that_is_an_axis_is_refused() {
                 set = { \"prune.schedule\" = { kind = \"linear\", prunes = 2 } }";
     let grid = sweep(&format!("name = \"s\"\nbase = \"b\"\nseeds = [1]\nrandom = false\n{both}")).expect("valid");
     assert_eq!(of(&grid, "s-m").len(), 2);
+}
+
+#[test]
+fn two_axes_that_set_the_same_key_are_refused() {
+    let axes = |schedule: &str| {
+        let head = "name = \"s\"\nbase = \"b\"\nseeds = [1]\ndense = false\nrandom = false";
+        sweep(&format!(
+            "{head}\n[axes]\n\"prune.schedule\" = [{{ kind = \"linear\", prunes = 2 }}, {schedule}]\n\
+             \"prune.schedule.final\" = [0.5, 0.8]"
+        ))
+    };
+    let said = axes("{ kind = \"linear\", prunes = 3, final = 0.9 }").expect_err("said twice").to_string();
+    assert!(said.contains("the axes `prune.schedule` and `prune.schedule.final` set the same key"), "{said}");
+    let grid = axes("{ kind = \"linear\", prunes = 3 }").expect("each key once");
+    assert_eq!(grid.cells.len(), 4);
 }
 
 #[test]
