@@ -1,9 +1,14 @@
 //! What a config says that its defaults do not say: by this, and by nothing else, runs are told from each other. A key that
-//! is added to the program later, with a default that changes nothing, renames no run.
+//! is added to the program later, with a default that changes nothing, renames no run. A default that changes has to rename
+//! all of them, see [`SALT`].
 
 use super::ExperimentConfig;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
+
+/// Hashed before a config, and to be changed with any default: what a config leaves out then means something else, and its
+/// runs must not have the names of those before. Empty as long as no default has changed.
+const SALT: &str = "";
 
 impl ExperimentConfig {
     /// The config without every key that could be left out: without it, it reads the same.
@@ -41,7 +46,7 @@ impl ExperimentConfig {
         facts.threads = 0;
         facts.measure = Default::default();
         let text = toml::to_string(&facts.essential()).expect("a table is TOML");
-        Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(format!("{SALT}{text}")).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -124,5 +129,61 @@ momentum = 0.9
         }
         // Runs of this name are there: it has to stay, whatever keys are added.
         assert_eq!(plain, "af906887");
+    }
+
+    /// What every key is that a config leaves out, of each kind that has keys of its own.
+    fn defaults() -> String {
+        let mut text = format!("{:#?}\n", config(&[]));
+        for change in [
+            "train.optimizer={ kind = \"adam\" }",
+            "train.optimizer={ kind = \"adamw\" }",
+            "train.optimizer={ kind = \"sgd\" }",
+            "train.lr_schedule={ kind = \"step\", every = { steps = 1 }, factor = 0.5 }",
+            "train.lr_schedule={ kind = \"cosine\" }",
+        ] {
+            let train = config(&[change]).train;
+            text += &format!("{:#?}\n{:#?}\n", train.optimizer, train.lr_schedule);
+        }
+        for change in [
+            "prune.schedule={ kind = \"linear\", final = 0.5, prunes = 2 }",
+            "prune.schedule={ kind = \"cubic\", final = 0.5, prunes = 2 }",
+            "prune.schedule={ kind = \"polynomial\", final = 0.5, power = 2.0, prunes = 2 }",
+            "prune.schedule={ kind = \"exponential\", final = 0.5, prunes = 2 }",
+            "prune.schedule={ kind = \"cosine\", final = 0.5, prunes = 2 }",
+            "prune.schedule={ kind = \"one-cycle\", final = 0.5, prunes = 2 }",
+            "prune.schedule={ kind = \"list\", sparsities = [0.5] }",
+        ] {
+            text += &format!("{:#?}\n", config(&[change]).prune.expect("prunes").schedule);
+        }
+        for change in [
+            "prune.regrow={ kind = \"set\", every = { steps = 1 } }",
+            "prune.regrow={ kind = \"rigl\", every = { steps = 1 } }",
+            "prune.regrow={ kind = \"surgery\", every = { steps = 1 } }",
+            "prune.until={ within = 1.0 }",
+        ] {
+            let prune = config(&[change]).prune.expect("prunes");
+            text += &format!("{:#?}\n{:#?}\n", prune.regrow, prune.until);
+        }
+        // What follows from other keys.
+        for change in [
+            "prune.criterion=wanda",
+            "prune.criterion=synflow",
+            "prune.granularity={ kind = \"n-of-m\", n = 2, m = 4 }",
+        ] {
+            let prune = config(&[change]).prune.expect("prunes");
+            text += &format!("{change}: {} {} {}\n", prune.scope(), prune.rounds(), prune.least());
+        }
+        text
+    }
+
+    #[test]
+    fn a_default_that_changes_renames_the_runs_that_leave_it_out() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/defaults.txt");
+        let (found, known) = (defaults(), std::fs::read_to_string(file).expect("readable"));
+        assert!(
+            found == known,
+            "the defaults are no longer those of {file}. For a new key that changes nothing, write them there. Where a \
+             default has another value, change SALT, too: else runs that do different things have one name. They are\n{found}"
+        );
     }
 }
