@@ -24,8 +24,10 @@ pub struct Exchange<'a> {
 /// Drops `share` of each layer's living weights and grows as many: each layer keeps its number of weights.
 ///
 /// With `|w|` and random growth this is SET (Mocanu et al., "Scalable training of artificial neural networks with adaptive
-/// sparse connectivity inspired by network science", 2018), with `|w|` and the gradient's size it is RigL (Evci et al.,
-/// "Rigging the Lottery", 2020). As there, what was just dropped may come back. No more is exchanged than is pruned.
+/// sparse connectivity inspired by network science", 2018) but for what is dropped: SET drops the smallest positive and the
+/// largest negative weights, an equal part of each, here the smallest magnitudes go, whatever their sign. With `|w|` and the
+/// gradient's size it is RigL (Evci et al., "Rigging the Lottery", 2020). As there, what was just dropped may come back. No
+/// more is exchanged than is pruned.
 ///
 /// # Errors
 /// When the share is not in `[0, 1]`. When a score is negative, infinite or not a number: growth by gradients takes their
