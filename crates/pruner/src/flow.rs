@@ -126,8 +126,7 @@ pub(crate) fn by_scores<M: Module>(
     old: &MaskSet,
     request: &Request,
 ) -> Result<MaskSet, Error> {
-    let calculates = matches!(request.scope, Scope::GlobalNormalised | Scope::MacAware);
-    if let Some((name, index, value)) = saliency.negative(old).filter(|_| calculates) {
+    if let Some((name, index, value)) = saliency.negative(old).filter(|_| request.scope.calculates()) {
         return Err(Error::Signed { name: name.into(), index, value, scope: request.scope });
     }
     let mut kept = saliency.kept(old)?.into_iter();

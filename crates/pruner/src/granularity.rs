@@ -88,6 +88,14 @@ impl Default for Granularity {
 }
 
 impl Granularity {
+    /// Whether the scores of several weights become one.
+    pub fn has_groups(&self) -> bool {
+        match self {
+            Self::Element {} | Self::NOfM { .. } => false,
+            Self::Block { .. } | Self::Filter {} | Self::Channel {} => true,
+        }
+    }
+
     /// What is wrong with the numbers, if anything.
     pub fn fault(&self) -> Option<String> {
         match *self {
@@ -97,7 +105,7 @@ impl Granularity {
             Self::Block { outputs, inputs } if outputs == 0 || inputs == 0 => {
                 Some(format!("a block is {outputs} x {inputs}, wanted sides of at least 1"))
             }
-            _ => None,
+            Self::NOfM { .. } | Self::Block { .. } | Self::Element {} | Self::Filter {} | Self::Channel {} => None,
         }
     }
 

@@ -33,6 +33,14 @@ impl Scope {
             Self::Global | Self::GlobalNormalised | Self::MacAware => true,
         }
     }
+
+    /// Whether it calculates with scores, and does not only put them in order, so that none may be negative.
+    pub fn calculates(self) -> bool {
+        match self {
+            Self::GlobalNormalised | Self::MacAware => true,
+            Self::Layerwise | Self::Output | Self::Global | Self::Erk => false,
+        }
+    }
 }
 
 impl std::fmt::Display for Scope {
@@ -123,8 +131,17 @@ pub(crate) struct Stake {
     pub(crate) cost: u64,
 }
 
+/// What the densities of parameters are in proportion to, where layers do not compete; all alike but for
+/// Erdos-Renyi-Kernel.
+pub(crate) fn density_factor(scope: Scope, shape: &[usize]) -> f64 {
+    match scope {
+        Scope::Erk => erk_factor(shape),
+        Scope::Layerwise | Scope::Output | Scope::Global | Scope::GlobalNormalised | Scope::MacAware => 1.0,
+    }
+}
+
 /// The Erdos-Renyi-Kernel factor of a parameter.
-pub(crate) fn erk_factor(shape: &[usize]) -> f64 {
+fn erk_factor(shape: &[usize]) -> f64 {
     let sum: usize = shape.iter().sum();
     let product: f64 = shape.iter().map(|size| *size as f64).product();
     if product == 0.0 { 0.0 } else { sum as f64 / product }

@@ -14,7 +14,7 @@ mod outputs;
 mod rows;
 mod units;
 
-use crate::scope::{Bounds, Stake, allot, erk_factor};
+use crate::scope::{Bounds, Stake, allot, density_factor};
 use crate::target::Amount;
 use crate::{Error, Granularity, GroupScore, Mask, MaskSet, Scope, Sparsity, Terms, Tiling};
 pub(crate) use checks::check_scores;
@@ -172,9 +172,10 @@ fn shares(entrants: &[Entrant<'_, '_>], request: &Request) -> Result<Vec<usize>,
         own.pruned = 0;
     }
     let wanted = check(&entrants, wanted, request)?;
-    let stake = |own: &Entrant<'_, '_>| {
-        let factor = if request.scope == Scope::Erk { erk_factor(own.layer.shape) } else { 1.0 };
-        Stake { bounds: own.bounds, factor, cost: own.cost }
+    let stake = |own: &Entrant<'_, '_>| Stake {
+        bounds: own.bounds,
+        factor: density_factor(request.scope, own.layer.shape),
+        cost: own.cost,
     };
     Ok(allot(&entrants.iter().map(stake).collect::<Vec<_>>(), whole.saturating_sub(wanted)))
 }
@@ -191,12 +192,13 @@ fn compete(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Resu
     let wanted = check(entrants, wanted, request)?;
     // Groups of one weight are weights, except that one that costs nothing stays.
     let single = |own: &Entrant<'_, '_>| own.cost > 0 && groups::largest(own, request) <= 1;
-    Ok(if request.scope == Scope::Output {
-        entrants.iter().map(|own| outputs::prune(own, wanted as usize)).collect()
-    } else if request.granularity == (Granularity::Element {}) || entrants.iter().all(single) {
-        elements::prune(entrants, wanted)
-    } else {
-        groups::prune(entrants, wanted, request)
+    let elements = request.granularity == (Granularity::Element {}) || entrants.iter().all(single);
+    Ok(match request.scope {
+        Scope::Output => entrants.iter().map(|own| outputs::prune(own, wanted as usize)).collect(),
+        Scope::Layerwise | Scope::Global | Scope::GlobalNormalised | Scope::Erk | Scope::MacAware => match elements {
+            true => elements::prune(entrants, wanted),
+            false => groups::prune(entrants, wanted, request),
+        },
     })
 }
 
@@ -231,7 +233,10 @@ fn check(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request) -> Result
 }
 
 fn unit(request: &Request) -> &'static str {
-    if matches!(request.amount, Amount::Macs(_)) { "MACs" } else { "weights" }
+    match request.amount {
+        Amount::Share(_) | Amount::Weights(_) => "weights",
+        Amount::Macs(_) => "MACs",
+    }
 }
 
 /// What a selection from full masks will do, as far as it is known without scores: the weights that the competing

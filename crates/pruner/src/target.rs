@@ -114,7 +114,7 @@ impl Target {
         match self {
             Self::Sparsity(share) if share.get() == 0.0 => None,
             Self::Other(Measured::Macs(_)) => Some(Measure::Macs),
-            _ => Some(Measure::Weights),
+            Self::Sparsity(_) | Self::Other(Measured::Compression(_) | Measured::Kept(_)) => Some(Measure::Weights),
         }
     }
 

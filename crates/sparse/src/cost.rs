@@ -58,7 +58,13 @@ impl Network {
                 Layer::Conv2d(Conv2d { weight, bias, .. }) | Layer::Linear(Linear { weight, bias, .. }) => {
                     (weight, bias)
                 }
-                _ => continue,
+                Layer::Relu
+                | Layer::MaxPool2d { .. }
+                | Layer::AvgPool2d { .. }
+                | Layer::Crop { .. }
+                | Layer::Flatten => {
+                    continue;
+                }
             };
             let living = nonzero(weight);
             let cost = Cost {

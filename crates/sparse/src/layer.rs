@@ -144,7 +144,12 @@ impl Layer {
             Self::Conv2d(Conv2d { name, weight, bias, .. }) | Self::Linear(Linear { name, weight, bias, .. }) => {
                 Some(Parameters { name, shape: self.weight_shape(), weight, bias })
             }
-            _ => None,
+            Self::Affine(_)
+            | Self::Relu
+            | Self::MaxPool2d { .. }
+            | Self::AvgPool2d { .. }
+            | Self::Crop { .. }
+            | Self::Flatten => None,
         }
     }
 
@@ -156,7 +161,12 @@ impl Layer {
             Self::Conv2d(Conv2d { name, weight, bias, .. }) | Self::Linear(Linear { name, weight, bias, .. }) => {
                 Some(ParametersMut { name, shape, weight, bias })
             }
-            _ => None,
+            Self::Affine(_)
+            | Self::Relu
+            | Self::MaxPool2d { .. }
+            | Self::AvgPool2d { .. }
+            | Self::Crop { .. }
+            | Self::Flatten => None,
         }
     }
 
@@ -164,7 +174,12 @@ impl Layer {
         match self {
             Self::Conv2d(conv) => vec![conv.outputs, conv.inputs, conv.kernel, conv.kernel],
             Self::Linear(linear) => vec![linear.outputs, linear.inputs],
-            _ => vec![],
+            Self::Affine(_)
+            | Self::Relu
+            | Self::MaxPool2d { .. }
+            | Self::AvgPool2d { .. }
+            | Self::Crop { .. }
+            | Self::Flatten => vec![],
         }
     }
 

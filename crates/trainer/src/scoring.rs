@@ -3,7 +3,7 @@
 //! What needs more than weights is computed with a copy of the network on one of burn's devices, on a few training images
 //! whose choice is a function of (seed, step). The selection is the pruner's.
 
-use crate::config::{CriterionConfig, PruneConfig, RegrowConfig};
+use crate::config::{CriterionConfig, PruneConfig};
 use crate::data::{self, Split};
 use crate::device::Device;
 use crate::engine::MOVEMENT;
@@ -94,7 +94,7 @@ impl Scoring<'_> {
     /// # Errors
     /// When a number is not finite.
     pub(crate) fn exchange(&self, state: &State, old: &MaskSet, share: f64) -> Result<MaskSet, Error> {
-        let by_gradient = matches!(self.parts().1.regrow, Some(RegrowConfig::Rigl { .. }));
+        let by_gradient = self.parts().1.regrow.is_some_and(|regrow| regrow.by_gradient());
         let mut sizes = if by_gradient { self.sizes_of_gradients(state, old)? } else { ByName::new() };
         let number = seed::stream(self.experiment.config().seed, "regrow", self.step).next_u64();
         let mut layers = vec![];

@@ -30,7 +30,9 @@ fn tiling(own: &Entrant<'_, '_>, request: &Request) -> Tiling {
 pub(super) fn largest(own: &Entrant<'_, '_>, request: &Request) -> u64 {
     match request.granularity {
         Granularity::Element {} => 1,
-        _ => tiling(own, request).largest() as u64,
+        Granularity::NOfM { .. } | Granularity::Block { .. } | Granularity::Filter {} | Granularity::Channel {} => {
+            tiling(own, request).largest() as u64
+        }
     }
 }
 
@@ -68,7 +70,9 @@ pub(super) fn prune(entrants: &[Entrant<'_, '_>], wanted: u64, request: &Request
                 let cost = layer.cost * layer.tiling.size(group) as u64;
                 let enough = match request.amount {
                     Amount::Macs(_) => gone >= wanted,
-                    _ => gone + cost > wanted && gone + cost - wanted > wanted.saturating_sub(gone),
+                    Amount::Share(_) | Amount::Weights(_) => {
+                        gone + cost > wanted && gone + cost - wanted > wanted.saturating_sub(gone)
+                    }
                 };
                 if enough {
                     break 'ties;
@@ -88,7 +92,9 @@ fn near(gone: u64, wanted: u64, entrants: &[Entrant<'_, '_>], request: &Request)
     let largest = entrants.iter().map(|own| own.cost * largest(own, request)).max().unwrap_or(0);
     match request.amount {
         Amount::Macs(_) => gone >= wanted,
-        _ => entrants.iter().any(|own| own.pruned > 0) && gone.abs_diff(wanted) * 2 <= largest,
+        Amount::Share(_) | Amount::Weights(_) => {
+            entrants.iter().any(|own| own.pruned > 0) && gone.abs_diff(wanted) * 2 <= largest
+        }
     }
 }
 

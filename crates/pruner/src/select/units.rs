@@ -5,7 +5,7 @@ use super::checks::checked;
 use super::group_scores::keys;
 use super::groups::END;
 use super::{Request, Scores, enter};
-use crate::scope::erk_factor;
+use crate::scope::density_factor;
 use crate::{Error, Scope};
 use std::cmp::Reverse;
 
@@ -38,7 +38,7 @@ pub(crate) fn order(layers: &[Scores<'_>], request: &Request) -> Result<Order, E
             (Scope::MacAware, 0) => [gone; 2],
             _ => layer.terms.units(layer.shape, request.min_kept),
         };
-        let factor = if request.scope == Scope::Erk { erk_factor(layer.shape) } else { 1.0 };
+        let factor = density_factor(request.scope, layer.shape);
         for (after, (key, Reverse(unit))) in (gone + 1..).zip(living) {
             let rank = if request.scope.is_common() {
                 f64::from(f32::from_bits(key))

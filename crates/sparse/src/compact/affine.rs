@@ -28,7 +28,7 @@ fn commutes(affine: &Affine, layer: &Layer) -> bool {
         Layer::AvgPool2d { .. } | Layer::Crop { .. } => true,
         // What was largest stays largest.
         Layer::MaxPool2d { .. } => affine.scale.iter().all(|scale| *scale >= 0.0),
-        _ => false,
+        Layer::Conv2d(_) | Layer::Linear(_) | Layer::Affine(_) | Layer::Relu | Layer::Flatten => false,
     }
 }
 

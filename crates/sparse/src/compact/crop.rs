@@ -30,7 +30,9 @@ fn reads_everything(layer: &Layer) -> bool {
     match layer {
         Layer::Conv2d(conv) => conv.padding > 0,
         Layer::Linear(_) | Layer::Flatten => true,
-        _ => false,
+        Layer::Affine(_) | Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } => {
+            false
+        }
     }
 }
 
@@ -69,7 +71,8 @@ fn reads(layer: &Layer, given: [usize; 2]) -> [usize; 2] {
     given.map(|side| match layer {
         Layer::Conv2d(conv) => (side.saturating_sub(1) * conv.stride + conv.kernel).max(1),
         Layer::MaxPool2d { size } | Layer::AvgPool2d { size } => side * size,
-        _ => side,
+        Layer::Affine(_) | Layer::Relu => side,
+        Layer::Linear(_) | Layer::Crop { .. } | Layer::Flatten => unreachable!("it ends a stretch, or is taken out"),
     })
 }
 

@@ -46,7 +46,11 @@ impl Footprint {
                 Layer::Conv2d(conv) => &conv.weight,
                 Layer::Linear(linear) => &linear.weight,
                 Layer::Affine(affine) => &affine.scale,
-                _ => continue,
+                Layer::Relu
+                | Layer::MaxPool2d { .. }
+                | Layer::AvgPool2d { .. }
+                | Layer::Crop { .. }
+                | Layer::Flatten => continue,
             };
             own.units += layer.parameters().map_or(0, |layer| layer.bias.len());
             own.weights += weight.len();

@@ -128,7 +128,12 @@ fn keep_outputs(layer: &mut Layer, kept: &[usize]) {
     match layer {
         Layer::Conv2d(own) => own.outputs = kept.len(),
         Layer::Linear(own) => own.outputs = kept.len(),
-        _ => return,
+        Layer::Affine(_)
+        | Layer::Relu
+        | Layer::MaxPool2d { .. }
+        | Layer::AvgPool2d { .. }
+        | Layer::Crop { .. }
+        | Layer::Flatten => return,
     }
     if let Some(own) = layer.parameters_mut() {
         let columns = own.weight.len() / own.bias.len().max(1);
@@ -148,7 +153,7 @@ fn keep_inputs(layer: &mut Layer, units: usize, kept: &[usize]) {
             own.shift = gather(&own.shift, spread, kept);
             return;
         }
-        _ => return,
+        Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } | Layer::Flatten => return,
     };
     *inputs = *inputs / units * kept.len();
     let columns = weight.len() / rows.max(1);

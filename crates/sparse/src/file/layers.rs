@@ -70,7 +70,7 @@ pub(super) fn write(network: &Network, precision: Precision, writer: &mut Writer
                     tensor::write([1, values.len()], values, Precision::F32, &what(name, field), writer)?;
                 }
             }
-            _ => {}
+            Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } | Layer::Flatten => {}
         }
     }
     Ok(())
@@ -127,18 +127,6 @@ fn layer(
     let at = format!("layer {place}");
     let kind = reader.u32(&format!("the kind of {at}"))?;
     let own = format!("the shape of {at}");
-    let simple = match kind {
-        0..=2 => None,
-        3 => Some(Layer::Relu),
-        4 => Some(Layer::MaxPool2d { size: side(&own, reader)? }),
-        5 => Some(Layer::AvgPool2d { size: side(&own, reader)? }),
-        6 => Some(Layer::Crop { height: side(&own, reader)?, width: side(&own, reader)? }),
-        7 => Some(Layer::Flatten),
-        _ => return Err(reader.field(&format!("the kind of {at}"), kind, "0 to 7")),
-    };
-    if let Some(layer) = simple {
-        return Ok((layer, None));
-    }
     let mut pair = |name: &str, reader: &mut Reader<'_>, fields: [(&str, &[usize], Precision); 2]| {
         let mut read = |(field, shape, precision): (&str, &[usize], Precision)| {
             let what = what(name, field);
@@ -148,39 +136,45 @@ fn layer(
         Ok::<_, Error>([read(fields[0])?, read(fields[1])?])
     };
     let small = precision.of_bias();
-    let (mut layer, mut tensors) = match kind {
+    let simple = |layer: Layer| Ok((layer, None));
+    // Each tensor as read, and its values.
+    let taken = |tensors: [Tensor; 2]| {
+        let mut tensors = tensors;
+        let values = tensors.each_mut().map(|tensor| std::mem::take(&mut tensor.values));
+        (values, Some(tensors))
+    };
+    match kind {
         0 => {
             let [inputs, outputs, kernel, stride, padding] = sides(&own, reader)?;
             let name = reader.text(&format!("the name of {at}"))?;
             let weight: &[usize] = &[outputs, inputs, kernel, kernel];
             let tensors = pair(&name, reader, [("weight", weight, precision), ("bias", &[1, outputs], small)])?;
-            let (weight, bias) = (vec![], vec![]);
-            (Layer::Conv2d(Conv2d { name, inputs, outputs, kernel, stride, padding, weight, bias }), tensors)
+            let ([weight, bias], tensors) = taken(tensors);
+            Ok((Layer::Conv2d(Conv2d { name, inputs, outputs, kernel, stride, padding, weight, bias }), tensors))
         }
         1 => {
             let [inputs, outputs] = sides(&own, reader)?;
             let name = reader.text(&format!("the name of {at}"))?;
             let weight: &[usize] = &[outputs, inputs];
             let tensors = pair(&name, reader, [("weight", weight, precision), ("bias", &[1, outputs], small)])?;
-            (Layer::Linear(Linear { name, inputs, outputs, weight: vec![], bias: vec![] }), tensors)
+            let ([weight, bias], tensors) = taken(tensors);
+            Ok((Layer::Linear(Linear { name, inputs, outputs, weight, bias }), tensors))
         }
-        _ => {
+        2 => {
             let channels = side(&own, reader)?;
             let name = reader.text(&format!("the name of {at}"))?;
             let shape: &[usize] = &[1, channels];
             let tensors = pair(&name, reader, [("scale", shape, Precision::F32), ("shift", shape, Precision::F32)])?;
-            (Layer::Affine(Affine { name, scale: vec![], shift: vec![] }), tensors)
+            let ([scale, shift], tensors) = taken(tensors);
+            Ok((Layer::Affine(Affine { name, scale, shift }), tensors))
         }
-    };
-    let values = tensors.each_mut().map(|tensor| std::mem::take(&mut tensor.values));
-    match &mut layer {
-        Layer::Conv2d(Conv2d { weight, bias, .. }) | Layer::Linear(Linear { weight, bias, .. }) => {
-            [*weight, *bias] = values;
-        }
-        Layer::Affine(Affine { scale, shift, .. }) => [*scale, *shift] = values,
-        _ => {}
+        3 => simple(Layer::Relu),
+        4 => simple(Layer::MaxPool2d { size: side(&own, reader)? }),
+        5 => simple(Layer::AvgPool2d { size: side(&own, reader)? }),
+        6 => simple(Layer::Crop { height: side(&own, reader)?, width: side(&own, reader)? }),
+        7 => simple(Layer::Flatten),
+        _ => Err(reader.field(&format!("the kind of {at}"), kind, "0 to 7")),
     }
-    Ok((layer, Some(tensors)))
 }
 
 fn side(what: &str, reader: &mut Reader<'_>) -> Result<usize, Error> {

@@ -7,7 +7,7 @@ use super::matrix::Matrix;
 use super::simple::Simple;
 use super::{Error, Forms, Options};
 use crate::file::Precision;
-use crate::{Conv2d, Layer, Network, Parameters};
+use crate::{Affine, Conv2d, Layer, Network, Parameters};
 
 /// One pass.
 #[derive(Clone, Debug)]
@@ -80,6 +80,11 @@ pub(super) fn steps(network: &Network, options: &Options) -> Result<Vec<Step>, E
     while place < network.layers().len() {
         let rest = &network.layers()[place..];
         let (name, before) = (rest[0].name(), network.shape(place));
+        let mut simple = |simple: Simple| {
+            let after = simple.output();
+            push(&mut found, name, Op::Simple(simple), after);
+            1
+        };
         let taken = match rest {
             [Layer::Crop { .. }, Layer::Conv2d(conv), ..] if conv.padding == 0 => {
                 place += 1;
@@ -103,19 +108,14 @@ pub(super) fn steps(network: &Network, options: &Options) -> Result<Vec<Step>, E
                 taken
             }
             [Layer::Flatten, ..] => 1,
-            [other, ..] => {
-                let simple = match other {
-                    Layer::Affine(own) => {
-                        Simple::Affine { scale: own.scale.clone(), shift: own.shift.clone(), shape: before }
-                    }
-                    Layer::MaxPool2d { size } => Simple::MaxPool { size: *size, shape: before },
-                    Layer::AvgPool2d { size } => Simple::AvgPool { size: *size, shape: before },
-                    Layer::Crop { height, width } => Simple::Crop { height: *height, width: *width, shape: before },
-                    _ => Simple::Relu { shape: before },
-                };
-                let after = simple.output();
-                push(&mut found, name, Op::Simple(simple), after);
-                1
+            [Layer::Affine(Affine { scale, shift, .. }), ..] => {
+                simple(Simple::Affine { scale: scale.clone(), shift: shift.clone(), shape: before })
+            }
+            [Layer::Relu, ..] => simple(Simple::Relu { shape: before }),
+            [Layer::MaxPool2d { size }, ..] => simple(Simple::MaxPool { size: *size, shape: before }),
+            [Layer::AvgPool2d { size }, ..] => simple(Simple::AvgPool { size: *size, shape: before }),
+            [Layer::Crop { height, width }, ..] => {
+                simple(Simple::Crop { height: *height, width: *width, shape: before })
             }
             [] => unreachable!("the place lies before the end"),
         };

@@ -139,7 +139,8 @@ pub(crate) fn from_lists<V: Vector>(
         1 => rows::<V, 1>(shape, lists, images, stride, weight, sums),
         3 => rows::<V, 3>(shape, lists, images, stride, weight, sums),
         5 => rows::<V, 5>(shape, lists, images, stride, weight, sums),
-        _ => rows::<V, 7>(shape, lists, images, stride, weight, sums),
+        7 => rows::<V, 7>(shape, lists, images, stride, weight, sums),
+        _ => unreachable!("kernel sizes are checked where layers are made"),
     }
 }
 
@@ -240,7 +241,8 @@ pub(crate) fn weight_gradient_in_lanes<V: Vector>(
         1 => weight_lanes::<V, 1, 2>(shape, gradient, codes, block, sum),
         3 => weight_lanes::<V, 3, 4>(shape, gradient, codes, block, sum),
         5 => weight_lanes::<V, 5, 6>(shape, gradient, codes, block, sum),
-        _ => weight_lanes::<V, 7, 8>(shape, gradient, codes, block, sum),
+        7 => weight_lanes::<V, 7, 8>(shape, gradient, codes, block, sum),
+        _ => unreachable!("kernel sizes are checked where layers are made"),
     }
 }
 

@@ -48,18 +48,49 @@ impl CriterionConfig {
 
     /// Whether scores may be negative, so that only their order means anything.
     pub(crate) fn has_sign(self) -> bool {
-        matches!(self, Self::Grasp | Self::Movement)
+        match self {
+            Self::Grasp | Self::Movement => true,
+            Self::L1
+            | Self::L2
+            | Self::Random
+            | Self::Lamp
+            | Self::Snip
+            | Self::Taylor
+            | Self::Synflow
+            | Self::Wanda
+            | Self::Scores => false,
+        }
     }
 
     /// How its scores add up to that of a group.
     pub(crate) fn group_score(self) -> GroupScore {
-        self.of_weights().map_or(GroupScore::L1, Criterion::group_score)
+        match self {
+            Self::L1 | Self::Lamp | Self::Snip | Self::Taylor | Self::Synflow | Self::Wanda | Self::Scores => {
+                GroupScore::L1
+            }
+            Self::L2 => GroupScore::L2,
+            Self::Random => GroupScore::First,
+            // Refused for groups, since their scores have a sign.
+            Self::Grasp | Self::Movement => GroupScore::L1,
+        }
     }
 
     /// Rounds in which a prune is made if the config does not say: SynFlow's paper takes a hundred, without which layers
     /// are emptied.
     pub(crate) fn rounds(self) -> u32 {
-        if self == Self::Synflow { 100 } else { 1 }
+        match self {
+            Self::Synflow => 100,
+            Self::L1
+            | Self::L2
+            | Self::Random
+            | Self::Lamp
+            | Self::Snip
+            | Self::Taylor
+            | Self::Grasp
+            | Self::Wanda
+            | Self::Movement
+            | Self::Scores => 1,
+        }
     }
 }
 

@@ -98,11 +98,19 @@ impl PruneConfig {
     /// Who competes; if not said otherwise as fits the criterion: scores of Wanda compare within an output unit, as sums of
     /// groups within a layer, and all others everywhere.
     pub fn scope(&self) -> Scope {
-        let single = matches!(self.granularity, Granularity::Element {} | Granularity::NOfM { .. });
-        self.scope.unwrap_or(match (self.criterion, single) {
-            (CriterionConfig::Wanda, true) => Scope::Output,
-            (CriterionConfig::Wanda, false) => Scope::Layerwise,
-            _ => Scope::Global,
+        self.scope.unwrap_or(match self.criterion {
+            CriterionConfig::Wanda if self.granularity.has_groups() => Scope::Layerwise,
+            CriterionConfig::Wanda => Scope::Output,
+            CriterionConfig::L1
+            | CriterionConfig::L2
+            | CriterionConfig::Random
+            | CriterionConfig::Lamp
+            | CriterionConfig::Snip
+            | CriterionConfig::Taylor
+            | CriterionConfig::Grasp
+            | CriterionConfig::Synflow
+            | CriterionConfig::Movement
+            | CriterionConfig::Scores => Scope::Global,
         })
     }
 
@@ -139,7 +147,7 @@ impl PruneConfig {
 
     /// Whether pruned weights go on receiving gradients.
     pub(crate) fn has_shadows(&self) -> bool {
-        matches!(self.regrow, Some(RegrowConfig::Surgery { .. }))
+        self.regrow.is_some_and(|regrow| regrow.has_shadows())
     }
 
     /// What is wrong with the section itself, and under which key.
@@ -148,7 +156,7 @@ impl PruneConfig {
             return Some(("prune.granularity", why));
         }
         let single = self.granularity == Granularity::Element {};
-        let unscored = single || matches!(self.granularity, Granularity::NOfM { .. });
+        let unscored = !self.granularity.has_groups();
         if self.scope() == Scope::Output && !unscored {
             return Some((
                 "prune.scope",
@@ -172,7 +180,7 @@ impl PruneConfig {
 
     fn criterion_fault(&self, unscored: bool) -> Option<(&'static str, String)> {
         let criteria = self.criteria();
-        let scaled = matches!(self.scope(), Scope::GlobalNormalised | Scope::MacAware);
+        let scaled = self.scope().calculates();
         if let Some(signed) = criteria.iter().find(|own| own.has_sign()).filter(|_| !unscored || scaled) {
             let why = format!(
                 "scores of {signed} have a sign, so that only their order counts, wanted single weights or n-of-m, and the \
@@ -221,7 +229,10 @@ impl PruneConfig {
         if self.grows() && !single {
             return Some((key, format!("masks grow by single weights, found granularity {}", self.granularity)));
         }
-        let grows_back = matches!(self.scope(), Scope::Layerwise | Scope::Global | Scope::Erk);
+        let grows_back = match self.scope() {
+            Scope::Layerwise | Scope::Global | Scope::Erk => true,
+            Scope::Output | Scope::GlobalNormalised | Scope::MacAware => false,
+        };
         if self.schedule.falls() && (!grows_back || self.rounds() > 1 || self.shuffle || self.has_shadows()) {
             let why = format!(
                 "{} lets masks grow back, which goes with the scopes layerwise, global and erk, without `rounds`, \

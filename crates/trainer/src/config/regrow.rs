@@ -70,6 +70,22 @@ impl RegrowConfig {
         }
     }
 
+    /// Whether weights come where the gradient is largest.
+    pub(crate) fn by_gradient(&self) -> bool {
+        match self {
+            Self::Rigl { .. } => true,
+            Self::Set { .. } | Self::Surgery { .. } => false,
+        }
+    }
+
+    /// Whether pruned weights go on receiving gradients.
+    pub(crate) fn has_shadows(&self) -> bool {
+        match self {
+            Self::Surgery { .. } => true,
+            Self::Set { .. } | Self::Rigl { .. } => false,
+        }
+    }
+
     /// What is wrong with the numbers, if anything.
     pub(crate) fn fault(&self) -> Option<String> {
         let (every, until) = (self.every(), self.until());
