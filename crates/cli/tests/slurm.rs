@@ -163,15 +163,15 @@ fn cells_whose_start_has_left_the_queue_wait_for_the_start_that_takes_its_place(
     let (file, out) = (grid(folder.path(), "[1]"), folder.path().join("out"));
     let typed = ["sweep", text(&file), "--out", text(&out), "--launcher", "slurm", "--threads", "1"];
     let mut first = cluster.sweep(&typed);
-    wait_for(|| cluster.lines("submitted") == 2 && cluster.lines("asked") > 0);
+    wait_for(&mut first, || cluster.lines("submitted") == 2 && cluster.lines("asked") > 0);
     first.kill().expect("killed");
     first.wait().expect("reaped");
 
     // The start is gone; its cells are still in the queue when the second sweep asks, and are dropped then.
     fs::remove_dir_all(cluster.path("job-101")).expect("removed");
     fs::write(cluster.path("refusing"), "3").expect("written");
-    let second = cluster.sweep(&typed);
-    wait_for(|| cluster.lines("submitted") == 5);
+    let mut second = cluster.sweep(&typed);
+    wait_for(&mut second, || cluster.lines("submitted") == 5);
     let submitted = fs::read_to_string(cluster.path("submitted")).expect("notes");
     let waits: Vec<bool> = submitted.lines().map(|line| line.contains("--dependency=afterok:103_0")).collect();
     assert_eq!(waits, [false, false, false, true, true], "{submitted}");

@@ -5,7 +5,7 @@ mod fuzzing;
 mod networks;
 
 use networks::{Random, lenet, network, pruned};
-use secateur_sparse::file::{Coding, Error, Info, Precision, decode, encode, quantized, seal};
+use secateur_sparse::file::{Coding, Error, HEAD, Info, Precision, check_head, decode, encode, quantized, seal};
 use secateur_sparse::{Affine, InstructionSet, Layer, Network};
 use std::path::{Path, PathBuf};
 

@@ -21,7 +21,7 @@ fn faults_are_named_with_found_and_wanted() {
     for (change, wanted) in [
         ("name=\"a/b\"", "`name`: found \"a/b\""),
         ("name=\".hidden\"", "no dot first"),
-        ("device=tpu", "device is `tpu`, wanted one of cpu, flex"),
+        ("device=tpu", "device is `tpu`, did you mean `cpu`?; expected one of cpu, flex"),
         ("model.width=0", "`model`: width is 0"),
         ("threads=1025", "`threads`: expected at most 1024, 0 for every core, found 1025"),
         ("start_zeros=pruned", "`start_zeros`: found `pruned`, wanted a `start`"),

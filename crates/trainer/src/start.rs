@@ -38,16 +38,23 @@ const LISTED: usize = 5;
 /// When it cannot be read, holds another model, or masks that the experiment's prunes do not fit.
 pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Option<Start>, Error> {
     let Some(path) = &experiment.config().start else { return Ok(None) };
+    let load = || load(path, &export::torch_shapes(experiment.network()));
+    // A large file that holds no model is refused before all of it is hashed.
+    let first = if wanted.is_none() {
+        RunFolder::check_model_file(path)?;
+        Some(load()?)
+    } else {
+        None
+    };
     let sha256 = sha256(path)?;
     if wanted.is_some_and(|wanted| wanted != sha256) {
         let why =
             format!("the run was started from another file: SHA-256 {}, found {sha256}", wanted.unwrap_or_default());
         return Err(Error::Run { path: path.clone(), why });
     }
-    RunFolder::check_model_file(path)?;
     let mut parameters = vec![];
     let mut found = vec![];
-    for own in own_layout(load(path, &export::torch_shapes(experiment.network()))?) {
+    for own in own_layout(first.map_or_else(load, Ok)?) {
         let zeros = experiment.config().start_zeros == Zeros::Pruned && experiment.prunable().contains(&&*own.name);
         let keeps = |index: usize| {
             own.mask.as_ref().is_none_or(|mask| mask[index] != 0.0) && !(zeros && own.values[index] == 0.0)

@@ -43,7 +43,6 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Done> {
     let jobs = usize::from(args.jobs);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = args.threads.map_or((cores / jobs).max(1), usize::from);
-    let stop = on_signal()?;
     let (mut launcher, pause): (Box<dyn Launcher>, Duration) = match args.launcher {
         LauncherKind::Local => (Box::new(Local::new(places.clone(), jobs, threads)), POLL),
         LauncherKind::Slurm => {

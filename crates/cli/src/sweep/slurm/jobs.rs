@@ -155,8 +155,8 @@ mod tests {
         let found = jobs.in_queue(&queue).expect("written");
         let expected = [("b", "7_1"), ("d", "9_0"), ("e", "9_1")];
         assert_eq!(found.iter().map(|(run, job)| (run.as_str(), job.as_str())).collect::<Vec<_>>(), expected);
-        let lost = Jobs::read(path.clone()).expect("written before");
-        assert_eq!(lost.unnumbered("d", &queue), None, "its number is known now");
+        let numbered = Jobs::read(path.clone()).expect("written before");
+        assert_eq!(numbered.unnumbered("d", &queue), None, "its number is known now");
         // The array that has left the queue is forgotten, names are not used again.
         let mut jobs = Jobs::read(path.clone()).expect("written before");
         assert_eq!(jobs.arrays.len(), 2);
