@@ -53,7 +53,7 @@ fn a_value_of_any_length_is_quoted_short() {
     let keys =
         ["name", "device", "instruction_set", "start", "seed", "data.dir", "prune.scope", "prune.criterion", "model"];
     let mut changes: Vec<String> = keys.iter().map(|key| format!("{key}={long}")).collect();
-    changes.extend([layers, include.clone(), spaced, format!("{long}=1"), long.clone()]);
+    changes.extend([layers, include, spaced, format!("{long}=1"), long.clone()]);
     changes.push(format!("prune.criterion={{ kind = {quoted} }}"));
     for change in &changes {
         let data = if change.starts_with("data") { "data.source=idx" } else { "seed=1" };

@@ -96,7 +96,9 @@ impl Places {
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             bail!("another `secateur sweep` works in {}; wait for it or stop it first", self.out.display());
         }
-        sweep.files().try_for_each(|(name, file)| file.write(&self.cell(&name)))?;
+        for (name, file) in sweep.files() {
+            file.write(&self.cell(&name))?;
+        }
         Ok(lock)
     }
 
