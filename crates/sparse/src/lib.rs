@@ -3,9 +3,9 @@
 
 mod compact;
 mod cost;
-mod dead;
 pub mod export;
 pub mod file;
+mod from_graph;
 pub mod infer;
 mod kernels;
 mod lanes;
@@ -15,14 +15,13 @@ mod peak;
 mod pool;
 mod reference;
 mod simd;
-mod survey;
 pub mod train;
 
 pub use compact::{Compacted, Footprint, compact, difference};
 pub use cost::{Cost, LayerCost};
+pub use from_graph::Unsupported;
 pub use kernels::update::Optimizer;
 pub use layer::{Affine, Conv2d, Layer, Linear, Parameters, ParametersMut};
 pub use network::{Error, Network};
 pub use peak::peak;
 pub use simd::InstructionSet;
-pub use survey::Survey;

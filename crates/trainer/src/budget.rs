@@ -141,7 +141,7 @@ impl Session<'_> {
 
     /// Goes back to a network that was kept; where in the plan the run is stays as it is.
     fn take_up(&mut self, name: &str) -> Result<(), Error> {
-        let found = Checkpoint::load(&self.folder.kept().join(name), &export::shapes(self.experiment.network()))?;
+        let found = Checkpoint::load(&self.folder.kept().join(name), &export::shapes(self.experiment.graph()))?;
         let Checkpoint { state, masks, remembered, .. } = found;
         (self.masks, self.remembered) = (masks, remembered);
         self.set(state)

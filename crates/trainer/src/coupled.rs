@@ -1,7 +1,7 @@
 //! What is coupled to the output units of a network's layers, and what a floor of weights means for units.
 
+use secateur_graph::{Graph, Parameter, Role};
 use secateur_pruner::Coupling;
-use secateur_sparse::{Layer, Network};
 
 /// Turns floors of weights into floors of units: what a layer keeps is the share of its own units times that of those it
 /// reads, so that where both may go each keeps the root of it.
@@ -17,31 +17,38 @@ pub(crate) fn floors_of_units(floors: &mut [(&str, &mut f64)], couplings: &[Coup
 }
 
 /// What goes along with the filters and neurons of the layers that compete: biases, and what reads them.
-pub(crate) fn couplings(network: &Network, competes: impl Fn(&str) -> bool) -> Vec<Coupling> {
+pub(crate) fn couplings(graph: &Graph, competes: impl Fn(&str) -> bool) -> Vec<Coupling> {
     let mut found = vec![];
-    let mut before: Option<(&str, usize, usize)> = None;
-    for (place, layer) in network.layers().iter().enumerate() {
-        let Some(own) = layer.parameters() else { continue };
-        let weight = format!("{}.weight", own.name);
-        let linear = matches!(layer, Layer::Linear(_));
-        if let Some((from, output, units)) = before {
-            // Through a flatten a channel is as many features as it has pixels.
-            let [channels, height, width] = network.shape(place);
-            let spread = if linear { channels * height * width / units.max(1) } else { 1 };
-            let input = usize::from(!linear);
-            found.push(Coupling { from: format!("{from}.weight"), output, to: weight.clone(), input, spread });
+    let mut before: Option<(&Parameter, usize)> = None;
+    for own in graph.parameters() {
+        // burn keeps linear weights `[in, out]`.
+        let linear = own.shape.len() == 2;
+        match own.role {
+            Role::Weight => {
+                if let Some((from, output)) = before {
+                    // Through a flatten a channel is as many features as it has pixels.
+                    let (spread, input) = (own.shape[1] / from.shape[0], usize::from(!linear));
+                    let (from, to) = (from.name.clone(), own.name.clone());
+                    found.push(Coupling { from, output, to, input, spread });
+                }
+                before = Some((own, usize::from(linear)));
+            }
+            Role::Bias => {
+                let (from, output) = before.expect("a bias has a weight before it");
+                let (from, to) = (from.name.clone(), own.name.clone());
+                found.push(Coupling { from, output, to, input: 0, spread: 1 });
+            }
+            Role::Scale | Role::Shift | Role::Mean | Role::Variance => {}
         }
-        let output = usize::from(linear);
-        found.push(Coupling { from: weight, output, to: format!("{}.bias", own.name), input: 0, spread: 1 });
-        before = Some((own.name, output, own.bias.len()));
     }
     found.retain(|own| competes(&own.from));
     found
 }
 
 /// The layer whose output units are the answers: whole units of it never go.
-pub(crate) fn answers(network: &Network) -> Option<&str> {
-    network.layers().iter().filter_map(Layer::parameters).next_back().map(|own| own.name)
+pub(crate) fn answers(graph: &Graph) -> Option<&str> {
+    let last = graph.parameters().iter().rfind(|own| own.role == Role::Weight)?;
+    Some(&graph.nodes()[last.node].name)
 }
 
 /// Whether this is a parameter of a layer.

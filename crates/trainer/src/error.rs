@@ -72,12 +72,17 @@ pub enum Error {
     /// A network that the inference engine refuses.
     #[error(transparent)]
     Inference(#[from] secateur_sparse::infer::Error),
-    /// A layer that no reference model has.
-    #[error("layer `{name}` belongs to no reference model")]
-    ForeignLayer {
+    /// A node that burn's devices cannot compute.
+    #[error("node `{node}` {why}")]
+    UnsupportedNode {
         /// Its name.
-        name: String,
+        node: String,
+        /// What it does, and what is computed.
+        why: String,
     },
+    /// A node that Secateur's own kernels cannot compute.
+    #[error("{0}; use device `flex`, which runs burn's operations")]
+    NoChain(#[from] secateur_sparse::Unsupported),
     /// A burn layer that a plain network cannot say.
     #[error("layer `{name}` has {found}, wanted {wanted}")]
     Unsayable {

@@ -8,13 +8,14 @@ use crate::config::{
 };
 use crate::device;
 use crate::learning_rate::LrSchedule;
+use crate::models::{self, Net};
 use crate::optimizer::{OptimizerConfig, rate_fault};
 use crate::plan::{Plan, Planned, Stage, Training};
 use crate::pruning::{Masked, Pruning};
-use crate::{Error, data};
+use crate::{Error, data, export, state};
+use secateur_graph::{Graph, Weights};
 use secateur_pruner::Sparsity;
 use secateur_report::event;
-use secateur_sparse::Network;
 use std::sync::{Arc, OnceLock};
 
 /// Training images that every dataset in MNIST's format has.
@@ -32,8 +33,7 @@ const MOST_THREADS: usize = 1024;
 pub struct Experiment {
     config: ExperimentConfig,
     plan: Plan,
-    /// Shared: its zeros take as much memory as the model's weights.
-    network: Arc<Network>,
+    graph: Arc<Graph>,
     pruning: Option<Pruning>,
     /// The middle of the run's name, once somebody asked.
     digest: OnceLock<String>,
@@ -45,35 +45,17 @@ impl Experiment {
     /// # Errors
     /// The first thing that makes no sense, with its key, the found and the wanted.
     pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
+        #[cfg(test)]
+        MEANT.with(|count| count.set(count.get() + 1));
         check(&config)?;
-        let network = Arc::new(config.model.network());
-        Self::meant(config, network)
-    }
-
-    /// Another experiment; where it has the same model, the two share what that takes.
-    ///
-    /// # Errors
-    /// The first thing that makes no sense, with its key, the found and the wanted.
-    pub(crate) fn beside(&self, config: ExperimentConfig) -> Result<Self, Error> {
-        if config.model != self.config.model {
-            return Self::new(config);
-        }
-        check(&config)?;
-        Self::meant(config, Arc::clone(&self.network))
-    }
-
-    /// An experiment beside others, of which one that has the same model shares what that takes.
-    ///
-    /// # Errors
-    /// The first thing that makes no sense, with its key, the found and the wanted.
-    pub(crate) fn among<'a>(
-        mut others: impl Iterator<Item = &'a Self>,
-        config: ExperimentConfig,
-    ) -> Result<Self, Error> {
-        match others.find(|own| own.config.model == config.model) {
-            Some(own) => own.beside(config),
-            None => Self::new(config),
-        }
+        let graph = config.model.graph([1, data::SIDE, data::SIDE], data::CLASSES);
+        let graph = Arc::new(graph.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })?);
+        let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &graph)).transpose()?;
+        let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
+        let plan = Plan::new(&config, images(&config).train as usize, targets)?;
+        let own = Self { config, plan, graph, pruning, digest: OnceLock::new() };
+        check_plan(&own)?;
+        Ok(own)
     }
 
     /// The same experiment with another seed, on which nothing that is checked or planned depends.
@@ -81,17 +63,6 @@ impl Experiment {
         let mut own = self.clone();
         own.config.seed = seed;
         own
-    }
-
-    fn meant(config: ExperimentConfig, network: Arc<Network>) -> Result<Self, Error> {
-        #[cfg(test)]
-        MEANT.with(|count| count.set(count.get() + 1));
-        let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &network)).transpose()?;
-        let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
-        let plan = Plan::new(&config, images(&config).train as usize, targets)?;
-        let own = Self { config, plan, network, pruning, digest: OnceLock::new() };
-        check_plan(&own)?;
-        Ok(own)
     }
 
     /// What makes sense, and is still hardly meant: one sentence each, for whoever plans or starts the run.
@@ -115,9 +86,23 @@ impl Experiment {
         &self.plan
     }
 
-    /// The model's layers, all weights zero.
-    pub fn network(&self) -> &Network {
-        &self.network
+    /// The model.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    /// The model as a burn module, whose weights are not set yet. `device` decides where it computes and whether gradients
+    /// are kept.
+    ///
+    /// # Errors
+    /// When burn cannot compute it.
+    pub(crate) fn net(&self, device: &burn::tensor::Device) -> Result<Net, Error> {
+        Net::new(&self.graph, &Weights::neutral(&self.graph), device)
+    }
+
+    /// The weights that a training with this seed starts from.
+    pub(crate) fn initial(&self, seed: u64) -> Vec<state::Weights> {
+        export::parameters(&self.graph, &models::initial(&self.graph, seed))
     }
 
     /// What the `[prune]` section means; `None` when there is none.
@@ -258,7 +243,6 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         return refuse("start_zeros", "found `pruned`, wanted a `start` and a [prune] section beside it".into());
     }
     for (key, fault) in [
-        ("model", config.model.fault()),
         ("train.optimizer", config.train.optimizer.fault()),
         ("train.lr_schedule", config.train.lr_schedule.fault()),
         ("retrain.lr", config.retrain.lr.and_then(|lr| rate_fault("lr", lr))),

@@ -22,13 +22,16 @@ fn faults_are_named_with_found_and_wanted() {
         ("name=\"a/b\"", "`name`: found \"a/b\""),
         ("name=\".hidden\"", "no dot first"),
         ("device=tpu", "device is `tpu`, did you mean `cpu`?; expected one of cpu, flex"),
-        ("model.width=0", "`model`: width is 0"),
+        ("model.width=0", "`model`: node `conv1` (conv2d, 0 filters of 3x3): expected at least one filter"),
         ("threads=1025", "`threads`: expected at most 1024, 0 for every core, found 1025"),
         ("start_zeros=pruned", "`start_zeros`: found `pruned`, wanted a `start`"),
         ("train.batch_size=0", "`train.batch_size`: found 0"),
         ("train.optimizer={kind=\"adam\", lr=0.0}", "`train.optimizer`: lr is 0.0"),
         ("train.optimizer={kind=\"adam\", lr=1e300}", "`train.optimizer`: lr is 1e300, expected above 0"),
-        ("model.width=300", "`model`: width is 300, which makes 5305296010 parameters"),
+        (
+            "model.width=300",
+            "`model`: node `fc1`: the network up to here has 4397818800 parameters, expected at most 536870912",
+        ),
         ("prune.until={ within = 0.3, control = 0.992 }", "`prune.until`: control is 0.992"),
         (
             "prune.regrow={ kind = \"set\", every = { steps = 10 } }",

@@ -5,8 +5,9 @@ use crate::state::Weights;
 use crate::tensor_file::{TensorFile, TensorReader};
 use crate::trained_on::{self, TrainedOn};
 use crate::{Error, Experiment};
+use secateur_graph::Graph;
 use secateur_pruner::{Mask, MaskSet};
-use secateur_sparse::{Network, Parameters};
+use secateur_sparse::Network;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
@@ -65,7 +66,7 @@ fn whole(own: &Weights, mask: Option<&Mask>) -> Vec<f32> {
 pub(crate) fn read(path: &Path, experiment: &Experiment) -> Result<(Vec<Weights>, MaskSet), Error> {
     let file = TensorReader::open(path)?;
     let (mut parameters, mut masks) = (vec![], vec![]);
-    for (name, shape) in shapes(experiment.network()) {
+    for (name, shape) in shapes(experiment.graph()) {
         let stored = turned(&shape);
         let values = file
             .f32(&name, &stored)?
@@ -103,47 +104,41 @@ fn check_values(path: &Path, name: &str, values: &[f32]) -> Result<(), Error> {
     }
 }
 
-/// Names and shapes of the network's parameters in PyTorch's layout, in the model's order.
-pub(crate) fn torch_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
-    shapes(network).into_iter().map(|(name, shape)| (name, turned(&shape))).collect()
+/// Names and shapes of the graph's parameters in PyTorch's layout, in its order.
+pub(crate) fn torch_shapes(graph: &Graph) -> Vec<(String, Vec<usize>)> {
+    graph.parameters().iter().map(|own| (own.name.clone(), own.shape.clone())).collect()
 }
 
-/// Names and shapes of the network's parameters in burn's layout, in the model's order.
-pub(crate) fn shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
-    let both = |Parameters { name, shape, bias, .. }: Parameters<'_>| {
-        [(format!("{name}.weight"), turned(&shape)), (format!("{name}.bias"), vec![bias.len()])]
-    };
-    network.parameters().flat_map(both).collect()
+/// Names and shapes of the graph's parameters in burn's layout, in its order.
+pub(crate) fn shapes(graph: &Graph) -> Vec<(String, Vec<usize>)> {
+    graph.parameters().iter().map(|own| (own.name.clone(), turned(&own.shape))).collect()
 }
 
-/// The experiment's network with these parameters, pruned weights as zeros.
+/// The graph's network with these parameters, pruned weights as zeros.
 ///
 /// # Errors
-/// When a parameter is missing.
-pub(crate) fn network(network: &Network, parameters: &[Weights], masks: &MaskSet) -> Result<Network, Error> {
-    network.filled(|layer| {
-        for (field, room) in [("weight", layer.weight), ("bias", layer.bias)] {
-            let name = format!("{}.{field}", layer.name);
-            let own = parameters.iter().find(|own| own.name == name);
-            let own = own.ok_or_else(|| Error::Foreign { name: name.clone(), wanted: room.len() })?;
-            *room = whole(own, masks.get(&name));
-        }
-        Ok(())
-    })
+/// When a parameter is missing, or the native engine does not compute such a network.
+pub(crate) fn network(graph: &Graph, parameters: &[Weights], masks: &MaskSet) -> Result<Network, Error> {
+    let mut weights = secateur_graph::Weights::default();
+    for own in graph.parameters() {
+        let found = parameters.iter().find(|found| found.name == own.name);
+        let found = found.ok_or_else(|| Error::Foreign { name: own.name.clone(), wanted: own.len() })?;
+        weights.insert(&own.name, whole(found, masks.get(&own.name)));
+    }
+    Ok(Network::from_graph(graph, &weights)?)
 }
 
-/// The network's parameters in burn's layout, in the model's order, all of their values.
-pub(crate) fn parameters(network: &Network) -> Vec<Weights> {
-    let mut found = Vec::new();
-    for Parameters { name, shape, weight, bias } in network.parameters() {
-        let (shape, weight) = match shape[..] {
-            [outputs, inputs] => (vec![inputs, outputs], transpose(weight, outputs, inputs)),
-            _ => (shape, weight.to_vec()),
+/// Weights as parameters in burn's layout, in the graph's order, all of their values.
+pub(crate) fn parameters(graph: &Graph, weights: &secateur_graph::Weights) -> Vec<Weights> {
+    let one = |own: &secateur_graph::Parameter| {
+        let values = weights.get(&own.name);
+        let kept = match own.shape[..] {
+            [outputs, inputs] => transpose(values, outputs, inputs),
+            _ => values.to_vec(),
         };
-        found.push(Weights { name: format!("{name}.weight"), shape, kept: weight });
-        found.push(Weights { name: format!("{name}.bias"), shape: vec![bias.len()], kept: bias.to_vec() });
-    }
-    found
+        Weights { name: own.name.clone(), shape: turned(&own.shape), kept }
+    };
+    graph.parameters().iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -164,7 +159,7 @@ mod tests {
     #[test]
     fn reading_is_the_inverse_of_writing_and_other_models_are_refused() {
         let small = experiment("{ kind = \"lenet\", width = 1 }");
-        let whole = parameters(&small.config().model.initial(3));
+        let whole = small.initial(3);
         let masks = small.prunable().into_iter().map(|name| {
             let own = whole.iter().find(|own| own.name == name).expect("prunable names are the model's");
             (name.to_owned(), Mask::from_fn(&own.shape, |index| index % 3 == 0 && own.kept[index] != 0.0))

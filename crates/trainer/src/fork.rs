@@ -38,7 +38,7 @@ pub fn start_of(experiment: &Experiment) -> Result<Option<Experiment>, Error> {
         return Ok(None);
     }
     (config.prune, config.retrain) = (None, RetrainConfig::default());
-    let start = experiment.beside(config)?;
+    let start = Experiment::new(config)?;
     let shared = &start.plan().stages;
     let same = experiment.plan().stages.starts_with(shared) && start.plan().steps() > 0;
     Ok(same.then_some(start))
@@ -94,7 +94,7 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
     }
     let begun = folder::read_experiment(start)?;
     let stages = &begun.plan().stages;
-    let shapes = export::shapes(begun.network());
+    let shapes = export::shapes(begun.graph());
     let from = RunFolder::at(start);
     // Read only: it is another run's, and what is damaged there is for that run's own `resume` to set aside.
     let newest = checkpoint::list(&from.checkpoints())?.pop();

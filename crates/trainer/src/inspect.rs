@@ -107,9 +107,8 @@ fn finished<'a>(runs: &'a [Run<'a>], data: Option<&Path>, faults: &mut Vec<Strin
     let place = Place { data, ..Place::default() };
     // Whether the model is there, and the one that the log names, shows when it is opened.
     for run in runs.iter().filter(|run| run.record.ended.is_some()) {
-        // Runs of one model share its network: there may be hundreds of them.
         let config = folder::read_config(run.folder).map(|config| place.config(config));
-        match config.and_then(|config| Experiment::among(found.iter().map(|own| &own.experiment), config)) {
+        match config.and_then(Experiment::new) {
             Ok(experiment) => found.push(Finished { run, experiment }),
             Err(error) => faults.push(format!("{} is not shown: {error}.", run.label)),
         }
@@ -173,7 +172,7 @@ impl Finished<'_> {
     fn look(&self, images: &mut TestImages, faults: &mut Vec<String>) -> Result<ModelView, Error> {
         let (parameters, masks) = self.trained()?;
         let size = size(&parameters, &masks, &self.experiment);
-        let network = export::network(self.experiment.network(), &parameters, &masks)?;
+        let network = export::network(self.experiment.graph(), &parameters, &masks)?;
         drop((parameters, masks));
         let answers = match images.of(self) {
             Ok(split) => Some(answers::answers(&network, split)?),

@@ -1,15 +1,17 @@
 //! Lowered modules against burn's own answers.
 
 use crate::data::{self, PIXELS, SIDE};
+use crate::models::testing;
 use crate::{Error, Lowering, ModelConfig, Net, seed};
 use burn::module::{Module, Param, RunningState};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Linear, PaddingConfig2d};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use secateur_pruner::{Mask, MaskSet, attach_masks, set_masks};
+use secateur_pruner::{Mask, MaskSet, Parameter, attach_masks, set_masks, set_parameters};
 use secateur_sparse::{Layer, Network, compact};
 use std::path::Path;
+use std::sync::Arc;
 
 fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
@@ -41,32 +43,20 @@ fn apart(network: &Network, images: &[f32], logits: &[f32]) -> f32 {
 }
 
 #[test]
-fn lowering_is_the_inverse_of_raising() {
-    for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
-        let network = model.initial(1);
-        for device in [Device::flex(), Device::flex().autodiff()] {
-            let net = Net::raise(&network, &device).expect("a reference model");
-            assert_eq!(net.lower().expect("a reference model"), network, "{model}");
-        }
-    }
-}
-
-#[test]
 fn masks_are_folded_in() {
-    let network = ModelConfig::Lenet { width: 1 }.initial(1);
-    let net = Net::raise(&network, &Device::flex()).expect("a reference model");
-    let net = attach_masks(net, &["fc1.weight"]).expect("it has that parameter");
-    // burn keeps `[in, out]`: neuron 3 loses all its weights.
-    let mask = Mask::from_fn(&[400, 120], |index| index % 120 != 3);
-    let masks = MaskSet::new(vec![("fc1.weight".to_owned(), mask)]);
-    let lowered = set_masks(net, &masks).expect("it fits").lower().expect("a reference model");
-    let wanted = network.filled(|layer| {
-        if layer.name == "fc1" {
-            layer.weight[3 * 400..4 * 400].fill(0.0);
-        }
-        Ok::<(), secateur_sparse::Error>(())
-    });
-    assert_eq!(lowered, wanted.expect("only values changed"));
+    let device = Device::flex();
+    let layer = LinearConfig::new(4, 2).init(&device);
+    let layer = attach_masks(layer, &["weight"]).expect("it has that parameter");
+    let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    let values = [("weight", vec![4, 2], weight.to_vec()), ("bias", vec![2], vec![0.5, 0.25])];
+    let values = values.map(|(name, shape, values)| Parameter { name: name.into(), shape, values });
+    let layer = set_parameters(layer, &values).expect("they fit");
+    // burn keeps `[in, out]`: output 1 loses all its weights.
+    let masks = MaskSet::new(vec![("weight".to_owned(), Mask::from_fn(&[4, 2], |index| index % 2 != 1))]);
+    let layer = set_masks(layer, &masks).expect("they fit");
+    let lowered = Lowering::new([4, 1, 1]).linear("fc", &layer).expect("it fits").finish();
+    let Some(Layer::Linear(own)) = lowered.layers().first() else { panic!("it is linear") };
+    assert_eq!((&own.weight[..], &own.bias[..]), (&[1.0, 3.0, 5.0, 7.0, 0.0, 0.0, 0.0, 0.0][..], &[0.5, 0.25][..]));
 }
 
 #[test]
@@ -75,8 +65,9 @@ fn it_answers_as_burn_does_on_the_whole_test_set() {
     let dataset = data::load(&folder, 0, 1).expect("the shipped files");
     let split = dataset.test_split();
     let indices: Vec<u32> = (0..split.len() as u32).collect();
-    let net = Net::raise(&ModelConfig::Lenet { width: 1 }.initial(1), &Device::flex()).expect("a reference model");
-    let network = compact(&net.lower().expect("a reference model")).network;
+    let (graph, weights) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
+    let network = compact(&Network::from_graph(&graph, &weights).expect("a chain")).network;
+    let net = Net::new(&Arc::new(graph), &weights, &Device::flex()).expect("images and features");
     let mut images = vec![];
     let mut logits: Vec<f32> = vec![];
     for indices in indices.chunks(1000) {

@@ -42,7 +42,7 @@ impl Session<'_> {
     /// When the log cannot be written, or the engine has no room for the network.
     pub(crate) fn measure(&mut self, cycle: u64) -> Result<(), Error> {
         self.observer.measuring();
-        let network = export::network(self.experiment.network(), &self.engine.parameters(), &self.masks)?;
+        let network = export::network(self.experiment.graph(), &self.engine.parameters(), &self.masks)?;
         let config = self.experiment.config();
         let (train, validation) = (&self.dataset.train, &self.dataset.validation);
         let images = if validation.is_empty() { train } else { validation };

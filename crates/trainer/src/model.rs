@@ -1,7 +1,6 @@
 //! Opens whatever holds a trained network: a run, a model file, or the safetensors of a reference model.
 
-use crate::data::Dataset;
-use crate::data::Split;
+use crate::data::{CLASSES, Dataset, SIDE, Split};
 use crate::folder::RunFolder;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
@@ -44,7 +43,7 @@ impl Model {
             let experiment = folder::read_experiment(path)?;
             let checkpoint = named(path, &experiment, checkpoint)?;
             let (parameters, masks) = trained(path, &experiment, checkpoint.as_deref())?;
-            let network = export::network(experiment.network(), &parameters, &masks)?;
+            let network = export::network(experiment.graph(), &parameters, &masks)?;
             // By its model, not by its run: a file's size is the same for equal networks.
             let info = info(&experiment.config().model.to_string());
             return Ok(Self {
@@ -136,8 +135,7 @@ fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
         Some(&[neurons, inputs]) if neurons / 120 == inputs / 400 => neurons / 120,
         _ => 0,
     };
-    let mut known = vec![ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
-    known.extend(Some(ModelConfig::Lenet { width }).filter(|model| model.fault().is_none()));
+    let known = [ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}, ModelConfig::Lenet { width }];
     if let Some(name) = file.names().find(|name| name.ends_with(".crow_indices")) {
         return Err(file.refuse(format!(
             "found `{name}`: these are compressed sparse rows, as `secateur export --csr` writes them for PyTorch; expected \
@@ -149,30 +147,29 @@ fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
         let shape = file.shape(name).ok_or_else(|| file.refuse(format!("`{name}`: wanted a tensor of f32")))?;
         found.push((name.to_owned(), shape.to_vec()));
     }
-    let is = |model: &ModelConfig| {
-        let mut wanted = export::torch_shapes(&model.network());
-        wanted.sort();
-        wanted == found
+    let is = |model: ModelConfig| {
+        let graph = model.graph([1, SIDE, SIDE], CLASSES).ok()?;
+        let mut expected = export::torch_shapes(&graph);
+        expected.sort();
+        (expected == found).then_some((model, graph))
     };
-    let model = known.into_iter().find(is).ok_or_else(|| {
+    let (model, graph) = known.into_iter().find_map(is).ok_or_else(|| {
         let listed: Vec<String> = found.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
         file.refuse(format!(
             "no reference model (lenet, lenet-300-100, lenet-5) has these tensors: {}",
             listed.join(", ")
         ))
     })?;
-    let network = model.network().filled(|layer| {
-        let (name, bias) = (layer.name, vec![layer.bias.len()]);
-        for (field, shape, room) in [("weight", &layer.shape, layer.weight), ("bias", &bias, layer.bias)] {
-            let name = format!("{name}.{field}");
-            let values =
-                file.f32(&name, shape)?.ok_or_else(|| file.refuse(format!("`{name}`: found no such tensor")))?;
-            if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-                return Err(file.refuse(format!("`{name}`: value {place} is {}, wanted a number", values[place])));
-            }
-            *room = values;
+    let mut weights = secateur_graph::Weights::default();
+    for own in graph.parameters() {
+        let name = &own.name;
+        let values = file.f32(name, &own.shape)?;
+        let values = values.ok_or_else(|| file.refuse(format!("`{name}`: found no such tensor")))?;
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            return Err(file.refuse(format!("`{name}`: value {place} is {}, expected a number", values[place])));
         }
-        Ok::<(), Error>(())
-    })?;
+        weights.insert(name, values);
+    }
+    let network = Network::from_graph(&graph, &weights)?;
     Ok((model.to_string(), network))
 }

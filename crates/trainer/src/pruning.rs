@@ -6,11 +6,11 @@ use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
 use crate::coupled::{answers, belongs, couplings, floors_of_units};
 use crate::export;
+use secateur_graph::Graph;
 use secateur_pruner::{
     Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Selection, Sizes, Sparsity, Targets, Terms,
     choose_by, choose_coupled, planned,
 };
-use secateur_sparse::{LayerCost, Network};
 
 /// A `[prune]` section that makes sense for its network.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,14 +39,14 @@ impl Pruning {
     ///
     /// # Errors
     /// When a pattern, the granularity, the schedule or a target makes no sense for it.
-    pub(crate) fn new(config: &PruneConfig, network: &Network) -> Result<Self, Error> {
+    pub(crate) fn new(config: &PruneConfig, graph: &Graph) -> Result<Self, Error> {
         if let Some((key, why)) = config.fault() {
             return Err(Error::Meaning { key, why });
         }
-        let shapes = export::shapes(network);
+        let shapes = export::shapes(graph);
         let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let mut chosen = config.selection().choose(&names)?;
-        let pinned = answers(network).filter(|last| {
+        let pinned = answers(graph).filter(|last| {
             config.granularity == Granularity::Filter {} && chosen.iter().any(|name| belongs(name, last))
         });
         if let Some(last) = pinned {
@@ -57,10 +57,9 @@ impl Pruning {
             }
         }
         let overrides = overrides(&config.layers, &names)?;
-        let costs = network.layer_costs();
         let mut competitors = vec![];
         for (name, shape) in shapes.iter().filter(|(name, _)| chosen.contains(&&**name)) {
-            let mut terms = Terms { positions: positions(network, &costs, name), ..Terms::new(Layout::of_burn(shape)) };
+            let mut terms = Terms { positions: positions(graph, name), ..Terms::new(Layout::of_burn(shape)) };
             let mut criterion = config.criterion;
             if let Some((_, own)) = overrides.iter().find(|(fits, _)| fits.contains(&&**name)) {
                 (terms.floor, terms.ceiling) = (own.floor.unwrap_or(0.0), own.ceiling.unwrap_or(1.0));
@@ -70,7 +69,7 @@ impl Pruning {
             competitors.push(Competitor { name: name.clone(), shape: shape.clone(), criterion, terms });
         }
         let couplings = match config.granularity {
-            Granularity::Filter {} => couplings(network, |name| competitors.iter().any(|own| own.name == name)),
+            Granularity::Filter {} => couplings(graph, |name| competitors.iter().any(|own| own.name == name)),
             Granularity::Element {}
             | Granularity::NOfM { .. }
             | Granularity::Block { .. }
@@ -80,19 +79,14 @@ impl Pruning {
         floors_of_units(&mut floors.collect::<Vec<_>>(), &couplings);
         let masked = |name: &str| chosen.contains(&name) || couplings.iter().any(|own| own.to == name);
         let masked = shapes.iter().filter(|(name, _)| masked(name));
-        let cost = network.cost();
         let masked: Vec<Masked> = masked
-            .map(|(name, shape)| Masked {
-                name: name.clone(),
-                shape: shape.clone(),
-                positions: positions(network, &costs, name),
-            })
+            .map(|(name, shape)| Masked { name: name.clone(), shape: shape.clone(), positions: positions(graph, name) })
             .collect();
         let sizes = Sizes {
             prunable: masked.iter().map(Masked::size).sum(),
-            parameters: cost.parameters,
+            parameters: graph.parameter_count(),
             prunable_macs: masked.iter().map(|own| own.size() as u64 * own.positions).sum(),
-            macs: cost.macs as u64,
+            macs: graph.macs() as u64,
         };
         let targets = config.schedule.targets(sizes)?;
         let own = Self {
@@ -251,11 +245,9 @@ fn overrides<'a>(layers: &'a [Override], names: &[&'a str]) -> Result<Vec<(Vec<&
     layers.iter().map(fits).collect()
 }
 
-/// MACs an image of each weight of a parameter.
-fn positions(network: &Network, costs: &[LayerCost], name: &str) -> u64 {
-    let Some(layer) = name.strip_suffix(".weight") else { return 0 };
-    let weights = network.parameters().find(|own| own.name == layer).map_or(1, |own| own.weight.len().max(1));
-    costs.iter().find(|own| own.name == layer).map_or(0, |own| (own.cost.macs / weights) as u64)
+/// MACs an image of each value of a parameter.
+fn positions(graph: &Graph, name: &str) -> u64 {
+    graph.parameters().iter().position(|own| own.name == name).map_or(0, |place| graph.positions(place) as u64)
 }
 
 #[cfg(test)]

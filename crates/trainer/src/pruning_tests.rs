@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::ExperimentConfig;
-use crate::models::ModelConfig;
+use crate::models::{ModelConfig, testing};
 use secateur_pruner::score;
 
 pub(super) fn pruning(lines: &str) -> Result<Pruning, Error> {
@@ -11,12 +11,15 @@ pub(super) fn pruning(lines: &str) -> Result<Pruning, Error> {
          [prune]\nevery = {{ steps = 1 }}\n{lines}"
     );
     let config = ExperimentConfig::parse("p", &text, &[])?;
-    Pruning::new(&config.prune.expect("given"), &ModelConfig::Lenet { width: 1 }.network())
+    Pruning::new(&config.prune.expect("given"), &testing::model(ModelConfig::Lenet { width: 1 }, 1).0)
 }
 
 /// Masks of a prune of the model's first weights, from full ones.
 pub(super) fn prune(own: &Pruning, target: f64) -> MaskSet {
-    let values = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
+    let values = {
+        let (graph, weights) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
+        export::parameters(&graph, &weights)
+    };
     let find = |name: &str| values.iter().find(|own| own.name == name).expect("a parameter of the model");
     let full = own.masked().iter().map(|own| (own.name.clone(), Mask::full(&find(&own.name).shape)));
     let scores = |_, name: &str, mask: &Mask| {
@@ -45,10 +48,10 @@ fn targets_of_every_measure_are_met() {
         let kept = left("{ kind = \"one-shot\", sparsity = { kept = 3000 } }", scope).kept();
         assert_eq!(kept, 3_000 - 236, "{scope}");
         let macs = left("{ kind = \"cubic\", final = { macs = 0.1 }, prunes = 3 }", scope);
-        let network = ModelConfig::Lenet { width: 1 }.network();
-        let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&network, &network.layer_costs(), name);
+        let (graph, _) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
+        let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&graph, name);
         let spent: u64 = macs.iter().map(cost).sum();
-        let budget = network.cost().macs as u64 / 10;
+        let budget = graph.macs() as u64 / 10;
         assert!(spent <= budget && spent + 676 > budget, "{scope}: {spent} of {budget}");
     }
     let layerwise = left("{ kind = \"one-shot\", sparsity = { compression = 20.0 } }", "layerwise").kept();

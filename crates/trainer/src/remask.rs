@@ -3,7 +3,7 @@
 use crate::scoring::{Scoring, full};
 use crate::session::Session;
 use crate::state::{State, carry};
-use crate::{Error, export, seed};
+use crate::{Error, seed};
 use secateur_pruner::{Mask, MaskSet, Sparsity};
 use secateur_report::event::{self, Event};
 
@@ -94,7 +94,7 @@ impl Session<'_> {
     /// Draws the weights anew, from numbers that no cycle before has seen; the masks stay.
     pub(crate) fn reinitialise(&mut self, cycle: u64) -> Result<(), Error> {
         let number = seed::stream(self.experiment.config().seed, "reinitialise", cycle).next_u64();
-        let mut parameters = export::parameters(&self.experiment.config().model.initial(number));
+        let mut parameters = self.experiment.initial(number);
         for own in &mut parameters {
             if let Some(mask) = self.masks.get(&own.name) {
                 own.kept = mask.gather(&own.kept);

@@ -160,7 +160,7 @@ fn restore_model(
     manifest: &Manifest,
     expected: &RunEnded,
 ) -> Result<Outcome, Error> {
-    let (shapes, model) = (export::shapes(experiment.network()), folder.model());
+    let (shapes, model) = (export::shapes(experiment.graph()), folder.model());
     for name in checkpoint::list(&folder.checkpoints())?.iter().rev() {
         let Ok(found) = Checkpoint::load(&folder.checkpoints().join(name), &shapes) else { continue };
         let (parameters, masks) = found.living();
@@ -202,7 +202,7 @@ impl Place<'_> {
                 "expected no data folder, since the run's images are synthetic: its config tells how they are drawn";
             return Err(Error::Meaning { key: "--data", why: why.into() });
         }
-        experiment.beside(self.config(experiment.config().clone()))
+        Experiment::new(self.config(experiment.config().clone()))
     }
 
     /// The config with what is another one here.
@@ -284,7 +284,7 @@ pub(crate) fn trained(
         Some(name) => {
             let dense = folder.dense().join(name);
             let path = if dense.is_dir() { dense } else { folder.checkpoints().join(name) };
-            let (parameters, masks) = Checkpoint::load(&path, &export::shapes(experiment.network()))?.living();
+            let (parameters, masks) = Checkpoint::load(&path, &export::shapes(experiment.graph()))?.living();
             export::check_finite(&path, &parameters)?;
             Ok((parameters, masks))
         }

@@ -25,7 +25,7 @@ pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Opti
     }
     let bytes = files::read(path)?;
     let scores = Saliency::from_safetensors(&bytes).map_err(|error| refuse(error.to_string()))?;
-    for (name, shape) in export::shapes(experiment.network()) {
+    for (name, shape) in export::shapes(experiment.graph()) {
         let found = scores.get(&name).map(|own| &own.shape);
         let needed = pruning.criterion(&name) == Some(CriterionConfig::Scores);
         if needed && found != Some(&shape) {

@@ -221,7 +221,7 @@ impl Scoring<'_> {
     /// The network as it is, masks attached.
     fn net(&self, state: &State, masks: &MaskSet) -> Result<Net, Error> {
         let names: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
-        let net = attach_masks(Net::raise(self.experiment.network(), &self.burn()?)?, &names)?;
+        let net = attach_masks(self.experiment.net(&self.burn()?)?, &names)?;
         let whole: Vec<Parameter> = state.parameters.iter().map(|own| own.clone().whole(masks)).collect();
         Ok(set_masks(set_parameters(net, &whole)?, masks)?)
     }

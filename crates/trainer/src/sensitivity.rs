@@ -249,7 +249,7 @@ fn base(experiment: &Experiment) -> PruneConfig {
 /// Every parameter that the run may prune, alone.
 fn layers(experiment: &Experiment, asked: Option<CriterionConfig>) -> Result<Vec<Layer>, Error> {
     let base = base(experiment);
-    let shapes = export::shapes(experiment.network());
+    let shapes = export::shapes(experiment.graph());
     let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
     let alone = |name: &str| {
         let own = asked.unwrap_or_else(|| criterion(experiment, name));
@@ -262,10 +262,10 @@ fn layers(experiment: &Experiment, asked: Option<CriterionConfig>) -> Result<Vec
         })?;
         let include = vec![name.to_owned()];
         let config = PruneConfig { criterion: own, include, exclude: vec![], ..base.clone() };
-        Ok(Layer { name: name.to_owned(), criterion, pruning: Pruning::new(&config, experiment.network())? })
+        Ok(Layer { name: name.to_owned(), criterion, pruning: Pruning::new(&config, experiment.graph())? })
     };
     // Of whole filters those of the last layer are the answers, and stay.
-    let pinned = answers(experiment.network()).filter(|_| base.granularity == Granularity::Filter {});
+    let pinned = answers(experiment.graph()).filter(|_| base.granularity == Granularity::Filter {});
     let chosen = base.selection().choose(&names)?.into_iter();
     chosen.filter(|name| !pinned.is_some_and(|last| belongs(name, last))).map(alone).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::ExperimentConfig;
-use crate::models::ModelConfig;
+use crate::models::{ModelConfig, testing};
 
 fn experiment(prune: &str) -> Experiment {
     let text = format!(
@@ -19,7 +19,8 @@ fn section(lines: &str) -> Experiment {
 
 /// What is kept of each mask when each layer alone is pruned to `target` from the first weights.
 fn alone(experiment: &Experiment, target: f64) -> Vec<(String, MaskSet)> {
-    let parameters = export::parameters(&ModelConfig::Lenet { width: 1 }.initial(1));
+    let (graph, weights) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
+    let parameters = export::parameters(&graph, &weights);
     let layers = layers(experiment, None).expect("layers");
     let masks = with_masks(&parameters, &MaskSet::default(), &layers);
     let scores = |_, name: &str, mask: &Mask| {

@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
     /// When log or checkpoints cannot be read, or do not belong to this experiment; then nothing has changed, except that
     /// checkpoints with damaged files are set aside.
     pub(crate) fn open(folder: LockedRun, around: Surroundings<'a>) -> Result<Self, Error> {
-        let shapes = export::shapes(around.experiment.network());
+        let shapes = export::shapes(around.experiment.graph());
         let Some((name, found)) = checkpoint::newest(&folder.checkpoints(), &shapes)? else {
             refuse_lost(&folder, around.experiment)?;
             return Self::begin(folder, around, |_| Ok(()));
@@ -455,10 +455,7 @@ fn refuse_lost(folder: &LockedRun, experiment: &Experiment) -> Result<(), Error>
 fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
     let (parameters, masks) = match start {
         Some(Start { parameters, masks, .. }) => (parameters, masks),
-        None => {
-            let drawn = experiment.config().model.initial(experiment.config().seed);
-            (export::parameters(&drawn), fresh_masks(experiment))
-        }
+        None => (experiment.initial(experiment.config().seed), fresh_masks(experiment)),
     };
     let state = State::fresh(parameters, &masks, experiment.has_shadows());
     Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None }
@@ -466,7 +463,7 @@ fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
 
 /// Masks that keep everything, for a run that prunes; none for one that does not.
 pub(crate) fn fresh_masks(experiment: &Experiment) -> MaskSet {
-    let shapes = export::shapes(experiment.network());
+    let shapes = export::shapes(experiment.graph());
     let names = experiment.prunable().into_iter().filter(|_| experiment.prunes());
     let full = |name: &str| {
         let (_, shape) = shapes.iter().find(|(own, _)| own == name).expect("prunable names are the model's");

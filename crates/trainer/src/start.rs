@@ -38,7 +38,7 @@ const LISTED: usize = 5;
 /// When it cannot be read, holds another model, or masks that the experiment's prunes do not fit.
 pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Option<Start>, Error> {
     let Some(path) = &experiment.config().start else { return Ok(None) };
-    let load = || load(path, &export::torch_shapes(experiment.network()));
+    let load = || load(path, &export::torch_shapes(experiment.graph()));
     // A large file that holds no model is refused before all of it is hashed.
     let first = if wanted.is_none() {
         RunFolder::check_model_file(path)?;

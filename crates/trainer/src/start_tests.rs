@@ -114,7 +114,7 @@ fn experiment(start: &Path, changes: &[&str]) -> Experiment {
 
 /// Writes LeNet k=1 with weights of seed 7, of which every third is zero, and returns its parameters.
 fn thirds(path: &Path) -> Vec<Weights> {
-    let mut parameters = export::parameters(&experiment(path, &[]).config().model.initial(7));
+    let mut parameters = experiment(path, &[]).initial(7);
     for own in parameters.iter_mut().filter(|own| own.name.ends_with("weight")) {
         own.kept.iter_mut().step_by(3).for_each(|value| *value = 0.0);
     }

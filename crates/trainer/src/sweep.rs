@@ -139,7 +139,7 @@ impl Sweep {
         for method in methods(&config) {
             let fixed = Changes::of(&method.set);
             for point in &points {
-                families.push(maker.family(&method.name, point, fixed.then(point), families.last())?);
+                families.push(maker.family(&method.name, point, fixed.then(point))?);
             }
             if families.len() * config.seeds.len() > MOST_CELLS {
                 return Err(refuse(format!("there are more than {MOST_CELLS} cells")));
@@ -227,14 +227,14 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The cells of one method or control with these changes; `beside` is one whose model is likely the same.
-    fn family(&self, group: &str, point: &Changes, changes: Changes, beside: Option<&Family>) -> Result<Family, Error> {
+    /// The cells of one method or control with these changes.
+    fn family(&self, group: &str, point: &Changes, changes: Changes) -> Result<Family, Error> {
         let written = written(self.config, group, self.config.seeds[0], &changes);
         let place = self.config.base.display().to_string();
         let mut config = ExperimentConfig::changed(&place, self.table.clone(), &written)?;
         config.locate_data(&self.config.base);
-        let experiment = Experiment::among(beside.into_iter().map(|family| &family.experiment), config);
-        let experiment = experiment.map_err(|error| self.refuse(format!("with {}: {error}", written.join(", "))))?;
+        let experiment =
+            Experiment::new(config).map_err(|error| self.refuse(format!("with {}: {error}", written.join(", "))))?;
         Ok(Family { group: group.to_owned(), point: point.clone(), changes, experiment })
     }
 

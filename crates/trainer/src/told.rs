@@ -31,11 +31,11 @@ const TOLD_OF_PRUNE: [&str; 8] =
 impl Experiment {
     /// The first event of the run's log.
     pub fn started(&self, dataset: &str, files: InputHashes<'_>) -> RunStarted {
-        let (config, cost) = (self.config(), self.network().cost());
-        let layers = self.network().layer_costs().into_iter().map(|layer| LayerFacts {
+        let (config, graph) = (self.config(), self.graph());
+        let layers = graph.layer_sizes().into_iter().map(|layer| LayerFacts {
             name: layer.name,
-            parameters: layer.cost.parameters as u64,
-            macs: layer.cost.macs as u64,
+            parameters: layer.parameters as u64,
+            macs: layer.macs as u64,
         });
         RunStarted {
             name: config.name.clone(),
@@ -53,9 +53,9 @@ impl Experiment {
             method: self.method(files.scores),
             planned_steps: self.plan().steps(),
             planned_prunes: self.plan().prunes() as u64,
-            parameters: cost.parameters as u64,
+            parameters: graph.parameter_count() as u64,
             prunable: self.prunable_elements() as u64,
-            macs: cost.macs as u64,
+            macs: graph.macs() as u64,
             layers: layers.collect(),
             device: config.device.clone(),
         }

@@ -19,11 +19,16 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<Done> {
 
 /// The plan as aligned text.
 fn table(experiment: &Experiment) -> String {
-    let (plan, cost, config) = (experiment.plan(), experiment.network().cost(), experiment.config());
+    let (plan, graph, config) = (experiment.plan(), experiment.graph(), experiment.config());
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{}", text.trim_end()).expect("strings take all");
     line(format!("run        {}", experiment.run_name()));
-    line(format!("model      {}, {} parameters, {} MACs an image", config.model, cost.parameters, cost.macs));
+    line(format!(
+        "model      {}, {} parameters, {} MACs an image",
+        config.model,
+        graph.parameter_count(),
+        graph.macs()
+    ));
     line(format!(
         "training   {}, batch {}, {} steps an epoch",
         config.train.optimizer, config.train.batch_size, plan.epoch_steps

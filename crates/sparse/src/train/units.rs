@@ -16,7 +16,36 @@
 //! So a unit with a kept bias is a constant that can be trained, as long as it is heard.
 
 use super::spec::Spec;
-use crate::dead::Connections;
+
+/// Which units of a layer are joined to which of the layer before, by a weight that is kept: one bit a pair.
+struct Connections {
+    /// Units of the layer before.
+    from: usize,
+    /// Units of the layer.
+    to: usize,
+    /// Weights between one pair of units: a kernel, or the pixels of a channel that was flattened.
+    spread: usize,
+    joined: Vec<u64>,
+}
+
+impl Connections {
+    /// None joined yet; each of `to` units has `columns` weights.
+    fn new(from: usize, to: usize, columns: usize) -> Self {
+        let spread = (columns / from.max(1)).max(1);
+        Self { from, to, spread, joined: vec![0; (from * to).div_ceil(64)] }
+    }
+
+    /// Joins the units that this weight lies between; `column` is its place in the row of `to`'s weights.
+    fn join(&mut self, to: usize, column: usize) {
+        let pair = to * self.from + column / self.spread;
+        self.joined[pair / 64] |= 1 << (pair % 64);
+    }
+
+    fn joined(&self, to: usize, from: usize) -> bool {
+        let pair = to * self.from + from;
+        self.joined[pair / 64] >> (pair % 64) & 1 == 1
+    }
+}
 
 /// What a layer computes with, in the original layer's places, rising.
 #[derive(Clone, Debug, PartialEq, Eq)]

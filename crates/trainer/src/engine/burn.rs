@@ -32,7 +32,7 @@ pub(crate) struct Burn {
 
 impl Burn {
     pub(super) fn new(experiment: &Experiment, device: &Device, state: State, masks: &MaskSet) -> Result<Self, Error> {
-        let mut net = Net::raise(experiment.network(), &device.clone().autodiff())?;
+        let mut net = experiment.net(&device.clone().autodiff())?;
         let masked: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
         if !masked.is_empty() {
             // Masks are attached before anything is stored below them.
@@ -64,14 +64,14 @@ impl Engine for Burn {
     fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error> {
         let device = self.device.clone().autodiff();
         let (images, labels) = models::tensors(split, indices, &device);
-        let logits = self.net.forward(images);
+        let (logits, statistics) = self.net.forward_training(images);
         let answers = logits.clone().inner().into_data();
         let truth: Vec<u8> = indices.iter().map(|index| split.label(*index as usize)).collect();
         let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &truth);
         if loss.is_finite() {
             let cost = CrossEntropyLossConfig::new().init(&device).forward(logits, labels);
             let gradients = self.heed(GradientsParams::from_grads(cost.backward(), &self.net))?;
-            self.net = self.optimizer.step(lr, self.net.clone(), gradients);
+            self.net = self.optimizer.step(lr, self.net.clone(), gradients).absorb(statistics);
         }
         Ok(loss)
     }

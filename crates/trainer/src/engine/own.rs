@@ -24,9 +24,10 @@ pub(crate) struct Own {
 impl Own {
     pub(super) fn new(experiment: &Experiment, options: Options, state: State, masks: &MaskSet) -> Result<Self, Error> {
         let optimizer = experiment.config().train.optimizer.native();
-        let kept = kept(experiment.network(), masks)?;
-        let states = layers(experiment.network(), &optimizer, &state, &kept)?;
-        let trainer = Trainer::new(experiment.network(), &states, optimizer, time(&state), options)?;
+        let network = network(experiment)?;
+        let kept = kept(&network, masks)?;
+        let states = layers(&network, &optimizer, &state, &kept)?;
+        let trainer = Trainer::new(&network, &states, optimizer, time(&state), options)?;
         Ok(Self { trainer, experiment: experiment.clone(), kept, options, optimizer })
     }
 
@@ -34,7 +35,7 @@ impl Own {
     fn export(&self, with_moments: bool) -> (Vec<Weights>, Vec<Moment>) {
         let (mut parameters, mut moments) = (vec![], vec![]);
         let fields = if with_moments { fields(&self.optimizer) } else { &[] };
-        let mut shapes = export::shapes(self.experiment.network()).into_iter();
+        let mut shapes = export::shapes(self.experiment.graph()).into_iter();
         for (place, kept) in self.kept.iter().enumerate() {
             let [weight, bias] = kept.each_ref().map(Option::as_ref);
             let own: Vec<_> = shapes.by_ref().take(2).collect();
@@ -94,10 +95,10 @@ impl Engine for Own {
     }
 
     fn set(&mut self, state: State, masks: &MaskSet) -> Result<(), Error> {
-        let network = self.experiment.network();
-        self.kept = kept(network, masks)?;
-        let states = layers(network, &self.optimizer, &state, &self.kept)?;
-        Ok(self.trainer.set(network, &states, time(&state))?)
+        let network = network(&self.experiment)?;
+        self.kept = kept(&network, masks)?;
+        let states = layers(&network, &self.optimizer, &state, &self.kept)?;
+        Ok(self.trainer.set(&network, &states, time(&state))?)
     }
 
     fn focus(&mut self, active: Option<usize>) {
@@ -138,6 +139,12 @@ fn borrowed<'a>(rooms: &'a mut [Vec<f32>], kept: Option<&'a Kept>) -> TensorMut<
     let mut rooms = rooms.iter_mut().map(Vec::as_mut_slice);
     let mut next = || rooms.next().unwrap_or_default();
     TensorMut { values: next(), moments: [next(), next()], kept, inputs_first: true }
+}
+
+/// The experiment's model as a chain of layers, which say their shapes; its values are those of a state.
+fn network(experiment: &Experiment) -> Result<Network, Error> {
+    let graph = experiment.graph();
+    Ok(Network::from_graph(graph, &secateur_graph::Weights::neutral(graph))?)
 }
 
 /// What the masks keep of each layer's weight and bias.
@@ -210,10 +217,12 @@ mod tests {
     fn moments_that_do_not_fit_are_an_error_and_not_zeros() {
         let text = "name = \"x\"\nmodel = { kind = \"lenet\", width = 1 }\ntrain = { length = { steps = 1 } }";
         let config = ExperimentConfig::parse("x", text, &[]).expect("valid");
-        let (network, optimizer) = (config.model.network(), config.train.optimizer.native());
+        let (experiment, optimizer) =
+            (Experiment::new(config.clone()).expect("meant"), config.train.optimizer.native());
+        let network = network(&experiment).expect("a chain");
         let masks = MaskSet::default();
         let kept = kept(&network, &masks).expect("no masks");
-        let parameters = export::parameters(&network);
+        let parameters = experiment.initial(1);
         let moment = |own: &Weights, field: &str| Moment {
             parameter: own.name.clone(),
             field: field.to_owned(),

@@ -73,7 +73,7 @@ fn is_close(logits: &[f32], given: usize) -> bool {
 mod tests {
     use super::*;
     use crate::data::{Synthetic, synthetic};
-    use crate::models::ModelConfig;
+    use crate::models::{ModelConfig, testing};
 
     fn split(test: usize) -> Split {
         synthetic(&Synthetic { train: 1, validation: 0, test }, 3).test_split().clone()
@@ -84,7 +84,7 @@ mod tests {
         // More images than a call takes, and no whole number of calls or blocks.
         let split = split(BATCH + 77);
         for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
-            let network = model.initial(5);
+            let network = testing::network(model, 5);
             // The reference implementation, image by image.
             let right = |index: usize| {
                 let pixels = split.gather(&[index as u32]).pixels;
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_network_that_left_the_numbers_is_counted_and_sure_of_nothing() {
         let split = split(20);
-        let network = ModelConfig::Lenet { width: 1 }.initial(5).filled(|layer| {
+        let network = testing::network(ModelConfig::Lenet { width: 1 }, 5).filled(|layer| {
             layer.bias.fill(f32::NAN);
             Ok::<(), secateur_sparse::Error>(())
         });

@@ -5,6 +5,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::folder::RunFolder;
 use crate::plan::Stage;
 use crate::{Error, export, folder, fork, start};
+use secateur_pruner::MaskSet;
 use secateur_report::views::{Filter, Filters, Histogram, LayerWeights, Moment, Picture};
 use secateur_sparse::{Network, Parameters};
 use std::path::Path;
@@ -51,8 +52,11 @@ fn initial(own: &Finished<'_>) -> Result<Network, Error> {
     let manifest = folder::read_manifest(own.run.folder)?;
     let wanted = manifest.start.as_ref().map(|start| start.sha256.as_str());
     match start::read(&own.experiment, wanted)? {
-        Some(start) => export::network(own.experiment.network(), &start.parameters, &start.masks),
-        None => Ok(own.experiment.config().model.initial(own.seed())),
+        Some(start) => export::network(own.experiment.graph(), &start.parameters, &start.masks),
+        None => {
+            let (graph, weights) = (own.experiment.graph(), own.experiment.initial(own.seed()));
+            export::network(graph, &weights, &MaskSet::default())
+        }
     }
 }
 
@@ -64,9 +68,9 @@ fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
     let trained = stages[..first].iter().rposition(|planned| matches!(planned.stage, Stage::Train(_)));
     let folder = RunFolder::at(own.run.folder);
     let read = |path: &Path| {
-        let found = Checkpoint::load(path, &export::shapes(own.experiment.network()))?;
+        let found = Checkpoint::load(path, &export::shapes(own.experiment.graph()))?;
         let (parameters, masks) = found.living();
-        export::network(own.experiment.network(), &parameters, &masks)
+        export::network(own.experiment.graph(), &parameters, &masks)
     };
     if folder.dense().is_dir()
         && let Some(name) = checkpoint::list(&folder.dense())?.last()
@@ -82,12 +86,12 @@ fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
     let dense =
         |name: &&String| stage(name).is_some_and(|stage| stage <= first && trained.is_none_or(|last| stage > last));
     for name in checkpoint::list(&checkpoints)?.iter().filter(dense) {
-        let shapes = export::shapes(own.experiment.network());
+        let shapes = export::shapes(own.experiment.graph());
         let found = Checkpoint::load(&checkpoints.join(name), &shapes)?;
         // A cycle may begin with training that prepares its prune.
         if found.cursor.stage_step == 0 {
             let (parameters, masks) = found.living();
-            return Ok(Some(export::network(own.experiment.network(), &parameters, &masks)?));
+            return Ok(Some(export::network(own.experiment.graph(), &parameters, &masks)?));
         }
     }
     shared(own)
@@ -99,7 +103,7 @@ fn shared(own: &Finished<'_>) -> Result<Option<Network>, Error> {
     let beside = own.run.folder.parent().map(|out| out.join(fork::STARTS).join(start.run_name()));
     let Some(run) = beside.filter(|run| folder::is_finished(run)) else { return Ok(None) };
     let (parameters, masks) = export::read(&RunFolder::at(run).model(), &start)?;
-    export::network(own.experiment.network(), &parameters, &masks).map(Some)
+    export::network(own.experiment.graph(), &parameters, &masks).map(Some)
 }
 
 /// The first layer's weights as pictures, those filters that keep most; `None` where they are none.
@@ -132,12 +136,12 @@ pub(super) fn filters(network: &Network) -> Option<Filters> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::ModelConfig;
+    use crate::models::{ModelConfig, testing};
 
     #[test]
     fn filters_have_holes_where_weights_are_zero_and_those_that_keep_most_are_shown() {
         // Of neuron 7 of 300 nothing is pruned, of the others all but as many weights as their number modulo 100.
-        let network = ModelConfig::Lenet300 {}.initial(1).filled(|layer| {
+        let network = testing::network(ModelConfig::Lenet300 {}, 1).filled(|layer| {
             let columns = layer.weight.len() / layer.bias.len();
             for (index, weight) in layer.weight.iter_mut().enumerate() {
                 let (row, column) = (index / columns, index % columns);
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_convolution_is_a_picture_a_filter() {
-        let own = filters(&ModelConfig::Lenet5 {}.initial(1)).expect("one channel");
+        let own = filters(&testing::network(ModelConfig::Lenet5 {}, 1)).expect("one channel");
         assert_eq!((own.layer.as_str(), own.count, own.shown.len()), ("conv1", 20, 20));
         assert!(own.shown.iter().all(|filter| (filter.picture.width(), filter.kept, filter.total) == (5, 25, 25)));
     }

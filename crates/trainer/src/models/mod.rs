@@ -1,19 +1,15 @@
-//! The reference models: LeNet with a width factor, LeNet-300-100, and Caffe's LeNet-5.
-//!
-//! A model is first a plain [`Network`] (what it costs, what its weights start as), and then a burn module ([`Net`])
-//! made from it by [`raise`](Net::raise), which knows the layouts of both.
+//! The reference models, each a graph: LeNet with a width factor, LeNet-300-100, and Caffe's LeNet-5.
 
 mod batch;
-mod compute;
 mod init;
 mod net;
 
 pub(crate) use batch::{images, tensors};
+pub(crate) use init::initial;
 pub use net::Net;
 pub(crate) use net::transpose;
 
-use crate::data::{CLASSES, SIDE};
-use secateur_sparse::{Layer, Network};
+use secateur_graph::{Activation, Conv2d, Error, Graph, Linear, Op, Pool};
 use serde::{Deserialize, Serialize};
 
 /// A model. In a config: `model = { kind = "lenet", width = 5 }`.
@@ -35,67 +31,62 @@ pub enum ModelConfig {
     Lenet5 {},
 }
 
-/// Parameters that a model may have at most: 2 GiB of f32, and training holds several times that.
-const MOST_PARAMETERS: usize = 1 << 29;
-
 impl ModelConfig {
-    /// What is wrong with the numbers, if anything; found before anything of the model's size is allocated.
-    pub(crate) fn fault(&self) -> Option<String> {
-        match self {
-            Self::Lenet { width: 0 } => Some("width is 0, expected at least 1".into()),
+    /// The model's graph for images of this shape, `[channels, height, width]`, and so many classes.
+    ///
+    /// # Errors
+    /// When the images are too small for it, its width is 0, or it has more values or parameters than the budget.
+    pub fn graph(&self, input: [usize; 3], classes: usize) -> Result<Graph, Error> {
+        let relu = || Op::Activation(Activation::Relu);
+        let conv = |outputs: usize, kernel: usize| Op::Conv2d(Conv2d::new(outputs, kernel));
+        let linear = |outputs: usize| Op::Linear(Linear::new(outputs));
+        let pool = || Op::Pool(Pool::max(2));
+        match *self {
             Self::Lenet { width } => {
-                let parameters = |k: usize| 58_944 * k as u128 * k as u128 + 1_120 * k as u128 + 10;
-                let most = (1..).take_while(|k| parameters(*k) <= MOST_PARAMETERS as u128).last().unwrap_or(1);
-                (*width > most).then(|| {
-                    format!(
-                        "width is {width}, which makes {} parameters, expected at most {MOST_PARAMETERS}: a width of {most}",
-                        parameters(*width)
-                    )
-                })
+                let wide = |units: usize| units.saturating_mul(width);
+                Graph::sequential(
+                    &input,
+                    [
+                        ("conv1", conv(wide(6), 3)),
+                        ("relu1", relu()),
+                        ("pool1", pool()),
+                        ("conv2", conv(wide(16), 3)),
+                        ("relu2", relu()),
+                        ("pool2", pool()),
+                        ("flatten", Op::Flatten),
+                        ("fc1", linear(wide(120))),
+                        ("relu3", relu()),
+                        ("fc2", linear(wide(84))),
+                        ("relu4", relu()),
+                        ("fc3", linear(classes)),
+                    ],
+                )
             }
-            Self::Lenet300 {} | Self::Lenet5 {} => None,
+            Self::Lenet300 {} => Graph::sequential(
+                &input,
+                [
+                    ("flatten", Op::Flatten),
+                    ("fc1", linear(300)),
+                    ("relu1", relu()),
+                    ("fc2", linear(100)),
+                    ("relu2", relu()),
+                    ("fc3", linear(classes)),
+                ],
+            ),
+            Self::Lenet5 {} => Graph::sequential(
+                &input,
+                [
+                    ("conv1", conv(20, 5)),
+                    ("pool1", pool()),
+                    ("conv2", conv(50, 5)),
+                    ("pool2", pool()),
+                    ("flatten", Op::Flatten),
+                    ("fc1", linear(500)),
+                    ("relu1", relu()),
+                    ("fc2", linear(classes)),
+                ],
+            ),
         }
-    }
-
-    /// The model's layers, all weights zero.
-    pub fn network(&self) -> Network {
-        let layers = match *self {
-            Self::Lenet { width: k } => {
-                let mut layers = Vec::new();
-                for (name, inputs, outputs) in [("conv1", 1, 6 * k), ("conv2", 6 * k, 16 * k)] {
-                    layers.extend([Layer::conv(name, inputs, outputs, 3), Layer::Relu, Layer::MaxPool2d { size: 2 }]);
-                }
-                layers.push(Layer::Flatten);
-                layers.extend([Layer::linear("fc1", 400 * k, 120 * k), Layer::Relu]);
-                layers.extend([Layer::linear("fc2", 120 * k, 84 * k), Layer::Relu]);
-                layers.push(Layer::linear("fc3", 84 * k, CLASSES));
-                layers
-            }
-            Self::Lenet300 {} => vec![
-                Layer::Flatten,
-                Layer::linear("fc1", SIDE * SIDE, 300),
-                Layer::Relu,
-                Layer::linear("fc2", 300, 100),
-                Layer::Relu,
-                Layer::linear("fc3", 100, CLASSES),
-            ],
-            Self::Lenet5 {} => vec![
-                Layer::conv("conv1", 1, 20, 5),
-                Layer::MaxPool2d { size: 2 },
-                Layer::conv("conv2", 20, 50, 5),
-                Layer::MaxPool2d { size: 2 },
-                Layer::Flatten,
-                Layer::linear("fc1", 800, 500),
-                Layer::Relu,
-                Layer::linear("fc2", 500, CLASSES),
-            ],
-        };
-        Network::new([1, SIDE, SIDE], layers).expect("the reference models fit together")
-    }
-
-    /// The model's layers with the weights that training starts from: PyTorch's default initialisation.
-    pub fn initial(&self, seed: u64) -> Network {
-        init::uniform(&self.network(), seed)
     }
 }
 
@@ -111,14 +102,35 @@ impl std::fmt::Display for ModelConfig {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::data::{CLASSES, SIDE};
+    use secateur_graph::Weights;
+    use secateur_sparse::Network;
+
+    /// A model for MNIST, and the weights that training starts from.
+    pub(crate) fn model(model: ModelConfig, seed: u64) -> (Graph, Weights) {
+        let graph = model.graph([1, SIDE, SIDE], CLASSES).expect("the reference models fit together");
+        let weights = initial(&graph, seed);
+        (graph, weights)
+    }
+
+    /// The same as a chain of layers.
+    pub(crate) fn network(model: ModelConfig, seed: u64) -> Network {
+        let (graph, weights) = self::model(model, seed);
+        Network::from_graph(&graph, &weights).expect("the reference models are chains")
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn parameters_and_macs_are_the_published_ones() {
-        let size = |model: ModelConfig| {
-            let cost = model.network().cost();
-            (cost.parameters, cost.macs)
+        let size = |own: ModelConfig| {
+            let graph = own.graph([1, 28, 28], 10).expect("fits");
+            (graph.parameter_count(), graph.macs())
         };
         assert_eq!(size(ModelConfig::Lenet { width: 1 }).0, 60_074);
         assert_eq!(size(ModelConfig::Lenet { width: 5 }), (1_479_210, 4_252_320));
@@ -132,15 +144,14 @@ mod tests {
 
     #[test]
     fn sizes_without_sense_are_named() {
-        assert!(ModelConfig::Lenet { width: 0 }.fault().is_some_and(|fault| fault.contains("width is 0")));
-        assert_eq!(ModelConfig::Lenet { width: 95 }.fault(), None);
+        let fault = |width| ModelConfig::Lenet { width }.graph([1, 28, 28], 10).expect_err("no size").to_string();
+        assert!(fault(0).starts_with("node `conv1` (conv2d, 0 filters of 3x3): expected at least one filter"));
+        ModelConfig::Lenet { width: 95 }.graph([1, 28, 28], 10).expect("just fits");
         for width in [96, 300, usize::MAX] {
-            let fault = ModelConfig::Lenet { width }.fault().expect("too wide");
-            assert!(
-                fault.starts_with(&format!("width is {width}, which makes ")) && fault.ends_with("a width of 95"),
-                "{fault}"
-            );
+            let said = fault(width);
+            assert!(said.starts_with("node `") && said.contains("expected at most 536870912"), "{said}");
         }
-        assert_eq!(ModelConfig::Lenet5 {}.fault(), None);
+        let small = ModelConfig::Lenet5 {}.graph([1, 12, 12], 10).expect_err("too small").to_string();
+        assert!(small.starts_with("node `conv2`") && small.ends_with("found [20, 4, 4]"), "{small}");
     }
 }

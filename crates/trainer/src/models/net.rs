@@ -1,153 +1,388 @@
-//! The burn module of the reference models.
+//! A graph as a burn module, on any of burn's devices: the reference implementation of training.
 //!
-//! All three are one shape, convolution blocks and then fully connected ones, so one module serves them; its fields are
-//! the layers' names, since burn makes parameter paths such as `conv1.weight` of them.
+//! Parameters stand under their names in the graph, such as `conv1.weight`, so that masks, optimizers and checkpoints find
+//! them. burn keeps the weights of fully connected layers `[inputs, outputs]`; this module is made from and read in that
+//! layout.
 
-use super::compute::{conv_block, linear_block, pool};
-use crate::data::SIDE;
-use crate::{Error, Lowering};
-use burn::module::{Module, Param, ParamId};
-use burn::nn::{Linear, PaddingConfig2d, conv::Conv2d};
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::Error;
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, batch_norm, batch_norm_train, conv2d, linear, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use secateur_graph::{Activation, BatchNorm, Conv2d, Graph, Node, Op, Pool, PoolKind, Weights};
 use secateur_pruner::Activations;
-use secateur_sparse::{Layer, Network};
+use std::sync::Arc;
 
-/// A reference model that can be trained.
-#[derive(Module, Debug)]
+/// A graph with its parameters as burn tensors.
+#[derive(Clone, Debug)]
 pub struct Net {
-    conv1: Option<Conv2d>,
-    conv2: Option<Conv2d>,
-    fc1: Option<Linear>,
-    fc2: Option<Linear>,
-    fc3: Option<Linear>,
-    /// Whether convolutions are followed by relu.
-    #[module(skip)]
-    rectified: bool,
+    graph: Arc<Graph>,
+    /// In the order of the graph's parameters.
+    fields: Vec<Field>,
+    /// By node: the place of its first parameter.
+    first: Vec<usize>,
+    /// By value: the place of the last node that reads it.
+    last_use: Vec<usize>,
+}
+
+/// One parameter or buffer; a buffer receives no gradient.
+#[derive(Clone, Debug)]
+enum Field {
+    Vector(Param<Tensor<1>>),
+    Matrix(Param<Tensor<2>>),
+    Kernel(Param<Tensor<4>>),
+}
+
+/// A value of the graph for a batch.
+#[derive(Clone, Debug)]
+enum Batch {
+    /// `[batch, channels, height, width]`.
+    Images(Tensor<4>),
+    /// `[batch, features]`.
+    Features(Tensor<2>),
+}
+
+/// What a batch says of the running mean and variance of batch normalisation.
+#[derive(Clone, Debug)]
+pub(crate) struct Statistics {
+    /// Place of the running mean among the parameters; the variance comes next.
+    mean_at: usize,
+    mean: Tensor<1>,
+    variance: Tensor<1>,
 }
 
 impl Net {
-    /// The module with the network's weights. `device` decides where it computes and whether gradients are kept.
+    /// The module with these weights. `device` decides where it computes and whether gradients are kept.
     ///
     /// # Errors
-    /// When the network has a layer that no reference model has.
-    pub fn raise(network: &Network, device: &Device) -> Result<Self, Error> {
-        let rectified = matches!(network.layers(), [Layer::Conv2d(_), Layer::Relu, ..]);
-        let mut net = Self { conv1: None, conv2: None, fc1: None, fc2: None, fc3: None, rectified };
-        for layer in network.layers() {
-            match layer {
-                Layer::Conv2d(conv) => {
-                    let place = match conv.name.as_str() {
-                        "conv1" => &mut net.conv1,
-                        "conv2" => &mut net.conv2,
-                        _ => return Err(Error::ForeignLayer { name: conv.name.clone() }),
-                    };
-                    let shape = [conv.outputs, conv.inputs, conv.kernel, conv.kernel];
-                    *place = Some(Conv2d {
-                        weight: param(&conv.name, "weight", conv.weight.clone(), shape, device),
-                        bias: Some(param(&conv.name, "bias", conv.bias.clone(), [conv.outputs], device)),
-                        stride: [conv.stride; 2],
-                        kernel_size: [conv.kernel; 2],
-                        dilation: [1, 1],
-                        groups: 1,
-                        padding: PaddingConfig2d::Valid,
-                    });
+    /// When the graph has a value that is neither an image nor features.
+    pub fn new(graph: &Arc<Graph>, weights: &Weights, device: &Device) -> Result<Self, Error> {
+        let odd = graph.nodes().iter().find(|node| !matches!(graph.shape(node.output).len(), 1 | 3));
+        if let Some(node) = odd {
+            let why = format!("gives {:?}, expected an image or features on burn's devices", graph.shape(node.output));
+            return Err(Error::UnsupportedNode { node: node.name.clone(), why });
+        }
+        let field = |own: &secateur_graph::Parameter| {
+            let (values, shape) = (weights.get(&own.name).to_vec(), own.shape.as_slice());
+            let (id, trains) = (id(&own.name), !own.role.is_buffer());
+            match *shape {
+                [outputs, inputs] => {
+                    let turned = transpose(&values, outputs, inputs);
+                    Field::Matrix(param(id, turned, [inputs, outputs], device, trains))
                 }
-                Layer::Linear(linear) => {
-                    let place = match linear.name.as_str() {
-                        "fc1" => &mut net.fc1,
-                        "fc2" => &mut net.fc2,
-                        "fc3" => &mut net.fc3,
-                        _ => return Err(Error::ForeignLayer { name: linear.name.clone() }),
-                    };
-                    let (rows, columns) = (linear.outputs, linear.inputs);
-                    let weight = transpose(&linear.weight, rows, columns);
-                    *place = Some(Linear {
-                        weight: param(&linear.name, "weight", weight, [columns, rows], device),
-                        bias: Some(param(&linear.name, "bias", linear.bias.clone(), [rows], device)),
-                    });
-                }
-                Layer::Relu | Layer::MaxPool2d { .. } | Layer::Flatten => {}
-                Layer::Affine(_) | Layer::AvgPool2d { .. } | Layer::Crop { .. } => {
-                    return Err(Error::ForeignLayer { name: layer.name().to_owned() });
-                }
+                [a, b, c, d] => Field::Kernel(param(id, values, [a, b, c, d], device, trains)),
+                _ => Field::Vector(param(id, values, [own.len()], device, trains)),
+            }
+        };
+        let fields = graph.parameters().iter().map(field).collect();
+        let mut first = vec![0; graph.nodes().len() + 1];
+        graph.parameters().iter().for_each(|own| first[own.node + 1] += 1);
+        (1..first.len()).for_each(|place| first[place] += first[place - 1]);
+        let mut last_use = vec![usize::MAX; graph.nodes().len() + 1];
+        for (place, node) in graph.nodes().iter().enumerate() {
+            node.inputs.iter().for_each(|value| last_use[value.index()] = place);
+        }
+        Ok(Self { graph: Arc::clone(graph), fields, first, last_use })
+    }
+
+    /// Logits `[batch, classes]` of images `[batch, channels, height, width]`; batch normalisation takes its running mean and
+    /// variance.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let (logits, _) = self.walk(images, false, &mut |_, _| Ok(())).expect("nothing is watched that could fail");
+        logits
+    }
+
+    /// Logits as in training, where batch normalisation takes the mean and variance of the batch, and what the batch says of
+    /// them.
+    pub(crate) fn forward_training(&self, images: Tensor<4>) -> (Tensor<2>, Vec<Statistics>) {
+        self.walk(images, true, &mut |_, _| Ok(())).expect("nothing is watched that could fail")
+    }
+
+    /// The module whose running means and variances have taken in those of a batch.
+    pub(crate) fn absorb(mut self, statistics: Vec<Statistics>) -> Self {
+        for own in statistics {
+            let Op::BatchNorm(norm) = &self.graph.nodes()[self.graph.parameters()[own.mean_at].node].op else {
+                unreachable!("statistics come from batch normalisation")
+            };
+            for (place, new) in [(own.mean_at, own.mean), (own.mean_at + 1, own.variance)] {
+                let Field::Vector(param) = &self.fields[place] else { unreachable!("a buffer is a vector") };
+                let (old, momentum) = (param.val(), norm.momentum);
+                let mixed = old.mul_scalar(1.0 - momentum).add(new.detach().mul_scalar(momentum));
+                self.fields[place] = Field::Vector(Param::initialized(param.id, mixed.detach()));
             }
         }
-        Ok(net)
+        self
     }
 
-    /// The network with the module's effective weights, masks folded in: the inverse of [`raise`](Self::raise).
-    ///
-    /// # Errors
-    /// When a layer was changed to one that no plain network has.
-    pub fn lower(&self) -> Result<Network, Error> {
-        let mut own = Lowering::new([1, SIDE, SIDE]);
-        for (name, layer) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
-            let Some(layer) = layer else { continue };
-            own = own.conv2d(name, layer)?;
-            own = if self.rectified { own.relu() } else { own }.max_pool2d(&pool())?;
-        }
-        own = own.flatten();
-        let layers = [("fc1", &self.fc1), ("fc2", &self.fc2), ("fc3", &self.fc3)];
-        let mut layers = layers.into_iter().filter_map(|(name, layer)| Some((name, layer.as_ref()?))).peekable();
-        while let Some((name, layer)) = layers.next() {
-            own = own.linear(name, layer)?;
-            own = if layers.peek().is_some() { own.relu() } else { own };
-        }
-        Ok(own.finish())
-    }
-
-    /// Adds what each layer is given for images `[batch, 1, 28, 28]` to `seen`.
+    /// Adds what each layer is given for images `[batch, channels, height, width]` to `seen`.
     ///
     /// # Errors
     /// When an input is not finite.
     pub(crate) fn watch(&self, images: Tensor<4>, seen: &mut Activations) -> Result<(), Error> {
-        let mut images = images;
-        for (name, layer) in [("conv1", &self.conv1), ("conv2", &self.conv2)] {
-            let Some(layer) = layer else { continue };
-            seen.channels(&format!("{name}.weight"), &images)?;
-            images = conv_block(layer, images, self.rectified);
-        }
-        let mut features = images.flatten(1, 3);
-        for (name, layer) in [("fc1", &self.fc1), ("fc2", &self.fc2), ("fc3", &self.fc3)] {
-            let Some(layer) = layer else { continue };
-            seen.features(&format!("{name}.weight"), &features)?;
-            // What comes after the last layer is nobody's input.
-            features = linear_block(layer, features, true);
-        }
-        Ok(())
+        let mut look = |node: &Node, input: &Batch| -> Result<(), Error> {
+            let weight = format!("{}.weight", node.name);
+            match (&node.op, input) {
+                (Op::Conv2d(_), Batch::Images(images)) => Ok(seen.channels(&weight, images)?),
+                (Op::Linear(_), Batch::Features(features)) => Ok(seen.features(&weight, features)?),
+                _ => Ok(()),
+            }
+        };
+        self.walk(images, false, &mut look).map(drop)
     }
 
-    /// Logits `[batch, 10]` of images `[batch, 1, 28, 28]`.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let convolved = [&self.conv1, &self.conv2]
-            .into_iter()
-            .flatten()
-            .fold(images, |images, layer| conv_block(layer, images, self.rectified));
-        let mut features = convolved.flatten(1, 3);
-        let mut layers = [&self.fc1, &self.fc2, &self.fc3].into_iter().flatten().peekable();
-        while let Some(layer) = layers.next() {
-            features = linear_block(layer, features, layers.peek().is_some());
+    /// Computes node after node; `look` is shown the first input of each.
+    fn walk(
+        &self,
+        images: Tensor<4>,
+        training: bool,
+        look: &mut dyn FnMut(&Node, &Batch) -> Result<(), Error>,
+    ) -> Result<(Tensor<2>, Vec<Statistics>), Error> {
+        let (mut values, mut statistics) = (vec![Some(Batch::Images(images))], vec![]);
+        for (place, node) in self.graph.nodes().iter().enumerate() {
+            let mut inputs = Vec::with_capacity(node.inputs.len());
+            for value in &node.inputs {
+                inputs.push(values[value.index()].clone().expect("a value is there until it was read last"));
+            }
+            for value in node.inputs.iter().filter(|value| self.last_use[value.index()] == place) {
+                values[value.index()] = None;
+            }
+            look(node, &inputs[0])?;
+            values.push(Some(self.computed(place, node, inputs, training, &mut statistics)));
         }
+        match values.pop().flatten() {
+            Some(Batch::Features(logits)) => Ok((logits, statistics)),
+            Some(Batch::Images(_)) | None => unreachable!("a model is checked to end in features"),
+        }
+    }
+
+    fn computed(
+        &self,
+        place: usize,
+        node: &Node,
+        mut inputs: Vec<Batch>,
+        training: bool,
+        statistics: &mut Vec<Statistics>,
+    ) -> Batch {
+        let fields = &self.fields[self.first[place]..];
+        match &node.op {
+            Op::Conv2d(conv) => Batch::Images(convolved(conv, fields, inputs.remove(0).images())),
+            Op::Linear(own) => {
+                let bias = own.bias.then(|| fields[1].vector());
+                Batch::Features(linear(inputs.remove(0).features(), fields[0].matrix(), bias))
+            }
+            Op::BatchNorm(norm) => {
+                let own = [0, 1, 2, 3].map(|place| fields[place].vector());
+                let mean_at = self.first[place] + 2;
+                match inputs.remove(0) {
+                    Batch::Images(x) => Batch::Images(normalised(norm, own, x, training, mean_at, statistics)),
+                    Batch::Features(x) => Batch::Features(normalised(norm, own, x, training, mean_at, statistics)),
+                }
+            }
+            Op::Activation(own) => match inputs.remove(0) {
+                Batch::Images(x) => Batch::Images(activated(*own, x)),
+                Batch::Features(x) => Batch::Features(activated(*own, x)),
+            },
+            Op::Pool(pool) => Batch::Images(pooled(pool, inputs.remove(0).images())),
+            Op::GlobalAveragePool => Batch::Images(adaptive_avg_pool2d(inputs.remove(0).images(), [1, 1])),
+            Op::Add => match (inputs.remove(0), inputs.remove(0)) {
+                (Batch::Images(a), Batch::Images(b)) => Batch::Images(a + b),
+                (a, b) => Batch::Features(a.features() + b.features()),
+            },
+            Op::Concat => match inputs[0] {
+                Batch::Images(_) => Batch::Images(Tensor::cat(inputs.into_iter().map(Batch::images).collect(), 1)),
+                Batch::Features(_) => {
+                    Batch::Features(Tensor::cat(inputs.into_iter().map(Batch::features).collect(), 1))
+                }
+            },
+            Op::Flatten | Op::Reshape(_) => {
+                let flat: Tensor<2> = match inputs.remove(0) {
+                    Batch::Images(x) => x.flatten(1, 3),
+                    Batch::Features(x) => x,
+                };
+                match *self.graph.shape(node.output) {
+                    [channels, height, width] => {
+                        let [batch, _] = flat.dims();
+                        Batch::Images(flat.reshape([batch, channels, height, width]))
+                    }
+                    _ => Batch::Features(flat),
+                }
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn images(self) -> Tensor<4> {
+        let Self::Images(images) = self else { unreachable!("shapes are checked when a graph is made") };
+        images
+    }
+
+    fn features(self) -> Tensor<2> {
+        let Self::Features(features) = self else { unreachable!("shapes are checked when a graph is made") };
         features
     }
 }
 
+impl Field {
+    fn vector(&self) -> Tensor<1> {
+        let Self::Vector(own) = self else { unreachable!("shapes follow from the graph") };
+        own.val()
+    }
+
+    fn matrix(&self) -> Tensor<2> {
+        let Self::Matrix(own) = self else { unreachable!("shapes follow from the graph") };
+        own.val()
+    }
+
+    fn kernel(&self) -> Tensor<4> {
+        let Self::Kernel(own) = self else { unreachable!("shapes follow from the graph") };
+        own.val()
+    }
+}
+
+fn convolved(conv: &Conv2d, fields: &[Field], images: Tensor<4>) -> Tensor<4> {
+    let window = conv.window;
+    let options = ConvOptions::new(window.stride, window.padding, window.dilation, conv.groups);
+    conv2d(images, fields[0].kernel(), conv.bias.then(|| fields[1].vector()), options)
+}
+
+/// `own` is scale, shift, running mean and running variance.
+fn normalised<const D: usize>(
+    norm: &BatchNorm,
+    own: [Tensor<1>; 4],
+    x: Tensor<D>,
+    training: bool,
+    mean_at: usize,
+    statistics: &mut Vec<Statistics>,
+) -> Tensor<D> {
+    let [scale, shift, mean, variance] = own;
+    if !training {
+        return batch_norm(x, scale, shift, mean, variance, norm.epsilon);
+    }
+    let count = x.shape().num_elements() / scale.dims()[0];
+    let found = batch_norm_train(x, scale, shift, norm.epsilon);
+    // As in PyTorch the batch is normalised by its own variance, and the running one estimates that of all data.
+    let variance = found.variance.mul_scalar(count as f64 / count.saturating_sub(1).max(1) as f64);
+    statistics.push(Statistics { mean_at, mean: found.mean, variance });
+    found.output
+}
+
+fn activated<const D: usize>(own: Activation, x: Tensor<D>) -> Tensor<D> {
+    match own {
+        Activation::Relu => activation::relu(x),
+        Activation::Relu6 => activation::relu6(x),
+        Activation::Gelu => activation::gelu(x),
+        Activation::Silu => activation::silu(x),
+    }
+}
+
+fn pooled(pool: &Pool, images: Tensor<4>) -> Tensor<4> {
+    let window = pool.window;
+    match pool.kind {
+        PoolKind::Max => {
+            let options = MaxPoolOptions::new(window.size).with_stride(window.stride).with_padding(window.padding);
+            max_pool2d(images, options.with_dilation(window.dilation))
+        }
+        PoolKind::Average => {
+            avg_pool2d(images, AvgPoolOptions::new(window.size).with_stride(window.stride).with_padding(window.padding))
+        }
+    }
+}
+
+/// Does the same with the parameter of a field, whatever its rank.
+macro_rules! each {
+    ($field:expr, $own:ident => $change:expr) => {
+        match $field {
+            Field::Vector($own) => Field::Vector($change),
+            Field::Matrix($own) => Field::Matrix($change),
+            Field::Kernel($own) => Field::Kernel($change),
+        }
+    };
+}
+
+/// What a traversal of the module is told that a parameter lies in.
+const CONTAINER: &str = "Graph";
+
+impl Net {
+    fn changed(mut self, change: impl Fn(Field) -> Field) -> Self {
+        self.fields = self.fields.into_iter().map(change).collect();
+        self
+    }
+
+    fn names(graph: &Graph) -> impl Iterator<Item = &str> {
+        graph.parameters().iter().map(|own| own.name.as_str())
+    }
+}
+
+impl Module for Net {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.fields.iter().fold(devices, |devices, field| match field {
+            Field::Vector(own) => own.collect_devices(devices),
+            Field::Matrix(own) => own.collect_devices(devices),
+            Field::Kernel(own) => own.collect_devices(devices),
+        })
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.changed(|field| each!(field, own => own.fork(device)))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.changed(|field| each!(field, own => own.to_device(device)))
+    }
+
+    fn train(self) -> Self {
+        self.changed(|field| each!(field, own => own.train()))
+    }
+
+    fn valid(&self) -> Self {
+        self.clone().changed(|field| each!(field, own => own.valid()))
+    }
+
+    fn materialize(self) -> Self {
+        self.changed(|field| each!(field, own => own.materialize()))
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        for (name, field) in Self::names(&self.graph).zip(&self.fields) {
+            visitor.enter_module(name, CONTAINER);
+            match field {
+                Field::Vector(own) => own.visit(visitor),
+                Field::Matrix(own) => own.visit(visitor),
+                Field::Kernel(own) => own.visit(visitor),
+            }
+            visitor.exit_module(name, CONTAINER);
+        }
+    }
+
+    fn map<M: ModuleMapper>(mut self, mapper: &mut M) -> Self {
+        let graph = Arc::clone(&self.graph);
+        let fields = Self::names(&graph).zip(self.fields).map(|(name, field)| {
+            mapper.enter_module(name, CONTAINER);
+            let mapped = each!(field, own => Module::map(own, mapper));
+            mapper.exit_module(name, CONTAINER);
+            mapped
+        });
+        self.fields = fields.collect();
+        self
+    }
+}
+
 fn param<const D: usize>(
-    layer: &str,
-    field: &str,
+    id: ParamId,
     values: Vec<f32>,
     shape: [usize; D],
     device: &Device,
+    trains: bool,
 ) -> Param<Tensor<D>> {
     let value = Tensor::from_data(TensorData::new(values, shape), device);
-    Param::initialized(id(layer, field), if device.is_autodiff() { value.require_grad() } else { value })
+    Param::initialized(id, if device.is_autodiff() && trains { value.require_grad() } else { value })
 }
 
 /// The parameter's id, a function of its name (64-bit FNV-1a): the same in every process.
-fn id(layer: &str, field: &str) -> ParamId {
+fn id(name: &str) -> ParamId {
     let hash = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let name = layer.bytes().chain(*b".").chain(field.bytes());
-    ParamId::from(name.fold(0xcbf2_9ce4_8422_2325, hash))
+    ParamId::from(name.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
 }
 
 /// `[rows, columns]` to `[columns, rows]`, both row-major: PyTorch keeps linear weights `[out, in]`, burn `[in, out]`.
@@ -163,51 +398,113 @@ pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32>
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::export;
-    use crate::models::ModelConfig;
-    use crate::state::Weights;
-    use secateur_pruner::{MaskSet, parameters};
+    use crate::models::{ModelConfig, testing};
+    use secateur_graph::{Builder, Linear, Role, Window};
+    use secateur_pruner::parameters;
 
-    const MODELS: [ModelConfig; 3] =
-        [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}];
+    /// A net with every operation.
+    fn everything() -> Arc<Graph> {
+        let conv = |outputs: usize| Op::Conv2d(Conv2d::new(outputs, 3).padding(1));
+        let mut net = Builder::new(&[2, 8, 9]).expect("a shape");
+        let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+        add("stem", conv(4), &["input"]);
+        add("norm", Op::BatchNorm(BatchNorm::default()), &["stem"]);
+        add("relu", Op::Activation(Activation::Relu), &["norm"]);
+        add(
+            "pool",
+            Op::Pool(Pool { window: Window { padding: [1, 1], stride: [2, 2], ..Window::square(3) }, ..Pool::max(3) }),
+            &["relu"],
+        );
+        add("conv", Op::Conv2d(Conv2d::new(4, 3).padding(1).without_bias()), &["pool"]);
+        add("silu", Op::Activation(Activation::Silu), &["conv"]);
+        add("sum", Op::Add, &["silu", "pool"]);
+        add("depthwise", Op::Conv2d(Conv2d::new(8, 3).stride(2).padding(1).groups(4)), &["sum"]);
+        add("gelu", Op::Activation(Activation::Gelu), &["depthwise"]);
+        add("half", Op::Pool(Pool::average(2)), &["sum"]);
+        let dilated = Window { dilation: [2, 1], padding: [2, 1], ..Window::square(3) };
+        add("dilated", Op::Conv2d(Conv2d { window: dilated, ..Conv2d::new(3, 3) }), &["half"]);
+        add("relu6", Op::Activation(Activation::Relu6), &["dilated"]);
+        add("again", Op::Reshape(vec![3, 2, 2]), &["relu6"]);
+        add("mean", Op::GlobalAveragePool, &["gelu"]);
+        add("flat", Op::Flatten, &["mean"]);
+        add("other", Op::Flatten, &["again"]);
+        add("both", Op::Concat, &["flat", "other"]);
+        add("fc", Op::Linear(Linear::new(5)), &["both"]);
+        Arc::new(net.finish())
+    }
+
+    /// Weights that differ everywhere, variances positive.
+    fn weights(graph: &Graph) -> Weights {
+        let mut state = 7u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let mut value = |role: Role| if role == Role::Variance { random().abs() + 0.5 } else { random() };
+        let own = graph.parameters().iter();
+        own.map(|own| (own.name.clone(), (0..own.len()).map(|_| value(own.role)).collect())).collect()
+    }
 
     #[test]
-    fn a_raised_network_has_its_parameters() {
-        for model in MODELS {
-            let network = model.initial(1);
-            let net = Net::raise(&network, &Device::flex()).expect("a reference model");
-            let found = parameters(&net).into_iter().map(|own| Weights::of(own, &MaskSet::default()));
-            assert_eq!(found.collect::<Vec<_>>(), export::parameters(&network), "{model}");
-            assert_eq!(net.num_params(), network.cost().parameters, "{model}");
+    fn every_operation_answers_as_the_reference_implementation() {
+        let graph = everything();
+        let weights = weights(&graph);
+        let net = Net::new(&graph, &weights, &Device::flex()).expect("images and features");
+        let images: Vec<f32> = (0..2 * 144).map(|place| ((place * 37) % 101) as f32 / 50.0 - 1.0).collect();
+        let tensor = Tensor::from_data(TensorData::new(images.clone(), [2, 2, 8, 9]), &Device::flex());
+        let found: Vec<f32> = net.forward(tensor).into_data().iter::<f32>().collect();
+        let expected: Vec<f32> = images.chunks(144).flat_map(|image| graph.forward(&weights, image)).collect();
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5 * expected.abs().max(1.0), "{found} {expected}");
         }
+    }
+
+    #[test]
+    fn names_and_values_are_the_graph_s() {
+        let graph = everything();
+        let weights = weights(&graph);
+        let net = Net::new(&graph, &weights, &Device::flex()).expect("images and features");
+        let found = parameters(&net);
+        let names = |of: &dyn Fn(usize) -> String| (0..found.len()).map(of).collect::<Vec<_>>();
+        assert_eq!(names(&|at| found[at].name.clone()), names(&|at| graph.parameters()[at].name.clone()));
+        for own in &found {
+            let expected = weights.get(&own.name);
+            match own.shape[..] {
+                [inputs, outputs] => assert_eq!(transpose(&own.values, inputs, outputs), expected, "{}", own.name),
+                _ => assert_eq!(own.values, expected, "{}", own.name),
+            }
+        }
+    }
+
+    #[test]
+    fn running_means_and_variances_follow_the_batches() {
+        let ops =
+            [("flat", Op::Flatten), ("norm", Op::BatchNorm(BatchNorm { momentum: 0.25, ..BatchNorm::default() }))];
+        let graph = Arc::new(Graph::sequential(&[1, 1, 2], ops).expect("fits"));
+        let device = Device::flex().autodiff();
+        let net = Net::new(&graph, &Weights::neutral(&graph), &device).expect("features");
+        let images = Tensor::from_data(TensorData::new(vec![1.0f32, 0.0, 3.0, 8.0], [2, 1, 1, 2]), &device);
+        let (logits, statistics) = net.forward_training(images);
+        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        assert!(
+            logits.iter().zip([-1.0, -1.0, 1.0, 1.0]).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-4),
+            "{logits:?}"
+        );
+        let net = net.absorb(statistics);
+        // Means 2 and 4; variances of the data, by one less than the batch, 2 and 32.
+        let own = |name: &str| parameters(&net).into_iter().find(|own| own.name == name).expect("there").values;
+        assert_eq!(own("norm.running_mean"), [0.5, 1.0]);
+        assert_eq!(own("norm.running_var"), [0.75 + 0.5, 0.75 + 8.0]);
+        assert_eq!(own("norm.weight"), [1.0, 1.0]);
     }
 
     #[test]
     fn every_model_gives_ten_logits_an_image() {
-        for model in MODELS {
-            let net = Net::raise(&model.initial(1), &Device::flex()).expect("a reference model");
+        for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
+            let (graph, weights) = testing::model(model, 1);
+            let net = Net::new(&Arc::new(graph), &weights, &Device::flex()).expect("images and features");
             assert_eq!(net.forward(Tensor::ones([3, 1, 28, 28], &Device::flex())).dims(), [3, 10], "{model}");
         }
-    }
-
-    #[test]
-    fn a_hand_made_network_answers_as_computed_by_hand() {
-        // fc1 copies pixel 0 and its negative, fc2 takes their difference after relu: |pixel| for logit 3.
-        let mut network = ModelConfig::Lenet300 {}.network();
-        let set = |layer: &mut Layer| {
-            let Layer::Linear(linear) = layer else { return };
-            match linear.name.as_str() {
-                "fc1" => (linear.weight[0], linear.weight[784]) = (1.0, -1.0),
-                "fc2" => (linear.weight[0], linear.weight[1]) = (1.0, 1.0),
-                _ => (linear.weight[3 * 100], linear.bias[5]) = (2.0, 0.25),
-            }
-        };
-        let mut layers = network.layers().to_vec();
-        layers.iter_mut().for_each(set);
-        network = Network::new(network.input(), layers).expect("only values changed");
-        let net = Net::raise(&network, &Device::flex()).expect("a reference model");
-        let images = Tensor::from_data(TensorData::new(vec![-0.5f32; 784], [1, 1, 28, 28]), &Device::flex());
-        let logits: Vec<f32> = net.forward(images).into_data().iter::<f32>().collect();
-        assert_eq!(logits, [0.0, 0.0, 0.0, 1.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0]);
     }
 }

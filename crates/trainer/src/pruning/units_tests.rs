@@ -3,7 +3,7 @@
 use super::super::positions;
 use super::super::tests::{ONE_SHOT, prune, pruning};
 use super::*;
-use crate::models::ModelConfig;
+use crate::models::{ModelConfig, testing};
 use secateur_pruner::{Mask, couple};
 
 #[test]
@@ -42,8 +42,7 @@ fn a_filter_takes_its_bias_and_what_reads_it_along() {
 #[test]
 fn targets_of_whole_filters_count_what_goes_along() {
     let filters = "granularity = { kind = \"filter\" }\nexclude = [\"fc3.*\"]\n";
-    let network = ModelConfig::Lenet { width: 1 }.network();
-    let costs = network.layer_costs();
+    let (graph, _) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
     for scope in ["layerwise", "global", "global-normalised", "erk", "mac-aware"] {
         let of = |target: &str, more: &str| {
             let schedule = format!("schedule = {{ kind = \"one-shot\", sparsity = {target} }}\nscope = \"{scope}\"\n");
@@ -62,8 +61,8 @@ fn targets_of_whole_filters_count_what_goes_along() {
         assert!((kept as f64 - 30_000.0).abs() <= half, "{scope}: {kept}");
         for share in [0.5, 0.1] {
             let masks = of(&format!("{{ macs = {share} }}"), "");
-            let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&network, &costs, name);
-            let (left, budget) = (masks.iter().map(cost).sum::<u64>() as f64, share * network.cost().macs as f64);
+            let cost = |(name, mask): (&str, &Mask)| mask.kept() as u64 * positions(&graph, name);
+            let (left, budget) = (masks.iter().map(cost).sum::<u64>() as f64, share * graph.macs() as f64);
             // A filter of conv1 takes 9 weights at 676 positions along, and 16 times 9 at 121 that read it.
             let largest = (9 * 676 + 16 * 9 * 121) as f64;
             assert!(left <= budget && left > budget - largest, "{scope} {share}: {left} of {budget}");

@@ -27,7 +27,7 @@ pub(super) fn random(maker: &Maker<'_>, points: &[Changes], notes: &mut Vec<Stri
         if !known.insert(changes.clone()) {
             continue;
         }
-        let family = maker.family("random", point, changes, families.last()).map_err(|error| own(error.to_string()))?;
+        let family = maker.family("random", point, changes).map_err(|error| own(error.to_string()))?;
         let criteria = family.experiment.config().prune.as_ref().map(|prune| prune.criteria()).unwrap_or_default();
         if let Some(other) = criteria.into_iter().find(|criterion| *criterion != CriterionConfig::Random) {
             let why = format!("expected nothing but `random` as criterion, found {other} in `prune.layers`");
@@ -50,7 +50,7 @@ pub(super) fn dense(maker: &Maker<'_>, families: &[Family]) -> Result<Vec<Family
             prune.enabled = false;
         }
         let own = |error: Error| maker.refuse(format!("the dense control: {error}. `dense = false` leaves it out"));
-        let training = training(&family.experiment.beside(config).map_err(own)?);
+        let training = training(&Experiment::new(config).map_err(own)?);
         if !known.insert(training.clone()) {
             continue;
         }
@@ -59,7 +59,7 @@ pub(super) fn dense(maker: &Maker<'_>, families: &[Family]) -> Result<Vec<Family
         let mut found = None;
         for changes in [trained, family.point.clone(), family.changes.clone()] {
             let changes = changes.only(|key| !is_within(key, ENABLED)).then(&fixed);
-            let control = maker.family("dense", &family.point, changes, Some(family));
+            let control = maker.family("dense", &family.point, changes);
             let fits = control.as_ref().is_ok_and(|control| self::training(&control.experiment) == training);
             found = Some(control);
             if fits {

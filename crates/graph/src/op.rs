@@ -1,0 +1,423 @@
+//! The operations of a graph: for each one what it takes and gives, which parameters it has, and how often it uses them.
+//!
+//! This is the one place that a new operation is described in; whoever computes, counts or writes graphs matches on [`Op`].
+
+use crate::window::Window;
+
+/// What a node computes. Shapes are those of one image, without the batch: `[channels, height, width]`, or `[features]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A two-dimensional convolution (cross-correlation).
+    Conv2d(Conv2d),
+    /// A fully connected layer: `y = weight x + bias`, of `[features]`.
+    Linear(Linear),
+    /// Batch normalisation, channel by channel (Ioffe and Szegedy, 2015).
+    BatchNorm(BatchNorm),
+    /// A function of each value by itself.
+    Activation(Activation),
+    /// The largest value or the mean of each window.
+    Pool(Pool),
+    /// The mean of each channel: `[channels, height, width]` to `[channels, 1, 1]`.
+    GlobalAveragePool,
+    /// The sum of two values of one shape.
+    Add,
+    /// Two or more values, one behind the other along the channels.
+    Concat,
+    /// `[channels, height, width]` to `[channels * height * width]`, row-major.
+    Flatten,
+    /// The same values, row-major, in another shape.
+    Reshape(Vec<usize>),
+}
+
+/// A two-dimensional convolution. Its input's shape says how many channels it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Filters.
+    pub outputs: usize,
+    /// Kernel size, stride, padding with zeros, and dilation.
+    pub window: Window,
+    /// Groups of channels that are computed apart; as many as input channels make it depthwise.
+    pub groups: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+}
+
+impl Conv2d {
+    /// So many filters of a square kernel, with a bias, stride 1, no padding, no dilation, one group.
+    pub fn new(outputs: usize, kernel: usize) -> Self {
+        Self { outputs, window: Window::square(kernel), groups: 1, bias: true }
+    }
+
+    /// With this stride in both directions.
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.window.stride = [stride; 2];
+        self
+    }
+
+    /// With so many zeros on each side.
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.window.padding = [padding; 2];
+        self
+    }
+
+    /// In so many groups.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// Without a bias.
+    pub fn without_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+
+    /// Whether each filter reads one channel, given so many.
+    pub fn is_depthwise(&self, channels: usize) -> bool {
+        self.groups > 1 && self.groups == channels
+    }
+}
+
+/// A fully connected layer. Its input's shape says how many features it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// Output features.
+    pub outputs: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+}
+
+impl Linear {
+    /// So many output features, with a bias.
+    pub fn new(outputs: usize) -> Self {
+        Self { outputs, bias: true }
+    }
+}
+
+/// Batch normalisation: `scale (x - mean) / sqrt(variance + epsilon) + shift`, with the batch's mean and variance in
+/// training and the running ones otherwise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// What is added to the variance.
+    pub epsilon: f64,
+    /// Weight of a batch in the running mean and variance.
+    pub momentum: f64,
+}
+
+/// PyTorch's defaults.
+impl Default for BatchNorm {
+    fn default() -> Self {
+        Self { epsilon: 1e-5, momentum: 0.1 }
+    }
+}
+
+/// A function of one value. Each of them gives 0 for 0, so that a pruned channel stays 0 behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x P(X <= x)` for a standard normal X, by the error function (Hendrycks and Gimpel, 2016).
+    Gelu,
+    /// `x / (1 + exp(-x))`.
+    Silu,
+}
+
+/// Pooling over windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// What is taken from a window.
+    pub kind: PoolKind,
+    /// Window size, stride and padding; a window that the padded image does not fill is left out.
+    pub window: Window,
+}
+
+/// What pooling takes from a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// The largest value; padding never is.
+    Max,
+    /// The mean; padding counts as zeros, as in PyTorch by default.
+    Average,
+}
+
+impl Pool {
+    /// The largest value of square windows that stand side by side.
+    pub fn max(size: usize) -> Self {
+        Self { kind: PoolKind::Max, window: Window { stride: [size; 2], ..Window::square(size) } }
+    }
+
+    /// The mean of square windows that stand side by side.
+    pub fn average(size: usize) -> Self {
+        Self { kind: PoolKind::Average, ..Self::max(size) }
+    }
+}
+
+/// What a parameter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Weights of a convolution or a fully connected layer.
+    Weight,
+    /// What such a layer adds.
+    Bias,
+    /// The factor of batch normalisation.
+    Scale,
+    /// What batch normalisation adds.
+    Shift,
+    /// The running mean of batch normalisation: a buffer.
+    Mean,
+    /// The running variance of batch normalisation: a buffer.
+    Variance,
+}
+
+impl Role {
+    /// Whether it is not trained but follows from the data.
+    pub fn is_buffer(self) -> bool {
+        matches!(self, Self::Mean | Self::Variance)
+    }
+
+    /// The name behind the node's, as in PyTorch.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Weight | Self::Scale => "weight",
+            Self::Bias | Self::Shift => "bias",
+            Self::Mean => "running_mean",
+            Self::Variance => "running_var",
+        }
+    }
+}
+
+/// Shapes that an operation does not take: what it expects, and what it was given.
+pub(crate) type Mismatch = (String, String);
+
+impl Op {
+    /// The shape of what it gives for inputs of these shapes.
+    pub(crate) fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, Mismatch> {
+        let count = |fits: bool, expected: &str| {
+            if fits { Ok(()) } else { Err((expected.to_owned(), format!("{} inputs", inputs.len()))) }
+        };
+        match self {
+            Self::Add => count(inputs.len() == 2, "two inputs")?,
+            Self::Concat => count(inputs.len() >= 2, "two inputs or more")?,
+            _ => count(inputs.len() == 1, "one input")?,
+        }
+        let input = inputs[0];
+        let refuse = |expected: String| Err((expected, format!("{input:?}")));
+        match self {
+            Self::Conv2d(conv) => {
+                let &[channels, height, width] = input else { return refuse(IMAGES.into()) };
+                if conv.outputs == 0 || conv.groups == 0 {
+                    return Err((
+                        "at least one filter and one group".into(),
+                        format!("{} filters in {} groups", conv.outputs, conv.groups),
+                    ));
+                }
+                if channels % conv.groups != 0 || conv.outputs % conv.groups != 0 {
+                    let expected = format!("channels and filters that {} groups divide", conv.groups);
+                    return Err((expected, format!("{channels} channels and {} filters", conv.outputs)));
+                }
+                match conv.window.positions([height, width]) {
+                    Some([rows, columns]) => Ok(vec![conv.outputs, rows, columns]),
+                    None => refuse(format!("an image that a window of {} fits in", conv.window)),
+                }
+            }
+            Self::Linear(linear) => match input {
+                [_] if linear.outputs > 0 => Ok(vec![linear.outputs]),
+                [_] => Err(("at least one output".into(), "none".into())),
+                _ => refuse("[features]; a `flatten` before it makes them of an image".into()),
+            },
+            Self::BatchNorm(_) if input.is_empty() => refuse("channels".into()),
+            Self::BatchNorm(_) | Self::Activation(_) => Ok(input.to_vec()),
+            Self::Pool(pool) => {
+                let &[channels, height, width] = input else { return refuse(IMAGES.into()) };
+                let half = |axis: usize| pool.window.padding[axis] <= pool.window.size[axis] / 2;
+                if !(half(0) && half(1)) {
+                    let expected = "a padding of half the window at most".to_owned();
+                    return Err((expected, format!("a window of {}", pool.window)));
+                }
+                match pool.window.positions([height, width]) {
+                    Some([rows, columns]) => Ok(vec![channels, rows, columns]),
+                    None => refuse(format!("an image that a window of {} fits in", pool.window)),
+                }
+            }
+            Self::GlobalAveragePool => match input {
+                &[channels, _, _] => Ok(vec![channels, 1, 1]),
+                _ => refuse(IMAGES.into()),
+            },
+            Self::Add if inputs[0] == inputs[1] => Ok(input.to_vec()),
+            Self::Add => Err(("two values of one shape".into(), format!("{:?} and {:?}", inputs[0], inputs[1]))),
+            Self::Concat => {
+                let mut channels = 0usize;
+                for shape in inputs {
+                    let ([own, rest @ ..], [_, first @ ..]) = (*shape, input) else {
+                        return refuse("channels".into());
+                    };
+                    if rest != first {
+                        let expected = "values that differ in their channels only".to_owned();
+                        return Err((expected, format!("{input:?} and {shape:?}")));
+                    }
+                    channels = channels.saturating_add(*own);
+                }
+                Ok([&[channels], &input[1..]].concat())
+            }
+            Self::Flatten => Ok(vec![values(input).unwrap_or(usize::MAX)]),
+            Self::Reshape(shape) if values(shape).is_some_and(|own| own > 0 && Some(own) == values(input)) => {
+                Ok(shape.clone())
+            }
+            Self::Reshape(shape) => refuse(format!("as many values as {shape:?} has")),
+        }
+    }
+
+    /// Its parameters for an input of this shape, in PyTorch's order.
+    pub(crate) fn parameters(&self, input: &[usize]) -> Vec<(Role, Vec<usize>)> {
+        let with_bias = |weight: Vec<usize>, bias: bool| {
+            let outputs = weight[0];
+            let bias = bias.then(|| (Role::Bias, vec![outputs]));
+            std::iter::once((Role::Weight, weight)).chain(bias).collect()
+        };
+        match self {
+            Self::Conv2d(conv) => {
+                let [rows, columns] = conv.window.size;
+                with_bias(vec![conv.outputs, input[0] / conv.groups, rows, columns], conv.bias)
+            }
+            Self::Linear(linear) => with_bias(vec![linear.outputs, input[0]], linear.bias),
+            Self::BatchNorm(_) => {
+                [Role::Scale, Role::Shift, Role::Mean, Role::Variance].map(|role| (role, vec![input[0]])).to_vec()
+            }
+            Self::Activation(_)
+            | Self::Pool(_)
+            | Self::GlobalAveragePool
+            | Self::Add
+            | Self::Concat
+            | Self::Flatten
+            | Self::Reshape(_) => vec![],
+        }
+    }
+
+    /// How many multiply-accumulates a weight takes part in for one image, given the shape of the output. Batch
+    /// normalisation counts none: it is folded into its neighbour once training is over.
+    pub(crate) fn positions(&self, output: &[usize]) -> usize {
+        match self {
+            Self::Conv2d(_) => output[1] * output[2],
+            Self::Linear(_) => 1,
+            Self::BatchNorm(_)
+            | Self::Activation(_)
+            | Self::Pool(_)
+            | Self::GlobalAveragePool
+            | Self::Add
+            | Self::Concat
+            | Self::Flatten
+            | Self::Reshape(_) => 0,
+        }
+    }
+
+    /// Values that it holds for one image beside its inputs and its output: the zeros around a padded image.
+    pub(crate) fn padded(&self, input: &[usize]) -> Option<usize> {
+        let (Self::Conv2d(Conv2d { window, .. }) | Self::Pool(Pool { window, .. })) = self else { return Some(0) };
+        let [rows, columns] = window.padded([input[1], input[2]])?;
+        if window.padding == [0; 2] { Some(0) } else { values(&[input[0], rows, columns]) }
+    }
+}
+
+const IMAGES: &str = "an image, [channels, height, width]";
+
+/// The number of values of a shape; `None` when a `usize` does not hold it.
+pub(crate) fn values(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |product, side| product.checked_mul(*side))
+}
+
+/// The operation in words, for messages and tables.
+impl std::fmt::Display for Op {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Conv2d(conv) => {
+                write!(out, "conv2d, {} filters of {}", conv.outputs, conv.window)?;
+                if conv.groups > 1 { write!(out, ", {} groups", conv.groups) } else { Ok(()) }
+            }
+            Self::Linear(linear) => write!(out, "linear, {} outputs", linear.outputs),
+            Self::BatchNorm(_) => out.write_str("batch-norm"),
+            Self::Activation(own) => out.write_str(match own {
+                Activation::Relu => "relu",
+                Activation::Relu6 => "relu6",
+                Activation::Gelu => "gelu",
+                Activation::Silu => "silu",
+            }),
+            Self::Pool(Pool { kind: PoolKind::Max, window }) => write!(out, "max-pool {window}"),
+            Self::Pool(Pool { kind: PoolKind::Average, window }) => write!(out, "average-pool {window}"),
+            Self::GlobalAveragePool => out.write_str("global average pool"),
+            Self::Add => out.write_str("add"),
+            Self::Concat => out.write_str("concat"),
+            Self::Flatten => out.write_str("flatten"),
+            Self::Reshape(shape) => write!(out, "reshape to {shape:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(op: &Op, inputs: &[&[usize]]) -> Vec<usize> {
+        op.output(inputs).expect("fits")
+    }
+
+    fn refused(op: &Op, inputs: &[&[usize]]) -> String {
+        let (expected, found) = op.output(inputs).expect_err("does not fit");
+        format!("expected {expected}, found {found}")
+    }
+
+    #[test]
+    fn shapes_follow_the_operation() {
+        let conv = Conv2d::new(64, 3).stride(2).padding(1);
+        assert_eq!(shape(&Op::Conv2d(conv), &[&[3, 32, 32]]), [64, 16, 16]);
+        assert_eq!(shape(&Op::Conv2d(conv.groups(4)), &[&[8, 7, 9]]), [64, 4, 5]);
+        assert_eq!(shape(&Op::Linear(Linear::new(10)), &[&[400]]), [10]);
+        assert_eq!(shape(&Op::BatchNorm(BatchNorm::default()), &[&[4, 2, 2]]), [4, 2, 2]);
+        assert_eq!(shape(&Op::Pool(Pool::max(2)), &[&[3, 11, 11]]), [3, 5, 5]);
+        assert_eq!(shape(&Op::GlobalAveragePool, &[&[64, 8, 8]]), [64, 1, 1]);
+        assert_eq!(shape(&Op::Add, &[&[4, 2, 2], &[4, 2, 2]]), [4, 2, 2]);
+        assert_eq!(shape(&Op::Concat, &[&[4, 2, 2], &[1, 2, 2], &[3, 2, 2]]), [8, 2, 2]);
+        assert_eq!(shape(&Op::Flatten, &[&[4, 2, 3]]), [24]);
+        assert_eq!(shape(&Op::Reshape(vec![2, 12]), &[&[4, 2, 3]]), [2, 12]);
+    }
+
+    #[test]
+    fn parameters_have_pytorch_s_shapes() {
+        let conv = Conv2d::new(64, 3);
+        assert_eq!(
+            Op::Conv2d(conv).parameters(&[16, 8, 8]),
+            [(Role::Weight, vec![64, 16, 3, 3]), (Role::Bias, vec![64])]
+        );
+        let depthwise = conv.groups(16).without_bias();
+        assert!(depthwise.is_depthwise(16) && !depthwise.is_depthwise(32) && !conv.is_depthwise(1));
+        assert_eq!(Op::Conv2d(depthwise).parameters(&[16, 8, 8]), [(Role::Weight, vec![64, 1, 3, 3])]);
+        let norm = Op::BatchNorm(BatchNorm::default()).parameters(&[16, 8, 8]);
+        assert_eq!(
+            norm.iter().map(|(role, _)| role.field()).collect::<Vec<_>>(),
+            ["weight", "bias", "running_mean", "running_var"]
+        );
+        assert!(norm.iter().all(|(_, shape)| *shape == [16]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_in_a_sentence() {
+        assert_eq!(
+            refused(&Op::Conv2d(Conv2d::new(4, 5)), &[&[1, 4, 9]]),
+            "expected an image that a window of 5x5 fits in, found [1, 4, 9]"
+        );
+        assert_eq!(
+            refused(&Op::Conv2d(Conv2d::new(4, 1).groups(3)), &[&[6, 4, 4]]),
+            "expected channels and filters that 3 groups divide, found 6 channels and 4 filters"
+        );
+        assert_eq!(refused(&Op::Conv2d(Conv2d::new(0, 1)), &[&[6, 4, 4]]).split(", ").count(), 2);
+        assert_eq!(refused(&Op::Linear(Linear::new(4)), &[&[6, 4, 4]]).split(';').next(), Some("expected [features]"));
+        assert_eq!(refused(&Op::Add, &[&[6]]), "expected two inputs, found 1 inputs");
+        assert_eq!(refused(&Op::Add, &[&[6], &[7]]), "expected two values of one shape, found [6] and [7]");
+        assert!(refused(&Op::Concat, &[&[6, 2, 2], &[7, 2, 3]]).contains("differ in their channels only"));
+        assert!(refused(&Op::Reshape(vec![5]), &[&[6]]).contains("as many values as [5] has"));
+        assert!(refused(&Op::GlobalAveragePool, &[&[6]]).contains("an image"));
+        let wide = Pool { window: Window { padding: [2, 2], ..Window::square(3) }, ..Pool::max(3) };
+        assert!(refused(&Op::Pool(wide), &[&[1, 8, 8]]).contains("half the window"));
+    }
+}
