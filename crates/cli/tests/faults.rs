@@ -19,7 +19,10 @@ fn bad_configs_and_command_lines_are_named() {
             [&smoke[..], &["--device", "tpu"]].concat(),
             "device is `tpu`, did you mean `cpu`?; expected one of cpu, flex, ndarray, wgpu",
         ),
-        ([&smoke[..], &["--set", "model.width=0"]].concat(), "`model`: node `conv1` (conv2d, 0 filters of 3x3): expected at least one filter"),
+        (
+            [&smoke[..], &["--set", "model.width=0"]].concat(),
+            "`model`: node `conv1` (conv2d, 0 filters of 3x3): expected at least one filter",
+        ),
         ([&smoke[..], &["--set", "model.depth=3"]].concat(), "unknown key `model.depth`"),
         (
             [&smoke[..], &["--set", "prune.include=[\"conv9.*\"]"]].concat(),
