@@ -2,18 +2,7 @@
 
 use crate::{Affine, Conv2d, Layer, Linear, Network};
 
-/// Parameters and multiply-accumulates (MACs) of an image, dense and remaining.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Parameters, biases included.
-    pub parameters: usize,
-    /// Parameters that are not zero.
-    pub nonzero: usize,
-    /// MACs of an image; biases, activations and pooling are not counted.
-    pub macs: usize,
-    /// MACs whose weight is not zero.
-    pub remaining_macs: usize,
-}
+pub use secateur_graph::Cost;
 
 /// The cost of one layer that has parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +11,6 @@ pub struct LayerCost {
     pub name: String,
     /// What it costs.
     pub cost: Cost,
-}
-
-impl Cost {
-    /// Bytes of all parameters as f32.
-    pub fn dense_bytes(&self) -> usize {
-        4 * self.parameters
-    }
-
-    /// Bytes of the parameters that are not zero as f32, without saying where they stand.
-    pub fn nonzero_bytes(&self) -> usize {
-        4 * self.nonzero
-    }
 }
 
 impl Network {
