@@ -39,7 +39,8 @@ impl Activations {
         self.add(weight, Layer::Linear, input.clone())
     }
 
-    /// Adds the input of a convolution, `[batch, channels, ..]`, whose weight has this path. Call it for every batch.
+    /// Adds the input of a convolution, or of another layer whose weight is `[out, in, ..]`, `[batch, channels, ..]`. The
+    /// weight has this path. Call it for every batch.
     ///
     /// # Errors
     /// When an input is not finite, or has another number of channels than before.
@@ -85,7 +86,7 @@ impl Activations {
     /// The paper lets weights compete within each output unit; the scores leave open who competes.
     ///
     /// # Errors
-    /// When a record does not fit its weight: linear weights are `[in, out]`, convolutions `[out, in / groups, ..]`,
+    /// When a record does not fit its weight: linear weights are `[in, out]`, those recorded as convolutions `[out, in / groups, ..]`,
     /// transposed ones `[in, out / groups, ..]`.
     pub fn wanda(&self, weights: &[Parameter]) -> Result<Saliency, Error> {
         let mut scores = Vec::new();
@@ -115,7 +116,7 @@ fn input_of(own: &Parameter, layer: Layer, inputs: usize) -> Result<impl Fn(usiz
         (Layer::Transposed, &[size, _, _, ..]) if size == inputs => {
             (own.shape[1..].iter().product(), size, own.values.len(), 1)
         }
-        (Layer::Convolution, &[outputs, size, _, ..]) if size > 0 && inputs.is_multiple_of(size) => {
+        (Layer::Convolution, &[outputs, size, ..]) if size > 0 && inputs.is_multiple_of(size) => {
             let groups = inputs / size;
             if groups == 0 || !outputs.is_multiple_of(groups) {
                 return Err(unfit());

@@ -35,6 +35,11 @@ impl Layout {
             _ => Self::CONV,
         }
     }
+
+    /// The layout of a parameter of this shape where all weights are as PyTorch's, `[out, in, ..]`.
+    pub fn of_pytorch(shape: &[usize]) -> Self {
+        if shape.len() < 2 { Self::BIAS } else { Self::CONV }
+    }
 }
 
 /// What goes as one.

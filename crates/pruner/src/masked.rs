@@ -219,7 +219,7 @@ impl ModuleVisitor for ReadMasks {
 pub struct Parameter {
     /// Path in the module, such as `fc1.weight`.
     pub name: String,
-    /// Shape in burn's layout: linear weights are `[in, out]`, convolutions `[out, in, height, width]`.
+    /// Shape as the module has it: the weights of burn's linear layers are `[in, out]`, of its convolutions `[out, in, height, width]`.
     pub shape: Vec<usize>,
     /// Values, row-major; pruned ones are `+0.0`.
     pub values: Vec<f32>,

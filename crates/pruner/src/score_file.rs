@@ -4,8 +4,8 @@ use crate::{Error, Parameter, Saliency};
 use safetensors::{Dtype, SafeTensors};
 
 impl Saliency {
-    /// The tensors of a safetensors file, f32 or f64, as scores: named by the paths of parameters, in burn's layout (linear
-    /// weights are `[in, out]`). Tensors of other parameters than those that are pruned do no harm.
+    /// The tensors of a safetensors file, f32 or f64, as scores: named by the paths of parameters, in the shapes that
+    /// these have. Tensors of other parameters than those that are pruned do no harm.
     ///
     /// # Errors
     /// When the bytes are no such file, or a score is not finite.

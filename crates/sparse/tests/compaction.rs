@@ -214,54 +214,6 @@ fn what_belongs_to_a_unit_that_is_cut_off_rests() {
 }
 
 #[test]
-fn a_matrix_may_lie_with_its_inputs_first() {
-    every_option().into_iter().for_each(inputs_first);
-}
-
-fn inputs_first(options: Options) {
-    let case = by_hand();
-    let state = kept(&case, &made_up(&case), ADAM);
-    let trainer = case.resumed(&state, ADAM, 7, options);
-    // [outputs, inputs] to [inputs, outputs].
-    let sizes = [[4, 2], [2, 4]];
-    let turned = |[outputs, inputs]: [usize; 2], place: usize| place % outputs * inputs + place / outputs;
-    let turn = |sizes, values: &[f32]| -> Vec<f32> { (0..8).map(|place| values[turned(sizes, place)]).collect() };
-    let mut other = vec![];
-    for ([weight, bias, w1, w2, b1, b2], sizes) in state.iter().zip(sizes) {
-        let [weight, w1, w2] = [weight, w1, w2].map(|values| turn(sizes, values));
-        other.push([weight, bias.clone(), w1, w2, b1.clone(), b2.clone()]);
-    }
-    let masks = case.kept.iter().zip(sizes).map(|([kept, _], sizes)| {
-        (0..8).fold(0, |bits: u8, place| bits | (kept[0] >> turned(sizes, place) & 1) << place)
-    });
-    let masks: Vec<Kept> = masks.map(|bits| Kept::new(8, &[bits])).collect();
-    let biases = case.kept();
-    for ((state, mask), [_, bias]) in other.iter_mut().zip(&masks).zip(&biases) {
-        for (kind, values) in state.iter_mut().enumerate() {
-            *values = gather(values, if [0, 2, 3].contains(&kind) { mask } else { bias });
-        }
-    }
-    let layers = other.iter().zip(&masks).zip(&biases);
-    let states = layers.map(|(([weight, bias, w1, w2, b1, b2], mask), [_, kept_bias])| LayerState {
-        weight: Tensor { values: weight, moments: [w1, w2], kept: Some(mask), inputs_first: true },
-        bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias), inputs_first: true },
-    });
-    let states: Vec<LayerState<'_>> = states.collect();
-    let mut found = Trainer::new(&case.network, &states, ADAM, 7, options).expect("can be trained");
-    assert_eq!(found.paths(), trainer.paths());
-    assert_eq!(bits(&case.export(&found)), bits(&state), "in one order, out of the other");
-    let mut trainer = trainer;
-    assert_eq!(case.step(&mut found, 1e-2), case.step(&mut trainer, 1e-2));
-    let (after, mut weight, mut bias) = (case.export(&found), vec![0.0; 8], vec![0.0; 4]);
-    found.export(
-        0,
-        TensorMut { values: &mut weight, moments: [&mut [], &mut []], kept: None, inputs_first: true },
-        TensorMut { values: &mut bias, moments: [&mut [], &mut []], kept: None, inputs_first: true },
-    );
-    assert_eq!((weight, bias), (turn(sizes[0], &after[0][0]), after[0][1].clone()), "and back");
-}
-
-#[test]
 fn with_nothing_kept_the_answer_is_the_bias() {
     for network in networks() {
         let case = case(network, 0.0, Biases::Kept, 5);

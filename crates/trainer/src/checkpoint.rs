@@ -10,6 +10,8 @@
 //! A tensor has its parameter's shape, unless the parameter's mask prunes something: then it is the kept values alone,
 //! in order, and its shape is their number.
 
+mod older;
+
 use crate::Error;
 use crate::budget::Search;
 use crate::evaluate::Tally;
@@ -24,8 +26,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Version of the layout that is written.
-const VERSION: u32 = 3;
-/// The oldest version that is read: its cursor has no checksum of the log.
+const VERSION: u32 = 4;
+/// The oldest version that is read: its cursor has no checksum of the log, and like version 3 it has matrices as burn's layers
+/// have them.
 const OLDEST: u32 = 2;
 const STATE: &str = "state.safetensors";
 const CURSOR: &str = "cursor.json";
@@ -253,6 +256,8 @@ impl Checkpoint {
             return Err(Error::CheckpointVersion { path: path.join(CURSOR), found: v, wanted: VERSION });
         }
         let cursor = Cursor { v: VERSION, ..serde_json::from_slice(&text).map_err(no_cursor)? };
+        let old_shapes = (v < older::FIRST_LIKE_PYTORCH).then(|| older::shapes(shapes));
+        let shapes = old_shapes.as_deref().unwrap_or(shapes);
         let file = TensorReader::open(&path.join(STATE))?;
         let mut masks = Vec::new();
         for (name, shape) in shapes {
@@ -283,7 +288,8 @@ impl Checkpoint {
         for (parameter, field, counter) in &cursor.counters {
             state.counters.insert((parameter.clone(), field.clone()), *counter);
         }
-        Ok(Self { cursor, state, masks, remembered, best })
+        let found = Self { cursor, state, masks, remembered, best };
+        Ok(if old_shapes.is_some() { older::like_pytorch(found) } else { found })
     }
 
     /// The parameters as far as the masks keep them.

@@ -131,7 +131,7 @@ fn another_version_is_refused() {
     old.cursor.v = 1;
     let path = folder.path().join(old.save(folder.path(), 2).expect("saved"));
     let error = Checkpoint::load(&path, &shapes()).expect_err("an old one").to_string();
-    assert!(error.contains("the checkpoint has version 1, this program reads 3"), "{error}");
+    assert!(error.contains("the checkpoint has version 1, this program reads 4"), "{error}");
 }
 
 #[test]
@@ -140,7 +140,51 @@ fn a_checkpoint_without_the_checksum_of_the_log_is_read() {
     let mut old = checkpoint(1);
     old.cursor.v = 2;
     let path = folder.path().join(old.save(folder.path(), 2).expect("saved"));
-    assert_eq!(Checkpoint::load(&path, &shapes()).expect("an old one"), checkpoint(1));
+    let found = Checkpoint::load(&path, &transposed_shapes()).expect("an old one");
+    assert_eq!(found.cursor, checkpoint(1).cursor);
+}
+
+fn transposed_shapes() -> Vec<(String, Vec<usize>)> {
+    vec![("fc.weight".into(), vec![3, 2]), ("fc.bias".into(), vec![3])]
+}
+
+#[test]
+fn matrices_of_version_3_are_transposed() {
+    for latent in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut old = checkpoint(1);
+        old.cursor.v = 3;
+        if latent {
+            // Values and moments are whole, whatever the mask says.
+            old = masked(1, |_| true);
+            old.cursor.v = 3;
+            old.masks = checkpoint(1).masks;
+            (old.cursor.shadows, old.state.shadows) = (true, true);
+        }
+        old.best = Some(old.state.parameters.clone());
+        let path = folder.path().join(old.save(folder.path(), 2).expect("saved"));
+        let found = Checkpoint::load(&path, &transposed_shapes()).expect("an old one");
+        // `[[0, 1, 2], [x, 4, 5]]` by index: the mask prunes the 3.
+        let mask = Mask::from_fn(&[3, 2], |index| index != 1);
+        assert_eq!(found.masks, MaskSet::new(vec![("fc.weight".into(), mask)]));
+        let expected = |values: [f32; 6]| match latent {
+            true => values.to_vec(),
+            false => [&values[..1], &values[2..]].concat(),
+        };
+        let weight = |own: &[Weights]| (own[0].shape.clone(), own[0].kept.clone());
+        let values = expected([1.0, 0.0, 0.1, 5.0, -0.0, 6.0]);
+        assert_eq!(weight(&found.state.parameters), (vec![3, 2], values.clone()), "{latent}");
+        assert_eq!(weight(&found.best.clone().expect("there")), (vec![3, 2], values));
+        let remembered = expected([0.25, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(weight(&found.remembered.clone().expect("there")), (vec![3, 2], remembered));
+        assert_eq!(found.state.moments[1].kept, expected([1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+        assert_eq!(found.state.parameters[1], old.state.parameters[1]);
+        // What is saved of it comes back as it is.
+        let again = folder.path().join("again");
+        fs::create_dir(&again).expect("a folder");
+        let path = again.join(found.save(&again, 2).expect("saved"));
+        assert_eq!(Checkpoint::load(&path, &transposed_shapes()).expect("a new one"), found);
+    }
 }
 
 #[test]

@@ -19,24 +19,22 @@ pub(crate) fn floors_of_units(floors: &mut [(&str, &mut f64)], couplings: &[Coup
 /// What goes along with the filters and neurons of the layers that compete: biases, and what reads them.
 pub(crate) fn couplings(graph: &Graph, competes: impl Fn(&str) -> bool) -> Vec<Coupling> {
     let mut found = vec![];
-    let mut before: Option<(&Parameter, usize)> = None;
+    let mut before: Option<&Parameter> = None;
     for own in graph.parameters() {
-        // burn keeps linear weights `[in, out]`.
-        let linear = own.shape.len() == 2;
         match own.role {
             Role::Weight => {
-                if let Some((from, output)) = before {
+                if let Some(from) = before {
                     // Through a flatten a channel is as many features as it has pixels.
-                    let (spread, input) = (own.shape[1] / from.shape[0], usize::from(!linear));
+                    let spread = own.shape[1] / from.shape[0];
                     let (from, to) = (from.name.clone(), own.name.clone());
-                    found.push(Coupling { from, output, to, input, spread });
+                    found.push(Coupling { from, output: 0, to, input: 1, spread });
                 }
-                before = Some((own, usize::from(linear)));
+                before = Some(own);
             }
             Role::Bias => {
-                let (from, output) = before.expect("a bias has a weight before it");
+                let from = before.expect("a bias has a weight before it");
                 let (from, to) = (from.name.clone(), own.name.clone());
-                found.push(Coupling { from, output, to, input: 0, spread: 1 });
+                found.push(Coupling { from, output: 0, to, input: 0, spread: 1 });
             }
             Role::Scale | Role::Shift | Role::Mean | Role::Variance => {}
         }

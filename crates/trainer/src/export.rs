@@ -1,6 +1,5 @@
 //! The final model as a file that other programs read: safetensors in PyTorch's names, shapes and layout.
 
-use crate::models::transpose;
 use crate::state::Weights;
 use crate::tensor_file::{TensorFile, TensorReader};
 use crate::trained_on::{self, TrainedOn};
@@ -27,35 +26,16 @@ pub(crate) fn write(
     let mut file = TensorFile::default();
     for own in parameters {
         let mask = masks.get(&own.name);
-        file.add_f32_later(own.name.clone(), &turned(&own.shape), move || whole(own, mask));
+        file.add_f32_later(own.name.clone(), &own.shape, move || whole(own, mask));
     }
     let mut notes = BTreeMap::from([("format", "pt".to_owned())]);
     notes.extend(trained_on::note(trained_on).map(|splits| (trained_on::NOTE, splits)));
     file.write(&notes, out)
 }
 
-/// A shape of burn's in PyTorch's layout, or the other way round: they differ in matrices, one is the other transposed.
-fn turned(shape: &[usize]) -> Vec<usize> {
-    match *shape {
-        [rows, columns] => vec![columns, rows],
-        _ => shape.to_vec(),
-    }
-}
-
-/// All values of a parameter in PyTorch's layout.
+/// All values of a parameter.
 fn whole(own: &Weights, mask: Option<&Mask>) -> Vec<f32> {
-    match (&own.shape[..], mask) {
-        (&[inputs, outputs], Some(mask)) => {
-            let mut values = vec![0.0; mask.total()];
-            for (index, value) in mask.indices().zip(&own.kept) {
-                values[index % outputs * inputs + index / outputs] = *value;
-            }
-            values
-        }
-        (&[inputs, outputs], None) => transpose(&own.kept, inputs, outputs),
-        (_, Some(mask)) => mask.scatter(&own.kept),
-        (_, None) => own.kept.clone(),
-    }
+    mask.map_or_else(|| own.kept.clone(), |mask| mask.scatter(&own.kept))
 }
 
 /// Reads what [`write`] wrote, for this experiment's model: its parameters, and a mask for the zeros of each that may be
@@ -67,15 +47,10 @@ pub(crate) fn read(path: &Path, experiment: &Experiment) -> Result<(Vec<Weights>
     let file = TensorReader::open(path)?;
     let (mut parameters, mut masks) = (vec![], vec![]);
     for (name, shape) in shapes(experiment.graph()) {
-        let stored = turned(&shape);
-        let values = file
-            .f32(&name, &stored)?
-            .ok_or_else(|| file.refuse(format!("`{name}`: found no such f32 tensor, wanted shape {stored:?}")))?;
-        check_values(path, &name, &values)?;
-        let mut kept = match shape[..] {
-            [inputs, outputs] => transpose(&values, outputs, inputs),
-            _ => values,
-        };
+        let mut kept = file
+            .f32(&name, &shape)?
+            .ok_or_else(|| file.refuse(format!("`{name}`: found no such f32 tensor, wanted shape {shape:?}")))?;
+        check_values(path, &name, &kept)?;
         if experiment.prunes() && experiment.prunable().contains(&name.as_str()) {
             let mask = Mask::from_fn(&shape, |index| kept[index] != 0.0);
             kept = mask.gather(&kept);
@@ -104,14 +79,9 @@ fn check_values(path: &Path, name: &str, values: &[f32]) -> Result<(), Error> {
     }
 }
 
-/// Names and shapes of the graph's parameters in PyTorch's layout, in its order.
-pub(crate) fn torch_shapes(graph: &Graph) -> Vec<(String, Vec<usize>)> {
-    graph.parameters().iter().map(|own| (own.name.clone(), own.shape.clone())).collect()
-}
-
-/// Names and shapes of the graph's parameters in burn's layout, in its order.
+/// Names and shapes of the graph's parameters, in its order.
 pub(crate) fn shapes(graph: &Graph) -> Vec<(String, Vec<usize>)> {
-    graph.parameters().iter().map(|own| (own.name.clone(), turned(&own.shape))).collect()
+    graph.parameters().iter().map(|own| (own.name.clone(), own.shape.clone())).collect()
 }
 
 /// The graph's network with these parameters, pruned weights as zeros.
@@ -128,15 +98,11 @@ pub(crate) fn network(graph: &Graph, parameters: &[Weights], masks: &MaskSet) ->
     Ok(Network::from_graph(graph, &weights)?)
 }
 
-/// Weights as parameters in burn's layout, in the graph's order, all of their values.
+/// Weights as parameters in the graph's order, all of their values.
 pub(crate) fn parameters(graph: &Graph, weights: &secateur_graph::Weights) -> Vec<Weights> {
     let one = |own: &secateur_graph::Parameter| {
-        let values = weights.get(&own.name);
-        let kept = match own.shape[..] {
-            [outputs, inputs] => transpose(values, outputs, inputs),
-            _ => values.to_vec(),
-        };
-        Weights { name: own.name.clone(), shape: turned(&own.shape), kept }
+        let (name, shape) = (own.name.clone(), own.shape.clone());
+        Weights { name, shape, kept: weights.get(&own.name).to_vec() }
     };
     graph.parameters().iter().map(one).collect()
 }
@@ -180,14 +146,5 @@ mod tests {
         assert!(error.to_string().contains("`conv1.weight`: found shape [6, 1, 3, 3], wanted shape [12, 1, 3, 3]"));
         fs::write(&path, &bytes[..bytes.len() - 1]).expect("written");
         assert!(read(&path, &small).is_err());
-    }
-
-    #[test]
-    fn matrices_are_written_with_a_row_for_each_output() {
-        // In burn's layout two inputs stand below each other, with three outputs each.
-        let own = |kept: &[f32]| Weights { name: "fc.weight".into(), shape: vec![2, 3], kept: kept.to_vec() };
-        assert_eq!(whole(&own(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), None), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-        let mask = Mask::from_fn(&[2, 3], |index| index == 2 || index == 3);
-        assert_eq!(whole(&own(&[3.0, 4.0]), Some(&mask)), [0.0, 4.0, 0.0, 0.0, 3.0, 0.0]);
     }
 }

@@ -4,7 +4,6 @@
 //! refused by the layer's name.
 
 use crate::Error;
-use crate::models::transpose;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{AvgPool2d, MaxPool2d};
@@ -186,6 +185,11 @@ fn even(what: &str, name: &str, [height, width]: [usize; 2]) -> Result<usize, Er
     }
     let found = format!("a {what} of {:?}", [height, width]);
     Err(Error::Unsayable { name: name.to_owned(), found, wanted: "the same in both directions" })
+}
+
+/// `[rows, columns]` to `[columns, rows]`, both row-major: burn's layers keep linear weights `[in, out]`.
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
 }
 
 /// The effective values, row-major.

@@ -149,7 +149,7 @@ fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
     }
     let is = |model: ModelConfig| {
         let graph = model.graph([1, SIDE, SIDE], CLASSES).ok()?;
-        let mut expected = export::torch_shapes(&graph);
+        let mut expected = export::shapes(&graph);
         expected.sort();
         (expected == found).then_some((model, graph))
     };

@@ -59,7 +59,7 @@ impl Pruning {
         let overrides = overrides(&config.layers, &names)?;
         let mut competitors = vec![];
         for (name, shape) in shapes.iter().filter(|(name, _)| chosen.contains(&&**name)) {
-            let mut terms = Terms { positions: positions(graph, name), ..Terms::new(Layout::of_burn(shape)) };
+            let mut terms = Terms { positions: positions(graph, name), ..Terms::new(Layout::of_pytorch(shape)) };
             let mut criterion = config.criterion;
             if let Some((_, own)) = overrides.iter().find(|(fits, _)| fits.contains(&&**name)) {
                 (terms.floor, terms.ceiling) = (own.floor.unwrap_or(0.0), own.ceiling.unwrap_or(1.0));

@@ -25,11 +25,10 @@ fn survey<'a>(parameters: &[Weights], masks: &MaskSet, graph: &'a Graph) -> Surv
     let mut survey = Survey::new(graph);
     for (place, own) in graph.parameters().iter().enumerate() {
         let Some(found) = parameters.iter().find(|found| found.name == own.name) else { continue };
-        let mut tell = |index: usize, value: f32| match own.shape[..] {
-            _ if value == 0.0 => {}
-            // burn keeps linear weights `[in, out]`.
-            [outputs, inputs] => survey.tell(place, index % outputs * inputs + index / outputs),
-            _ => survey.tell(place, index),
+        let mut tell = |index: usize, value: f32| {
+            if value != 0.0 {
+                survey.tell(place, index);
+            }
         };
         match masks.get(&own.name) {
             Some(mask) => mask.indices().zip(&found.kept).for_each(|(index, value)| tell(index, *value)),

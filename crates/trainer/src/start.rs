@@ -8,7 +8,6 @@ mod state_dict;
 use crate::config::Zeros;
 use crate::files::sha256;
 use crate::folder::RunFolder;
-use crate::models::transpose;
 use crate::plan::Stage;
 use crate::state::Weights;
 use crate::{Error, Experiment, export};
@@ -38,7 +37,7 @@ const LISTED: usize = 5;
 /// When it cannot be read, holds another model, or masks that the experiment's prunes do not fit.
 pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Option<Start>, Error> {
     let Some(path) = &experiment.config().start else { return Ok(None) };
-    let load = || load(path, &export::torch_shapes(experiment.graph()));
+    let load = || load(path, &export::shapes(experiment.graph()));
     // A large file that holds no model is refused before all of it is hashed.
     let first = if wanted.is_none() {
         RunFolder::check_model_file(path)?;
@@ -54,7 +53,7 @@ pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Opti
     }
     let mut parameters = vec![];
     let mut found = vec![];
-    for own in own_layout(first.map_or_else(load, Ok)?) {
+    for own in first.map_or_else(load, Ok)? {
         let zeros = experiment.config().start_zeros == Zeros::Pruned && experiment.prunable().contains(&&*own.name);
         let keeps = |index: usize| {
             own.mask.as_ref().is_none_or(|mask| mask[index] != 0.0) && !(zeros && own.values[index] == 0.0)
@@ -138,19 +137,6 @@ fn listed<'a>(mut names: impl ExactSizeIterator<Item = &'a str>) -> String {
         (false, 0) => first.join(", "),
         (false, more) => format!("{} and {more} more", first.join(", ")),
     }
-}
-
-/// From PyTorch's layout to burn's: matrices are turned.
-fn own_layout(found: Vec<Found>) -> impl Iterator<Item = Found> {
-    found.into_iter().map(|own| match own.shape[..] {
-        [rows, columns] => Found {
-            name: own.name,
-            shape: vec![columns, rows],
-            values: transpose(&own.values, rows, columns),
-            mask: own.mask.map(|mask| transpose(&mask, rows, columns)),
-        },
-        _ => own,
-    })
 }
 
 /// The masks of a run that starts with these, one for every parameter.

@@ -1,4 +1,4 @@
-//! The state of a network in training, outside of what computes it: plain tensors by name, in burn's layout. Of a
+//! The state of a network in training, outside of what computes it: plain tensors by name, in PyTorch's layout. Of a
 //! parameter that has a mask only the kept values are held, so that a state shrinks as its network does.
 
 use secateur_pruner::{Mask, MaskSet, OptimizerState, Parameter, StateTensor};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Weights {
     /// Path in the module, such as `fc1.weight`.
     pub name: String,
-    /// Shape of the whole parameter: linear weights are `[in, out]`, convolutions `[out, in, height, width]`.
+    /// Shape of the whole parameter: linear weights are `[out, in]`, convolutions `[out, in, height, width]`.
     pub shape: Vec<usize>,
     /// Values, row-major; where the parameter has a mask, those that it keeps. The others are `+0.0`.
     pub kept: Vec<f32>,

@@ -38,7 +38,7 @@ impl Subject {
             let weight = (0..kept.kept()).map(|_| (random.next() * 2.0 - 1.0) * bound).collect();
             states.push((weight, kept, vec![0.0; own.bias.len()]));
         }
-        let plain = |values| Tensor { values, moments: [&[], &[]], kept: None, inputs_first: false };
+        let plain = |values| Tensor { values, moments: [&[], &[]], kept: None };
         let states: Vec<LayerState<'_>> = states
             .iter()
             .map(|(weight, kept, bias)| LayerState {

@@ -108,7 +108,7 @@ fn time_step(network: &Network, density: f64, options: Options) -> f64 {
             (weight, kept, vec![0.0; own.bias.len()])
         })
         .collect();
-    let plain = |values| Tensor { values, moments: [&[], &[]], kept: None, inputs_first: false };
+    let plain = |values| Tensor { values, moments: [&[], &[]], kept: None };
     let states: Vec<LayerState<'_>> = states
         .iter()
         .map(|(weight, kept, bias)| LayerState {

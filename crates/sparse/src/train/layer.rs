@@ -26,8 +26,6 @@ pub struct Tensor<'a> {
     pub moments: [&'a [f32]; 2],
     /// Which values are kept; `None` when all are.
     pub kept: Option<&'a Kept>,
-    /// Whether a matrix is `[inputs, outputs]` instead of `[outputs, inputs]`.
-    pub inputs_first: bool,
 }
 
 /// A tensor of the original network, to be written.
@@ -39,8 +37,6 @@ pub struct TensorMut<'a> {
     pub moments: [&'a mut [f32]; 2],
     /// Which values are wanted; `None` when all are.
     pub kept: Option<&'a Kept>,
-    /// Whether a matrix is `[inputs, outputs]` instead of `[outputs, inputs]`.
-    pub inputs_first: bool,
 }
 
 /// The form of a layer.
@@ -121,7 +117,7 @@ impl Layer {
         let inputs = units.columns.len() / original.taps();
         let spec = original.narrowed(inputs, units.rows.len());
         let origin = Origin::new(original, units, state, optimizer);
-        let index = |row: usize, column: usize| origin.index(state.weight.inputs_first, row, column);
+        let index = |row: usize, column: usize| origin.index(row, column);
         let keeps = |row: usize, column: usize| state.weight.keeps(index(row, column));
         let crossover = match spec.kind {
             Kind::Conv(_) => options.crossovers.conv,
@@ -200,10 +196,9 @@ impl Layer {
             Form::Linear(linear) => &linear.params,
             Form::SparseLinear(linear) => &linear.params,
         };
-        let inputs_first = weight.inputs_first;
         self.places.each(|place, row, column| {
             let (value, moments) = own_weight.get(place);
-            weight.write(self.origin.index(inputs_first, row, column), value, moments);
+            weight.write(self.origin.index(row, column), value, moments);
         });
         for unit in 0..self.spec.outputs {
             let (value, moments) = own_bias.get(unit);

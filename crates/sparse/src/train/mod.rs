@@ -168,7 +168,7 @@ impl Trainer {
         let units = if self.options.compact {
             let keeps = |layer: usize, row: usize, column: usize| {
                 let weight = &states[layer].weight;
-                weight.keeps(specs[layer].index(weight.inputs_first, row, column))
+                weight.keeps(specs[layer].index(row, column))
             };
             Units::computed(&specs, keeps, |layer, row| states[layer].bias.keeps(row))
         } else {

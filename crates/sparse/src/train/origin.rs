@@ -35,7 +35,7 @@ impl Origin {
                 own.bias.extend(Rest::of(&state.bias, row, [row, 0], optimizer));
             }
             for column in (0..columns.len()).filter(|column| !(*computed && columns[*column])) {
-                let index = own.spec.index(state.weight.inputs_first, row, column);
+                let index = own.spec.index(row, column);
                 own.weight.extend(Rest::of(&state.weight, index, [row, column], optimizer));
             }
         }
@@ -43,8 +43,8 @@ impl Origin {
     }
 
     /// Where a weight of the layer stands in the original's tensor.
-    pub(super) fn index(&self, inputs_first: bool, row: usize, column: usize) -> usize {
-        self.spec.index(inputs_first, self.units.rows[row], self.units.columns[column])
+    pub(super) fn index(&self, row: usize, column: usize) -> usize {
+        self.spec.index(self.units.rows[row], self.units.columns[column])
     }
 
     /// Where a bias of the layer stands in the original's.
@@ -55,7 +55,7 @@ impl Origin {
     /// Writes what rests.
     pub(super) fn export(&self, weight: &mut TensorMut<'_>, bias: &mut TensorMut<'_>) {
         for rest in &self.weight {
-            let index = self.spec.index(weight.inputs_first, rest.row, rest.column);
+            let index = self.spec.index(rest.row, rest.column);
             weight.write(index, rest.value, rest.moments);
         }
         for rest in &self.bias {

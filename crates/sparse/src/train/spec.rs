@@ -99,12 +99,8 @@ impl Spec {
     }
 
     /// Where the weight at this row and column stands in the layer's tensor.
-    pub(super) fn index(&self, inputs_first: bool, row: usize, column: usize) -> usize {
-        if inputs_first && self.kind == Kind::Linear {
-            column * self.outputs + row
-        } else {
-            row * self.columns() + column
-        }
+    pub(super) fn index(&self, row: usize, column: usize) -> usize {
+        row * self.columns() + column
     }
 
     /// The same layer with only some of its inputs and outputs.

@@ -110,8 +110,8 @@ impl Case {
             let [mut bias, mut b1, mut b2] = [b.clone(), b.clone(), b];
             trainer.export(
                 place,
-                TensorMut { values: &mut weight, moments: [&mut w1, &mut w2], kept: kept[0], inputs_first: false },
-                TensorMut { values: &mut bias, moments: [&mut b1, &mut b2], kept: kept[1], inputs_first: false },
+                TensorMut { values: &mut weight, moments: [&mut w1, &mut w2], kept: kept[0] },
+                TensorMut { values: &mut bias, moments: [&mut b1, &mut b2], kept: kept[1] },
             );
             found.push([weight, bias, w1, w2, b1, b2]);
         }
@@ -130,8 +130,8 @@ pub(crate) fn borrowed<'a>(states: &'a [State], kept: &'a [[Kept; 2]]) -> Vec<La
         .iter()
         .zip(kept)
         .map(|([weight, bias, w1, w2, b1, b2], [kept, kept_bias])| LayerState {
-            weight: Tensor { values: weight, moments: [w1, w2], kept: Some(kept), inputs_first: false },
-            bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias), inputs_first: false },
+            weight: Tensor { values: weight, moments: [w1, w2], kept: Some(kept) },
+            bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias) },
         })
         .collect()
 }

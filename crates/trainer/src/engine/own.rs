@@ -138,7 +138,7 @@ fn fields(optimizer: &Optimizer) -> &'static [&'static str] {
 fn borrowed<'a>(rooms: &'a mut [Vec<f32>], kept: Option<&'a Kept>) -> TensorMut<'a> {
     let mut rooms = rooms.iter_mut().map(Vec::as_mut_slice);
     let mut next = || rooms.next().unwrap_or_default();
-    TensorMut { values: next(), moments: [next(), next()], kept, inputs_first: true }
+    TensorMut { values: next(), moments: [next(), next()], kept }
 }
 
 /// The experiment's model as a chain of layers, which say their shapes; its values are those of a state.
@@ -185,7 +185,7 @@ fn layers<'a>(
             let missing = || Error::Foreign { name: format!("{name}/{field}"), wanted };
             found.map(|own| own.kept.as_slice()).ok_or_else(missing)
         };
-        Ok(Tensor { values: &own.kept, moments: [moment(0)?, moment(1)?], kept, inputs_first: true })
+        Ok(Tensor { values: &own.kept, moments: [moment(0)?, moment(1)?], kept })
     };
     let parameter = |name: &str| state.parameters.iter().any(|own| own.name == name);
     let known = |own: &Moment| fields.contains(&own.field.as_str()) && parameter(&own.parameter);

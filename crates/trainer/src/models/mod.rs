@@ -7,7 +7,6 @@ mod net;
 pub(crate) use batch::{images, tensors};
 pub(crate) use init::initial;
 pub use net::Net;
-pub(crate) use net::transpose;
 
 use secateur_graph::{Activation, Conv2d, Error, Graph, Linear, Op, Pool};
 use serde::{Deserialize, Serialize};

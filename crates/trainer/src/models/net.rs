@@ -1,8 +1,7 @@
 //! A graph as a burn module, on any of burn's devices: the reference implementation of training.
 //!
 //! Parameters stand under their names in the graph, such as `conv1.weight`, so that masks, optimizers and checkpoints find
-//! them. burn keeps the weights of fully connected layers `[inputs, outputs]`; this module is made from and read in that
-//! layout.
+//! them, and in its shapes: the weight of a fully connected layer is `[outputs, inputs]`, as in PyTorch.
 
 use crate::Error;
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -66,10 +65,7 @@ impl Net {
             let (values, shape) = (weights.get(&own.name).to_vec(), own.shape.as_slice());
             let (id, trains) = (id(&own.name), !own.role.is_buffer());
             match *shape {
-                [outputs, inputs] => {
-                    let turned = transpose(&values, outputs, inputs);
-                    Field::Matrix(param(id, turned, [inputs, outputs], device, trains))
-                }
+                [a, b] => Field::Matrix(param(id, values, [a, b], device, trains)),
                 [a, b, c, d] => Field::Kernel(param(id, values, [a, b, c, d], device, trains)),
                 _ => Field::Vector(param(id, values, [own.len()], device, trains)),
             }
@@ -123,7 +119,7 @@ impl Net {
             let weight = format!("{}.weight", node.name);
             match (&node.op, input) {
                 (Op::Conv2d(_), Batch::Images(images)) => Ok(seen.channels(&weight, images)?),
-                (Op::Linear(_), Batch::Features(features)) => Ok(seen.features(&weight, features)?),
+                (Op::Linear(_), Batch::Features(features)) => Ok(seen.channels(&weight, features)?),
                 _ => Ok(()),
             }
         };
@@ -168,7 +164,7 @@ impl Net {
             Op::Conv2d(conv) => Batch::Images(convolved(conv, fields, inputs.remove(0).images())),
             Op::Linear(own) => {
                 let bias = own.bias.then(|| fields[1].vector());
-                Batch::Features(linear(inputs.remove(0).features(), fields[0].matrix(), bias))
+                Batch::Features(linear(inputs.remove(0).features(), fields[0].matrix().transpose(), bias))
             }
             Op::BatchNorm(norm) => {
                 let own = [0, 1, 2, 3].map(|place| fields[place].vector());
@@ -385,16 +381,6 @@ fn id(name: &str) -> ParamId {
     ParamId::from(name.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
 }
 
-/// `[rows, columns]` to `[columns, rows]`, both row-major: PyTorch keeps linear weights `[out, in]`, burn `[in, out]`.
-pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    assert_eq!(values.len(), rows * columns, "a matrix has as many values as its shape asks for");
-    let mut turned = Vec::with_capacity(values.len());
-    for column in 0..columns {
-        turned.extend((0..rows).map(|row| values[row * columns + column]));
-    }
-    turned
-}
-
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
@@ -469,11 +455,7 @@ mod tests {
         let names = |of: &dyn Fn(usize) -> String| (0..found.len()).map(of).collect::<Vec<_>>();
         assert_eq!(names(&|at| found[at].name.clone()), names(&|at| graph.parameters()[at].name.clone()));
         for own in &found {
-            let expected = weights.get(&own.name);
-            match own.shape[..] {
-                [inputs, outputs] => assert_eq!(transpose(&own.values, inputs, outputs), expected, "{}", own.name),
-                _ => assert_eq!(own.values, expected, "{}", own.name),
-            }
+            assert_eq!(own.values, weights.get(&own.name), "{}", own.name);
         }
     }
 

@@ -184,11 +184,10 @@ fn what_filters_can_lose_at_most_is_what_masks_of_the_fewest_units_lose() {
         let outputs = ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"];
         let masks = own.masked().iter().map(|masked| {
             let mask = match outputs.iter().position(|name| *name == masked.name) {
-                Some(layer) if layer < 2 => {
+                Some(layer) => {
                     let stride: usize = masked.shape[1..].iter().product();
                     Mask::from_fn(&masked.shape, |index| index / stride < units[layer])
                 }
-                Some(layer) => Mask::from_fn(&masked.shape, |index| index % masked.shape[1] < units[layer]),
                 None => Mask::full(&masked.shape),
             };
             (masked.name.clone(), mask)
