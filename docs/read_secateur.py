@@ -37,8 +37,10 @@ def read(data):
         dense[r[row], c[column]] = values * scales.view("f4")[row] if precision == 2 else values
         return dense
 
-    assert section(8) == b"secateur" and u32() == 1 and u32() == zlib.crc32(data[16:]) and u32() == len(data)
-    head = {"precision": u32(), "divisor": f32(), "shift": f32(), "name": section(u32()).decode()}
+    assert section(8) == b"secateur" and (version := u32()) in (1, 2)
+    assert u32() == zlib.crc32(data[16:]) and u32() == len(data)
+    head = {"precision": u32(), "scales": [(f32(), f32()) for _ in range(u32() if version == 2 else 1)]}
+    head["name"] = section(u32()).decode()
     head["input"], layers = [u32() for _ in range(3)], []
     for _ in range(u32()):
         kind = u32()

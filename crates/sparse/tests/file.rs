@@ -5,14 +5,14 @@ mod fuzzing;
 mod networks;
 
 use networks::{Random, lenet, network, pruned};
-use secateur_sparse::file::{Coding, Error, HEAD, Info, Precision, check_head, decode, encode, quantized, seal};
+use secateur_sparse::file::{Coding, Error, HEAD, Info, Precision, Scale, check_head, decode, encode, quantized, seal};
 use secateur_sparse::{Affine, InstructionSet, Layer, Network};
 use std::path::{Path, PathBuf};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
 
 fn info(name: &str) -> Info {
-    Info { name: name.into(), divisor: 255.0, shift: -0.5 }
+    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }] }
 }
 
 fn encoded(network: &Network, precision: Precision) -> Vec<u8> {
@@ -78,9 +78,59 @@ fn what_cannot_be_stored_is_refused_by_name() {
     };
     let error = encode(&with(f32::NAN), &info(""), Precision::F16).expect_err("not a number");
     assert_eq!(error.to_string(), "`bn1.scale`, value 1, is NaN: only finite values can be stored");
-    let error = encode(&with(0.0), &Info { divisor: 0.0, ..info("") }, Precision::F16).expect_err("no divisor");
-    assert_eq!(error.to_string(), "the divisor, value 0, is 0: it has to be finite, and the divisor not 0");
-    assert_eq!(info("").input(51), 51.0 / 255.0 - 0.5);
+    let scales = |scales: &[Scale]| {
+        encode(&with(0.0), &Info { scales: scales.to_vec(), ..info("") }, Precision::F16)
+            .expect_err("no scales")
+            .to_string()
+    };
+    let sound = Scale { divisor: 1.0, shift: 0.0 };
+    for (odd, value) in [(Scale { divisor: 0.0, ..sound }, "0"), (Scale { shift: f32::INFINITY, ..sound }, "inf")] {
+        let expected = format!(
+            "the scale of a channel, value 1, is {value}: divisor and shift have to be finite, and the divisor not 0"
+        );
+        assert_eq!(scales(&[sound, odd]), expected);
+    }
+    assert_eq!(scales(&[sound; 3]), "3 scales are given for images of 2 channels, expected 1 or 2");
+    assert_eq!(info("").input(&[51]).collect::<Vec<_>>(), [51.0 / 255.0 - 0.5]);
+}
+
+#[test]
+fn channels_may_have_scales_of_their_own() {
+    let affine = Affine { name: "a".into(), scale: vec![1.0; 2], shift: vec![0.0; 2] };
+    let network = Network::new([2, 1, 2], vec![Layer::Affine(affine)]).expect("fits");
+    let (first, second) = (Scale { divisor: 2.0, shift: 1.0 }, Scale { divisor: 4.0, shift: -1.0 });
+    let with = |scales: &[Scale]| {
+        let info = Info { scales: scales.to_vec(), ..info("two") };
+        let bytes = encode(&network, &info, Precision::F32).expect("finite");
+        (bytes[8], decode(&bytes).expect("just written").info, bytes)
+    };
+    let (version, found, bytes) = with(&[first, second]);
+    assert_eq!((version, &found.scales[..]), (2, &[first, second][..]));
+    assert_eq!(found.input(&[2, 4, 4, 8]).collect::<Vec<_>>(), [2.0, 3.0, 0.0, 1.0]);
+    // Where one is enough, there is one, and the file is of version 1.
+    let (version, found, one) = with(&[first, first]);
+    assert_eq!((version, &found.scales[..]), (1, &[first][..]));
+    assert_eq!(found.input(&[2, 4, 4, 8]).collect::<Vec<_>>(), [2.0, 3.0, 3.0, 5.0]);
+    assert_eq!(bytes.len(), one.len() + 12);
+    // As no writer leaves them: the same scale twice, one for two channels, none.
+    let scales = 24;
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        let length = (bytes.len() as u32).to_le_bytes();
+        bytes[16..20].copy_from_slice(&length);
+        seal(&mut bytes);
+        decode(&bytes).expect_err("refused").to_string()
+    };
+    let same = changed(&|bytes| bytes.copy_within(scales + 4..scales + 12, scales + 12));
+    assert!(same.contains("expected one for each channel") || same.contains("wanted one for each channel"), "{same}");
+    let one = changed(&|bytes| {
+        bytes[scales] = 1;
+        bytes.drain(scales + 12..scales + 20);
+    });
+    assert!(one.contains("the scales is 1 for 2 channels"), "{one}");
+    let endless = changed(&|bytes| bytes[scales..scales + 4].fill(0xff));
+    assert!(endless.contains("byte "), "{endless}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Snapshot};
 use crate::config::PruneConfig;
-use crate::data::CLASSES;
 use crate::plan::Stage;
 use crate::session::Session;
 use crate::{Experiment, export};
@@ -44,7 +43,7 @@ impl Session<'_> {
             Some(search) => search,
             None => {
                 let wanted = wanted(self.experiment, score.accuracy());
-                if wanted <= 1.0 / CLASSES as f64 {
+                if wanted <= self.experiment.data().chance() {
                     let (dense, asked) = (100.0 * score.accuracy(), 100.0 * wanted);
                     tracing::warn!(
                         "the accuracy budget asks for {asked:.2} %, which guessing reaches: the dense network has {dense:.2} % on \

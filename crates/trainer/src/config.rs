@@ -92,9 +92,9 @@ impl Zeros {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// `idx`: four files in MNIST's format; `synthetic`: made from the seed, for tests.
+    /// What kind of files they come from, or `synthetic`: made from the seed, for tests.
     pub source: Source,
-    /// Folder of the four files, for `idx`.
+    /// Folder of the files.
     pub dir: PathBuf,
     /// Training images held out for choices, taken by `split_seed`.
     pub validation: usize,
@@ -106,16 +106,101 @@ pub struct DataConfig {
     pub synthetic_train: usize,
     /// Images to test on, for `synthetic`.
     pub synthetic_test: usize,
+    /// Channels, rows and columns of an image, for `synthetic`.
+    #[serde(skip_serializing_if = "is_like_mnist")]
+    pub synthetic_shape: [usize; 3],
+    /// What the network sees of a pixel.
+    #[serde(skip_serializing_if = "Normalisation::is_default")]
+    pub normalisation: Normalisation,
 }
+
+/// What the network sees of a pixel: of a byte `b` in a channel with mean and standard deviation it is `(b / 255 - mean) / std`.
+///
+/// In a config: `normalisation = { kind = "training" }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Normalisation {
+    /// `b / 255 - 0.5`, whatever the images.
+    Centred {},
+    /// By mean and standard deviation of each channel over the images to train on.
+    Training {},
+    /// By these of each channel, as fractions of 255.
+    Given {
+        /// The means.
+        mean: Vec<f64>,
+        /// The standard deviations.
+        std: Vec<f64>,
+    },
+}
+
+impl Default for Normalisation {
+    fn default() -> Self {
+        Self::Centred {}
+    }
+}
+
+impl Normalisation {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it depends on which images are trained on.
+    pub(crate) fn is_measured(&self) -> bool {
+        match self {
+            Self::Centred {} | Self::Given { .. } => false,
+            Self::Training {} => true,
+        }
+    }
+
+    /// What is wrong with it for images of so many channels, if anything.
+    pub(crate) fn fault(&self, channels: usize) -> Option<String> {
+        let Self::Given { mean, std } = self else { return None };
+        if mean.len() != channels || std.len() != channels {
+            let (means, stds) = (mean.len(), std.len());
+            return Some(format!(
+                "found {means} means and {stds} standard deviations, expected {channels}, one a channel"
+            ));
+        }
+        let odd = |least: f64| move |value: &&f64| !(least..=1e6).contains(*value);
+        if let Some(value) = mean.iter().find(odd(-1e6)) {
+            return Some(format!("found a mean of {value}, expected a finite number"));
+        }
+        let value = std.iter().find(odd(1e-6))?;
+        Some(format!("found a standard deviation of {value}, expected above 0, as a fraction of 255"))
+    }
+}
+
+fn is_like_mnist(shape: &[usize; 3]) -> bool {
+    *shape == LIKE_MNIST
+}
+
+/// Shape of synthetic images unless the config names one.
+const LIKE_MNIST: [usize; 3] = [1, 28, 28];
 
 /// Kind of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// Four IDX files, raw or gzipped.
+    /// Four files in MNIST's format, raw or gzipped, of any size and any number of classes.
     Idx,
-    /// Noisy blobs in ten classes.
+    /// CIFAR-10 in its binary layout, raw or gzipped.
+    #[serde(rename = "cifar10")]
+    Cifar10,
+    /// CIFAR-100 in its binary layout, raw or gzipped; the fine labels.
+    #[serde(rename = "cifar100")]
+    Cifar100,
+    /// Noisy bars in ten directions, one a class.
     Synthetic,
+}
+
+impl Source {
+    /// Whether the images are drawn and not read.
+    pub(crate) fn is_drawn(self) -> bool {
+        match self {
+            Self::Idx | Self::Cifar10 | Self::Cifar100 => false,
+            Self::Synthetic => true,
+        }
+    }
 }
 
 impl Default for DataConfig {
@@ -127,6 +212,8 @@ impl Default for DataConfig {
             split_seed: 1,
             synthetic_train: 2_000,
             synthetic_test: 500,
+            synthetic_shape: LIKE_MNIST,
+            normalisation: Normalisation::default(),
         }
     }
 }
@@ -359,7 +446,7 @@ impl ExperimentConfig {
     /// from, or above it, or beside the program. The name of a run does not depend on it.
     pub fn locate_data(&mut self, file: &Path) {
         let data = &mut self.data;
-        if data.source == Source::Idx && !data.dir.is_dir() {
+        if !data.source.is_drawn() && !data.dir.is_dir() {
             let found = data::located(&data.dir, file, data::program().as_deref());
             if let Some(found) = found {
                 tracing::info!("data folder `{}` is found as {}", data.dir.display(), found.display());

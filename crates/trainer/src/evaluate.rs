@@ -1,6 +1,6 @@
 //! Scores: what share of answers is right, counted on the host from the logits.
 
-use crate::data::{CLASSES, Split};
+use crate::data::Split;
 use crate::engine::Engine;
 use crate::inference::answer;
 use secateur_report::event::Score;
@@ -14,10 +14,10 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds a batch: logits `[batch, 10]`, row-major, and labels. Returns the batch's mean cross-entropy in nats.
-    pub(crate) fn add(&mut self, logits: &[f32], labels: &[u8]) -> f64 {
-        let mut loss = 0.0;
-        for (logits, label) in logits.chunks_exact(CLASSES).zip(labels) {
+    /// Adds a batch: logits `[batch, classes]`, row-major, and labels. Returns the batch's mean cross-entropy in nats.
+    pub(crate) fn add(&mut self, logits: &[f32], labels: &[u16]) -> f64 {
+        let (mut loss, classes) = (0.0, (logits.len() / labels.len().max(1)).max(1));
+        for (logits, label) in logits.chunks_exact(classes).zip(labels) {
             let label = usize::from(*label);
             let answer = answer(logits);
             self.correct += u64::from(answer == label);
@@ -42,8 +42,7 @@ pub(crate) fn evaluate(engine: &mut dyn Engine, split: &Split, batch: usize, mut
     let mut tally = Tally::default();
     let order: Vec<u32> = (0..split.len() as u32).collect();
     for indices in order.chunks(batch) {
-        let labels: Vec<u8> = indices.iter().map(|index| split.label(*index as usize)).collect();
-        tally.add(&engine.logits(split, indices), &labels);
+        tally.add(&engine.logits(split, indices), &split.labels(indices));
         seen(tally.total as usize);
     }
     tally.score()
@@ -52,6 +51,8 @@ pub(crate) fn evaluate(engine: &mut dyn Engine, split: &Split, batch: usize, mut
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CLASSES: usize = 10;
 
     #[test]
     fn a_score_by_hand() {

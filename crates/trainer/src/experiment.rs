@@ -3,9 +3,8 @@
 mod warnings;
 
 use crate::config::words;
-use crate::config::{
-    CriterionConfig, ExperimentConfig, Keep, Length, PruneConfig, Retrain, Source, Zeros, is_calibration,
-};
+use crate::config::{CriterionConfig, ExperimentConfig, Keep, PruneConfig, Retrain, Zeros, is_calibration};
+use crate::data::Description;
 use crate::device;
 use crate::learning_rate::LrSchedule;
 use crate::models::{self, Net};
@@ -18,10 +17,6 @@ use secateur_pruner::Sparsity;
 use secateur_report::event;
 use std::sync::{Arc, OnceLock};
 
-/// Training images that every dataset in MNIST's format has.
-const IDX_TRAIN: usize = 60_000;
-/// Test images that every dataset in MNIST's format has.
-const IDX_TEST: usize = 10_000;
 /// Largest batch that is accepted; beyond it memory, not sense, is the limit.
 const LARGEST_BATCH: usize = 65_536;
 
@@ -32,6 +27,7 @@ const MOST_THREADS: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Experiment {
     config: ExperimentConfig,
+    data: Description,
     plan: Plan,
     graph: Arc<Graph>,
     pruning: Option<Pruning>,
@@ -40,20 +36,31 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// Checks a configuration and computes its plan.
+    /// Checks a configuration, describes its data by the headers of its files, and computes its plan.
+    ///
+    /// # Errors
+    /// The first thing that makes no sense, with its key, the found and the wanted; when the data cannot be described.
+    pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
+        check(&config)?;
+        let data = data::describe(&config.data)?;
+        Self::on_data(config, data)
+    }
+
+    /// The same for data that is known already.
     ///
     /// # Errors
     /// The first thing that makes no sense, with its key, the found and the wanted.
-    pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
+    pub fn on_data(config: ExperimentConfig, data: Description) -> Result<Self, Error> {
         #[cfg(test)]
         MEANT.with(|count| count.set(count.get() + 1));
         check(&config)?;
-        let graph = config.model.graph([1, data::SIDE, data::SIDE], data::CLASSES);
+        check_on_data(&config, &data)?;
+        let graph = config.model.graph(data.shape, data.classes);
         let graph = Arc::new(graph.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })?);
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &graph)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
-        let plan = Plan::new(&config, images(&config).train as usize, targets)?;
-        let own = Self { config, plan, graph, pruning, digest: OnceLock::new() };
+        let plan = Plan::new(&config, training_images(&config, &data), targets)?;
+        let own = Self { config, data, plan, graph, pruning, digest: OnceLock::new() };
         check_plan(&own)?;
         Ok(own)
     }
@@ -79,6 +86,11 @@ impl Experiment {
     /// The configuration, as typed.
     pub fn config(&self) -> &ExperimentConfig {
         &self.config
+    }
+
+    /// What the data is.
+    pub fn data(&self) -> &Description {
+        &self.data
     }
 
     /// What a run will do.
@@ -144,32 +156,29 @@ impl Experiment {
 
     /// Sizes of the splits.
     pub fn images(&self) -> event::Images {
-        images(&self.config)
+        let train = training_images(&self.config, &self.data) as u64;
+        event::Images { train, validation: self.config.data.validation as u64, test: self.data.test as u64 }
     }
 
     /// Loads or makes the data that the configuration names.
     ///
     /// # Errors
-    /// When the files are missing, damaged, or not of MNIST's format.
+    /// When the files are missing, damaged, or hold other images than the experiment is for.
     pub fn load_data(&self) -> Result<data::Dataset, Error> {
-        let data = &self.config.data;
-        Ok(match data.source {
-            Source::Idx => data::load(&data.dir, data.validation, data.split_seed)?,
-            Source::Synthetic => {
-                let sizes = data::Synthetic {
-                    train: data.synthetic_train,
-                    validation: data.validation,
-                    test: data.synthetic_test,
-                };
-                data::synthetic(&sizes, self.config.seed)
-            }
-        })
+        let dataset = data::load(&self.config.data, self.config.seed)?;
+        let (found, expected) = (&dataset.description, &self.data);
+        if found.shape != expected.shape || found.classes > expected.classes {
+            let told = |own: &Description| format!("images of {:?} in {} classes", own.shape, own.classes);
+            let why = format!("found {}, expected {}", told(found), told(expected));
+            return Err(Error::Meaning { key: "data.dir", why });
+        }
+        Ok(dataset)
     }
 
     /// Where the data files lie, whole; `None` for synthetic data.
     pub(crate) fn data_folder(&self) -> Option<String> {
         let data = &self.config.data;
-        let whole = (data.source == Source::Idx).then(|| data.dir.canonicalize())?.ok()?;
+        let whole = (!data.source.is_drawn()).then(|| data.dir.canonicalize())?.ok()?;
         Some(whole.display().to_string())
     }
 
@@ -191,13 +200,9 @@ impl Experiment {
     }
 }
 
-fn images(config: &ExperimentConfig) -> event::Images {
-    let data = &config.data;
-    let (train, test) = match data.source {
-        Source::Idx => (IDX_TRAIN - data.validation, IDX_TEST),
-        Source::Synthetic => (data.synthetic_train, data.synthetic_test),
-    };
-    event::Images { train: train as u64, validation: data.validation as u64, test: test as u64 }
+/// Images that are trained on: those of the training part that are not held out.
+fn training_images(config: &ExperimentConfig, data: &Description) -> usize {
+    data.train - config.data.validation
 }
 
 /// The first thing that makes no sense.
@@ -252,21 +257,19 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         }
     }
     let data = &config.data;
-    match data.source {
-        Source::Idx => {
-            if data.validation >= IDX_TRAIN {
-                let why = format!("found {}, wanted fewer than {IDX_TRAIN}", data.validation);
-                return refuse("data.validation", why);
-            }
+    if data.source.is_drawn() {
+        if data.synthetic_train == 0 || data.synthetic_test == 0 {
+            let why = "a synthetic split is empty, wanted at least 1 image to train and 1 to test on";
+            return refuse("data", why.into());
         }
-        Source::Synthetic => {
-            if data.synthetic_train == 0 || data.synthetic_test == 0 {
-                let why = "a synthetic split is empty, wanted at least 1 image to train and 1 to test on";
-                return refuse("data", why.into());
-            }
-            if data.synthetic_train.max(data.synthetic_test).max(data.validation) > 10_000_000 {
-                return refuse("data", "a synthetic split is larger than 10,000,000 images".into());
-            }
+        if data.synthetic_train.max(data.synthetic_test).max(data.validation) > 10_000_000 {
+            return refuse("data", "a synthetic split is larger than 10,000,000 images".into());
+        }
+        let [channels, rows, columns] = data.synthetic_shape;
+        if !(1..=16).contains(&channels) || [rows, columns].iter().any(|side| !(4..=1024).contains(side)) {
+            let why =
+                format!("found {channels} channels of {rows} x {columns}, expected 1 to 16 of 4 to 1024 each way");
+            return refuse("data.synthetic_shape", why);
         }
     }
     if !(1..=LARGEST_BATCH).contains(&config.train.batch_size) {
@@ -348,11 +351,6 @@ fn check_pruning(config: &ExperimentConfig, prune: &PruneConfig) -> Result<(), E
         );
         return refuse("train.optimizer", why);
     }
-    let training = images(config).train;
-    if prune.calibration as u64 > training && !is_calibration(&prune.calibration) {
-        let why = format!("found {}, expected at most the {training} training images", prune.calibration);
-        return refuse("prune.calibration", why);
-    }
     if prune.until.is_some() && config.data.validation == 0 {
         return refuse("data.validation", "found 0, wanted images for `prune.until` to judge by".into());
     }
@@ -365,21 +363,44 @@ fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
     if config.prune.is_none() && *retrain != Default::default() {
         return refuse("retrain", "there is no [prune] section that it could follow".into());
     }
-    let Some(to) = retrain.rewind_to else {
+    if retrain.rewind_to.is_none() {
         return match retrain.kind {
             Retrain::RewindLr => {
                 refuse("retrain.rewind_to", "rewind-lr needs to know where to, such as { epochs = 1 }".into())
             }
             Retrain::FineTune | Retrain::RewindWeights | Retrain::Reinitialise => Ok(()),
         };
-    };
+    }
     if matches!(retrain.kind, Retrain::FineTune | Retrain::Reinitialise) {
         let why = format!("{} does not rewind; set retrain.kind to rewind-weights or rewind-lr", retrain.kind);
         return refuse("retrain.rewind_to", why);
     }
-    let epoch = images(config).train.div_ceil(config.train.batch_size as u64);
-    let (to, dense): (Length, Length) = (to, config.train.length);
-    if to.steps(epoch) > dense.steps(epoch) {
+    Ok(())
+}
+
+/// The first thing that makes no sense for this data.
+fn check_on_data(config: &ExperimentConfig, data: &Description) -> Result<(), Error> {
+    let refuse = |key: &'static str, why: String| Err(Error::Meaning { key, why });
+    if config.data.validation >= data.train {
+        let why = format!("found {}, wanted fewer than {}", config.data.validation, data.train);
+        return refuse("data.validation", why);
+    }
+    if let Some(why) = config.data.normalisation.fault(data.shape[0]) {
+        return refuse("data.normalisation", why);
+    }
+    let training = training_images(config, data);
+    if let Some(prune) = &config.prune {
+        if prune.calibration > training && !is_calibration(&prune.calibration) {
+            let why = format!("found {}, expected at most the {training} training images", prune.calibration);
+            return refuse("prune.calibration", why);
+        }
+        if let Some(why) = prune.until.and_then(|until| until.fault(100.0 * data.chance())) {
+            return refuse("prune.until", why);
+        }
+    }
+    let epoch = (training as u64).div_ceil(config.train.batch_size as u64);
+    let dense = config.train.length;
+    if let Some(to) = config.retrain.rewind_to.filter(|to| to.steps(epoch) > dense.steps(epoch)) {
         return refuse("retrain.rewind_to", format!("found {to}, wanted a point within the dense training of {dense}"));
     }
     Ok(())

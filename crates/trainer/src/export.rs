@@ -119,7 +119,8 @@ mod tests {
             "name = \"x\"\nmodel = {model}\ntrain = {{ length = {{ steps = 1 }} }}\n\
              [prune]\nschedule = {{ kind = \"one-shot\", sparsity = 0.5 }}\nevery = {{ steps = 1 }}"
         );
-        Experiment::new(ExperimentConfig::parse("x", &text, &[]).expect("valid")).expect("meant")
+        Experiment::on_data(ExperimentConfig::parse("x", &text, &[]).expect("valid"), crate::data::mnist())
+            .expect("meant")
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub use state::RunState;
 pub(crate) use state::{End, is_missing};
 
 use crate::config::ExperimentConfig;
+use crate::data::Description;
 use crate::files::digest;
 use crate::{Error, Experiment};
 use secateur_report::regular;
@@ -122,7 +123,15 @@ pub fn is_finished(run: &Path) -> bool {
 /// # Errors
 /// When the folder is no run, or its experiment makes no sense any more.
 pub(crate) fn read_experiment(run: &Path) -> Result<Experiment, Error> {
-    Experiment::new(read_config(run)?)
+    let config = read_config(run)?;
+    let data = read_description(run, &config);
+    Experiment::on_data(config, data)
+}
+
+/// What the run's data is, as its manifest tells.
+pub(crate) fn read_description(run: &Path, config: &ExperimentConfig) -> Description {
+    let told = read_manifest(run).ok().and_then(|manifest| manifest.description);
+    told.unwrap_or_else(|| Description::of_earlier_versions(&config.data))
 }
 
 /// The config of that experiment.

@@ -38,7 +38,7 @@ pub fn start_of(experiment: &Experiment) -> Result<Option<Experiment>, Error> {
         return Ok(None);
     }
     (config.prune, config.retrain) = (None, RetrainConfig::default());
-    let start = Experiment::new(config)?;
+    let start = Experiment::on_data(config, experiment.data().clone())?;
     let shared = &start.plan().stages;
     let same = experiment.plan().stages.starts_with(shared) && start.plan().steps() > 0;
     Ok(same.then_some(start))

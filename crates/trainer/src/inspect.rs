@@ -107,8 +107,11 @@ fn finished<'a>(runs: &'a [Run<'a>], data: Option<&Path>, faults: &mut Vec<Strin
     let place = Place { data, ..Place::default() };
     // Whether the model is there, and the one that the log names, shows when it is opened.
     for run in runs.iter().filter(|run| run.record.ended.is_some()) {
-        let config = folder::read_config(run.folder).map(|config| place.config(config));
-        match config.and_then(Experiment::new) {
+        let experiment = folder::read_config(run.folder).and_then(|config| {
+            let data = folder::read_description(run.folder, &config);
+            Experiment::on_data(place.config(config), data)
+        });
+        match experiment {
             Ok(experiment) => found.push(Finished { run, experiment }),
             Err(error) => faults.push(format!("{} is not shown: {error}.", run.label)),
         }

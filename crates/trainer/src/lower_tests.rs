@@ -1,6 +1,7 @@
 //! Lowered modules against burn's own answers.
 
-use crate::data::{self, PIXELS, SIDE};
+use crate::config::DataConfig;
+use crate::data;
 use crate::models::testing;
 use crate::{Error, Lowering, ModelConfig, Net, seed};
 use burn::module::{Module, Param, RunningState};
@@ -61,8 +62,9 @@ fn masks_are_folded_in() {
 
 #[test]
 fn it_answers_as_burn_does_on_the_whole_test_set() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/mnist");
-    let dataset = data::load(&folder, 0, 1).expect("the shipped files");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/mnist");
+    let config = DataConfig { dir, validation: 0, ..DataConfig::default() };
+    let dataset = data::load(&config, 1).expect("the shipped files");
     let split = dataset.test_split();
     let indices: Vec<u32> = (0..split.len() as u32).collect();
     let (graph, weights) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
@@ -73,10 +75,10 @@ fn it_answers_as_burn_does_on_the_whole_test_set() {
     for indices in indices.chunks(1000) {
         let pixels = split.gather(indices).pixels;
         images.extend_from_slice(&pixels);
-        let batch = tensor(pixels, [indices.len(), 1, SIDE, SIDE], &Device::flex());
+        let batch = tensor(pixels, [indices.len(), 1, 28, 28], &Device::flex());
         logits.extend(net.forward(batch).into_data().iter::<f32>());
     }
-    assert_eq!((images.len(), logits.len()), (10_000 * PIXELS, 100_000));
+    assert_eq!((images.len(), logits.len()), (10_000 * 784, 100_000));
     let own = apart(&network, &images, &logits);
     assert!(own <= 1e-4, "differs by {own}");
 }

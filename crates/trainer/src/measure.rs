@@ -53,7 +53,8 @@ impl Session<'_> {
             instruction_set: instruction_set.unwrap_or(InstructionSet::best()),
             ..Options::new(1)
         };
-        let (files, compacted, smaller) = facts(&network, &info(&config.model.to_string()), images);
+        let (files, compacted, smaller) =
+            facts(&network, &info(&config.model.to_string(), self.dataset.scales.clone()), images);
         let inference = self.meter.read(&network, &smaller, images, options)?;
         drop((network, smaller));
         // What was taken to measure is not what training takes: the next reading begins here.

@@ -1,11 +1,12 @@
 //! Opens whatever holds a trained network: a run, a model file, or the safetensors of a reference model.
 
-use crate::data::{CLASSES, Dataset, SIDE, Split};
+use crate::data::{CENTRED, Dataset, Split};
 use crate::folder::RunFolder;
+use crate::models::MNIST;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
-use crate::{Error, Experiment, ModelConfig, export, files, folder, trained_on};
-use secateur_sparse::file::{HEAD, Info, Precision, check_head, decode};
+use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained_on};
+use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head, decode};
 use secateur_sparse::{Layer, Network};
 use std::io::Read;
 use std::path::Path;
@@ -45,7 +46,10 @@ impl Model {
             let (parameters, masks) = trained(path, &experiment, checkpoint.as_deref())?;
             let network = export::network(experiment.graph(), &parameters, &masks)?;
             // By its model, not by its run: a file's size is the same for equal networks.
-            let info = info(&experiment.config().model.to_string());
+            let info = info(
+                &experiment.config().model.to_string(),
+                folder::read_manifest(path).map_or(vec![], |own| own.scales),
+            );
             return Ok(Self {
                 network,
                 info,
@@ -63,7 +67,14 @@ impl Model {
             Some("safetensors") => {
                 let (name, network) = reference(&TensorReader::open(path)?)?;
                 let trained_on = trained_on::note(&trained_on::of_file(path));
-                Ok(Self { network, info: info(&name), precision: None, experiment: None, run: None, trained_on })
+                Ok(Self {
+                    network,
+                    info: info(&name, vec![]),
+                    precision: None,
+                    experiment: None,
+                    run: None,
+                    trained_on,
+                })
             }
             Some("secateur") => {
                 let model = decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
@@ -87,6 +98,15 @@ impl Model {
         }
     }
 
+    /// The data in a folder, all of it, as the model takes it.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or has other channels than the model takes.
+    pub fn load_data(&self, dir: &Path) -> Result<Dataset, Error> {
+        let source = self.experiment.as_ref().map(|own| own.config().data.source);
+        Ok(data::load_for_model(dir, source.filter(|source| !source.is_drawn()), &self.info.scales)?)
+    }
+
     /// Checks that data is the data of the run that the model comes from; of a model that is only a file nothing is known.
     ///
     /// # Errors
@@ -98,8 +118,8 @@ impl Model {
 
     /// The images of a split as the network takes them, `[image][pixel]`, `range` of them.
     pub fn images(&self, split: &Split, range: std::ops::Range<usize>) -> Vec<f32> {
-        let pixels = range.flat_map(|image| split.image(image));
-        pixels.map(|byte| self.info.input(*byte)).collect()
+        let indices: Vec<u32> = range.map(|image| image as u32).collect();
+        split.gather(&indices).pixels
     }
 }
 
@@ -113,9 +133,12 @@ fn whole(path: &Path) -> Result<Vec<u8>, Error> {
     files::read(path)
 }
 
-/// What the models of this crate take for a pixel's byte: [`crate::data::GREY`].
-pub(crate) fn info(name: &str) -> Info {
-    Info { name: name.to_owned(), divisor: 255.0, shift: -0.5 }
+/// What a file says of a model that sees bytes by these scales: that of earlier versions where none are told.
+pub(crate) fn info(name: &str, mut scales: Vec<Scale>) -> Info {
+    if scales.is_empty() {
+        scales.push(CENTRED);
+    }
+    Info { name: name.to_owned(), scales }
 }
 
 /// The most numbers that a layer takes, padding included, or gives for an image.
@@ -148,7 +171,7 @@ fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
         found.push((name.to_owned(), shape.to_vec()));
     }
     let is = |model: ModelConfig| {
-        let graph = model.graph([1, SIDE, SIDE], CLASSES).ok()?;
+        let graph = model.graph(MNIST.0, MNIST.1).ok()?;
         let mut expected = export::shapes(&graph);
         expected.sort();
         (expected == found).then_some((model, graph))

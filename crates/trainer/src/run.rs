@@ -1,7 +1,6 @@
 //! The verbs on a run: start it, resume it, test what it left.
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::config::Source;
 use crate::device::Device;
 use crate::evaluate::evaluate;
 use crate::files::{digest_of, write_atomically};
@@ -197,12 +196,12 @@ impl Place<'_> {
     /// # Errors
     /// When a data folder is named for images that lie in none, or the experiment makes no sense there.
     pub(crate) fn apply(self, experiment: Experiment) -> Result<Experiment, Error> {
-        if self.data.is_some() && experiment.config().data.source == Source::Synthetic {
+        if self.data.is_some() && experiment.config().data.source.is_drawn() {
             let why =
                 "expected no data folder, since the run's images are synthetic: its config tells how they are drawn";
             return Err(Error::Meaning { key: "--data", why: why.into() });
         }
-        Experiment::new(self.config(experiment.config().clone()))
+        Experiment::on_data(self.config(experiment.config().clone()), experiment.data().clone())
     }
 
     /// The config with what is another one here.
@@ -360,6 +359,8 @@ fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, f
         dataset: dataset.name.clone(),
         data: experiment.data_folder(),
         files: folder::files(dataset),
+        description: Some(experiment.data().clone()),
+        scales: dataset.scales.clone(),
         trained_on: vec![],
         start: None,
         scores: None,

@@ -154,7 +154,8 @@ impl Scoring<'_> {
                 Ok(grasp(&net()?, |net| self.loss(net, &all, &device))?)
             }
             CriterionConfig::Synflow => {
-                let ones = Tensor::ones([1, 1, data::SIDE, data::SIDE], &self.burn()?);
+                let [channels, rows, columns] = self.images.shape();
+                let ones = Tensor::ones([1, channels, rows, columns], &self.burn()?);
                 Ok(synflow(&net()?, |net| net.forward(ones))?)
             }
             CriterionConfig::Wanda => {

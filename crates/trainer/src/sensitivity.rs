@@ -5,7 +5,7 @@ mod search;
 
 use crate::config::{CriterionConfig, PruneConfig};
 use crate::coupled::{answers, belongs};
-use crate::data::{CLASSES, Split};
+use crate::data::Split;
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
 use crate::folder::read_experiment;
@@ -124,7 +124,7 @@ impl Probe {
             checkpoint: self.checkpoint,
             model: config.model.to_string(),
             dataset: self.dataset,
-            classes: CLASSES as u64,
+            classes: self.experiment.data().classes as u64,
             seed: config.seed,
             criterion: criteria.into_iter().collect::<Vec<_>>().join(", "),
             granularity: prune.granularity.to_string(),

@@ -4,7 +4,7 @@
 //! start of the plan.
 
 use crate::checkpoint::{self, Checkpoint, Cursor, Snapshot};
-use crate::data::{CLASSES, Dataset, Split};
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
@@ -264,7 +264,10 @@ impl<'a> Session<'a> {
         let (began, dataset) = (Instant::now(), self.dataset);
         let score = self.score("test", dataset.test_split());
         // A network that was never trained has nothing to lose.
-        if stage != event::Stage::JustPruned && self.cursor.step > 0 && score.is_collapsed(CLASSES as u64) {
+        if stage != event::Stage::JustPruned
+            && self.cursor.step > 0
+            && score.is_collapsed(self.experiment.data().classes as u64)
+        {
             let event::Score { correct, total, .. } = score;
             tracing::warn!("cycle {cycle}: the network has collapsed, {correct} of {total} images are right");
         }

@@ -2,8 +2,7 @@
 //! so that runs that differ in it are never taken for repetitions of each other.
 
 use crate::Experiment;
-use crate::config::{ExperimentConfig, Source};
-use crate::data::CLASSES;
+use crate::config::ExperimentConfig;
 use crate::folder::{self, experiment_text, read_experiment};
 use secateur_pruner::Measure;
 use secateur_report::event::{Choice, LayerFacts, Method, RunStarted, Settings, Unit};
@@ -42,9 +41,9 @@ impl Experiment {
             seed: config.seed,
             model: config.model.to_string(),
             dataset: dataset.to_owned(),
-            classes: CLASSES as u64,
+            classes: self.data().classes as u64,
             images: self.images(),
-            split_seed: (config.data.source == Source::Idx).then_some(config.data.split_seed),
+            split_seed: (!config.data.source.is_drawn()).then_some(config.data.split_seed),
             start_sha256: files.start.map(str::to_owned),
             batch_size: config.train.batch_size as u64,
             optimizer: choice(&config.train.optimizer),

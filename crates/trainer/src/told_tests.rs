@@ -16,7 +16,9 @@ const TEXT: &str = r#"
 
 fn started(changes: &[&str]) -> RunStarted {
     let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
-    let experiment = Experiment::new(ExperimentConfig::parse("small", TEXT, &changes).expect("TOML")).expect("valid");
+    let experiment =
+        Experiment::on_data(ExperimentConfig::parse("small", TEXT, &changes).expect("TOML"), crate::data::mnist())
+            .expect("valid");
     experiment.started("mnist", InputHashes::default())
 }
 

@@ -1,7 +1,6 @@
 //! Which training images a model has learned from, so that no run chooses by images that the model it starts from was
 //! trained on.
 
-use crate::config::Source;
 use crate::data::{self, Dataset};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, folder};
@@ -14,7 +13,7 @@ pub const NOTE: &str = "secateur.trained_on";
 /// A set of images and the split of it that a model was trained on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TrainedOn {
-    /// SHA-256 of the raw file of training images.
+    /// SHA-256 of the raw file of training images, or of the list of those of several files.
     pub images: String,
     /// What says which images were held out.
     pub split_seed: u64,
@@ -48,13 +47,8 @@ pub(crate) fn with_start(experiment: &Experiment, dataset: &Dataset) -> Result<V
 /// The run's own split; images out of a formula have none, since those for validation are drawn apart.
 fn own(experiment: &Experiment, dataset: &Dataset) -> Option<TrainedOn> {
     let data = &experiment.config().data;
-    match data.source {
-        Source::Synthetic => None,
-        Source::Idx => {
-            let images = dataset.files.first()?.sha256.clone();
-            Some(TrainedOn { images, split_seed: data.split_seed, validation: data.validation })
-        }
-    }
+    let images = data::training_sha256(data.source, &dataset.files)?;
+    Some(TrainedOn { images, split_seed: data.split_seed, validation: data.validation })
 }
 
 /// What the file itself says, or the run's folder in which it lies; nothing where neither is known.

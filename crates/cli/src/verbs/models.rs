@@ -3,7 +3,7 @@
 use crate::args::Values;
 use anyhow::{Context, Result};
 use secateur_sparse::file::Precision;
-use secateur_trainer::data::{Dataset, load};
+use secateur_trainer::data::Dataset;
 use secateur_trainer::{Model, inference};
 use std::path::Path;
 
@@ -37,7 +37,7 @@ pub(super) struct Images {
     /// `[image][pixel]`, as the network takes them.
     pub(super) pixels: Vec<f32>,
     /// The classes, where they are known.
-    pub(super) labels: Vec<u8>,
+    pub(super) labels: Vec<u16>,
 }
 
 impl Images {
@@ -45,7 +45,7 @@ impl Images {
     /// neither, or the network takes no images of its size.
     pub(super) fn of(model: &Model, data: Option<&Path>, other_data: bool) -> Result<Self> {
         let dataset = match (data, &model.experiment) {
-            (Some(dir), _) => Some(load(dir, 0, 0).with_context(|| format!("--data {}", dir.display()))?),
+            (Some(dir), _) => Some(model.load_data(dir).with_context(|| format!("--data {}", dir.display()))?),
             (None, Some(experiment)) => match experiment.load_data() {
                 Ok(dataset) => Some(dataset),
                 Err(error) => {
@@ -59,7 +59,7 @@ impl Images {
             model.check_data(dataset).context("another data set on purpose takes --other-data")?;
         }
         let pixels: usize = model.network.input().iter().product();
-        if let Some(dataset) = dataset.filter(|_| pixels == secateur_trainer::data::PIXELS) {
+        if let Some(dataset) = dataset.filter(|dataset| dataset.train.shape() == model.network.input()) {
             return Ok(Self::test(model, &dataset));
         }
         let classes: usize = model.network.shape(model.network.layers().len()).iter().product();

@@ -25,7 +25,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     for path in &args.images {
         let images = ready(path, args, [height, width])?;
         for (place, image) in images.pixels.chunks_exact(height * width).enumerate() {
-            let pixels: Vec<f32> = image.iter().map(|own| model.info.input(*own)).collect();
+            let pixels: Vec<f32> = model.info.input(image).collect();
             let logits = engine.logits(&pixels);
             let name = if images.numbered {
                 format!("{}[{}]", path.display(), images.first + place)

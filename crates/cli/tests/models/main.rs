@@ -10,7 +10,7 @@ mod measured;
 mod predict;
 
 use common::*;
-use secateur_sparse::file::{Info, Precision, encode, seal};
+use secateur_sparse::file::{Info, Precision, Scale, encode, seal};
 use secateur_sparse::{Conv2d, Layer, Network};
 use secateur_trainer::Model;
 use std::fs;
@@ -93,7 +93,7 @@ fn padded(padding: u32, stride: u32) -> Vec<u8> {
     let Layer::Conv2d(one) = Layer::conv("c", 1, 1, 1) else { unreachable!("a convolution") };
     let layer = Layer::Conv2d(Conv2d { stride: 2, padding: 1, ..one });
     let network = Network::new([1, 1, 1], vec![layer]).expect("fits");
-    let info = Info { name: "padded".into(), divisor: 255.0, shift: -0.5 };
+    let info = Info { name: "padded".into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }] };
     let mut bytes = encode(&network, &info, Precision::F32).expect("finite");
     let sides = |stride: u32, padding: u32| [1, 1, 1, stride, padding].map(u32::to_le_bytes).concat();
     let place = bytes.windows(20).position(|own| own == sides(2, 1)).expect("the layer's shape");

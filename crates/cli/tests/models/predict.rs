@@ -3,7 +3,8 @@
 use super::*;
 use png::{BitDepth, ColorType};
 use secateur_sparse::infer::{Engine, Options};
-use secateur_trainer::data::{GREY, Synthetic, synthetic};
+use secateur_trainer::config::{DataConfig, Source};
+use secateur_trainer::data;
 use secateur_trainer::inference::answer;
 use serde_json::Value;
 
@@ -11,8 +12,9 @@ const SIDE: u32 = 28;
 
 /// Three synthetic images as bytes.
 fn images() -> Vec<Vec<u8>> {
-    let drawn = synthetic(&Synthetic { train: 3, validation: 0, test: 0 }, 9).train;
-    drawn.pick(&[0, 1, 2]).0.into_iter().map(<[u8]>::to_vec).collect()
+    let config = DataConfig { source: Source::Synthetic, synthetic_train: 3, ..DataConfig::default() };
+    let drawn = data::load(&config, 9).expect("drawn").train;
+    (0..3).map(|image| drawn.picture(image)).collect()
 }
 
 fn png(sides: [u32; 2], color: ColorType, depth: BitDepth, samples: &[u8]) -> Vec<u8> {
@@ -36,9 +38,14 @@ fn predict(args: &[&str]) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
+/// What the network sees of an image.
+fn input(image: &[u8]) -> Vec<f32> {
+    image.iter().map(|byte| f32::from(*byte) / 255.0 - 0.5).collect()
+}
+
 /// Logits as the slow reference gives them.
 fn wanted(image: &[u8]) -> Vec<f32> {
-    model().network.forward(&image.iter().map(|byte| GREY[usize::from(*byte)]).collect::<Vec<_>>())
+    model().network.forward(&input(image))
 }
 
 fn check(found: &Value, image: &[u8]) {
@@ -93,7 +100,7 @@ fn an_idx_file_is_answered_image_by_image_or_at_one_place() {
     let options = Options { threads: 1, ..Options::new(1) };
     let mut engine = Engine::by_density(&model().network, &options).expect("it fits");
     for (found, image) in found.iter().zip(&images) {
-        let pixels: Vec<f32> = image.iter().map(|byte| GREY[usize::from(*byte)]).collect();
+        let pixels = input(image);
         let logits: Vec<f32> = serde_json::from_value(found["logits"].clone()).expect("a list");
         assert_eq!(logits, engine.logits(&pixels));
     }

@@ -8,7 +8,7 @@ use secateur_sparse::{Layer, Network, Optimizer};
 pub(crate) struct Subject {
     trainer: Trainer,
     pixels: Vec<u8>,
-    labels: Vec<u8>,
+    labels: Vec<u16>,
 }
 
 /// The numbers on the command line, in their order, or what they are by default.
@@ -48,7 +48,7 @@ impl Subject {
             .collect();
         let trainer = Trainer::new(&network, &states, Optimizer::default(), 0, options).expect("a LeNet");
         let pixels = (0..batch * 784).map(|_| (random.next() * 255.0) as u8).collect();
-        let labels = (0..batch).map(|image| (image % 10) as u8).collect();
+        let labels = (0..batch).map(|image| (image % 10) as u16).collect();
         Self { trainer, pixels, labels }
     }
 
@@ -58,7 +58,7 @@ impl Subject {
         let rows: Vec<&[u8]> = self.pixels.chunks(784).collect();
         let mut times: Vec<Vec<[f64; 2]>> = vec![];
         for round in 0..rounds + 3 {
-            let own = self.trainer.timed_step(Images { rows: &rows, table: &table }, &self.labels, 1e-3);
+            let own = self.trainer.timed_step(Images::Bytes { rows: &rows, tables: &[table] }, &self.labels, 1e-3);
             if round >= 3 {
                 times.push(own.into_iter().map(|own| own.map(|time| time.as_secs_f64())).collect());
             }

@@ -12,12 +12,20 @@ pub enum Error {
         found: Vec<u8>,
     },
     /// Written by another version of the program.
-    #[error("byte 8: the file's version is {found}, this program reads version {wanted}")]
+    #[error("byte 8: the file's version is {found}, this program reads 1 to {wanted}")]
     Version {
         /// The file's version.
         found: u32,
-        /// The version read here.
+        /// The newest version read here.
         wanted: u32,
+    },
+    /// Neither one scale for all channels nor one for each.
+    #[error("{found} scales are given for images of {channels} channels, expected 1 or {channels}")]
+    Scales {
+        /// Scales.
+        found: usize,
+        /// Channels of the network's input.
+        channels: usize,
     },
     /// Cut off, or with bytes appended.
     #[error("byte 16: the file has {found} bytes, but says that it has {wanted}")]

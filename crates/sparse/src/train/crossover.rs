@@ -120,11 +120,11 @@ fn time_step(network: &Network, density: f64, options: Options) -> f64 {
     let pixels: usize = network.input().iter().product();
     let images: Vec<u8> = (0..BATCH * pixels).map(|_| (random() * 255.0) as u8).collect();
     let rows: Vec<&[u8]> = images.chunks(pixels).collect();
-    let labels = [0u8; BATCH];
+    let labels = [0u16; BATCH];
     let table: [f32; 256] = std::array::from_fn(|byte| byte as f32 / 255.0 - 0.5);
     let mut step = || {
         let began = Instant::now();
-        trainer.forward(Images { rows: &rows, table: &table });
+        trainer.forward(Images::Bytes { rows: &rows, tables: &[table] });
         trainer.backward(&labels, 1e-4);
         began.elapsed()
     };

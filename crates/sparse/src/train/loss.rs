@@ -5,8 +5,25 @@ use crate::lanes::{LANES, Lanes};
 
 /// Reads images into blocks, `[block][pixel][16 images]`; lanes without an image are zero.
 pub(super) fn read(at: &Context<'_>, images: Images<'_>, pixels: usize, blocks: &mut [Lanes]) {
-    let mut items: Vec<_> = images.rows.chunks(LANES).zip(blocks.chunks_exact_mut(pixels.max(1))).collect();
-    for row in images.rows {
+    match images {
+        Images::Bytes { rows, tables } => {
+            assert!(pixels.is_multiple_of(tables.len().max(1)), "there is one table for each channel");
+            let plane = (pixels / tables.len().max(1)).max(1);
+            fill(at, rows, pixels, blocks, |place, byte: &u8| tables[place / plane][usize::from(*byte)]);
+        }
+        Images::Floats { rows } => fill(at, rows, pixels, blocks, |_, value: &f32| *value),
+    }
+}
+
+fn fill<T: Sync>(
+    at: &Context<'_>,
+    rows: &[&[T]],
+    pixels: usize,
+    blocks: &mut [Lanes],
+    value: impl Fn(usize, &T) -> f32 + Sync,
+) {
+    let mut items: Vec<_> = rows.chunks(LANES).zip(blocks.chunks_exact_mut(pixels.max(1))).collect();
+    for row in rows {
         assert_eq!(row.len(), pixels, "an image has the size of the network's input");
     }
     at.pool.each(&mut items, |(rows, block)| {
@@ -14,8 +31,8 @@ pub(super) fn read(at: &Context<'_>, images: Images<'_>, pixels: usize, blocks: 
             block.fill(Lanes::ZERO);
         }
         for (image, row) in rows.iter().enumerate() {
-            for (lanes, byte) in block.iter_mut().zip(*row) {
-                lanes.0[image] = images.table[usize::from(*byte)];
+            for (place, (lanes, pixel)) in block.iter_mut().zip(*row).enumerate() {
+                lanes.0[image] = value(place, pixel);
             }
         }
     });
@@ -31,7 +48,7 @@ pub(super) fn logits(blocks: &[Lanes], classes: usize, images: usize) -> Vec<f32
 }
 
 /// The gradient of the mean cross-entropy: `(softmax - one hot) / images`; zero in lanes without an image.
-pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u8], gradient: &mut [Lanes]) {
+pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u16], gradient: &mut [Lanes]) {
     gradient[..blocks.len()].fill(Lanes::ZERO);
     let share = 1.0 / labels.len() as f32;
     for (image, label) in labels.iter().enumerate() {

@@ -66,13 +66,30 @@ pub struct LayerState<'a> {
     pub bias: Tensor<'a>,
 }
 
-/// Images as bytes, and what each byte means.
+/// Images, one slice each, `[channels, height, width]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Images<'a> {
-    /// One image each, `[channels, height, width]`.
-    pub rows: &'a [&'a [u8]],
-    /// The value of a byte.
-    pub table: &'a [f32; 256],
+pub enum Images<'a> {
+    /// As bytes.
+    Bytes {
+        /// The images.
+        rows: &'a [&'a [u8]],
+        /// The value of a byte, for each channel.
+        tables: &'a [[f32; 256]],
+    },
+    /// As the network takes them.
+    Floats {
+        /// The images.
+        rows: &'a [&'a [f32]],
+    },
+}
+
+impl Images<'_> {
+    fn count(&self) -> usize {
+        match self {
+            Self::Bytes { rows, .. } => rows.len(),
+            Self::Floats { rows } => rows.len(),
+        }
+    }
 }
 
 /// What the layers need to compute.
@@ -188,7 +205,7 @@ impl Trainer {
     /// Logits `[image][class]` of a batch; a call of [`Self::backward`] may follow.
     ///
     /// # Panics
-    /// When an image has another size than the network's input.
+    /// When an image has another size than the network's input, or there is not one table for each channel.
     pub fn forward(&mut self, images: Images<'_>) -> Vec<f32> {
         self.walk(images, true, |_| {})
     }
@@ -205,7 +222,7 @@ impl Trainer {
     ///
     /// # Panics
     /// As [`Self::forward`] and [`Self::backward`].
-    pub fn timed_step(&mut self, images: Images<'_>, labels: &[u8], lr: f64) -> Vec<[Duration; 2]> {
+    pub fn timed_step(&mut self, images: Images<'_>, labels: &[u16], lr: f64) -> Vec<[Duration; 2]> {
         let mut times = vec![[Duration::ZERO; 2]; self.layers.len()];
         let mut began = Instant::now();
         let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed();
@@ -217,8 +234,8 @@ impl Trainer {
 
     /// `done` is told of each layer that is computed.
     fn walk(&mut self, images: Images<'_>, training: bool, mut done: impl FnMut(usize)) -> Vec<f32> {
-        self.images = if training { images.rows.len() } else { 0 };
-        let blocks = images.rows.len().div_ceil(LANES);
+        self.images = if training { images.count() } else { 0 };
+        let blocks = images.count().div_ceil(LANES);
         let at = Context { pool: &self.pool, set: self.options.instruction_set };
         let input = self.layers.first().map_or(0, Layer::inputs);
         self.activations[0].resize(blocks * input, Lanes::ZERO);
@@ -230,7 +247,7 @@ impl Trainer {
             done(place);
         }
         let classes = self.layers.last().map_or(0, Layer::outputs);
-        loss::logits(self.activations.last().map_or(&[], Vec::as_slice), classes, images.rows.len())
+        loss::logits(self.activations.last().map_or(&[], Vec::as_slice), classes, images.count())
     }
 
     /// Goes back from the mean cross-entropy of the last [`Self::forward`]'s logits, and updates every weight. After a
@@ -238,11 +255,11 @@ impl Trainer {
     ///
     /// # Panics
     /// When there are not as many labels as there were images, or one names no class.
-    pub fn backward(&mut self, labels: &[u8], lr: f64) {
+    pub fn backward(&mut self, labels: &[u16], lr: f64) {
         self.back(labels, lr, |_| {});
     }
 
-    fn back(&mut self, labels: &[u8], lr: f64, mut done: impl FnMut(usize)) {
+    fn back(&mut self, labels: &[u16], lr: f64, mut done: impl FnMut(usize)) {
         assert_eq!(labels.len(), self.images, "there is one label for each image of the forward pass");
         if labels.is_empty() {
             return;

@@ -18,7 +18,7 @@ pub(crate) struct Case {
     pub(crate) network: Network,
     pub(crate) kept: Vec<[Vec<u8>; 2]>,
     pub(crate) images: Vec<Vec<u8>>,
-    pub(crate) labels: Vec<u8>,
+    pub(crate) labels: Vec<u16>,
 }
 
 /// Weight, bias, and two moments of each, of one layer.
@@ -45,7 +45,7 @@ impl Case {
         let pixels: usize = network.input().iter().product();
         let classes = network.shape(network.layers().len())[0];
         let images = (0..batch).map(|_| (0..pixels).map(|_| (random.next() * 255.0) as u8).collect()).collect();
-        let labels = (0..batch).map(|_| (random.next() * classes as f32) as u8).collect();
+        let labels = (0..batch).map(|_| (random.next() * classes as f32) as u16).collect();
         Self { network, kept, images, labels }
     }
 

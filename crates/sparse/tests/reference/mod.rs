@@ -10,7 +10,7 @@ pub(crate) struct Gradients {
 }
 
 /// Forward and backward over a batch of images, each `[channels, height, width]`.
-pub(crate) fn gradients(network: &Network, images: &[Vec<f64>], labels: &[u8]) -> Gradients {
+pub(crate) fn gradients(network: &Network, images: &[Vec<f64>], labels: &[u16]) -> Gradients {
     let mut found = Gradients { loss: 0.0, logits: vec![], layers: vec![] };
     for own in network.parameters() {
         found.layers.push((vec![0.0; own.weight.len()], vec![0.0; own.bias.len()]));

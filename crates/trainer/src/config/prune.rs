@@ -244,15 +244,10 @@ impl PruneConfig {
         if self.has_shadows() && (self.rounds() > 1 || self.shuffle) {
             return Some((key, "surgery chooses masks anew, wanted neither `rounds` nor `shuffle`".into()));
         }
-        if let Some(until) = self.until {
-            if self.grows() || self.gsm.is_some() {
-                let why = "an accuracy budget prunes further and further, wanted no `regrow`, no `gsm` \
-                           and no schedule that falls";
-                return Some(("prune.until", why.into()));
-            }
-            if let Some(why) = until.fault() {
-                return Some(("prune.until", why));
-            }
+        if self.until.is_some() && (self.grows() || self.gsm.is_some()) {
+            let why = "an accuracy budget prunes further and further, wanted no `regrow`, no `gsm` \
+                       and no schedule that falls";
+            return Some(("prune.until", why.into()));
         }
         (self.gsm.is_some() && !(single && self.scope() == Scope::Global)).then(|| {
             let why = format!(

@@ -1,6 +1,5 @@
 //! An accuracy budget, as a config spells it.
 
-use crate::data::CLASSES;
 use serde::{Deserialize, Serialize};
 
 /// How far a run may prune: as far as validation accuracy stays near a dense control's.
@@ -21,30 +20,30 @@ pub struct UntilConfig {
 }
 
 impl UntilConfig {
-    /// What is wrong with the numbers, if anything.
-    pub(crate) fn fault(&self) -> Option<String> {
-        if !(0.0..100.0 - CHANCE).contains(&self.within) {
-            let most = 100.0 - CHANCE;
+    /// What is wrong with the numbers, if anything, where guessing has an accuracy of so much percent.
+    pub(crate) fn fault(&self, chance: f64) -> Option<String> {
+        if !(0.0..100.0 - chance).contains(&self.within) {
+            let most = 100.0 - chance;
             return Some(format!(
                 "within is {}, expected points from 0 to below {most}, which leave no more than guessing",
                 self.within
             ));
         }
         if let Some(control) = self.control {
-            if !(control > CHANCE && control <= 100.0) {
+            if !(control > chance && control <= 100.0) {
                 let hint = if control > 0.0 && control <= 1.0 {
                     format!("; as a fraction it would be control = {:.2}", 100.0 * control)
                 } else {
                     String::new()
                 };
                 return Some(format!(
-                    "control is {control}, expected an accuracy in percent, above the {CHANCE} % of guessing{hint}"
+                    "control is {control}, expected an accuracy in percent, above the {chance} % of guessing{hint}"
                 ));
             }
-            if control - self.within <= CHANCE {
+            if control - self.within <= chance {
                 let floor = control - self.within;
                 return Some(format!(
-                    "control {control} within {} asks for {floor} %, expected more than the {CHANCE} % of guessing",
+                    "control {control} within {} asks for {floor} %, expected more than the {chance} % of guessing",
                     self.within
                 ));
             }
@@ -52,9 +51,6 @@ impl UntilConfig {
         (self.refinements > 64).then(|| format!("refinements is {}, wanted at most 64", self.refinements))
     }
 }
-
-/// Accuracy of guessing, in percent.
-const CHANCE: f64 = 100.0 / CLASSES as f64;
 
 fn refinements() -> u64 {
     4
@@ -66,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_control_that_guessing_reaches_is_refused() {
-        let fault = |within, control| UntilConfig { within, control, refinements: 4 }.fault();
+        let fault = |within, control| UntilConfig { within, control, refinements: 4 }.fault(10.0);
         assert_eq!((fault(0.3, Some(99.2)), fault(0.3, None)), (None, None));
         let fraction = fault(0.3, Some(0.992)).expect("a fraction");
         assert!(fraction.contains("control is 0.992, expected an accuracy in percent"), "{fraction}");

@@ -17,7 +17,7 @@ pub enum Error {
     },
     /// The folder is not there.
     #[error(
-        "data folder `{dir}` does not exist{}; name the folder of the four IDX files with --data DIR, such as datasets/mnist of \
+        "data folder `{dir}` does not exist{}; name the folder of the data files with --data DIR, such as datasets/mnist of \
          Secateur's repository",
         if dir.is_absolute() { "" } else { ", neither here nor beside the config or the program" }
     )]
@@ -26,7 +26,7 @@ pub enum Error {
         dir: PathBuf,
     },
     /// The path of the folder names something else.
-    #[error("data folder `{dir}` is not a folder; name the folder of the four IDX files with --data DIR")]
+    #[error("data folder `{dir}` is not a folder; name the folder of the data files with --data DIR")]
     NotAFolder {
         /// The path asked for.
         dir: PathBuf,
@@ -40,10 +40,30 @@ pub enum Error {
         gzip: PathBuf,
     },
     /// A folder, pipe or device stands where a data file belongs.
-    #[error("`{path}` is not a regular file, wanted an IDX file")]
+    #[error("`{path}` is not a regular file, expected a file of data")]
     NotAFile {
         /// The path that was found.
         path: PathBuf,
+    },
+    /// A file whose content is not as it has to be.
+    #[error("`{path}`: {why}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Found and expected.
+        why: String,
+    },
+    /// A part has not as many labels as images.
+    #[error("found {} images in `{images}` and {} labels in `{labels}`, expected as many{hint}", .found[0], .found[1])]
+    Counts {
+        /// The file of images.
+        images: PathBuf,
+        /// The file of labels.
+        labels: PathBuf,
+        /// Images and labels.
+        found: [usize; 2],
+        /// What the counts give away, or nothing.
+        hint: &'static str,
     },
     /// The operating system would not hand the file over.
     #[error("`{path}` cannot be read")]
@@ -54,14 +74,12 @@ pub enum Error {
         source: io::Error,
     },
     /// The file's name ends in `.gz` and its content does not decode.
-    #[error("`{path}` does not decode as gzip: found {found} good bytes, wanted {wanted}")]
+    #[error("`{path}` does not decode as gzip: found {found} good bytes and then a fault")]
     Gzip {
         /// The compressed file.
         path: PathBuf,
         /// Bytes decoded before the fault.
         found: usize,
-        /// Bytes that the raw file has.
-        wanted: usize,
         /// What the decoder said.
         source: io::Error,
     },
@@ -97,38 +115,6 @@ pub enum Error {
         /// The other of the two.
         wanted: &'static str,
     },
-    /// The images have another size.
-    #[error("`{path}` has images of {} x {} pixels, wanted 28 x 28", .found[0], .found[1])]
-    Dimensions {
-        /// The file.
-        path: PathBuf,
-        /// Rows and columns.
-        found: [u32; 2],
-    },
-    /// A file of the test part where one of the training part belongs, or the other way round.
-    #[error("`{path}` has {found} {noun}, wanted {wanted}: are the train and t10k (test) files swapped?")]
-    OtherPart {
-        /// The file.
-        path: PathBuf,
-        /// `images` or `labels`.
-        noun: &'static str,
-        /// The count in the header.
-        found: u32,
-        /// The count that its name asks for.
-        wanted: u32,
-    },
-    /// The header's count is not the one that the file's name asks for.
-    #[error("`{path}` has {found} {noun} by its header, wanted {wanted}")]
-    Count {
-        /// The file.
-        path: PathBuf,
-        /// `images` or `labels`.
-        noun: &'static str,
-        /// The count in the header.
-        found: u32,
-        /// The count that its name asks for.
-        wanted: u32,
-    },
     /// The file ends before its header's promise is kept.
     #[error("`{path}` is cut short: found {found} bytes, wanted {wanted} by its header")]
     TooShort {
@@ -146,16 +132,6 @@ pub enum Error {
         path: PathBuf,
         /// Bytes by the header.
         wanted: usize,
-    },
-    /// A label that is no class.
-    #[error("`{path}` has label {found} at index {index}, wanted 0..=9")]
-    Label {
-        /// The file.
-        path: PathBuf,
-        /// Which label, from 0.
-        index: usize,
-        /// Its value.
-        found: u8,
     },
     /// Nothing would be left to train on.
     #[error("validation split of {found} images, wanted fewer than the {training} training images")]

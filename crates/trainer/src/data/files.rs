@@ -1,174 +1,90 @@
-//! Finds the four files and reads them, never more than a valid file holds: a gzip bomb fills no memory.
-
-use std::fs;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
-
-use flate2::bufread::MultiGzDecoder;
+//! Files of any source: found, and read no further than is asked for, raw or gzipped.
 
 use super::Error;
-use super::idx::{ROLES, Role};
+use flate2::bufread::MultiGzDecoder;
 use secateur_report::regular;
+use std::fs;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
 
-/// Where one of the four files was found.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Located {
-    /// Which of the four it is.
-    pub(super) role: Role,
-    /// Its path; gzip if that ends in `.gz`.
-    pub(super) path: PathBuf,
-    gzip: bool,
-}
-
-/// Finds the four files before any is read, so that a missing one is told at once.
+/// Checks that this is a folder.
 ///
-/// A raw `NAME` wins over `NAME.gz`: whoever put it beside the compressed file wanted it used.
-pub(super) fn locate(dir: &Path) -> Result<Vec<Located>, Error> {
+/// # Errors
+/// When it is not there, or is something else.
+pub(super) fn check_folder(dir: &Path) -> Result<(), Error> {
     match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return Err(Error::NotAFolder { dir: dir.into() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::MissingFolder { dir: dir.into() });
-        }
-        Err(source) => return Err(Error::Read { path: dir.into(), source }),
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Error::NotAFolder { dir: dir.into() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::MissingFolder { dir: dir.into() }),
+        Err(source) => Err(Error::Read { path: dir.into(), source }),
     }
-    ROLES.into_iter().map(|role| locate_one(dir, role)).collect()
 }
 
-/// The raw bytes of the file; at most one byte more than a valid file has, which is enough to tell that it is too long.
-pub(super) fn read(file: &Located) -> Result<Vec<u8>, Error> {
-    let unreadable = |source| Error::Read { path: file.path.clone(), source };
-    let content = BufReader::new(regular::open(&file.path).map_err(unreadable)?);
-    let wanted = file.role.raw_len();
-    let mut bytes = Vec::new();
-    if file.gzip {
-        read_bounded(MultiGzDecoder::new(content), wanted, &mut bytes).map_err(|source| Error::Gzip {
-            path: file.path.clone(),
-            found: bytes.len(),
-            wanted,
-            source,
-        })?;
+/// Whether a file is there.
+///
+/// # Errors
+/// When something else has its name: a pipe would wait for ever, a device never end.
+pub(super) fn is_file(path: &Path) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(Error::NotAFile { path: path.into() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::Read { path: path.into(), source }),
+    }
+}
+
+/// The first raw bytes of a file, at most so many.
+///
+/// # Errors
+/// When it cannot be read, or does not decode so far.
+pub(super) fn read_at_most(path: &Path, gzip: bool, most: usize) -> Result<Vec<u8>, Error> {
+    let unreadable = |source| Error::Read { path: path.into(), source };
+    let content = BufReader::new(regular::open(path).map_err(unreadable)?);
+    let mut bytes = vec![];
+    if gzip {
+        let read = MultiGzDecoder::new(content).take(most as u64).read_to_end(&mut bytes);
+        read.map_err(|source| Error::Gzip { path: path.into(), found: bytes.len(), source })?;
     } else {
-        read_bounded(content, wanted, &mut bytes).map_err(unreadable)?;
+        content.take(most as u64).read_to_end(&mut bytes).map_err(unreadable)?;
     }
     Ok(bytes)
 }
 
-fn locate_one(dir: &Path, role: Role) -> Result<Located, Error> {
-    let raw = dir.join(role.name);
-    let gzip = dir.join(format!("{}.gz", role.name));
-    for (path, is_gzip) in [(&raw, false), (&gzip, true)] {
-        match fs::metadata(path) {
-            Ok(found) if found.is_file() => return Ok(Located { role, path: path.clone(), gzip: is_gzip }),
-            // A pipe would wait for ever, a device never end.
-            Ok(_) => return Err(Error::NotAFile { path: path.clone() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(Error::Read { path: path.clone(), source }),
-        }
+/// Bytes of a file's raw content. Of a gzipped file that is what its last four bytes say, modulo 2^32, which reading it has to
+/// confirm.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn raw_len(path: &Path, gzip: bool) -> Result<u64, Error> {
+    let unreadable = |source| Error::Read { path: path.into(), source };
+    let mut file = regular::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if !gzip {
+        return Ok(length);
     }
-    Err(Error::MissingFile { raw, gzip })
+    let mut end = [0; 4];
+    if length < 18 {
+        return Err(Error::Content { path: path.into(), why: format!("found {length} bytes, expected a gzip file") });
+    }
+    file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut end)).map_err(unreadable)?;
+    Ok(u32::from_le_bytes(end).into())
 }
 
-fn read_bounded(content: impl Read, wanted: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    content.take(wanted as u64 + 1).read_to_end(bytes)
+/// The name of the folder, also of `.` and the like.
+pub(super) fn folder_name(dir: &Path) -> String {
+    let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let named = if dir.file_name().is_some() { dir } else { &whole };
+    named.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
     use super::*;
 
-    const LABELS: Role = ROLES[3];
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).expect("memory takes all");
-        encoder.finish().expect("memory takes all")
-    }
-
-    /// A folder with these files.
-    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        for (name, bytes) in files {
-            fs::write(dir.path().join(name), bytes).expect("a small file");
-        }
-        dir
-    }
-
     #[test]
-    fn raw_and_compressed_give_the_same_bytes_and_raw_wins() {
-        let packed = gzip(b"packed");
-        let dir = folder(&[("t10k-labels-idx1-ubyte.gz", &packed)]);
-        let located = locate_one(dir.path(), LABELS).expect("compressed");
-        assert_eq!(read(&located).expect("decodes"), b"packed");
-
-        fs::write(dir.path().join("t10k-labels-idx1-ubyte"), b"raw").expect("a small file");
-        let located = locate_one(dir.path(), LABELS).expect("raw");
-        assert_eq!(read(&located).expect("reads"), b"raw");
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let dir = folder(&[("file", b"")]);
-        let here = dir.path().display();
-        let missing = dir.path().join("nowhere");
-        assert_eq!(
-            locate(&missing).expect_err("no folder").to_string(),
-            format!(
-                "data folder `{here}/nowhere` does not exist; name the folder of the four IDX files with --data DIR, such as \
-                 datasets/mnist of Secateur's repository"
-            ),
-        );
-        assert!(matches!(locate(&dir.path().join("file")), Err(Error::NotAFolder { .. })));
-        let text = locate(dir.path()).expect_err("no file").to_string();
-        assert!(text.contains(&format!("{here}/train-images-idx3-ubyte`")), "{text}");
-        assert!(text.contains(&format!("{here}/train-images-idx3-ubyte.gz`")), "{text}");
-    }
-
-    #[test]
-    fn a_folder_is_no_file() {
-        let dir = folder(&[]);
-        fs::create_dir(dir.path().join("train-images-idx3-ubyte")).expect("a folder");
-        let text = locate(dir.path()).expect_err("a folder").to_string();
-        assert!(text.ends_with("train-images-idx3-ubyte` is not a regular file, wanted an IDX file"), "{text}");
-    }
-
-    #[test]
-    fn broken_gzip_tells_how_far_it_got() {
-        let whole = gzip(&vec![3; 10_008]);
-        let mut garbled = whole.clone();
-        let checksum = garbled.len() - 8;
-        garbled[checksum] ^= 1;
-        let table: [(&str, &[u8], &str); 4] = [
-            ("cut", &whole[..whole.len() - 12], "good bytes, wanted 10008"),
-            ("checksum", &garbled, "found 10008 good bytes, wanted 10008"),
-            ("not gzip", b"\0\0\x08\x01\0\0\x27\x10", "found 0 good bytes, wanted 10008"),
-            ("empty", b"", "found 0 good bytes, wanted 10008"),
-        ];
-        for (fault, bytes, wanted) in table {
-            let dir = folder(&[("t10k-labels-idx1-ubyte.gz", bytes)]);
-            let located = locate_one(dir.path(), LABELS).expect("there");
-            let text = read(&located).expect_err(fault).to_string();
-            assert!(text.contains("t10k-labels-idx1-ubyte.gz` does not decode as gzip"), "{fault}: {text}");
-            assert!(text.contains(wanted), "{fault}: {text}");
-        }
-    }
-
-    #[test]
-    fn a_bomb_is_read_no_further_than_one_byte_too_many() {
-        let bomb = gzip(&vec![0; 50_000_000]);
-        assert!(bomb.len() < 1_000_000);
-        let raw = vec![0; 20_000];
-        for (name, bytes) in [("t10k-labels-idx1-ubyte.gz", &bomb), ("t10k-labels-idx1-ubyte", &raw)] {
-            let dir = folder(&[(name, bytes)]);
-            let located = locate_one(dir.path(), LABELS).expect("there");
-            let bytes = read(&located).expect("reads");
-            assert_eq!(bytes.len(), LABELS.raw_len() + 1);
-            assert!(bytes.capacity() < 10 * LABELS.raw_len());
-        }
+    fn a_folder_has_a_name() {
+        assert_eq!(folder_name(Path::new("datasets/letters/")), "letters");
+        assert_ne!(folder_name(Path::new(".")), "data");
+        assert_eq!(folder_name(Path::new("/")), "data");
     }
 }

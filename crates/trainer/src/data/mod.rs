@@ -1,66 +1,75 @@
-//! The images a run learns from: loaded, checked to the last byte, and split so that the test part stays apart.
+//! The images a run learns from: described before anything is planned, loaded, checked to the last byte, and split so that the
+//! test part stays apart.
 //!
-//! A run that starts on damaged data wastes hours and reports nonsense, so a fault is an error here, before anything
-//! trains. The `mnist` crate decodes the files; it is shown only what has been checked.
+//! A run that starts on damaged data wastes hours and reports nonsense, so a fault is an error here, before anything trains.
+//! Each source is one file or folder beside this one: it describes its files by their headers, and loads them.
 
-mod decode;
+mod cifar;
 mod error;
 mod files;
 mod idx;
-mod images;
 mod located;
-mod published;
 mod split;
 mod synthetic;
 
+pub use error::Error;
+pub use idx::{Images, read_images};
+pub(crate) use located::{located, program};
+pub(crate) use split::Rows;
+pub use split::{Batch, Split};
+
+use crate::config::{DataConfig, Normalisation, Source};
+use crate::files::digest;
+use crate::seed::stream;
+use cifar::Cifar;
+use secateur_sparse::file::Scale;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-pub use error::Error;
-pub use images::{Images, read_images};
-pub(crate) use located::{located, program};
-pub use split::{Batch, GREY, Split};
-pub use synthetic::{Synthetic, synthetic};
+/// Pixels of a part of a data set, at most: they are kept in memory.
+const MOST_PIXELS: usize = 1 << 32;
 
-use crate::seed::stream;
-use decode::Checked;
-use published::Verdict;
+/// What the network sees of a byte `b` by default: `b / 255 - 0.5`.
+pub(crate) const CENTRED: Scale = Scale { divisor: 255.0, shift: -0.5 };
 
-/// Rows and columns of an image.
-pub const SIDE: usize = 28;
-/// Pixels of an image.
-pub const PIXELS: usize = SIDE * SIDE;
-/// Classes that a label can name, `0..=9`.
-pub const CLASSES: usize = 10;
+/// What a data set is, read from headers and labels before anything is planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// Channels, rows and columns of an image.
+    pub shape: [usize; 3],
+    /// Classes that a label can name, from 0.
+    pub classes: usize,
+    /// Images of the training part, those that are held out for validation included.
+    pub train: usize,
+    /// Images of the test part.
+    pub test: usize,
+}
 
-/// Loads the four IDX files of a folder and holds `validation` of the 60,000 training images out.
-///
-/// Each file may be raw (`train-images-idx3-ubyte`) or gzip (`train-images-idx3-ubyte.gz`); raw wins if both are there.
-/// The set must have the shape of MNIST: 60,000 and 10,000 images of 28 x 28 pixels in 10 classes. Other content, such
-/// as Fashion-MNIST or a set of one's own, is welcome; a file that differs from the published set that the folder seems
-/// to be is warned of.
-///
-/// Which images are held out derives from `split_seed` alone. Both parts keep the order of the files.
-///
-/// # Errors
-/// If a file is missing or wrong, or no image would be left to train on.
-pub fn load(dir: &Path, validation: usize, split_seed: u64) -> Result<Dataset, Error> {
-    let (kept, held_out) = divide(idx::TRAINING, validation, split_seed)?;
-    let located = files::locate(dir)?;
-    let checked = Checked::new()?;
-    let mut files = Vec::with_capacity(located.len());
-    for (index, file) in located.iter().enumerate() {
-        let bytes = files::read(file)?;
-        idx::check(&file.path, &bytes, file.role)?;
-        files.push(published::digest(index, &bytes));
-        checked.add(file.role, &bytes)?;
+impl Description {
+    /// Numbers of an image.
+    pub fn pixels(&self) -> usize {
+        self.shape.iter().product()
     }
-    let name = name(&published::folder_name(dir), &files);
-    let (training, test) = checked.decode()?;
-    Ok(Dataset { name, train: training.select(&kept), validation: training.select(&held_out), test, files })
+
+    /// That of the data of a run that an earlier version made, which knew no other shape than MNIST's.
+    pub(crate) fn of_earlier_versions(data: &DataConfig) -> Self {
+        match data.source {
+            Source::Synthetic => synthetic::describe(data),
+            Source::Idx | Source::Cifar10 | Source::Cifar100 => {
+                Self { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 }
+            }
+        }
+    }
+
+    /// The share of right answers that guessing has.
+    pub(crate) fn chance(&self) -> f64 {
+        1.0 / self.classes as f64
+    }
 }
 
 /// What a run trains on, chooses by and is tested on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// `mnist` or `fashion-mnist` if all four files are the published ones, `synthetic` if drawn, else the folder's name.
     ///
@@ -72,8 +81,12 @@ pub struct Dataset {
     pub validation: Split,
     /// Private, so that nothing reads it in passing.
     test: Split,
-    /// The files that the images came from, in the order train images, train labels, test images, test labels.
+    /// The files that the images came from, those of the training part first.
     pub files: Vec<FileDigest>,
+    /// What it is as a whole.
+    pub(crate) description: Description,
+    /// By channel, what the network sees of a byte.
+    pub(crate) scales: Vec<Scale>,
 }
 
 /// A data file and its checksum, for the record of the run.
@@ -87,10 +100,120 @@ pub struct FileDigest {
     pub known: bool,
 }
 
+/// A data set as a source gives it, in the order of its files.
+#[derive(Debug)]
+struct Parts {
+    name: String,
+    description: Description,
+    training: Split,
+    test: Split,
+    files: Vec<FileDigest>,
+}
+
 impl Dataset {
     /// The test images. Only Test may call this: a choice made on them makes their accuracy mean nothing.
     pub fn test_split(&self) -> &Split {
         &self.test
+    }
+
+    /// The data as the network sees it by these scales, one for each channel.
+    fn scaled(mut self, scales: Vec<Scale>) -> Self {
+        for split in [&mut self.train, &mut self.validation, &mut self.test] {
+            split.scale(&scales);
+        }
+        Self { scales, ..self }
+    }
+}
+
+/// Describes the data that a config names.
+///
+/// # Errors
+/// When a file is missing, or its header makes no sense.
+pub fn describe(data: &DataConfig) -> Result<Description, Error> {
+    match data.source {
+        Source::Idx => idx::describe(&data.dir),
+        Source::Cifar10 => cifar::describe(Cifar::Ten, &data.dir),
+        Source::Cifar100 => cifar::describe(Cifar::Hundred, &data.dir),
+        Source::Synthetic => Ok(synthetic::describe(data)),
+    }
+}
+
+/// Loads or draws the data that a config names, and holds images of the training part out for validation. `seed` draws synthetic
+/// images; which images of files are held out derives from `data.split_seed` alone. Both parts keep the order of the files.
+///
+/// # Errors
+/// If a file is missing or wrong, or no image would be left to train on.
+pub fn load(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
+    let own = divided(data, seed)?;
+    let scale = |[mean, std]: [f64; 2]| {
+        // A channel without any contrast stays as it is.
+        let std = if std > 0.0 { std } else { 1.0 };
+        Scale { divisor: (255.0 * std) as f32, shift: (-mean / std) as f32 }
+    };
+    let [channels, ..] = own.train.shape();
+    let scales = match &data.normalisation {
+        Normalisation::Centred {} => vec![CENTRED; channels],
+        Normalisation::Training {} => own.train.statistics().into_iter().map(scale).collect(),
+        Normalisation::Given { mean, std } => mean.iter().zip(std).map(|(mean, std)| scale([*mean, *std])).collect(),
+    };
+    Ok(own.scaled(scales))
+}
+
+/// The parts of the data, whose pixels are not scaled yet.
+fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
+    let parts = match data.source {
+        Source::Idx => idx::load(&data.dir)?,
+        Source::Cifar10 => cifar::load(Cifar::Ten, &data.dir)?,
+        Source::Cifar100 => cifar::load(Cifar::Hundred, &data.dir)?,
+        Source::Synthetic => return Ok(synthetic::draw(data, seed)),
+    };
+    let Parts { name, description, training, test, files } = parts;
+    let (kept, held_out) = divide(description.train, data.validation, data.split_seed)?;
+    // Without a validation part nothing is copied.
+    let (train, validation) = match held_out.is_empty() {
+        true => (training, test.select(&[])),
+        false => (training.select(&kept), training.select(&held_out)),
+    };
+    Ok(Dataset { name, train, validation, test, files, description, scales: vec![] })
+}
+
+/// All images of a folder, none held out, as a model takes them that sees bytes by these scales: one for each channel, or one for
+/// all. Where no run says of what kind the files are, their names do.
+///
+/// # Errors
+/// If a file is missing or wrong, or the images have other channels than there are scales.
+pub(crate) fn load_for_model(dir: &Path, source: Option<Source>, scales: &[Scale]) -> Result<Dataset, Error> {
+    let source = source.unwrap_or_else(|| detect(dir));
+    let data = DataConfig { source, dir: dir.into(), validation: 0, ..DataConfig::default() };
+    let own = divided(&data, 0)?;
+    let [channels, ..] = own.train.shape();
+    let scales = if scales.len() == 1 { scales.repeat(channels) } else { scales.to_vec() };
+    if scales.len() != channels {
+        let why = format!("found images of {channels} channels, expected {}, as the model takes", scales.len());
+        return Err(Error::Content { path: dir.into(), why });
+    }
+    Ok(own.scaled(scales))
+}
+
+/// What kind of files a folder holds, by their names: IDX where it is none of the others.
+fn detect(dir: &Path) -> Source {
+    let others = [(Source::Cifar10, Cifar::Ten), (Source::Cifar100, Cifar::Hundred)];
+    let found = others.into_iter().find(|(_, set)| cifar::is_there(*set, dir));
+    found.map_or(Source::Idx, |(source, _)| source)
+}
+
+/// What says which images a set's training part has: the SHA-256 of its only file, or of those of its files; `None` for images
+/// out of a formula.
+pub(crate) fn training_sha256(source: Source, files: &[FileDigest]) -> Option<String> {
+    let training = match source {
+        Source::Idx => 1,
+        Source::Cifar10 | Source::Cifar100 => files.len().saturating_sub(1),
+        Source::Synthetic => return None,
+    };
+    match files.get(..training)? {
+        [] => None,
+        [one] => Some(one.sha256.clone()),
+        more => Some(digest(more.iter().map(|file| file.sha256.as_str()).collect::<Vec<_>>().join(" ").as_bytes())),
     }
 }
 
@@ -127,30 +250,28 @@ pub(crate) fn overlap(training: usize, own: (u64, usize), other: (u64, usize)) -
     Ok(held_out.iter().filter(|image| trained.binary_search(image).is_ok()).count())
 }
 
-/// The dataset's name; says once if the files are not what they seem.
-fn name(folder: &str, files: &[FileDigest]) -> String {
-    let sha256: Vec<&str> = files.iter().map(|file| file.sha256.as_str()).collect();
-    match published::judge(folder, &sha256) {
-        Verdict::Published(name) => return name.to_owned(),
-        Verdict::Altered(words) => tracing::warn!("{words}"),
-        Verdict::Own(words) => tracing::info!("{words}"),
-    }
-    folder.to_owned()
+/// What MNIST is, for tests of what follows from it without its files.
+#[cfg(test)]
+pub(crate) fn mnist() -> Description {
+    Description { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::fs;
     use std::path::PathBuf;
 
-    use super::*;
-
-    fn mnist() -> PathBuf {
+    fn mnist_files() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/mnist")
     }
 
-    fn histogram(splits: &[&Split]) -> [usize; CLASSES] {
-        let mut counts = [0; CLASSES];
+    fn load_idx(dir: &Path, validation: usize) -> Result<Dataset, Error> {
+        load(&DataConfig { dir: dir.into(), validation, ..DataConfig::default() }, 1)
+    }
+
+    fn histogram(splits: &[&Split]) -> [usize; 10] {
+        let mut counts = [0; 10];
         for split in splits {
             (0..split.len()).for_each(|index| counts[usize::from(split.label(index))] += 1);
         }
@@ -159,7 +280,7 @@ mod tests {
 
     #[test]
     fn mnist_loads() {
-        let data = load(&mnist(), 5_000, 1).expect("the shipped files");
+        let data = load_idx(&mnist_files(), 5_000).expect("the shipped files");
         assert_eq!(data.name, "mnist");
         assert!(data.files.len() == 4 && data.files.iter().all(|file| file.known));
         assert_eq!((data.train.len(), data.validation.len(), data.test_split().len()), (55_000, 5_000, 10_000));
@@ -169,9 +290,10 @@ mod tests {
         assert_eq!(test, [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
         // The published first test image is a 7, whose top stroke starts at row 7, column 6 with the value 84.
         assert_eq!(data.test_split().label(0), 7);
-        let image = data.test_split().image(0);
-        assert_eq!(image.iter().position(|&value| value > 0), Some(7 * SIDE + 6));
-        assert_eq!(image[7 * SIDE + 6], 84);
+        let image = data.test_split().picture(0);
+        assert_eq!(image.iter().position(|&value| value > 0), Some(7 * 28 + 6));
+        assert_eq!(image[7 * 28 + 6], 84);
+        assert_eq!(data.scales, [CENTRED]);
     }
 
     #[test]
@@ -179,28 +301,52 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = dir.path().join("own");
         fs::create_dir(&folder).expect("a folder");
-        for file in files::locate(&mnist()).expect("the shipped files") {
-            let mut bytes = files::read(&file).expect("the shipped files");
-            if file.role.name == "t10k-images-idx3-ubyte" {
+        for name in
+            ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+        {
+            let packed = mnist_files().join(format!("{name}.gz"));
+            let mut bytes = files::read_at_most(&packed, true, usize::MAX).expect("the shipped files");
+            if name == "t10k-images-idx3-ubyte" {
                 bytes[16] = 1;
             }
-            fs::write(folder.join(file.role.name), bytes).expect("room for the raw files");
+            fs::write(folder.join(name), bytes).expect("room for the raw files");
         }
-        let data = load(&folder, 0, 1).expect("raw files");
+        let data = load_idx(&folder, 0).expect("raw files");
         assert_eq!(data.name, "own");
         assert_eq!(data.files.iter().map(|file| file.known).collect::<Vec<_>>(), [true, true, false, true]);
-        assert_eq!(data.test_split().image(0)[0], 1);
+        assert_eq!(data.test_split().picture(0)[0], 1);
         assert_eq!((data.train.len(), data.validation.len()), (60_000, 0));
         // The published training labels begin 5, 0, 4, 1, 9.
         assert_eq!([0, 1, 2, 3, 4].map(|index| data.train.label(index)), [5, 0, 4, 1, 9]);
-        assert_eq!(data.train.gather(&[0]).pixels[5 * SIDE + 12], 3.0 / 255.0 - 0.5);
+        assert_eq!(data.train.gather(&[0]).pixels[5 * 28 + 12], 3.0 / 255.0 - 0.5);
 
         fs::write(folder.join("t10k-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0x27, 0x10, 0]).expect("a small file");
-        let text = load(&folder, 0, 1).expect_err("cut short").to_string();
+        let text = load_idx(&folder, 0).expect_err("cut short").to_string();
         assert!(text.ends_with("own/t10k-labels-idx1-ubyte` is cut short: found 9 bytes, wanted 10008 by its header"));
         fs::remove_file(folder.join("t10k-labels-idx1-ubyte")).expect("it was there");
-        let text = load(&folder, 0, 1).expect_err("missing").to_string();
+        let text = load_idx(&folder, 0).expect_err("missing").to_string();
         assert!(text.contains("own/t10k-labels-idx1-ubyte.gz"), "{text}");
+    }
+
+    #[test]
+    fn normalisation_is_by_channel_and_from_the_images_to_train_on() {
+        let data = |normalisation| DataConfig {
+            dir: mnist_files(),
+            validation: 10_000,
+            normalisation,
+            ..DataConfig::default()
+        };
+        let own = load(&data(Normalisation::Training {}), 1).expect("the shipped files");
+        let [[mean, std]] = own.train.statistics()[..] else { panic!("one channel") };
+        assert!((mean - 0.1307).abs() < 2e-3 && (std - 0.3081).abs() < 2e-3, "MNIST's, about: {mean} {std}");
+        let batch = own.train.gather(&(0..own.train.len() as u32).collect::<Vec<_>>()).pixels;
+        let sum = |of: &dyn Fn(f64) -> f64| batch.iter().map(|value| of(f64::from(*value))).sum::<f64>();
+        let count = batch.len() as f64;
+        assert!((sum(&|value| value) / count).abs() < 1e-4);
+        assert!((sum(&|value| value * value) / count - 1.0).abs() < 1e-4);
+        let given = Normalisation::Given { mean: vec![0.5], std: vec![0.25] };
+        let given = load(&data(given), 1).expect("the shipped files");
+        assert_eq!(given.test_split().gather(&[0]).pixels[0], -2.0, "black");
     }
 
     #[test]
@@ -235,7 +381,7 @@ mod tests {
         assert_eq!(divide(60_000, 59_999, 1).expect("one is left").0.len(), 1);
         for found in [60_000, usize::MAX] {
             assert_eq!(
-                load(&mnist(), found, 1).expect_err("nothing is left").to_string(),
+                load_idx(&mnist_files(), found).expect_err("nothing is left").to_string(),
                 format!("validation split of {found} images, wanted fewer than the 60000 training images"),
             );
         }

@@ -3,30 +3,36 @@
 //! Every image is a bar on a noisy ground. The class is the bar's direction, `class * 18` degrees; its tilt, place,
 //! brightness and the noise vary, so a class has to be learned and cannot be looked up.
 
-use super::{CLASSES, Dataset, PIXELS, SIDE, Split};
+use super::{Dataset, Description, Split};
+use crate::config::DataConfig;
 use crate::seed::{Stream, stream};
 
-/// How many images each split gets; classes take turns, so any count is as balanced as it can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Synthetic {
-    /// Images to train on.
-    pub train: usize,
-    /// Images to choose by.
-    pub validation: usize,
-    /// Images to test on.
-    pub test: usize,
+/// Classes, which take turns, so that any number of images is as balanced as it can be.
+const CLASSES: usize = 10;
+
+/// What the config asks for.
+pub(super) fn describe(data: &DataConfig) -> Description {
+    Description {
+        shape: data.synthetic_shape,
+        classes: CLASSES,
+        train: data.synthetic_train + data.validation,
+        test: data.synthetic_test,
+    }
 }
 
 /// Draws the dataset; a pure function of its arguments, and an image does not depend on the counts.
 ///
 /// Image `index` of a split has class `index % 10`.
-pub fn synthetic(options: &Synthetic, seed: u64) -> Dataset {
+pub(super) fn draw(data: &DataConfig, seed: u64) -> Dataset {
+    let split = |len, purpose| draw_split(len, data.synthetic_shape, seed, purpose);
     Dataset {
         name: "synthetic".to_owned(),
-        train: draw_split(options.train, seed, 0),
-        validation: draw_split(options.validation, seed, 1),
-        test: draw_split(options.test, seed, 2),
-        files: Vec::new(),
+        train: split(data.synthetic_train, 0),
+        validation: split(data.validation, 1),
+        test: split(data.synthetic_test, 2),
+        files: vec![],
+        description: describe(data),
+        scales: vec![],
     }
 }
 
@@ -46,6 +52,8 @@ const DIRECTIONS: [[f32; 2]; CLASSES] = [
 
 /// Tangent of the largest tilt, about 6 degrees; at 9 the classes would touch.
 const TILT: f32 = 0.1;
+/// The side that the lengths below are for; they grow with the shorter side of an image.
+const SIDE: f32 = 28.0;
 /// Farthest that the bar's middle is from the image's, in pixels, each way.
 const SHIFT: f32 = 2.0;
 /// Half the bar's length, in pixels.
@@ -55,35 +63,41 @@ const HALF_WIDTH: f32 = 1.0;
 /// Brightest noise, of 1.
 const NOISE: f32 = 0.5;
 
-fn draw_split(len: usize, seed: u64, split: u64) -> Split {
-    let mut pixels = Vec::with_capacity(len * PIXELS);
+fn draw_split(len: usize, shape: [usize; 3], seed: u64, split: u64) -> Split {
+    let mut pixels = Vec::with_capacity(len * shape.iter().product::<usize>());
     let mut labels = Vec::with_capacity(len);
     for index in 0..len {
         let class = index % CLASSES;
-        draw(class, &mut stream(seed, "synthetic", split << 32 | index as u64), &mut pixels);
-        labels.push(class as u8);
+        bar(class, shape, &mut stream(seed, "synthetic", split << 32 | index as u64), &mut pixels);
+        labels.push(class as u16);
     }
-    Split::new(pixels, labels)
+    Split::of_bytes(shape, pixels, labels)
 }
 
-fn draw(class: usize, random: &mut Stream, pixels: &mut Vec<u8>) {
+/// One image: the same bar in every channel, each with a brightness and a noise of its own.
+fn bar(class: usize, [channels, rows, columns]: [usize; 3], random: &mut Stream, pixels: &mut Vec<u8>) {
     let mut around_zero = |most: f32| (random.unit_f32() * 2.0 - 1.0) * most;
     let [cos, sin] = DIRECTIONS[class];
     let tilt = around_zero(TILT);
     let (x, y) = (cos - tilt * sin, sin + tilt * cos);
     let length = (x * x + y * y).sqrt();
     let (x, y) = (x / length, y / length);
-    let middle = (SIDE as f32 - 1.0) / 2.0;
-    let (column_middle, row_middle) = (middle + around_zero(SHIFT), middle + around_zero(SHIFT));
-    let brightness = 0.75 + around_zero(0.25);
-    for row in 0..SIDE {
-        for column in 0..SIDE {
-            let (right, down) = (column as f32 - column_middle, row as f32 - row_middle);
-            let along = (right * x + down * y).abs();
-            let across = (down * x - right * y).abs();
-            let bar = (HALF_LENGTH + 1.0 - along).clamp(0.0, 1.0) * (HALF_WIDTH + 1.0 - across).clamp(0.0, 1.0);
-            let value = bar * brightness + random.unit_f32() * NOISE;
-            pixels.push((value.min(1.0) * 255.0) as u8);
+    let unit = rows.min(columns) as f32 / SIDE;
+    let middle = |side: usize| (side as f32 - 1.0) / 2.0;
+    let (column_middle, row_middle) =
+        (middle(columns) + around_zero(SHIFT * unit), middle(rows) + around_zero(SHIFT * unit));
+    for _ in 0..channels {
+        let brightness = 0.75 + (random.unit_f32() * 2.0 - 1.0) * 0.25;
+        for row in 0..rows {
+            for column in 0..columns {
+                let (right, down) = (column as f32 - column_middle, row as f32 - row_middle);
+                let along = (right * x + down * y).abs();
+                let across = (down * x - right * y).abs();
+                let bar = (HALF_LENGTH * unit + 1.0 - along).clamp(0.0, 1.0)
+                    * (HALF_WIDTH * unit + 1.0 - across).clamp(0.0, 1.0);
+                let value = bar * brightness + random.unit_f32() * NOISE;
+                pixels.push((value.min(1.0) * 255.0) as u8);
+            }
         }
     }
 }
@@ -93,15 +107,20 @@ mod tests {
     use super::*;
 
     fn small(seed: u64) -> Dataset {
-        synthetic(&Synthetic { train: 1_000, validation: 100, test: 200 }, seed)
+        drawn(1_000, seed)
+    }
+
+    fn drawn(train: usize, seed: u64) -> Dataset {
+        let data = DataConfig { synthetic_train: train, validation: 100, synthetic_test: 200, ..DataConfig::default() };
+        draw(&data, seed)
     }
 
     #[test]
     fn the_same_seed_draws_the_same_images() {
         assert_eq!(small(1), small(1));
         assert_ne!(small(1).train, small(2).train);
-        let longer = synthetic(&Synthetic { train: 1_001, validation: 100, test: 200 }, 1);
-        assert_eq!(longer.train.image(999), small(1).train.image(999));
+        let longer = drawn(1_001, 1);
+        assert_eq!(longer.train.picture(999), small(1).train.picture(999));
         assert_eq!(longer.validation, small(1).validation);
     }
 
@@ -109,33 +128,46 @@ mod tests {
     fn classes_are_balanced_and_splits_differ() {
         let data = small(1);
         for (split, wanted) in [(&data.train, 100), (&data.validation, 10), (data.test_split(), 20)] {
-            for class in 0..CLASSES as u8 {
+            for class in 0..CLASSES as u16 {
                 assert_eq!((0..split.len()).filter(|&index| split.label(index) == class).count(), wanted);
             }
         }
-        assert_ne!(data.train.image(0), data.validation.image(0));
-        assert_ne!(data.validation.image(0), data.test_split().image(0));
+        assert_ne!(data.train.picture(0), data.validation.picture(0));
+        assert_ne!(data.validation.picture(0), data.test_split().picture(0));
     }
 
     /// Nearest class mean, the simplest learner there is: far above chance, far from perfect.
     #[test]
     fn classes_can_be_learned_but_not_at_once() {
         let data = small(1);
-        let mut means = vec![[0.0f32; PIXELS]; CLASSES];
+        let mut means = vec![[0.0f32; 784]; CLASSES];
         for index in 0..data.train.len() {
-            for (mean, &value) in means[index % CLASSES].iter_mut().zip(data.train.image(index)) {
+            for (mean, &value) in means[index % CLASSES].iter_mut().zip(data.train.picture(index)) {
                 *mean += f32::from(value) / 100.0;
             }
         }
         let right = (0..200).filter(|&index| {
-            let image = data.test_split().image(index);
-            let distance = |mean: &[f32; PIXELS]| -> f32 {
-                mean.iter().zip(image).map(|(&mean, &value)| (mean - f32::from(value)).powi(2)).sum()
+            let image = data.test_split().picture(index);
+            let distance = |mean: &[f32; 784]| -> f32 {
+                mean.iter().zip(&image).map(|(&mean, &value)| (mean - f32::from(value)).powi(2)).sum()
             };
             let nearest = (0..CLASSES).min_by(|&a, &b| distance(&means[a]).total_cmp(&distance(&means[b])));
             nearest == Some(index % CLASSES)
         });
         let right = right.count();
         assert!((60..=190).contains(&right), "nearest class mean got {right} of 200");
+    }
+
+    #[test]
+    fn images_may_have_channels_and_other_sides() {
+        let data = DataConfig { synthetic_shape: [3, 16, 20], synthetic_train: 20, ..DataConfig::default() };
+        let own = draw(&data, 1);
+        assert_eq!(own.train.shape(), describe(&data).shape);
+        let image = own.train.picture(3);
+        assert_eq!(image.len(), 3 * 16 * 20);
+        assert_ne!(image[..320], image[320..640], "each channel has its own noise");
+        let middle: u32 = (0..3).map(|channel| u32::from(image[channel * 320 + 8 * 20 + 10])).sum();
+        let corner: u32 = (0..3).map(|channel| u32::from(image[channel * 320])).sum();
+        assert!(middle > corner, "{middle} {corner}");
     }
 }

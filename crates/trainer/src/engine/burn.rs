@@ -1,7 +1,7 @@
 //! burn's operations, on any of its devices.
 
 use super::{Engine, MOVEMENT};
-use crate::data::{CLASSES, Split};
+use crate::data::Split;
 use crate::evaluate::Tally;
 use crate::models::{self, Net};
 use crate::state::{State, Weights};
@@ -66,8 +66,7 @@ impl Engine for Burn {
         let (images, labels) = models::tensors(split, indices, &device);
         let (logits, statistics) = self.net.forward_training(images);
         let answers = logits.clone().inner().into_data();
-        let truth: Vec<u8> = indices.iter().map(|index| split.label(*index as usize)).collect();
-        let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &truth);
+        let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &split.labels(indices));
         if loss.is_finite() {
             let cost = CrossEntropyLossConfig::new().init(&device).forward(logits, labels);
             let gradients = self.heed(GradientsParams::from_grads(cost.backward(), &self.net))?;
@@ -77,10 +76,8 @@ impl Engine for Burn {
     }
 
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {
-        let logits = self.net.valid().forward(models::images(split.gather(indices).pixels, &self.device)).into_data();
-        let logits: Vec<f32> = logits.iter::<f32>().collect();
-        assert_eq!(logits.len(), indices.len() * CLASSES, "there is a logit for each class");
-        logits
+        let images = models::images(split.gather(indices).pixels, split.shape(), &self.device);
+        self.net.valid().forward(images).into_data().iter::<f32>().collect()
     }
 
     fn parameters(&self) -> Vec<Weights> {

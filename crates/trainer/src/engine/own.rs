@@ -1,7 +1,7 @@
 //! Secateur's own kernels on the CPU.
 
 use super::Engine;
-use crate::data::{GREY, Split};
+use crate::data::{Rows, Split};
 use crate::evaluate::Tally;
 use crate::state::{Moment, State, Weights};
 use crate::{Error, Experiment, export};
@@ -61,8 +61,8 @@ impl Own {
 
 impl Engine for Own {
     fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error> {
-        let (rows, labels) = split.pick(indices);
-        let logits = self.trainer.forward(Images { rows: &rows, table: &GREY });
+        let (rows, labels) = (split.rows(indices), split.labels(indices));
+        let logits = self.trainer.forward(images(&rows));
         let loss = tally.add(&logits, &labels);
         if loss.is_finite() {
             self.trainer.backward(&labels, lr);
@@ -71,8 +71,7 @@ impl Engine for Own {
     }
 
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {
-        let (rows, _) = split.pick(indices);
-        self.trainer.predict(Images { rows: &rows, table: &GREY })
+        self.trainer.predict(images(&split.rows(indices)))
     }
 
     fn parameters(&self) -> Vec<Weights> {
@@ -119,6 +118,13 @@ impl Engine for Own {
         };
         let layers = self.trainer.paths().into_iter().map(path).collect();
         Some((self.options.instruction_set.name().to_owned(), layers))
+    }
+}
+
+fn images<'a>(rows: &'a Rows<'a>) -> Images<'a> {
+    match rows {
+        Rows::Bytes(rows, tables) => Images::Bytes { rows, tables },
+        Rows::Floats(rows) => Images::Floats { rows },
     }
 }
 
@@ -217,8 +223,10 @@ mod tests {
     fn moments_that_do_not_fit_are_an_error_and_not_zeros() {
         let text = "name = \"x\"\nmodel = { kind = \"lenet\", width = 1 }\ntrain = { length = { steps = 1 } }";
         let config = ExperimentConfig::parse("x", text, &[]).expect("valid");
-        let (experiment, optimizer) =
-            (Experiment::new(config.clone()).expect("meant"), config.train.optimizer.native());
+        let (experiment, optimizer) = (
+            Experiment::on_data(config.clone(), crate::data::mnist()).expect("meant"),
+            config.train.optimizer.native(),
+        );
         let network = network(&experiment).expect("a chain");
         let masks = MaskSet::default();
         let kept = kept(&network, &masks).expect("no masks");

@@ -292,7 +292,8 @@ mod tests {
 
     fn experiment() -> Experiment {
         let text = "name = \"x\"\nmodel = { kind = \"lenet-5\" }\ntrain = { length = { steps = 1 } }";
-        Experiment::new(ExperimentConfig::parse("x", text, &[]).expect("valid")).expect("meant")
+        Experiment::on_data(ExperimentConfig::parse("x", text, &[]).expect("valid"), crate::data::mnist())
+            .expect("meant")
     }
 
     fn manifest() -> Manifest {

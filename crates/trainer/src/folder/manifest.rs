@@ -2,12 +2,13 @@
 
 use super::RunFolder;
 use crate::Error;
-use crate::data::Dataset;
+use crate::data::{Dataset, Description};
 use crate::device::Kernels;
 use crate::files::digest;
 use crate::trained_on::TrainedOn;
 use secateur_report::event::{Entry, Event, SessionStarted};
 use secateur_report::regular;
+use secateur_sparse::file::Scale;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, ErrorKind};
@@ -46,6 +47,12 @@ pub(crate) struct Manifest {
     pub data: Option<String>,
     /// SHA-256 of each raw data file; empty for synthetic data.
     pub files: Vec<ManifestFile>,
+    /// What the data is. Runs of earlier versions lack it: their data has MNIST's shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// By channel, what the network sees of a byte. Runs of earlier versions lack it: theirs see `b / 255 - 0.5`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scales: Vec<Scale>,
     /// The splits whose training images the model has seen when the run ends: the run's own, and those of the models that it
     /// started from. Empty for synthetic data, and for runs of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -240,6 +247,8 @@ mod tests {
             dataset: "mnist".into(),
             data: None,
             files: vec![file("aa")],
+            description: None,
+            scales: vec![],
             trained_on: vec![],
             start: None,
             scores: None,

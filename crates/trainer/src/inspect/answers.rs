@@ -1,7 +1,7 @@
 //! What a network answers on the test split, in the inference engine.
 
 use crate::Error;
-use crate::data::{CLASSES, PIXELS, SIDE, Split};
+use crate::data::Split;
 use crate::inference::answer;
 use secateur_report::views::{Answers, Confusion, Mistake, Picture};
 use secateur_sparse::infer::{Engine, Options};
@@ -23,12 +23,13 @@ pub(super) fn answers(network: &Network, split: &Split) -> Result<Answers, Error
 }
 
 fn answers_of(mut engine: Engine, split: &Split) -> Answers {
-    let (mut confusion, mut close, mut mistakes) = (Confusion::new(CLASSES), 0, vec![]);
+    let classes = engine.classes();
+    let (mut confusion, mut close, mut mistakes) = (Confusion::new(classes), 0, vec![]);
     let order: Vec<u32> = (0..split.len() as u32).collect();
     for indices in order.chunks(BATCH) {
         let batch = split.gather(indices);
         let logits = engine.logits(&batch.pixels);
-        for ((index, label), logits) in indices.iter().zip(&batch.labels).zip(logits.chunks_exact(CLASSES)) {
+        for ((index, label), logits) in indices.iter().zip(&batch.labels).zip(logits.chunks_exact(classes)) {
             let (truth, given) = (usize::from(*label), answer(logits));
             confusion.add(truth, given);
             close += u64::from(is_close(logits, given));
@@ -42,8 +43,7 @@ fn answers_of(mut engine: Engine, split: &Split) -> Answers {
     mistakes.sort_by(|a, b| b.3.total_cmp(&a.3).then(a.0.cmp(&b.0)));
     let shown = mistakes.into_iter().take(MISTAKES);
     let shown = shown.filter_map(|(image, truth, given, confidence)| {
-        let pixels = split.image(image).iter().map(|byte| Some(*byte));
-        let picture = Picture::new(SIDE as u32, pixels.collect())?;
+        let picture = picture(split, image)?;
         Some(Mistake { image: image as u64, truth, given, confidence, picture })
     });
     Answers { confusion, close, mistakes: shown.collect() }
@@ -51,9 +51,17 @@ fn answers_of(mut engine: Engine, split: &Split) -> Answers {
 
 /// Forms chosen by what is left of each layer, not by a clock: the same model gives the same page.
 fn engine(network: &Network, instruction_set: InstructionSet) -> Result<Engine, Error> {
-    assert_eq!(network.input().iter().product::<usize>(), PIXELS, "a reference model takes images of the data");
     let options = Options { instruction_set, ..Options::new(BATCH) };
     Ok(Engine::by_density(network, &options)?)
+}
+
+/// An image in shades of grey: the mean of its channels.
+fn picture(split: &Split, image: usize) -> Option<Picture> {
+    let [channels, rows, columns] = split.shape();
+    let (bytes, area) = (split.picture(image), rows * columns);
+    let mean =
+        |pixel: usize| -> usize { (0..channels).map(|channel| usize::from(bytes[channel * area + pixel])).sum() };
+    Picture::new(columns as u32, (0..area).map(|pixel| Some((mean(pixel) / channels) as u8)).collect())
 }
 
 /// The softmax of a class, in f64.
@@ -72,11 +80,13 @@ fn is_close(logits: &[f32], given: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Synthetic, synthetic};
+    use crate::config::{DataConfig, Source};
+    use crate::data;
     use crate::models::{ModelConfig, testing};
 
     fn split(test: usize) -> Split {
-        synthetic(&Synthetic { train: 1, validation: 0, test }, 3).test_split().clone()
+        let config = DataConfig { source: Source::Synthetic, synthetic_test: test, ..DataConfig::default() };
+        data::load(&config, 3).expect("drawn").test_split().clone()
     }
 
     #[test]
@@ -96,7 +106,7 @@ mod tests {
             for set in InstructionSet::available() {
                 let own = answers_of(engine(&network, set).expect("it fits"), &split);
                 assert_eq!(own.confusion.total(), split.len() as u64);
-                for class in 0..CLASSES {
+                for class in 0..10 {
                     let of_class = (0..split.len()).filter(|index| usize::from(split.label(*index)) == class).count();
                     assert_eq!(own.confusion.of_class(class), of_class as u64, "{model}");
                 }
@@ -112,7 +122,7 @@ mod tests {
                     );
                     assert!((confidence(&logits, mistake.given) - mistake.confidence).abs() < 1e-4, "{model}");
                     assert!(mistake.confidence > 0.1, "the largest of ten shares");
-                    assert_eq!(mistake.picture.pixels()[5], Some(split.image(mistake.image as usize)[5]));
+                    assert_eq!(mistake.picture.pixels()[5], Some(split.picture(mistake.image as usize)[5]));
                 }
             }
         }

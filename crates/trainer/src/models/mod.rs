@@ -30,6 +30,9 @@ pub enum ModelConfig {
     Lenet5 {},
 }
 
+/// What the reference models are made for: shape of an image and classes of MNIST.
+pub(crate) const MNIST: ([usize; 3], usize) = ([1, 28, 28], 10);
+
 impl ModelConfig {
     /// The model's graph for images of this shape, `[channels, height, width]`, and so many classes.
     ///
@@ -103,13 +106,12 @@ impl std::fmt::Display for ModelConfig {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::data::{CLASSES, SIDE};
     use secateur_graph::Weights;
     use secateur_sparse::Network;
 
     /// A model for MNIST, and the weights that training starts from.
     pub(crate) fn model(model: ModelConfig, seed: u64) -> (Graph, Weights) {
-        let graph = model.graph([1, SIDE, SIDE], CLASSES).expect("the reference models fit together");
+        let graph = model.graph(MNIST.0, MNIST.1).expect("the reference models fit together");
         let weights = initial(&graph, seed);
         (graph, weights)
     }

@@ -50,7 +50,7 @@ pub(super) fn dense(maker: &Maker<'_>, families: &[Family]) -> Result<Vec<Family
             prune.enabled = false;
         }
         let own = |error: Error| maker.refuse(format!("the dense control: {error}. `dense = false` leaves it out"));
-        let training = training(&Experiment::new(config).map_err(own)?);
+        let training = training(&Experiment::on_data(config, family.experiment.data().clone()).map_err(own)?);
         if !known.insert(training.clone()) {
             continue;
         }

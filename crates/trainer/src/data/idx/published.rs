@@ -1,11 +1,8 @@
 //! Knows the published files by their SHA-256, so that a run's record says which data it saw, and an altered file shows.
 
-use std::path::Path;
-
-use sha2::{Digest, Sha256};
-
-use super::FileDigest;
-use super::idx::ROLES;
+use super::check::ROLES;
+use crate::data::FileDigest;
+use crate::files::digest as sha256_of;
 
 /// A published set and the SHA-256 of its raw files, in the order of [`ROLES`].
 struct Published {
@@ -70,16 +67,9 @@ pub(super) fn judge(folder: &str, sha256: &[&str]) -> Verdict {
 
 /// The digest of a file's raw bytes, and whether it is a published file in the place `index` of [`ROLES`].
 pub(super) fn digest(index: usize, bytes: &[u8]) -> FileDigest {
-    let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = sha256_of(bytes);
     let known = PUBLISHED.iter().any(|set| set.sha256[index] == sha256);
     FileDigest { file: ROLES[index].name.to_owned(), sha256, known }
-}
-
-/// The name of the folder, also of `.` and the like.
-pub(super) fn folder_name(dir: &Path) -> String {
-    let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let named = if dir.file_name().is_some() { dir } else { &whole };
-    named.file_name().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn differences(set: &Published, sha256: &[&str]) -> String {
@@ -131,12 +121,5 @@ mod tests {
         let found = digest(1, b"abc");
         assert_eq!(found.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!((found.file.as_str(), found.known), ("train-labels-idx1-ubyte", false));
-    }
-
-    #[test]
-    fn a_folder_has_a_name() {
-        assert_eq!(folder_name(Path::new("datasets/letters/")), "letters");
-        assert_ne!(folder_name(Path::new(".")), "data");
-        assert_eq!(folder_name(Path::new("/")), "data");
     }
 }

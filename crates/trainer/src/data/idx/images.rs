@@ -1,6 +1,6 @@
 //! Reads any file of images in the IDX format, for those who only ask about images: raw or gzipped, of any size.
 
-use super::Error;
+use crate::data::Error;
 use flate2::bufread::MultiGzDecoder;
 use secateur_report::regular;
 use std::io::{self, BufReader, Read};
