@@ -2,8 +2,8 @@
 
 mod case;
 
-use case::{Case, PLAIN, Random, State, borrowed, every_option, gather, networks};
-use secateur_sparse::train::{Crossovers, Kept, LayerPath, LayerState, Options, Path, Tensor, TensorMut, Trainer};
+use case::{Case, PLAIN, Random, State, borrowed, every_option, networks};
+use secateur_sparse::train::{Crossovers, LayerPath, Options, Path, Trainer};
 use secateur_sparse::{InstructionSet, Layer, Network, Optimizer};
 
 const ADAM: Optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-2, decoupled: false };

@@ -86,7 +86,7 @@ impl Case {
 
     pub(crate) fn step(&self, trainer: &mut Trainer, lr: f64) -> Vec<f32> {
         let rows: Vec<&[u8]> = self.images.iter().map(Vec::as_slice).collect();
-        let logits = trainer.forward(Images { rows: &rows, table: &TABLE });
+        let logits = trainer.forward(Images::Bytes { rows: &rows, tables: &[TABLE] });
         trainer.backward(&self.labels, lr);
         logits
     }
