@@ -146,7 +146,7 @@ fn a_batch_without_images_changes_nothing() {
             assert!(case.step(&mut trainer, 1e-2).is_empty());
             (case.images, case.labels) = (images, labels);
             assert_eq!((case.export(&trainer), trainer.time()), (before, time), "{options:?}");
-            assert!(trainer.predict(Images { rows: &[], table: &TABLE }).is_empty());
+            assert!(trainer.predict(Images::Bytes { rows: &[], tables: &[TABLE] }).is_empty());
             case.step(&mut trainer, 1e-2);
         }
     }
@@ -171,7 +171,7 @@ fn step_over_nan(case: &Case, place: Option<usize>, options: Options) -> (Vec<f3
     let mut images = [(); 2].map(|()| vec![9u8; case.images[0].len()]);
     place.into_iter().for_each(|place| images[0][place] = 7);
     let mut trainer = case.trainer(PLAIN, options);
-    let logits = trainer.forward(Images { rows: &images.each_ref().map(Vec::as_slice), table: &table });
+    let logits = trainer.forward(Images::Bytes { rows: &images.each_ref().map(Vec::as_slice), tables: &[table] });
     trainer.backward(&[0, 1], 0.1);
     (logits, case.export(&trainer))
 }
