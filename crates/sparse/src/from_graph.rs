@@ -22,44 +22,62 @@ impl Network {
     /// # Panics
     /// When the weights are not the graph's; [`Weights::check`] finds that out.
     pub fn from_graph(graph: &Graph, weights: &Weights) -> Result<Self, Unsupported> {
-        let refuse = |node: &str, why: String| Unsupported { node: node.to_owned(), why };
-        let mut input = [1; 3];
-        match *graph.shape(graph.input()) {
-            [features] => input[0] = features,
-            [channels, height, width] => input = [channels, height, width],
-            _ => return Err(refuse("input", "expected [channels, height, width] or [features]".into())),
-        }
-        let mut layers = Vec::with_capacity(graph.nodes().len());
-        let mut last = graph.input();
-        for node in graph.nodes() {
-            if node.inputs != [last] {
-                let why = "the native engine computes chains, in which each node reads what the one before gives";
-                return Err(refuse(&node.name, why.into()));
-            }
-            layers.push(layer(graph, node, weights).map_err(|why| refuse(&node.name, why))?);
-            last = node.output;
-        }
+        let (input, layers) = chain(graph, Some(weights))?;
         // Shapes are checked when a graph is made; what is left is that kernels count in 32 bits.
         Self::new(input, layers).map_err(|error| refuse("input", error.to_string()))
     }
 }
 
+/// Checks that a graph is a chain that the inference engine computes, without any weights.
+///
+/// # Errors
+/// The first node that it cannot compute.
+pub fn supports(graph: &Graph) -> Result<(), Unsupported> {
+    chain(graph, None).map(drop)
+}
+
+fn refuse(node: &str, why: String) -> Unsupported {
+    Unsupported { node: node.to_owned(), why }
+}
+
+/// The input's shape and the layers, which have no values where there are no weights.
+fn chain(graph: &Graph, weights: Option<&Weights>) -> Result<([usize; 3], Vec<Layer>), Unsupported> {
+    let input = match *graph.shape(graph.input()) {
+        [features] => [features, 1, 1],
+        [channels, height, width] => [channels, height, width],
+        _ => return Err(refuse("input", "expected [channels, height, width] or [features]".into())),
+    };
+    let mut layers = Vec::with_capacity(graph.nodes().len());
+    let mut last = graph.input();
+    for node in graph.nodes() {
+        if node.inputs != [last] {
+            let why = "the native engine computes chains, in which each node reads what the one before gives";
+            return Err(refuse(&node.name, why.into()));
+        }
+        layers.push(layer(graph, node, weights).map_err(|why| refuse(&node.name, why))?);
+        last = node.output;
+    }
+    Ok((input, layers))
+}
+
 /// The layer that a node is, or why it is none.
-fn layer(graph: &Graph, node: &Node, weights: &Weights) -> Result<Layer, String> {
+fn layer(graph: &Graph, node: &Node, weights: Option<&Weights>) -> Result<Layer, String> {
     let before = graph.shape(node.inputs[0]);
-    let of = |role: Role| weights.get(&format!("{}.{}", node.name, role.field())).to_vec();
+    let of =
+        |role: Role| weights.map_or(vec![], |weights| weights.get(&format!("{}.{}", node.name, role.field())).to_vec());
+    let zeros = |count: usize| vec![0.0; if weights.is_some() { count } else { 0 }];
     let name = node.name.clone();
     let native = |what: &str| Err(format!("{what}, which the native engine does not compute"));
     match &node.op {
         Op::Conv2d(conv) if conv.groups > 1 => native("a convolution in groups"),
         Op::Conv2d(conv) => {
             let ([kernel, stride, padding], inputs) = (square(conv.window)?, before[0]);
-            let bias = if conv.bias { of(Role::Bias) } else { vec![0.0; conv.outputs] };
+            let bias = if conv.bias { of(Role::Bias) } else { zeros(conv.outputs) };
             let weight = of(Role::Weight);
             Ok(Layer::Conv2d(Conv2d { name, inputs, outputs: conv.outputs, kernel, stride, padding, weight, bias }))
         }
         Op::Linear(linear) => {
-            let bias = if linear.bias { of(Role::Bias) } else { vec![0.0; linear.outputs] };
+            let bias = if linear.bias { of(Role::Bias) } else { zeros(linear.outputs) };
             Ok(Layer::Linear(Linear {
                 name,
                 inputs: before[0],

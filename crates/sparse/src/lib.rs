@@ -19,7 +19,7 @@ pub mod train;
 
 pub use compact::{Compacted, Footprint, compact, difference};
 pub use cost::{Cost, LayerCost};
-pub use from_graph::Unsupported;
+pub use from_graph::{Unsupported, supports};
 pub use kernels::update::Optimizer;
 pub use layer::{Affine, Conv2d, Layer, Linear, Parameters, ParametersMut};
 pub use network::{Error, Network};

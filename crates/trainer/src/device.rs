@@ -1,7 +1,9 @@
 //! Where to compute: the only file that knows burn's devices and the cargo features that they need.
 
 use crate::config::{Paths, words};
+use crate::models::Net;
 use crate::{Error, ExperimentConfig};
+use secateur_graph::Graph;
 use secateur_sparse::InstructionSet;
 use secateur_sparse::train::Crossovers;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,17 @@ pub(crate) fn open(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result
         "wgpu" => Ok(Device::Burn(burn::tensor::Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))),
         known if NAMES.contains(&known) => Err(Error::DeviceNotBuilt { name: known.into() }),
         other => Err(unknown(other)),
+    }
+}
+
+/// Checks that the device that a config names can train a network.
+///
+/// # Errors
+/// When it cannot compute a node, which is named.
+pub(crate) fn supports(device: &str, graph: &Graph) -> Result<(), Error> {
+    match device {
+        OWN => Ok(secateur_sparse::supports(graph)?),
+        _ => Net::supports(graph),
     }
 }
 

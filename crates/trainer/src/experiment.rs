@@ -57,6 +57,7 @@ impl Experiment {
         check_on_data(&config, &data)?;
         let graph = config.model.graph(data.shape, data.classes);
         let graph = Arc::new(graph.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })?);
+        check_graph(&config, &graph)?;
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &graph)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, training_images(&config, &data), targets)?;
@@ -244,6 +245,9 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     if !crate::device::NAMES.contains(&config.device.as_str()) {
         return Err(crate::device::unknown(&config.device));
     }
+    if let Some(why) = config.model.fault() {
+        return refuse("model", why);
+    }
     if config.start_zeros == Zeros::Pruned && (config.start.is_none() || config.prune.is_none()) {
         return refuse("start_zeros", "found `pruned`, wanted a `start` and a [prune] section beside it".into());
     }
@@ -297,6 +301,18 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     }
     config.prune.as_ref().map_or(Ok(()), |prune| check_pruning(config, prune))?;
     check_retraining(config)
+}
+
+/// The first node that the config's device, or what measures its network, cannot compute.
+fn check_graph(config: &ExperimentConfig, graph: &Graph) -> Result<(), Error> {
+    device::supports(&config.device, graph)?;
+    if config.measure.enabled {
+        secateur_sparse::supports(graph).map_err(|fault| {
+            let why = format!("the inference engine cannot time this network: {fault}; set it to false");
+            Error::Meaning { key: "measure.enabled", why }
+        })?;
+    }
+    Ok(())
 }
 
 /// What the plan shows to be without effect.

@@ -55,7 +55,7 @@ pub use fork::{CellPlaces, STARTS, run_cell, start_of};
 pub use lower::Lowering;
 pub use memory::{peak_memory, take_peak};
 pub use model::Model;
-pub use models::{ModelConfig, Net};
+pub use models::{LayerConfig, ModelConfig, Net, OpConfig, Pair};
 pub use observer::{Observer, Probing, Silent, StageView, Tick};
 pub use plan::Plan;
 pub use pruning::Pruning;

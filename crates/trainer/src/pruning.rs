@@ -5,8 +5,7 @@ mod units;
 use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
 use crate::coupled::{answers, belongs, couplings, floors_of_units};
-use crate::export;
-use secateur_graph::Graph;
+use secateur_graph::{Graph, Role};
 use secateur_pruner::{
     Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Selection, Sizes, Sparsity, Targets, Terms,
     choose_by, choose_coupled, planned,
@@ -43,7 +42,9 @@ impl Pruning {
         if let Some((key, why)) = config.fault() {
             return Err(Error::Meaning { key, why });
         }
-        let shapes = export::shapes(graph);
+        // Batch normalisation goes with the channels that it normalises.
+        let layers = graph.parameters().iter().filter(|own| matches!(own.role, Role::Weight | Role::Bias));
+        let shapes: Vec<(String, Vec<usize>)> = layers.map(|own| (own.name.clone(), own.shape.clone())).collect();
         let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let mut chosen = config.selection().choose(&names)?;
         let pinned = answers(graph).filter(|last| {

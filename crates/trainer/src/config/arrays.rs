@@ -3,7 +3,24 @@
 use toml::{Table, Value};
 
 /// Keys whose values are arrays.
-const ARRAYS: [&str; 5] = ["include", "exclude", "layers", "sparsities", "betas"];
+const ARRAYS: [&str; 16] = [
+    "include",
+    "exclude",
+    "layers",
+    "sparsities",
+    "betas",
+    "hidden",
+    "inputs",
+    "kernel",
+    "stride",
+    "padding",
+    "dilation",
+    "size",
+    "shape",
+    "synthetic_shape",
+    "mean",
+    "std",
+];
 
 /// The first array under another key.
 pub(super) fn check(table: &Table) -> Result<(), String> {

@@ -1,18 +1,26 @@
-//! The reference models, each a graph: LeNet with a width factor, LeNet-300-100, and Caffe's LeNet-5.
+//! Models in a config, each a function that builds a graph.
 
 mod batch;
+mod blocks;
 mod init;
+mod layers;
+mod lenet;
+mod mobilenet;
 mod net;
+mod resnet;
+mod vgg;
 
 pub(crate) use batch::{images, tensors};
 pub(crate) use init::initial;
+pub use layers::{LayerConfig, OpConfig, Pair};
 pub use net::Net;
 
-use secateur_graph::{Activation, Conv2d, Error, Graph, Linear, Op, Pool};
+use crate::files::digest;
+use secateur_graph::{Error, Graph};
 use serde::{Deserialize, Serialize};
 
 /// A model. In a config: `model = { kind = "lenet", width = 5 }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ModelConfig {
     /// Conv 6k, conv 16k (3x3, relu, max-pool 2), fc 120k, fc 84k (relu), fc 10, with k = `width`:
@@ -28,9 +36,83 @@ pub enum ModelConfig {
     /// 431,080 parameters.
     #[serde(rename = "lenet-5")]
     Lenet5 {},
+    /// Fully connected layers with relu between them.
+    Mlp {
+        /// Outputs of each but the last.
+        hidden: Vec<usize>,
+    },
+    /// A residual network for small images (He et al., 2015): depth 20 has 272,474 parameters for CIFAR-10.
+    Resnet {
+        /// Layers with weights: 20, 32, 44, 56 and so on.
+        depth: usize,
+        /// Channels of the first stage.
+        #[serde(default = "sixteen", skip_serializing_if = "is_sixteen")]
+        width: usize,
+    },
+    /// A wide residual network (Zagoruyko and Komodakis, 2016).
+    WideResnet {
+        /// Layers with weights: 10, 16, 22, 28, 40 and so on.
+        depth: usize,
+        /// Factor of the channels.
+        widen: usize,
+    },
+    /// VGG with batch normalisation and one fully connected layer (Simonyan and Zisserman, 2014).
+    Vgg {
+        /// 11, 13, 16 or 19.
+        depth: usize,
+        /// Channels of the first stage.
+        #[serde(default = "sixty_four", skip_serializing_if = "is_sixty_four")]
+        width: usize,
+    },
+    /// A small network of depthwise separable convolutions (Howard et al., 2017).
+    Mobilenet {
+        /// Channels of the first convolution.
+        #[serde(default = "thirty_two", skip_serializing_if = "is_thirty_two")]
+        width: usize,
+    },
+    /// A network of one's own.
+    Layers {
+        /// What tables and logs call it.
+        #[serde(default = "layers_name", skip_serializing_if = "is_layers_name")]
+        name: String,
+        /// The layers, in order.
+        layers: Vec<LayerConfig>,
+    },
 }
 
-/// What the reference models are made for: shape of an image and classes of MNIST.
+fn sixteen() -> usize {
+    16
+}
+
+fn is_sixteen(own: &usize) -> bool {
+    *own == 16
+}
+
+fn thirty_two() -> usize {
+    32
+}
+
+fn is_thirty_two(own: &usize) -> bool {
+    *own == 32
+}
+
+fn sixty_four() -> usize {
+    64
+}
+
+fn is_sixty_four(own: &usize) -> bool {
+    *own == 64
+}
+
+fn layers_name() -> String {
+    "layers".into()
+}
+
+fn is_layers_name(own: &str) -> bool {
+    own == layers_name()
+}
+
+/// What the three LeNets are made for: shape of an image and classes of MNIST.
 pub(crate) const MNIST: ([usize; 3], usize) = ([1, 28, 28], 10);
 
 impl ModelConfig {
@@ -39,66 +121,65 @@ impl ModelConfig {
     /// # Errors
     /// When the images are too small for it, its width is 0, or it has more values or parameters than the budget.
     pub fn graph(&self, input: [usize; 3], classes: usize) -> Result<Graph, Error> {
-        let relu = || Op::Activation(Activation::Relu);
-        let conv = |outputs: usize, kernel: usize| Op::Conv2d(Conv2d::new(outputs, kernel));
-        let linear = |outputs: usize| Op::Linear(Linear::new(outputs));
-        let pool = || Op::Pool(Pool::max(2));
-        match *self {
-            Self::Lenet { width } => {
-                let wide = |units: usize| units.saturating_mul(width);
-                Graph::sequential(
-                    &input,
-                    [
-                        ("conv1", conv(wide(6), 3)),
-                        ("relu1", relu()),
-                        ("pool1", pool()),
-                        ("conv2", conv(wide(16), 3)),
-                        ("relu2", relu()),
-                        ("pool2", pool()),
-                        ("flatten", Op::Flatten),
-                        ("fc1", linear(wide(120))),
-                        ("relu3", relu()),
-                        ("fc2", linear(wide(84))),
-                        ("relu4", relu()),
-                        ("fc3", linear(classes)),
-                    ],
-                )
+        match self {
+            Self::Lenet { width } => lenet::lenet(input, classes, *width),
+            Self::Lenet300 {} => lenet::mlp(input, classes, &[300, 100]),
+            Self::Lenet5 {} => lenet::lenet5(input, classes),
+            Self::Mlp { hidden } => lenet::mlp(input, classes, hidden),
+            Self::Resnet { depth, width } => resnet::resnet(input, classes, *depth, *width),
+            Self::WideResnet { depth, widen } => resnet::wide_resnet(input, classes, *depth, *widen),
+            Self::Vgg { depth, width } => vgg::vgg(input, classes, *depth, *width),
+            Self::Mobilenet { width } => mobilenet::mobilenet(input, classes, *width),
+            Self::Layers { layers, .. } => layers::network(input, classes, layers),
+        }
+    }
+
+    /// What is wrong with its numbers whatever the images, if anything.
+    pub(crate) fn fault(&self) -> Option<String> {
+        match self {
+            Self::Lenet { .. } | Self::Lenet300 {} | Self::Lenet5 {} | Self::Mobilenet { .. } => None,
+            Self::Mlp { hidden } => {
+                (hidden.len() > 1_000).then(|| format!("found {} hidden layers, expected at most 1000", hidden.len()))
             }
-            Self::Lenet300 {} => Graph::sequential(
-                &input,
-                [
-                    ("flatten", Op::Flatten),
-                    ("fc1", linear(300)),
-                    ("relu1", relu()),
-                    ("fc2", linear(100)),
-                    ("relu2", relu()),
-                    ("fc3", linear(classes)),
-                ],
-            ),
-            Self::Lenet5 {} => Graph::sequential(
-                &input,
-                [
-                    ("conv1", conv(20, 5)),
-                    ("pool1", pool()),
-                    ("conv2", conv(50, 5)),
-                    ("pool2", pool()),
-                    ("flatten", Op::Flatten),
-                    ("fc1", linear(500)),
-                    ("relu1", relu()),
-                    ("fc2", linear(classes)),
-                ],
-            ),
+            Self::Resnet { depth, .. } => resnet::depth_fault(*depth, 2),
+            Self::WideResnet { depth, .. } => resnet::depth_fault(*depth, 4),
+            Self::Vgg { depth, .. } => vgg::depth_fault(*depth),
+            Self::Layers { name, layers } => {
+                let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+                if name.is_empty() || name.len() > 60 || !name.chars().all(fine) {
+                    return Some("expected 1 to 60 letters, digits, `-`, `_` and `.` as `name`".into());
+                }
+                let fault =
+                    |(place, layer): (usize, &LayerConfig)| Some(format!("layer {place}: {}", layer.op.fault()?));
+                layers.iter().enumerate().find_map(fault)
+            }
         }
     }
 }
 
-/// The model with its size, for tables and logs.
+/// The model with its size, for tables and logs: what differs is called otherwise.
 impl std::fmt::Display for ModelConfig {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let wide = |own: &usize, default: usize| match *own == default {
+            true => String::new(),
+            false => format!(" width {own}"),
+        };
         match self {
             Self::Lenet { width } => write!(out, "lenet k={width}"),
             Self::Lenet300 {} => out.write_str("lenet-300-100"),
             Self::Lenet5 {} => out.write_str("lenet-5"),
+            Self::Mlp { hidden } => {
+                out.write_str("mlp")?;
+                hidden.iter().try_for_each(|outputs| write!(out, "-{outputs}"))
+            }
+            Self::Resnet { depth, width } => write!(out, "resnet-{depth}{}", wide(width, 16)),
+            Self::WideResnet { depth, widen } => write!(out, "wide-resnet-{depth}-{widen}"),
+            Self::Vgg { depth, width } => write!(out, "vgg-{depth}{}", wide(width, 64)),
+            Self::Mobilenet { width } => write!(out, "mobilenet{}", wide(width, 32)),
+            Self::Layers { name, layers } => {
+                let text = serde_json::to_string(layers).expect("layers are plain data");
+                write!(out, "{name} ({})", &digest(text.as_bytes())[..8])
+            }
         }
     }
 }
@@ -141,6 +222,47 @@ mod tests {
         }
         assert_eq!(size(ModelConfig::Lenet300 {}), (266_610, 266_200));
         assert_eq!(size(ModelConfig::Lenet5 {}), (431_080, 2_293_000));
+    }
+
+    #[test]
+    fn networks_for_colour_images_have_the_published_sizes() {
+        let graph = |own: ModelConfig| own.graph([3, 32, 32], 10).expect("fits");
+        let trained = |graph: &Graph| -> usize {
+            graph.parameters().iter().filter(|own| !own.role.is_buffer()).map(|own| own.len()).sum()
+        };
+        // He et al. (2015), table 6: 0.27 M, 0.46 M, 0.66 M and 0.85 M; with projections a little more.
+        for (depth, expected) in [(20, 272_474), (32, 466_906), (44, 661_338), (56, 855_770)] {
+            assert_eq!(trained(&graph(ModelConfig::Resnet { depth, width: 16 })), expected, "resnet-{depth}");
+        }
+        assert_eq!(graph(ModelConfig::Resnet { depth: 20, width: 16 }).macs(), 40_813_184);
+        // Zagoruyko and Komodakis (2016), table 4: WRN-28-10 has 36.5 M, WRN-16-4 2.7 M, WRN-40-4 8.9 M.
+        for (depth, widen, millions) in [(28, 10, 36.5), (16, 4, 2.7), (40, 4, 8.9)] {
+            let found = trained(&graph(ModelConfig::WideResnet { depth, widen })) as f64 / 1e6;
+            assert!((found - millions).abs() < 0.06, "{depth}-{widen}: {found} M");
+        }
+        // Convolutions of 9,217,728 weights, 2 x 2,752 of batch normalisation, and 5,130.
+        assert_eq!(trained(&graph(ModelConfig::Vgg { depth: 11, width: 64 })), 9_217_728 + 5_504 + 5_130);
+        for depth in [13, 16, 19] {
+            graph(ModelConfig::Vgg { depth, width: 64 });
+        }
+        let small = graph(ModelConfig::Mobilenet { width: 32 });
+        let depthwise = small.parameter("blocks.3.depthwise.weight").expect("there");
+        assert_eq!(depthwise.shape, [128, 1, 3, 3]);
+        let mlp = graph(ModelConfig::Mlp { hidden: vec![7, 5] });
+        assert_eq!((mlp.parameter_count(), mlp.shape(mlp.output())), (3073 * 7 + 8 * 5 + 6 * 10, &[10][..]));
+    }
+
+    #[test]
+    fn depths_that_there_are_none_of_are_refused() {
+        for (model, wanted) in [
+            (ModelConfig::Resnet { depth: 18, width: 16 }, "found a depth of 18, expected 6 n + 2"),
+            (ModelConfig::Resnet { depth: 2, width: 16 }, "such as 20"),
+            (ModelConfig::WideResnet { depth: 20, widen: 2 }, "expected 6 n + 4 with n from 1, such as 22"),
+            (ModelConfig::Vgg { depth: 12, width: 64 }, "expected one of [11, 13, 16, 19]"),
+        ] {
+            let found = model.fault().expect("no such depth");
+            assert!(found.contains(wanted), "{found}");
+        }
     }
 
     #[test]

@@ -56,11 +56,7 @@ impl Net {
     /// # Errors
     /// When the graph has a value that is neither an image nor features.
     pub fn new(graph: &Arc<Graph>, weights: &Weights, device: &Device) -> Result<Self, Error> {
-        let odd = graph.nodes().iter().find(|node| !matches!(graph.shape(node.output).len(), 1 | 3));
-        if let Some(node) = odd {
-            let why = format!("gives {:?}, expected an image or features on burn's devices", graph.shape(node.output));
-            return Err(Error::UnsupportedNode { node: node.name.clone(), why });
-        }
+        Self::supports(graph)?;
         let field = |own: &secateur_graph::Parameter| {
             let (values, shape) = (weights.get(&own.name).to_vec(), own.shape.as_slice());
             let (id, trains) = (id(&own.name), !own.role.is_buffer());
@@ -79,6 +75,21 @@ impl Net {
             node.inputs.iter().for_each(|value| last_use[value.index()] = place);
         }
         Ok(Self { graph: Arc::clone(graph), fields, first, last_use })
+    }
+
+    /// Checks that burn's devices can compute a graph.
+    ///
+    /// # Errors
+    /// When the graph has a value that is neither an image nor features.
+    pub(crate) fn supports(graph: &Graph) -> Result<(), Error> {
+        match graph.nodes().iter().find(|node| !matches!(graph.shape(node.output).len(), 1 | 3)) {
+            None => Ok(()),
+            Some(node) => {
+                let found = graph.shape(node.output);
+                let why = format!("gives {found:?}, expected an image or features on burn's devices");
+                Err(Error::UnsupportedNode { node: node.name.clone(), why })
+            }
+        }
     }
 
     /// Logits `[batch, classes]` of images `[batch, channels, height, width]`; batch normalisation takes its running mean and
