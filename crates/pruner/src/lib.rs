@@ -11,7 +11,6 @@
 mod activations;
 mod attach;
 mod coupled;
-mod coupling;
 mod criterion;
 mod error;
 mod flow;
@@ -35,11 +34,11 @@ mod select;
 mod sparsity;
 mod target;
 mod tiling;
+mod unit_group;
 
 pub use activations::Activations;
 pub use attach::{fold_masks, mask_selected};
 pub use coupled::choose_coupled;
-pub use coupling::{Coupling, couple};
 pub use criterion::{Criterion, score};
 pub use error::Error;
 pub use flow::{grasp, in_rounds, prune_by, prune_in_rounds, synflow};
@@ -64,6 +63,7 @@ pub use select::{Request, Scores, planned, select};
 pub use sparsity::Sparsity;
 pub use target::{Amount, Measure, Measured, Sizes, Target};
 pub use tiling::Tiling;
+pub use unit_group::{Member, UnitGroup, couple};
 
 /// The code of the page for those who come from PyTorch.
 #[cfg(doctest)]

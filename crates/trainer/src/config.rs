@@ -94,7 +94,7 @@ impl Zeros {
 pub struct DataConfig {
     /// What kind of files they come from, or `synthetic`: made from the seed, for tests.
     pub source: Source,
-    /// Folder of the files.
+    /// Folder of the files, or the file of `npz`.
     pub dir: PathBuf,
     /// Training images held out for choices, taken by `split_seed`.
     pub validation: usize,
@@ -189,6 +189,8 @@ pub enum Source {
     /// CIFAR-100 in its binary layout, raw or gzipped; the fine labels.
     #[serde(rename = "cifar100")]
     Cifar100,
+    /// The arrays `x_train`, `y_train`, `x_test` and `y_test` in one file of NumPy's.
+    Npz,
     /// Noisy bars in ten directions, one a class.
     Synthetic,
 }
@@ -197,7 +199,7 @@ impl Source {
     /// Whether the images are drawn and not read.
     pub(crate) fn is_drawn(self) -> bool {
         match self {
-            Self::Idx | Self::Cifar10 | Self::Cifar100 => false,
+            Self::Idx | Self::Cifar10 | Self::Cifar100 | Self::Npz => false,
             Self::Synthetic => true,
         }
     }
@@ -446,7 +448,7 @@ impl ExperimentConfig {
     /// from, or above it, or beside the program. The name of a run does not depend on it.
     pub fn locate_data(&mut self, file: &Path) {
         let data = &mut self.data;
-        if !data.source.is_drawn() && !data.dir.is_dir() {
+        if !data.source.is_drawn() && !data.dir.exists() {
             let found = data::located(&data.dir, file, data::program().as_deref());
             if let Some(found) = found {
                 tracing::info!("data folder `{}` is found as {}", data.dir.display(), found.display());

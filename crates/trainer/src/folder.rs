@@ -147,9 +147,9 @@ pub(crate) fn read_config(run: &Path) -> Result<ExperimentConfig, Error> {
         config.data.split_seed = config.seed;
     }
     // The program may run elsewhere now; where the data lay then is the first place to look.
-    if !config.data.dir.is_dir()
+    if !config.data.dir.exists()
         && let Some(data) = read_manifest(run).ok().and_then(|manifest| manifest.data)
-        && Path::new(&data).is_dir()
+        && Path::new(&data).exists()
     {
         config.data.dir = data.into();
     }

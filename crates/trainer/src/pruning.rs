@@ -4,11 +4,11 @@ mod units;
 
 use crate::Error;
 use crate::config::{CriterionConfig, Override, PruneConfig};
-use crate::coupled::{answers, belongs, couplings, floors_of_units};
-use secateur_graph::{Graph, Role};
+use crate::coupled::{floors_of_units, pinned, unit_groups};
+use secateur_graph::{Graph, Parameter, Role};
 use secateur_pruner::{
-    Amount, Coupling, Granularity, Layout, Mask, MaskSet, Measure, Request, Selection, Sizes, Sparsity, Targets, Terms,
-    choose_by, choose_coupled, planned,
+    Amount, Granularity, Layout, Mask, MaskSet, Measure, Request, Selection, Sizes, Sparsity, Targets, Terms,
+    UnitGroup, choose_by, choose_coupled, planned,
 };
 
 /// A `[prune]` section that makes sense for its network.
@@ -17,8 +17,9 @@ pub struct Pruning {
     /// What is asked of each prune, but for its amount.
     request: Request,
     competitors: Vec<Competitor>,
-    couplings: Vec<Coupling>,
-    pinned: Option<String>,
+    /// Units that go as a whole, and what belongs to them.
+    groups: Vec<UnitGroup>,
+    pinned: Vec<String>,
     masked: Vec<Masked>,
     sizes: Sizes,
     targets: Targets,
@@ -33,6 +34,13 @@ struct Competitor {
     terms: Terms,
 }
 
+impl Competitor {
+    /// Its elements.
+    fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
 impl Pruning {
     /// Reads the section for a network.
     ///
@@ -42,18 +50,29 @@ impl Pruning {
         if let Some((key, why)) = config.fault() {
             return Err(Error::Meaning { key, why });
         }
-        // Batch normalisation goes with the channels that it normalises.
-        let layers = graph.parameters().iter().filter(|own| matches!(own.role, Role::Weight | Role::Bias));
-        let shapes: Vec<(String, Vec<usize>)> = layers.map(|own| (own.name.clone(), own.shape.clone())).collect();
+        let shapes: Vec<_> = prunable(graph).map(|own| (own.name.clone(), own.shape.clone())).collect();
         let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let mut chosen = config.selection().choose(&names)?;
-        let pinned = answers(graph).filter(|last| {
-            config.granularity == Granularity::Filter {} && chosen.iter().any(|name| belongs(name, last))
-        });
-        if let Some(last) = pinned {
-            chosen.retain(|name| !belongs(name, last));
+        let whole_units = match config.granularity {
+            Granularity::Filter {} => true,
+            Granularity::Element {}
+            | Granularity::NOfM { .. }
+            | Granularity::Block { .. }
+            | Granularity::Channel {} => false,
+        };
+        let (mut groups, mut stay) = (vec![], vec![]);
+        if whole_units {
+            stay = pinned(graph).into_iter().filter(|(name, _)| chosen.contains(&name.as_str())).collect();
+            groups = unit_groups(graph, config.round_to);
+            groups.retain(|group| group.computing().any(|own| chosen.contains(&own.name.as_str())));
+            check_whole(&groups, &chosen)?;
+            let competes = |name: &str| groups.iter().any(|group| group.computing().any(|own| own.name == name));
+            chosen.retain(|name| competes(name));
             if chosen.is_empty() {
-                let why = format!("the units of `{last}` are the answers and stay, expected other layers, too");
+                let why = match stay.first() {
+                    Some((name, why)) => format!("the units of `{name}` stay, since {why}; expected other layers, too"),
+                    None => "no weights are among the parameters that are named, expected some".into(),
+                };
                 return Err(Error::Meaning { key: "prune.include", why });
             }
         }
@@ -69,19 +88,16 @@ impl Pruning {
             }
             competitors.push(Competitor { name: name.clone(), shape: shape.clone(), criterion, terms });
         }
-        let couplings = match config.granularity {
-            Granularity::Filter {} => couplings(graph, |name| competitors.iter().any(|own| own.name == name)),
-            Granularity::Element {}
-            | Granularity::NOfM { .. }
-            | Granularity::Block { .. }
-            | Granularity::Channel {} => vec![],
-        };
         let floors = competitors.iter_mut().map(|own| (own.name.as_str(), &mut own.terms.floor));
-        floors_of_units(&mut floors.collect::<Vec<_>>(), &couplings);
-        let masked = |name: &str| chosen.contains(&name) || couplings.iter().any(|own| own.to == name);
-        let masked = shapes.iter().filter(|(name, _)| masked(name));
+        floors_of_units(&mut floors.collect::<Vec<_>>(), &groups);
+        let coupled = |name: &str| groups.iter().any(|group| group.members.iter().any(|own| own.name == name));
+        let masked = graph.parameters().iter().filter(|own| chosen.contains(&own.name.as_str()) || coupled(&own.name));
         let masked: Vec<Masked> = masked
-            .map(|(name, shape)| Masked { name: name.clone(), shape: shape.clone(), positions: positions(graph, name) })
+            .map(|own| Masked {
+                name: own.name.clone(),
+                shape: own.shape.clone(),
+                positions: positions(graph, &own.name),
+            })
             .collect();
         let sizes = Sizes {
             prunable: masked.iter().map(Masked::size).sum(),
@@ -100,8 +116,8 @@ impl Pruning {
             },
             masked,
             competitors,
-            couplings,
-            pinned: pinned.map(str::to_owned),
+            groups,
+            pinned: stay.into_iter().map(|(name, _)| name).collect(),
             sizes,
             targets,
         };
@@ -115,9 +131,10 @@ impl Pruning {
         &self.targets
     }
 
-    /// The layer that was chosen and does not compete, since its units are the answers: what it reads may go, they stay.
-    pub fn pinned(&self) -> Option<&str> {
-        self.pinned.as_deref()
+    /// The weights that were chosen and do not compete, since their units are the answers, or those of a convolution in groups:
+    /// what they read may go, they stay.
+    pub fn pinned(&self) -> &[String] {
+        &self.pinned
     }
 
     /// The parameters that have masks: those that compete, and those that go along.
@@ -151,7 +168,7 @@ impl Pruning {
     /// # Errors
     /// When the target is impossible.
     pub(crate) fn kept(&self, target: Sparsity) -> Result<Option<usize>, Error> {
-        if !self.couplings.is_empty() {
+        if !self.groups.is_empty() {
             return self.reach(target).map(|()| None);
         }
         let terms = |own| -> (&str, &[usize], Terms) { named(own, self.at(own, target)) };
@@ -178,11 +195,11 @@ impl Pruning {
         let terms = |name: &str, _: &[usize]| {
             self.competitors.iter().find(|own| own.name == name).map(|own| self.at(own, target))
         };
-        if self.couplings.is_empty() {
+        if self.groups.is_empty() {
             return Ok(choose_by(scores, old, &self.request(target), terms)?);
         }
         let cost = |name: &str| self.masked.iter().find(|own| own.name == name).map_or(0, |own| self.cost(own));
-        Ok(choose_coupled(scores, old, &self.request(target), terms, &self.couplings, cost)?)
+        Ok(choose_coupled(scores, old, &self.request(target), terms, &self.groups, cost)?)
     }
 
     /// What one of its weights counts in the targets' measure.
@@ -237,6 +254,22 @@ fn named(own: &Competitor, terms: Terms) -> (&str, &[usize], Terms) {
     (&own.name, &own.shape, terms)
 }
 
+/// Refuses a choice of some of the layers whose units go together.
+fn check_whole(groups: &[UnitGroup], chosen: &[&str]) -> Result<(), Error> {
+    for group in groups {
+        let (with, without): (Vec<&str>, Vec<&str>) =
+            group.computing().map(|own| own.name.as_str()).partition(|name| chosen.contains(name));
+        if let (Some(with), Some(without)) = (with.first(), without.first()) {
+            let why = format!(
+                "the filters of `{with}` and `{without}` go together, since their outputs are added or belong to the same \
+                 channels; expected both or neither, found `{with}` alone"
+            );
+            return Err(Error::Meaning { key: "prune.include", why });
+        }
+    }
+    Ok(())
+}
+
 /// Each override with the names that its pattern fits.
 fn overrides<'a>(layers: &'a [Override], names: &[&'a str]) -> Result<Vec<(Vec<&'a str>, &'a Override)>, Error> {
     let fits = |own: &'a Override| {
@@ -244,6 +277,15 @@ fn overrides<'a>(layers: &'a [Override], names: &[&'a str]) -> Result<Vec<(Vec<&
         Ok((pattern.choose(names)?, own))
     };
     layers.iter().map(fits).collect()
+}
+
+/// The parameters that patterns choose from. Batch normalisation is not among them: it goes with the channels that it
+/// normalises.
+pub(crate) fn prunable(graph: &Graph) -> impl Iterator<Item = &Parameter> {
+    graph.parameters().iter().filter(|own| match own.role {
+        Role::Weight | Role::Bias => true,
+        Role::Scale | Role::Shift | Role::Mean | Role::Variance => false,
+    })
 }
 
 /// MACs an image of each value of a parameter.

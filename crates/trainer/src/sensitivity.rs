@@ -4,18 +4,18 @@
 mod search;
 
 use crate::config::{CriterionConfig, PruneConfig};
-use crate::coupled::{answers, belongs};
+use crate::coupled::unit_groups;
 use crate::data::Split;
 use crate::engine::Engine;
 use crate::evaluate::evaluate;
 use crate::folder::read_experiment;
 use crate::observer::{Observer, Probing};
-use crate::pruning::Pruning;
+use crate::pruning::{Pruning, prunable};
 use crate::run::{Place, named, own_data, trained};
 use crate::state::{State, Weights, carry};
-use crate::{Error, Experiment, device, engine, export, seed};
+use crate::{Error, Experiment, device, engine, seed};
 use search::{bracket, edge, halvings, rising, share, spread};
-use secateur_pruner::{Criterion, Granularity, Mask, MaskSet, Schedule, Scope, Sparsity, score};
+use secateur_pruner::{Criterion, Granularity, Mask, MaskSet, Schedule, Scope, Sparsity, UnitGroup, score};
 use secateur_report::event::Score;
 use secateur_report::{LayerPoint, LayerSensitivity, Sensitivity, lost};
 use std::collections::BTreeSet;
@@ -249,9 +249,25 @@ fn base(experiment: &Experiment) -> PruneConfig {
 /// Every parameter that the run may prune, alone.
 fn layers(experiment: &Experiment, asked: Option<CriterionConfig>) -> Result<Vec<Layer>, Error> {
     let base = base(experiment);
-    let shapes = export::shapes(experiment.graph());
-    let names: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
-    let alone = |name: &str| {
+    let graph = experiment.graph();
+    let names: Vec<&str> = prunable(graph).map(|own| own.name.as_str()).collect();
+    // Whole filters go with those of the layers that theirs are added to; those that stay are left out.
+    let groups = match base.granularity {
+        Granularity::Filter {} => Some(unit_groups(graph, 1)),
+        Granularity::Element {} | Granularity::NOfM { .. } | Granularity::Block { .. } | Granularity::Channel {} => {
+            None
+        }
+    };
+    let together = |name: &str| -> Vec<String> {
+        let of = |group: &UnitGroup| group.computing().map(|own| own.name.clone()).collect::<Vec<_>>();
+        match &groups {
+            None => vec![name.to_owned()],
+            Some(groups) => {
+                groups.iter().map(of).find(|own| own.first().is_some_and(|own| own == name)).unwrap_or_default()
+            }
+        }
+    };
+    let alone = |name: &str, include: Vec<String>| {
         let own = asked.unwrap_or_else(|| criterion(experiment, name));
         let criterion = own.of_weights().ok_or_else(|| {
             let why = format!(
@@ -260,14 +276,11 @@ fn layers(experiment: &Experiment, asked: Option<CriterionConfig>) -> Result<Vec
             );
             Error::Meaning { key: "--criterion", why }
         })?;
-        let include = vec![name.to_owned()];
         let config = PruneConfig { criterion: own, include, exclude: vec![], ..base.clone() };
-        Ok(Layer { name: name.to_owned(), criterion, pruning: Pruning::new(&config, experiment.graph())? })
+        Ok(Layer { name: name.to_owned(), criterion, pruning: Pruning::new(&config, graph)? })
     };
-    // Of whole filters those of the last layer are the answers, and stay.
-    let pinned = answers(experiment.graph()).filter(|_| base.granularity == Granularity::Filter {});
-    let chosen = base.selection().choose(&names)?.into_iter();
-    chosen.filter(|name| !pinned.is_some_and(|last| belongs(name, last))).map(alone).collect()
+    let chosen = base.selection().choose(&names)?.into_iter().map(|name| (name, together(name)));
+    chosen.filter(|(_, include)| !include.is_empty()).map(|(name, include)| alone(name, include)).collect()
 }
 
 /// By what the run scores a parameter; by magnitude where it says nothing of pruning.

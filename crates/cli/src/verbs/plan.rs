@@ -46,8 +46,12 @@ fn table(experiment: &Experiment) -> String {
             experiment.prunable_elements()
         ));
         line(format!("prunable   {}", experiment.prunable().join(" ")));
-        if let Some(last) = experiment.pruning().and_then(Pruning::pinned) {
-            line(format!("answers    {last}: its units stay, and it loses only what it reads of units that are gone"));
+        let stay = experiment.pruning().map_or(&[][..], Pruning::pinned);
+        if !stay.is_empty() {
+            let names = stay.join(" ");
+            line(format!(
+                "stay       {names}: units that are answers, or of groups, lose only what they read of units that are gone"
+            ));
         }
     }
     if let Some(start) = &config.start {

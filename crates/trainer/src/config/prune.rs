@@ -63,6 +63,9 @@ pub struct PruneConfig {
     /// An accuracy budget: the schedule is followed for as long as validation bears it, and the last step is refined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UntilConfig>,
+    /// Of how many the filters that a layer keeps are a multiple, where whole filters go; 8, say, is what kernels like.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub round_to: usize,
     /// Terms of single parameters; the first whose pattern fits holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Override>,
@@ -165,6 +168,14 @@ impl PruneConfig {
         }
         if self.group_score.is_some() && unscored {
             return Some(("prune.group_score", format!("{} has no groups that are scored", self.granularity)));
+        }
+        if self.round_to != 1 && (self.granularity != (Granularity::Filter {}) || !(1..=4096).contains(&self.round_to))
+        {
+            let why = format!(
+                "found {} with granularity {}, expected 1 to 4096, and anything but 1 for whole filters only",
+                self.round_to, self.granularity
+            );
+            return Some(("prune.round_to", why));
         }
         if matches!(self.granularity, Granularity::NOfM { .. }) {
             let why = format!("{} fixes what stays in every layer, wanted no other terms", self.granularity);
@@ -287,6 +298,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 fn yes() -> bool {
     true
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(own: &usize) -> bool {
+    *own == 1
 }
 
 fn l1() -> CriterionConfig {

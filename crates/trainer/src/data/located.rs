@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// The folder that `dir` names: as it is given, or else beside the config file or above it, or beside the program: in a folder
 /// above it, as in a repository that was built, or in `share/secateur` as installed. `None` where there is none.
 pub(crate) fn located(dir: &Path, config: &Path, program: Option<&Path>) -> Option<PathBuf> {
-    if dir.is_dir() {
+    if dir.exists() {
         return Some(dir.to_owned());
     }
     if dir.is_absolute() {
@@ -17,7 +17,7 @@ pub(crate) fn located(dir: &Path, config: &Path, program: Option<&Path>) -> Opti
     };
     let installed = program.and_then(|file| Some(file.parent()?.parent()?.join("share/secateur")));
     let places = above(config.as_deref()).into_iter().chain(installed).chain(above(program));
-    places.map(|place| place.join(dir)).find(|place| place.is_dir())
+    places.map(|place| place.join(dir)).find(|place| place.exists())
 }
 
 /// The file of this program.

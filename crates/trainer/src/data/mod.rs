@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod idx;
 mod located;
+mod npz;
 mod split;
 mod synthetic;
 
@@ -56,7 +57,7 @@ impl Description {
     pub(crate) fn of_earlier_versions(data: &DataConfig) -> Self {
         match data.source {
             Source::Synthetic => synthetic::describe(data),
-            Source::Idx | Source::Cifar10 | Source::Cifar100 => {
+            Source::Idx | Source::Cifar10 | Source::Cifar100 | Source::Npz => {
                 Self { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 }
             }
         }
@@ -134,6 +135,7 @@ pub fn describe(data: &DataConfig) -> Result<Description, Error> {
         Source::Idx => idx::describe(&data.dir),
         Source::Cifar10 => cifar::describe(Cifar::Ten, &data.dir),
         Source::Cifar100 => cifar::describe(Cifar::Hundred, &data.dir),
+        Source::Npz => npz::describe(&data.dir),
         Source::Synthetic => Ok(synthetic::describe(data)),
     }
 }
@@ -165,6 +167,7 @@ fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         Source::Idx => idx::load(&data.dir)?,
         Source::Cifar10 => cifar::load(Cifar::Ten, &data.dir)?,
         Source::Cifar100 => cifar::load(Cifar::Hundred, &data.dir)?,
+        Source::Npz => npz::load(&data.dir)?,
         Source::Synthetic => return Ok(synthetic::draw(data, seed)),
     };
     let Parts { name, description, training, test, files } = parts;
@@ -197,6 +200,9 @@ pub(crate) fn load_for_model(dir: &Path, source: Option<Source>, scales: &[Scale
 
 /// What kind of files a folder holds, by their names: IDX where it is none of the others.
 fn detect(dir: &Path) -> Source {
+    if dir.is_file() {
+        return Source::Npz;
+    }
     let others = [(Source::Cifar10, Cifar::Ten), (Source::Cifar100, Cifar::Hundred)];
     let found = others.into_iter().find(|(_, set)| cifar::is_there(*set, dir));
     found.map_or(Source::Idx, |(source, _)| source)
@@ -206,7 +212,7 @@ fn detect(dir: &Path) -> Source {
 /// out of a formula.
 pub(crate) fn training_sha256(source: Source, files: &[FileDigest]) -> Option<String> {
     let training = match source {
-        Source::Idx => 1,
+        Source::Idx | Source::Npz => 1,
         Source::Cifar10 | Source::Cifar100 => files.len().saturating_sub(1),
         Source::Synthetic => return None,
     };

@@ -1,8 +1,8 @@
 //! Targets of whole units, with what goes along: what is asked for, and what can be reached whatever the scores are.
 
-use super::{Competitor, Masked, Pruning};
+use super::{Masked, Pruning};
 use crate::Error;
-use secateur_pruner::{Amount, MaskSet, Measure, Sparsity};
+use secateur_pruner::{Amount, MaskSet, Measure, Sparsity, Terms, UnitGroup};
 
 /// What is to be gone of whole units, with all that goes along.
 struct Goal {
@@ -22,7 +22,7 @@ impl Goal {
 impl Pruning {
     /// Refuses masks of which more whole units are gone than a target leaves, by more than the largest unit explains.
     pub(super) fn check_gone(&self, masks: &MaskSet, target: Sparsity) -> Result<(), Error> {
-        if self.couplings.is_empty() {
+        if self.groups.is_empty() {
             return Ok(());
         }
         let gone =
@@ -44,7 +44,7 @@ impl Pruning {
             Amount::Weights(count) => count as u64,
             Amount::Share(share) => share.count(total as usize) as u64,
         };
-        let largest = self.competitors.iter().map(|own| self.along(own)).max().unwrap_or(0);
+        let largest = self.groups.iter().map(|own| self.along(own)).max().unwrap_or(0);
         Goal { wanted, total, largest, macs: self.targets.measure == Measure::Macs }
     }
 
@@ -62,35 +62,65 @@ impl Pruning {
         Ok(())
     }
 
-    /// What a unit of a competing layer takes along, itself included.
-    fn along(&self, own: &Competitor) -> u64 {
-        let units = own.shape[own.terms.layout.output].max(1);
-        let taken = |name: &str| {
+    /// What the largest step of a group takes: a unit with all that belongs to it, times the number of units that it is
+    /// rounded to.
+    fn along(&self, group: &UnitGroup) -> u64 {
+        let taken = |name: &str, indices: usize, of: usize| {
             let masked = self.masked.iter().find(|masked| masked.name == name);
-            masked.map_or(0, |masked| self.cost(masked) * (masked.size() / units) as u64)
+            masked.map_or(0, |masked| self.cost(masked) * (masked.size() / of.max(1) * indices) as u64)
         };
-        let sets = self.couplings.iter().filter(|coupling| coupling.from == own.name);
-        taken(&own.name) + sets.map(|coupling| taken(&coupling.to)).sum::<u64>()
+        let unit = |unit: usize| -> u64 {
+            let indices = |units: &[Option<usize>]| units.iter().filter(|own| **own == Some(unit)).count();
+            group.members.iter().map(|own| taken(&own.name, indices(&own.units), own.units.len())).sum()
+        };
+        (0..group.len()).map(unit).max().unwrap_or(0) * group.round_to as u64
     }
 
-    /// What is gone of full masks when every layer loses as few units as it has to, and as many as it may.
+    /// What is gone of full masks when every group loses as few units as it has to, and as many as it may.
     fn range(&self, target: Sparsity) -> [u64; 2] {
         let gone = |end: usize| {
-            // Units that a competing layer keeps, and all of them.
-            let units = |name: &str| {
-                let own = self.competitors.iter().find(|own| own.name == name)?;
-                let (terms, units) = (self.at(own, target), own.shape[own.terms.layout.output]);
-                Some((units - terms.units(&own.shape, self.request.min_kept)[end], units))
-            };
-            // Of a parameter stays what its own units and those that it reads have in common.
+            // By group: units that stay.
+            let stays: Vec<usize> = self.groups.iter().map(|group| self.stays(group, target)[end]).collect();
+            // Of a parameter stays what the indices of its axes that stay have in common.
             let kept = |own: &Masked| {
-                let read = self.couplings.iter().filter(|coupling| coupling.to == own.name);
-                let all = read.map(|coupling| &coupling.from).chain([&own.name]).filter_map(|name| units(name));
-                all.fold(own.size(), |size, (kept, units)| size / units.max(1) * kept)
+                let mut kept = own.size();
+                for (axis, size) in own.shape.iter().enumerate() {
+                    let here = self.groups.iter().zip(&stays).flat_map(|(group, stays)| {
+                        let members =
+                            group.members.iter().filter(|member| member.name == own.name && member.axis == axis);
+                        members.map(move |member| (member.units.iter().flatten().count(), *stays, group.len()))
+                    });
+                    let (mut indices, mut left) = (*size, 0);
+                    for (own, stays, units) in here {
+                        indices -= own;
+                        left += own / units.max(1) * stays;
+                    }
+                    kept = kept / size.max(&1) * (indices + left);
+                }
+                kept
             };
             self.masked.iter().map(|own| self.cost(own) * (own.size() - kept(own)) as u64).sum()
         };
         [gone(0), gone(1)]
+    }
+
+    /// How many units of a group stay when it loses as few as it has to, and as many as it may.
+    fn stays(&self, group: &UnitGroup, target: Sparsity) -> [usize; 2] {
+        let computing =
+            || group.computing().filter_map(|member| self.competitors.iter().find(|own| own.name == member.name));
+        let Some(first) = computing().next() else { return [group.len(); 2] };
+        let all: Vec<Terms> = computing().map(|own| self.at(own, target)).collect();
+        let terms = Terms {
+            floor: all.iter().map(|own| own.floor).fold(0.0, f64::max),
+            ceiling: all.iter().map(|own| own.ceiling).fold(1.0, f64::min),
+            own: all.iter().find_map(|own| own.own),
+            ..self.at(first, target)
+        };
+        let pinned = group.pinned.iter().filter(|pinned| **pinned).count();
+        let (free, size) =
+            (group.len() - pinned, computing().map(|own| own.size()).sum::<usize>() / group.len().max(1));
+        let gone = terms.units(&[free, size], self.request.min_kept);
+        gone.map(|gone| (group.len() - gone).next_multiple_of(group.round_to).min(group.len()))
     }
 }
 
