@@ -142,7 +142,7 @@ pub(crate) struct PlaceArgs {
     /// Threads of the device cpu; 0 for every core. It changes no result.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
-    /// Folder of the four data files, in MNIST's format.
+    /// Folder of the data files, or the file of an npz set.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }
@@ -380,7 +380,7 @@ pub(crate) struct BenchArgs {
 pub(crate) struct PredictArgs {
     /// The model.
     pub(crate) model: PathBuf,
-    /// PNG files, or files of images in MNIST's IDX format, raw or gzipped.
+    /// PNG or JPEG files, or files of images in MNIST's IDX format, raw or gzipped.
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
     /// Of an IDX file only this image, from 0.

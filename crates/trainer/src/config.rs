@@ -102,6 +102,12 @@ pub struct DataConfig {
     /// each other's models, choose by images that none of them has trained on. Without effect on `synthetic`, whose validation
     /// images are drawn apart.
     pub split_seed: u64,
+    /// Rows and columns that pictures are scaled to, for `image-folder`; left out, they have to be of one size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// Whether pictures become shades of grey, for `image-folder`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub grey: bool,
     /// Images to train on, for `synthetic`.
     pub synthetic_train: usize,
     /// Images to test on, for `synthetic`.
@@ -112,6 +118,9 @@ pub struct DataConfig {
     /// What the network sees of a pixel.
     #[serde(skip_serializing_if = "Normalisation::is_default")]
     pub normalisation: Normalisation,
+    /// How training images are varied, each epoch anew; left out, they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment: Option<data::Augment>,
 }
 
 /// What the network sees of a pixel: of a byte `b` in a channel with mean and standard deviation it is `(b / 255 - mean) / std`.
@@ -191,6 +200,8 @@ pub enum Source {
     Cifar100,
     /// The arrays `x_train`, `y_train`, `x_test` and `y_test` in one file of NumPy's.
     Npz,
+    /// PNG and JPEG files in `train/<class>/` and `test/<class>/`.
+    ImageFolder,
     /// Noisy bars in ten directions, one a class.
     Synthetic,
 }
@@ -199,7 +210,7 @@ impl Source {
     /// Whether the images are drawn and not read.
     pub(crate) fn is_drawn(self) -> bool {
         match self {
-            Self::Idx | Self::Cifar10 | Self::Cifar100 | Self::Npz => false,
+            Self::Idx | Self::Cifar10 | Self::Cifar100 | Self::Npz | Self::ImageFolder => false,
             Self::Synthetic => true,
         }
     }
@@ -212,10 +223,13 @@ impl Default for DataConfig {
             dir: "datasets/mnist".into(),
             validation: 5_000,
             split_seed: 1,
+            size: None,
+            grey: false,
             synthetic_train: 2_000,
             synthetic_test: 500,
             synthetic_shape: LIKE_MNIST,
             normalisation: Normalisation::default(),
+            augment: None,
         }
     }
 }

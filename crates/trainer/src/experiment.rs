@@ -3,7 +3,7 @@
 mod warnings;
 
 use crate::config::words;
-use crate::config::{CriterionConfig, ExperimentConfig, Keep, PruneConfig, Retrain, Zeros, is_calibration};
+use crate::config::{CriterionConfig, ExperimentConfig, Keep, PruneConfig, Retrain, Source, Zeros, is_calibration};
 use crate::data::Description;
 use crate::device;
 use crate::learning_rate::LrSchedule;
@@ -261,6 +261,13 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         }
     }
     let data = &config.data;
+    if data.source != Source::ImageFolder && (data.size.is_some() || data.grey) {
+        let key = if data.size.is_some() { "data.size" } else { "data.grey" };
+        return refuse(key, "it is for pictures in folders, expected data.source = \"image-folder\" beside it".into());
+    }
+    if let Some([rows, columns]) = data.size.filter(|size| size.iter().any(|side| !(1..=4096).contains(side))) {
+        return refuse("data.size", format!("found {rows} x {columns}, expected 1 to 4096 each way"));
+    }
     if data.source.is_drawn() {
         if data.synthetic_train == 0 || data.synthetic_test == 0 {
             let why = "a synthetic split is empty, wanted at least 1 image to train and 1 to test on";
@@ -403,6 +410,9 @@ fn check_on_data(config: &ExperimentConfig, data: &Description) -> Result<(), Er
     }
     if let Some(why) = config.data.normalisation.fault(data.shape[0]) {
         return refuse("data.normalisation", why);
+    }
+    if let Some(why) = config.data.augment.and_then(|augment| augment.fault(data.shape)) {
+        return refuse("data.augment", why);
     }
     let training = training_images(config, data);
     if let Some(prune) = &config.prune {

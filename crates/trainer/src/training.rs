@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::checkpoint::Best;
-use crate::data;
+use crate::data::{self, Split};
 use crate::learning_rate::turns;
 use crate::observer::Tick;
 use crate::plan::Training;
@@ -26,9 +26,7 @@ impl Session<'_> {
                 return Ok(Progress::Stopped);
             }
             let lr = training.rate(self.cursor.stage_step, &schedule, epoch_steps);
-            let batch = order.batch(self, epoch_steps);
-            let seen = batch.len();
-            let loss = self.engine.step(&self.dataset.train, batch, lr, &mut self.cursor.tally)?;
+            let (seen, loss) = self.step(&mut order, lr)?;
             if !loss.is_finite() {
                 return Err(Error::Diverged { step: self.cursor.step + 1, loss });
             }
@@ -62,6 +60,32 @@ impl Session<'_> {
         self.cursor.best = None;
         self.cursor.stale_epochs = 0;
         Ok(Progress::Done)
+    }
+
+    /// One step over the next batch; gives its number of images and its mean loss. Images that are varied are made while the
+    /// step before is computed.
+    fn step(&mut self, order: &mut Order, lr: f64) -> Result<(usize, f64), Error> {
+        let (config, train) = (self.experiment.config(), &self.dataset.train);
+        let epoch_steps = self.experiment.plan().epoch_steps;
+        let step = self.cursor.step;
+        let batch = order.batch(self, step, epoch_steps).to_vec();
+        let Some(augment) = &config.data.augment else {
+            return Ok((batch.len(), self.engine.step(train, &batch, lr, &mut self.cursor.tally)?));
+        };
+        let made = |indices: &[u32], step: u64| train.augmented(indices, augment, config.seed, step / epoch_steps);
+        let own = order.made.take().filter(|(of, _)| *of == step);
+        let split = own.map_or_else(|| made(&batch, step), |(_, split)| split);
+        // The order of the next epoch is not known yet.
+        let next = (!(step + 1).is_multiple_of(epoch_steps)).then(|| order.batch(self, step + 1, epoch_steps).to_vec());
+        let all: Vec<u32> = (0..split.len() as u32).collect();
+        let (engine, tally) = (&mut self.engine, &mut self.cursor.tally);
+        let (loss, next) = std::thread::scope(|scope| {
+            let next = next.as_ref().map(|next| scope.spawn(|| made(next, step + 1)));
+            let loss = engine.step(&split, &all, lr, tally);
+            (loss, next.and_then(|next| next.join().ok()))
+        });
+        order.made = next.map(|next| (step + 1, next));
+        Ok((batch.len(), loss?))
     }
 
     /// Scores the validation split, keeps the best epoch's weights, and writes the epoch down.
@@ -133,12 +157,14 @@ fn beats(score: Score, best: Option<Best>) -> bool {
 struct Order {
     epoch: Option<u64>,
     indices: Vec<u32>,
+    /// The varied images of a step, once they are made.
+    made: Option<(u64, Split)>,
 }
 
 impl Order {
-    /// The images of the next step.
-    fn batch(&mut self, session: &Session<'_>, epoch_steps: u64) -> &[u32] {
-        let (epoch, place) = (session.cursor.step / epoch_steps, session.cursor.step % epoch_steps);
+    /// The images of a step.
+    fn batch(&mut self, session: &Session<'_>, step: u64, epoch_steps: u64) -> &[u32] {
+        let (epoch, place) = (step / epoch_steps, step % epoch_steps);
         if self.epoch != Some(epoch) {
             let seed = session.experiment.config().seed;
             (self.epoch, self.indices) = (Some(epoch), data::order(session.dataset.train.len(), seed, epoch));

@@ -5,7 +5,7 @@ mod picture;
 use super::{Done, print};
 use crate::args::PredictArgs;
 use anyhow::{Context, Result, bail};
-use picture::{Kind, fitted, is_bright_outside, kind, png};
+use picture::{Kind, fitted, is_bright_outside, kind, picture};
 use secateur_sparse::infer::{Engine, Options};
 use secateur_trainer::data::{Images, read_images};
 use secateur_trainer::{Model, inference};
@@ -19,12 +19,12 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let mut engine = Engine::by_density(&model.network, &Options { threads: 1, ..Options::new(1) })
         .with_context(|| args.model.display().to_string())?;
     let [channels, height, width] = model.network.input();
-    if channels != 1 {
-        bail!("{}: the model takes images of {channels} channels, expected 1", args.model.display());
+    if ![1, 3].contains(&channels) {
+        bail!("{}: the model takes images of {channels} channels, expected 1 or 3", args.model.display());
     }
     for path in &args.images {
-        let images = ready(path, args, [height, width])?;
-        for (place, image) in images.pixels.chunks_exact(height * width).enumerate() {
+        let images = ready(path, args, [channels, height, width])?;
+        for (place, image) in images.pixels.chunks_exact(channels * height * width).enumerate() {
             let pixels: Vec<f32> = model.info.input(image).collect();
             let logits = engine.logits(&pixels);
             let name = if images.numbered {
@@ -38,17 +38,25 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     Ok(Done::Whole)
 }
 
-/// The images of a file as the model takes them: white on black, of its size.
-fn ready(path: &Path, args: &PredictArgs, size: [usize; 2]) -> Result<Images> {
+/// The images of a file as the model takes them: of its size, and those in shades of grey white on black.
+fn ready(path: &Path, args: &PredictArgs, [channels, height, width]: [usize; 3]) -> Result<Images> {
+    let size = [height, width];
     let mut images = match (kind(path)?, args.index) {
-        (Kind::Png, Some(index)) => bail!(
-            "{}: --index {index} counts the images of an IDX file, found a PNG, which holds one image",
+        (Kind::Picture, Some(index)) => bail!(
+            "{}: --index {index} counts the images of an IDX file, found a picture, which is one image",
             path.display()
         ),
-        (Kind::Png, None) => png(path)?,
+        (Kind::Picture, None) => picture(path, channels)?,
         (Kind::Foreign(name), _) => bail!("{}: {name} is not read; convert it to PNG", path.display()),
         (Kind::Other, index) => read_images(path, index)?,
     };
+    if images.channels != channels {
+        bail!(
+            "{}: found images of {} channel, expected {channels}, as the model takes",
+            path.display(),
+            images.channels
+        );
+    }
     if args.invert {
         images.pixels.iter_mut().for_each(|own| *own = 255 - *own);
     }
@@ -58,8 +66,8 @@ fn ready(path: &Path, args: &PredictArgs, size: [usize; 2]) -> Result<Images> {
     }
     let bright =
         images.pixels.chunks_exact(sides[0] * sides[1]).filter(|image| is_bright_outside(image, sides)).count();
-    // Of many images, such as clothes, some reach to the border.
-    if 2 * bright > images.pixels.len() / (sides[0] * sides[1]) {
+    // Of many images, such as clothes, some reach to the border. Colours have no ground that they are learned on.
+    if channels == 1 && 2 * bright > images.pixels.len() / (sides[0] * sides[1]) {
         let (seen, cure) = match args.invert {
             false => ("black on white", "add --invert"),
             true => ("white on black before --invert", "leave --invert out"),

@@ -4,15 +4,18 @@
 //! A run that starts on damaged data wastes hours and reports nonsense, so a fault is an error here, before anything trains.
 //! Each source is one file or folder beside this one: it describes its files by their headers, and loads them.
 
+mod augment;
 mod cifar;
 mod error;
 mod files;
 mod idx;
+mod image_folder;
 mod located;
 mod npz;
 mod split;
 mod synthetic;
 
+pub use augment::Augment;
 pub use error::Error;
 pub use idx::{Images, read_images};
 pub(crate) use located::{located, program};
@@ -57,7 +60,7 @@ impl Description {
     pub(crate) fn of_earlier_versions(data: &DataConfig) -> Self {
         match data.source {
             Source::Synthetic => synthetic::describe(data),
-            Source::Idx | Source::Cifar10 | Source::Cifar100 | Source::Npz => {
+            Source::Idx | Source::Cifar10 | Source::Cifar100 | Source::Npz | Source::ImageFolder => {
                 Self { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 }
             }
         }
@@ -136,6 +139,7 @@ pub fn describe(data: &DataConfig) -> Result<Description, Error> {
         Source::Cifar10 => cifar::describe(Cifar::Ten, &data.dir),
         Source::Cifar100 => cifar::describe(Cifar::Hundred, &data.dir),
         Source::Npz => npz::describe(&data.dir),
+        Source::ImageFolder => image_folder::describe(data),
         Source::Synthetic => Ok(synthetic::describe(data)),
     }
 }
@@ -168,6 +172,7 @@ fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         Source::Cifar10 => cifar::load(Cifar::Ten, &data.dir)?,
         Source::Cifar100 => cifar::load(Cifar::Hundred, &data.dir)?,
         Source::Npz => npz::load(&data.dir)?,
+        Source::ImageFolder => image_folder::load(data)?,
         Source::Synthetic => return Ok(synthetic::draw(data, seed)),
     };
     let Parts { name, description, training, test, files } = parts;
@@ -203,6 +208,9 @@ fn detect(dir: &Path) -> Source {
     if dir.is_file() {
         return Source::Npz;
     }
+    if dir.join("train").is_dir() {
+        return Source::ImageFolder;
+    }
     let others = [(Source::Cifar10, Cifar::Ten), (Source::Cifar100, Cifar::Hundred)];
     let found = others.into_iter().find(|(_, set)| cifar::is_there(*set, dir));
     found.map_or(Source::Idx, |(source, _)| source)
@@ -212,7 +220,7 @@ fn detect(dir: &Path) -> Source {
 /// out of a formula.
 pub(crate) fn training_sha256(source: Source, files: &[FileDigest]) -> Option<String> {
     let training = match source {
-        Source::Idx | Source::Npz => 1,
+        Source::Idx | Source::Npz | Source::ImageFolder => 1,
         Source::Cifar10 | Source::Cifar100 => files.len().saturating_sub(1),
         Source::Synthetic => return None,
     };

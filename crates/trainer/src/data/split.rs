@@ -1,6 +1,7 @@
 //! Images and labels in memory. Bytes stay bytes, a quarter of the memory of floats: what the network sees of them is looked up
 //! when a batch is gathered.
 
+use super::augment::{Augment, Change};
 use secateur_sparse::file::Scale;
 
 /// Images and their labels.
@@ -60,10 +61,9 @@ impl Split {
     pub(super) fn scale(&mut self, scales: &[Scale]) {
         assert_eq!(scales.len(), self.shape[0], "there is one scale for each channel");
         let area = self.area();
+        self.tables = scales.iter().map(|scale| std::array::from_fn(|byte| scale.of(byte as f32))).collect();
         match &mut self.pixels {
-            Pixels::Bytes(_) => {
-                self.tables = scales.iter().map(|scale| std::array::from_fn(|byte| scale.of(byte as f32))).collect();
-            }
+            Pixels::Bytes(_) => {}
             Pixels::Floats(pixels) => {
                 for (plane, scale) in pixels.chunks_exact_mut(area).zip(scales.iter().cycle()) {
                     let divisor = scale.divisor / 255.0;
@@ -149,6 +149,34 @@ impl Split {
         Split { shape: self.shape, pixels, labels: self.labels(indices), tables: self.tables.clone() }
     }
 
+    /// The images of the given indices, each varied as its epoch asks.
+    pub(crate) fn augmented(&self, indices: &[u32], augment: &Augment, seed: u64, epoch: u64) -> Split {
+        let [_, rows, columns] = self.shape;
+        let change = |index: &u32| Change::of(augment, self.shape, seed, epoch, *index);
+        let planes = |index: &u32| (self.range(*index as usize), change(index));
+        let pixels = match &self.pixels {
+            Pixels::Bytes(bytes) => {
+                let mut out = Vec::with_capacity(indices.len() * self.pixels());
+                for (range, change) in indices.iter().map(planes) {
+                    for (plane, table) in bytes[range].chunks_exact(self.area()).zip(&self.tables) {
+                        change.apply(plane, [rows, columns], 0, nearest_to_zero(table), &mut out);
+                    }
+                }
+                Pixels::Bytes(out)
+            }
+            Pixels::Floats(floats) => {
+                let mut out = Vec::with_capacity(indices.len() * self.pixels());
+                for (range, change) in indices.iter().map(planes) {
+                    for (plane, table) in floats[range].chunks_exact(self.area()).zip(&self.tables) {
+                        change.apply(plane, [rows, columns], table[0], 0.0, &mut out);
+                    }
+                }
+                Pixels::Floats(out)
+            }
+        };
+        Split { shape: self.shape, pixels, labels: self.labels(indices), tables: self.tables.clone() }
+    }
+
     /// Image `index` as bytes, `[channels, rows, columns]`: as it is kept, or its numbers from the lowest to the highest as
     /// 0 to 255.
     pub fn picture(&self, index: usize) -> Vec<u8> {
@@ -208,6 +236,12 @@ impl Split {
     }
 }
 
+/// The byte of which the network sees what is nearest to 0: with normalisation by the data the mean.
+fn nearest_to_zero(table: &[f32; 256]) -> u8 {
+    let nearest = (0u8..=255).min_by(|a, b| table[usize::from(*a)].abs().total_cmp(&table[usize::from(*b)].abs()));
+    nearest.unwrap_or(0)
+}
+
 impl Batch {
     /// Images in the batch.
     pub fn len(&self) -> usize {
@@ -262,6 +296,25 @@ mod tests {
         assert_eq!((pair.len(), pair.label(0), pair.label(1)), (2, 400, 7));
         assert_eq!((pair.picture(0), pair.picture(1)), (vec![5, 6, 7, 8], vec![0, 51, 255, 0]));
         assert_eq!(pair.gather(&[0]), three().gather(&[2]));
+    }
+
+    #[test]
+    fn an_augmented_batch_is_a_function_of_seed_epoch_and_index() {
+        let split = three();
+        let augment = Augment { shift: 1, ..Augment::default() };
+        let of = |indices: &[u32], epoch| split.augmented(indices, &augment, 1, epoch);
+        assert_eq!(of(&[2, 0], 3).select(&[1]), of(&[0, 1], 3).select(&[0]), "whatever stands beside an image");
+        assert_eq!(of(&[2, 0], 3).labels(&[0, 1]), [400, 7]);
+        let epochs: Vec<Vec<u8>> = (0..20).map(|epoch| of(&[1], epoch).picture(0)).collect();
+        assert!(epochs.iter().any(|own| *own != epochs[0]), "epochs differ");
+        let mut cut = three();
+        cut.scale(&[Scale { divisor: 1.0, shift: -51.0 }, Scale { divisor: 1.0, shift: 1.0 }]);
+        let cutout = Augment { cutout: 3, ..Augment::default() };
+        assert_eq!(
+            cut.augmented(&[0], &cutout, 1, 0).picture(0),
+            [51, 51, 0, 0],
+            "what is nearest to 0 for the network"
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn key(own: &Finished<'_>) -> (DataConfig, u64) {
     if config.data.normalisation.is_measured() {
         return (config.data.clone(), config.seed);
     }
-    let data = DataConfig { validation: 0, split_seed: 0, synthetic_train: 1, ..config.data.clone() };
+    let data = DataConfig { validation: 0, split_seed: 0, synthetic_train: 1, augment: None, ..config.data.clone() };
     let seed = if config.data.source.is_drawn() { config.seed } else { 0 };
     (data, seed)
 }

@@ -1,18 +1,20 @@
-//! Pictures as shades of grey: which kind of file it is, decoding, and fitting another size in.
+//! Pictures in shades of grey or in colours: which kind of file it is, decoding, and fitting another size in.
 
 use anyhow::{Context, Result, bail};
+use image::{ImageReader, Limits};
 use secateur_report::regular;
 use secateur_trainer::data::Images;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// Most bytes that a decoded PNG may take: what a camera makes has room.
-const LARGEST: usize = 128 << 20;
+/// Most bytes that a decoded picture may take: what a camera makes has room.
+const LARGEST: u64 = 128 << 20;
 
 /// What a file is by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Png,
+    /// PNG or JPEG.
+    Picture,
     /// A format of images that is not read.
     Foreign(&'static str),
     /// Perhaps IDX, which its reader decides.
@@ -20,15 +22,8 @@ pub(super) enum Kind {
 }
 
 /// First bytes of formats that people have their images in.
-const FOREIGN: [(&[u8], &str); 7] = [
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF8", "GIF"),
-    (b"RIFF", "WebP"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"%PDF", "PDF"),
-];
+const FOREIGN: [(&[u8], &str); 6] =
+    [(b"GIF8", "GIF"), (b"RIFF", "WebP"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"%PDF", "PDF")];
 
 /// Looks at the first bytes of a file.
 pub(super) fn kind(path: &Path) -> Result<Kind> {
@@ -39,45 +34,40 @@ pub(super) fn kind(path: &Path) -> Result<Kind> {
 }
 
 fn by_first(first: &[u8]) -> Kind {
-    if first == b"\x89PNG\r\n\x1a\n" {
-        return Kind::Png;
+    if first == b"\x89PNG\r\n\x1a\n" || first.starts_with(b"\xff\xd8\xff") {
+        return Kind::Picture;
     }
     let foreign = FOREIGN.into_iter().find(|(magic, _)| first.starts_with(magic));
     foreign.map_or(Kind::Other, |(_, name)| Kind::Foreign(name))
 }
 
-/// A picture in shades of grey.
-pub(super) fn png(path: &Path) -> Result<Images> {
-    let place = || format!("{}: no PNG that can be read", path.display());
+/// A picture in shades of grey, with one channel, or in colours, with three.
+pub(super) fn picture(path: &Path, channels: usize) -> Result<Images> {
+    let place = || format!("{}: no picture that can be read", path.display());
     let file = BufReader::new(regular::open(path).with_context(place)?);
-    let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: LARGEST });
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().with_context(place)?;
-    let room = reader.output_buffer_size().filter(|room| *room <= LARGEST);
-    let Some(room) = room else {
+    let mut reader = ImageReader::new(file).with_guessed_format().with_context(place)?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(LARGEST);
+    reader.limits(limits);
+    let decoded = reader.decode().with_context(place)?.to_rgba8();
+    let (rows, columns) = (decoded.height() as usize, decoded.width() as usize);
+    if rows * columns * 4 > LARGEST as usize {
         bail!("{}: larger than {} MiB when decoded, expected a smaller image", path.display(), LARGEST >> 20)
+    }
+    let whole = decoded.as_raw().as_chunks::<4>().0;
+    let shades: Vec<[u8; 2]> =
+        whole.iter().map(|[red, green, blue, alpha]| [luma([*red, *green, *blue]), *alpha]).collect();
+    let ground = ground(&shades);
+    let pixels = match channels {
+        1 => shades.into_iter().map(|[value, alpha]| over(value, alpha, ground)).collect(),
+        _ => (0..3).flat_map(|channel| whole.iter().map(move |own| over(own[channel], own[3], ground))).collect(),
     };
-    let mut bytes = vec![0; room];
-    let info = reader.next_frame(&mut bytes).with_context(place)?;
-    let (rows, columns) = (info.height as usize, info.width as usize);
-    let pixels: Vec<[u8; 2]> = bytes.chunks_exact(info.color_type.samples()).take(rows * columns).map(grey).collect();
-    let ground = ground(&pixels);
-    let pixels = pixels.into_iter().map(|[value, alpha]| over(value, alpha, ground)).collect();
-    Ok(Images { rows, columns, pixels, first: 0, numbered: false })
+    Ok(Images { rows, columns, channels, pixels, first: 0, numbered: false })
 }
 
-/// The shade and the opacity of a pixel of one to four samples.
-fn grey(pixel: &[u8]) -> [u8; 2] {
-    match pixel {
-        [grey] => [*grey, 255],
-        [grey, alpha] => [*grey, *alpha],
-        [red, green, blue, rest @ ..] => {
-            // Rec. 601 luma, in thousandths.
-            let luma = (299 * u32::from(*red) + 587 * u32::from(*green) + 114 * u32::from(*blue) + 500) / 1000;
-            [luma as u8, rest.first().copied().unwrap_or(255)]
-        }
-        [] => [0, 255],
-    }
+/// The shade of a colour by Rec. 601, in thousandths.
+fn luma([red, green, blue]: [u8; 3]) -> u8 {
+    ((299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue) + 500) / 1000) as u8
 }
 
 /// What shows where a picture is transparent: white behind dark ink, black behind light ink, so that ink is seen.
@@ -141,8 +131,8 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_their_first_bytes() {
-        assert_eq!(by_first(b"\xff\xd8\xff\xe0\0\x10JF"), Kind::Foreign("JPEG"));
-        assert_eq!(by_first(b"\x89PNG\r\n\x1a\n"), Kind::Png);
+        assert_eq!(by_first(b"\xff\xd8\xff\xe0\0\x10JF"), Kind::Picture);
+        assert_eq!(by_first(b"\x89PNG\r\n\x1a\n"), Kind::Picture);
         assert_eq!([by_first(b""), by_first(&[0, 0, 8, 3, 0, 0, 0, 2])], [Kind::Other; 2]);
     }
 

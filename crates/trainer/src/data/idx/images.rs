@@ -13,7 +13,9 @@ pub struct Images {
     pub rows: usize,
     /// Width of an image.
     pub columns: usize,
-    /// Grey values, `[image][row][column]`.
+    /// Channels of an image: 1 of shades of grey, 3 of colours.
+    pub channels: usize,
+    /// Bytes, `[image][channel][row][column]`.
     pub pixels: Vec<u8>,
     /// Place of the first of them in its file.
     pub first: usize,
@@ -86,7 +88,14 @@ fn read(mut content: impl Read, index: Option<usize>) -> Result<Images, Fault> {
         return Err(Fault::Format(format!("found more bytes than {count} images of {rows} x {columns} pixels have")));
     }
     // Both fit: they are factors of a number of bytes that was read.
-    Ok(Images { rows: rows as usize, columns: columns as usize, pixels, first: first as usize, numbered: count > 1 })
+    Ok(Images {
+        rows: rows as usize,
+        columns: columns as usize,
+        channels: 1,
+        pixels,
+        first: first as usize,
+        numbered: count > 1,
+    })
 }
 
 #[cfg(test)]
