@@ -101,9 +101,9 @@ pub(crate) enum Verb {
     /// Ask a model what is on an image.
     #[command(after_help = "Examples:\n  secateur predict runs/quickstart-1a2b3c4d-s1 seven.png\n  secateur predict \
                             model.secateur datasets/mnist/t10k-images-idx3-ubyte.gz --index 3\n  secateur predict \
-                            runs/quickstart-1a2b3c4d-s1 photo.png --invert --resize\n\nAn image has the model's size (28x28), \
-                            white ink on black. --invert takes black on white; --resize fits another size in. Images are PNG \
-                            or IDX; no other format is read.")]
+                            runs/quickstart-1a2b3c4d-s1 photo.png --invert --resize\n\nAn image has the model's size; in \
+                            shades of grey it is white ink on black. --invert takes black on white; --resize fits another \
+                            size in. Images are PNG, JPEG or IDX; no other format is read.")]
     Predict(PredictArgs),
     /// List the runs of a folder with their state, sparsity and accuracy.
     #[command(

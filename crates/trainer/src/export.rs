@@ -1,5 +1,6 @@
 //! The final model as a file that other programs read: safetensors in PyTorch's names, shapes and layout.
 
+use crate::data::CENTRED;
 use crate::state::Weights;
 use crate::tensor_file::{TensorFile, TensorReader};
 use crate::trained_on::{self, TrainedOn};
@@ -7,20 +8,40 @@ use crate::{Error, Experiment};
 use secateur_graph::Graph;
 use secateur_pruner::{Mask, MaskSet};
 use secateur_sparse::Network;
+use secateur_sparse::file::Scale;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes the model as safetensors: `<layer>.weight` (`[out, in, height, width]` or `[out, in]`) and `<layer>.bias`, so
-/// that PyTorch's `load_state_dict` takes it as it is. Pruned weights are zeros. The header tells which splits the model was
-/// trained on, where that is known.
+/// Key of a model's header in safetensors under which the scales of its input are told, as JSON, where they are not the default.
+const SCALES: &str = "secateur.scales";
+
+/// What a model's header in safetensors tells beside its tensors: which splits it was trained on, where that is known, and what it
+/// sees of a byte, where that is not the default.
+pub(crate) fn notes(trained_on: &[TrainedOn], scales: &[Scale]) -> Vec<(&'static str, String)> {
+    let splits = trained_on::note(trained_on).map(|splits| (trained_on::NOTE, splits));
+    let scales = scales
+        .iter()
+        .any(|scale| *scale != CENTRED)
+        .then(|| (SCALES, serde_json::to_string(scales).expect("plain data")));
+    splits.into_iter().chain(scales).collect()
+}
+
+/// The scales that a header tells; none where it does not, or they make no sense.
+pub(crate) fn noted_scales(file: &TensorReader) -> Vec<Scale> {
+    let noted: Option<Vec<Scale>> = file.note(SCALES).and_then(|text| serde_json::from_str(text).ok());
+    noted.filter(|scales| scales.len() <= 1 << 16).unwrap_or_default()
+}
+
+/// Writes the model as safetensors: `<layer>.weight` (`[out, in, height, width]` or `[out, in]`), `<layer>.bias` and so on, so
+/// that PyTorch's `load_state_dict` takes it as it is. Pruned weights are zeros. `notes` go into the header.
 ///
 /// # Errors
 /// What `out` says.
 pub(crate) fn write(
     parameters: &[Weights],
     masks: &MaskSet,
-    trained_on: &[TrainedOn],
+    own_notes: &[(&'static str, String)],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut file = TensorFile::default();
@@ -29,7 +50,7 @@ pub(crate) fn write(
         file.add_f32_later(own.name.clone(), &own.shape, move || whole(own, mask));
     }
     let mut notes = BTreeMap::from([("format", "pt".to_owned())]);
-    notes.extend(trained_on::note(trained_on).map(|splits| (trained_on::NOTE, splits)));
+    notes.extend(own_notes.iter().cloned());
     file.write(&notes, out)
 }
 

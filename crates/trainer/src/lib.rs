@@ -65,4 +65,3 @@ pub use sensitivity::{Probe, SensitivityRequest};
 pub use session::Outcome;
 pub use sweep::{Cell, CellFile, Method, Sweep, SweepConfig};
 pub use told::{InputHashes, told};
-pub use trained_on::NOTE as TRAINED_ON;

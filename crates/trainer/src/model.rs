@@ -28,8 +28,8 @@ pub struct Model {
     pub experiment: Option<Experiment>,
     /// The run's folder, when it was opened as one.
     pub run: Option<RunFolder>,
-    /// Which images it was trained on, as JSON; `None` where nothing says so.
-    pub trained_on: Option<String>,
+    /// What its header says as safetensors beside its tensors: which images it was trained on, and what it sees of a byte.
+    pub notes: Vec<(&'static str, String)>,
 }
 
 impl Model {
@@ -46,17 +46,16 @@ impl Model {
             let (parameters, masks) = trained(path, &experiment, checkpoint.as_deref())?;
             let network = export::network(experiment.graph(), &parameters, &masks)?;
             // By its model, not by its run: a file's size is the same for equal networks.
-            let info = info(
-                &experiment.config().model.to_string(),
-                folder::read_manifest(path).map_or(vec![], |own| own.scales),
-            );
+            let scales = folder::read_manifest(path).map_or(vec![], |own| own.scales);
+            let notes = export::notes(&trained_on::of_run(path), &scales);
+            let info = info(&experiment.config().model.to_string(), scales);
             return Ok(Self {
                 network,
                 info,
                 precision: None,
                 experiment: Some(experiment),
                 run: Some(RunFolder::at(path)),
-                trained_on: trained_on::note(&trained_on::of_run(path)),
+                notes,
             });
         }
         if checkpoint.is_some() {
@@ -65,16 +64,11 @@ impl Model {
         RunFolder::check_model_file(path)?;
         match path.extension().and_then(|end| end.to_str()) {
             Some("safetensors") => {
-                let (name, network) = reference(&TensorReader::open(path)?)?;
-                let trained_on = trained_on::note(&trained_on::of_file(path));
-                Ok(Self {
-                    network,
-                    info: info(&name, vec![]),
-                    precision: None,
-                    experiment: None,
-                    run: None,
-                    trained_on,
-                })
+                let file = TensorReader::open(path)?;
+                let (name, network) = reference(&file)?;
+                let scales = export::noted_scales(&file);
+                let notes = export::notes(&trained_on::of_file(path), &scales);
+                Ok(Self { network, info: info(&name, scales), precision: None, experiment: None, run: None, notes })
             }
             Some("secateur") => {
                 let model = decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
@@ -90,7 +84,7 @@ impl Model {
                     precision: Some(model.precision),
                     experiment: None,
                     run: None,
-                    trained_on: None,
+                    notes: vec![],
                 })
             }
             _ if !path.exists() => Err(refuse("no such file or folder")),

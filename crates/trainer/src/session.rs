@@ -285,8 +285,9 @@ impl<'a> Session<'a> {
     fn finish(&mut self) -> Result<Outcome, Error> {
         let (path, parameters) = (self.folder.model(), self.engine.parameters());
         self.folder.still_here()?;
-        let trained_on = folder::read_manifest(self.folder.path())?.trained_on;
-        let model = write_atomically(&path, |out| export::write(&parameters, &self.masks, &trained_on, out))?;
+        let manifest = folder::read_manifest(self.folder.path())?;
+        let notes = export::notes(&manifest.trained_on, &manifest.scales);
+        let model = write_atomically(&path, |out| export::write(&parameters, &self.masks, &notes, out))?;
         let ended = event::RunEnded { step: self.cursor.step, model_sha256: model.sha256, model_bytes: model.bytes };
         self.record(&Event::RunEnded(ended), Some(self.timing(None)))?;
         self.log.sync()?;

@@ -100,6 +100,7 @@ fn load(path: &Path, wanted: &[(String, Vec<usize>)]) -> Result<Vec<Found>, Erro
         } else if names.contains(&*name) {
             let values = file.weights(&name, &shape)?;
             check_finite(path, &name, &values)?;
+            check_variance(path, &name, &values)?;
             used.insert(name.clone());
             found.push(Found { name, shape, values, mask: None });
         } else {
@@ -111,7 +112,11 @@ fn load(path: &Path, wanted: &[(String, Vec<usize>)]) -> Result<Vec<Found>, Erro
         let all = listed(names.iter().copied());
         return refuse(format!("found no {}; the file has {all}", listed(missing.iter().map(String::as_str))));
     }
-    let extra: Vec<&str> = names.into_iter().filter(|name| !used.contains(*name)).collect();
+    // Beside a running mean PyTorch counts the batches that it has seen, which nothing here depends on.
+    let counts = |name: &str| {
+        name.strip_suffix("num_batches_tracked").is_some_and(|node| used.contains(&format!("{node}running_mean")))
+    };
+    let extra: Vec<&str> = names.into_iter().filter(|name| !used.contains(*name) && !counts(name)).collect();
     if !extra.is_empty() {
         return refuse(format!("found {}, wanted the model's parameters and nothing else", listed(extra.into_iter())));
     }
@@ -122,6 +127,18 @@ fn check_finite(path: &Path, name: &str, values: &[f32]) -> Result<(), Error> {
     match values.iter().position(|value| !value.is_finite()) {
         Some(place) => {
             let why = format!("`{name}`: value {place} is {}, wanted finite numbers of f32", values[place]);
+            Err(Error::Run { path: path.to_owned(), why })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a running variance that is none.
+fn check_variance(path: &Path, name: &str, values: &[f32]) -> Result<(), Error> {
+    match values.iter().position(|value| *value < 0.0).filter(|_| name.ends_with(".running_var")) {
+        Some(place) => {
+            let why =
+                format!("`{name}`: value {place} is {}, expected a variance, which is not negative", values[place]);
             Err(Error::Run { path: path.to_owned(), why })
         }
         None => Ok(()),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Key of a model's header in safetensors under which its splits are told, as JSON.
-pub const NOTE: &str = "secateur.trained_on";
+pub(crate) const NOTE: &str = "secateur.trained_on";
 
 /// A set of images and the split of it that a model was trained on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

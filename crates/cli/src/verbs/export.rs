@@ -9,7 +9,7 @@ use secateur_sparse::file::{decode, encode, quantized};
 use secateur_sparse::infer::{Engine, Options};
 use secateur_sparse::{Compacted, Network, compact};
 use secateur_trainer::inference::Agreement;
-use secateur_trainer::{Model, TRAINED_ON, write_file};
+use secateur_trainer::{Model, write_file};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     let bytes = match format {
         Format::Secateur => encode(&network, &model.info, precision)?,
         Format::Safetensors => {
-            let notes: Vec<_> = model.trained_on.iter().map(|splits| (TRAINED_ON, splits.as_str())).collect();
+            let notes: Vec<_> = model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect();
             safetensors(&stored, if args.csr { Form::Csr } else { Form::Dense }, &notes)
         }
         Format::Onnx => onnx(&stored, &model.info.name, args.batch.map(|batch| batch as usize))?,

@@ -1,0 +1,200 @@
+//! Networks and data of one's own, from a config to a pruned model: residual, depthwise, VGG, and a list of layers in TOML, on
+//! colour images; stopped and resumed to the same bytes, pruned by weights and by whole filters.
+
+mod common;
+
+use common::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A run on small synthetic colour images with this model and these lines in `[prune]`.
+fn config(folder: &Path, model: &str, prune: &str) -> PathBuf {
+    let text = format!(
+        "name = \"net\"\ndevice = \"flex\"\n{model}\n\
+         [data]\nsource = \"synthetic\"\nsynthetic_shape = [3, 12, 12]\nsynthetic_train = 64\nsynthetic_test = 32\n\
+         validation = 32\nnormalisation = {{ kind = \"training\" }}\naugment = {{ crop = 1, flip = true, cutout = 3 }}\n\
+         [train]\nbatch_size = 16\nlength = {{ epochs = 1 }}\noptimizer = {{ kind = \"sgd\", lr = 0.05, momentum = 0.9 }}\n\
+         [measure]\nenabled = false\n[checkpoint]\nevery_steps = 2\n\
+         [prune]\nschedule = {{ kind = \"linear\", final = 0.6, prunes = 2 }}\nevery = {{ epochs = 1 }}\n{prune}\n"
+    );
+    let path = folder.join("net.toml");
+    fs::write(&path, text).expect("written");
+    path
+}
+
+const RESNET: &str = "model = { kind = \"resnet\", depth = 8, width = 4 }";
+const WIDE: &str = "model = { kind = \"wide-resnet\", depth = 10, widen = 1 }";
+const MOBILE: &str = "model = { kind = \"mobilenet\", width = 4 }";
+const LIST: &str = r#"
+[model]
+kind = "layers"
+name = "two-branches"
+layers = [
+    { op = "conv2d", outputs = 8, kernel = 3, padding = 1, bias = false, name = "stem" },
+    { op = "batch-norm" },
+    { op = "relu", name = "base" },
+    { op = "conv2d", outputs = 8, kernel = 3, padding = 1 },
+    { op = "silu" },
+    { op = "add", inputs = ["silu1", "base"] },
+    { op = "max-pool", size = 3, stride = 2, padding = 1, name = "left" },
+    { op = "average-pool", size = 3, stride = 2, padding = 1, inputs = ["base"], name = "right" },
+    { op = "concat", inputs = ["left", "right"] },
+    { op = "gelu" },
+    { op = "global-average-pool" },
+    { op = "flatten" },
+    { op = "linear" },
+]
+"#;
+
+fn run(folder: &Path, config: &Path) -> PathBuf {
+    let out = folder.join("out");
+    succeed(&["run", text(config), "--out", text(&out)]);
+    only_run(&out).expect("a run")
+}
+
+fn model(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model.safetensors")).expect("a model")
+}
+
+/// Values of a tensor of the final model, with its shape.
+fn tensor(model: &[u8], name: &str) -> (Vec<usize>, Vec<f32>) {
+    let file = safetensors::SafeTensors::deserialize(model).expect("a model");
+    let own = file.tensor(name).expect(name);
+    let values = own.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    (own.shape().to_vec(), values)
+}
+
+/// Rows of a tensor that are all zero.
+fn dead(model: &[u8], name: &str) -> Vec<bool> {
+    let (shape, values) = tensor(model, name);
+    values.chunks_exact(values.len() / shape[0]).map(|row| row.iter().all(|value| *value == 0.0)).collect()
+}
+
+#[test]
+fn runs_that_are_killed_end_with_the_same_bytes() {
+    for (model, prune) in [
+        (RESNET, ""),
+        (RESNET, "granularity = { kind = \"filter\" }"),
+        (MOBILE, "granularity = { kind = \"filter\" }"),
+        (LIST, "scope = \"layerwise\""),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path(), model, prune);
+        let whole = run(folder.path(), &config);
+        let lines = log_lines(&folder.path().join("out"));
+        for part in [1, 2, 3] {
+            let torn = folder.path().join(format!("torn{part}"));
+            killed_at(start(&["run", text(&config), "--out", text(&torn)]), &torn, lines * part / 4);
+            let own = only_run(&torn).expect("a run");
+            succeed(&["resume", text(&own)]);
+            assert_eq!(self::model(&own), self::model(&whole), "{model} {prune}, killed at {part} of 4");
+        }
+    }
+}
+
+#[test]
+fn running_statistics_are_part_of_a_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = run(folder.path(), &config(folder.path(), WIDE, ""));
+    let (shape, means) = tensor(&model(&whole), "layer1.0.bn1.running_mean");
+    assert_eq!(shape, [16]);
+    assert!(means.iter().all(|mean| *mean != 0.0), "{means:?}");
+    let told: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(whole.join("manifest.json")).expect("there")).expect("JSON");
+    assert_eq!(told["description"]["shape"], serde_json::json!([3, 12, 12]));
+    assert_eq!(told["scales"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn filters_of_a_sum_go_together_with_their_normalisation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config =
+        config(folder.path(), RESNET, "granularity = { kind = \"filter\" }\nscope = \"layerwise\"\nround_to = 2");
+    let plan = succeed(&["plan", text(&config)]);
+    assert!(plan.contains("bn1.weight") && plan.contains("stay       fc.weight"), "{plan}");
+    let model = model(&run(folder.path(), &config));
+    // The stem and the block of the first stage add up.
+    let gone = dead(&model, "conv1.weight");
+    let count = gone.iter().filter(|gone| **gone).count();
+    assert_eq!(count, 2, "half of four, a multiple of two: {gone:?}");
+    assert_eq!(dead(&model, "layer1.0.conv2.weight"), gone);
+    for name in ["bn1.weight", "bn1.bias", "layer1.0.bn2.weight", "layer1.0.bn2.bias"] {
+        let zero: Vec<bool> = tensor(&model, name).1.iter().map(|value| *value == 0.0).collect();
+        assert!(zero.iter().zip(&gone).all(|(zero, gone)| *zero || !gone), "{name}: {zero:?} {gone:?}");
+    }
+    let (shape, values) = tensor(&model, "layer2.0.conv1.weight");
+    for (place, value) in values.iter().enumerate() {
+        assert!(!gone[place / 9 % shape[1]] || *value == 0.0, "what reads a channel that is gone");
+    }
+}
+
+#[test]
+fn a_part_of_what_goes_together_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let prune = "granularity = { kind = \"filter\" }\nexclude = [\"conv1.weight\"]";
+    let said = fail(&["plan", text(&config(folder.path(), RESNET, prune))]);
+    assert!(said.contains("`conv1.weight` go together") && said.contains("expected both or neither"), "{said}");
+}
+
+#[test]
+fn what_a_device_cannot_compute_is_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path(), RESNET, "");
+    let said = fail(&["plan", text(&config), "--set", "measure.enabled=true"]);
+    assert!(said.contains("`measure.enabled`") && said.contains("node `layer1.0."), "{said}");
+    for (change, wanted) in [
+        ("model.depth=9", "`model`: found a depth of 9, expected 6 n + 2"),
+        ("data.synthetic_shape=[3, 2, 12]", "`data.synthetic_shape`"),
+        ("data.augment={ crop = 13 }", "`data.augment`: crop is 13, expected at most 12"),
+        ("data.normalisation={ kind = \"given\", mean = [0.5], std = [0.5] }", "expected 3, one a channel"),
+        ("data.size=[8, 8]", "`data.size`"),
+        ("prune.round_to=8", "`prune.round_to`: found 8 with granularity element"),
+    ] {
+        let said = fail(&["plan", text(&config), "--set", change]);
+        assert!(said.contains(wanted), "{change}: {said}");
+    }
+    let list = LIST.replace("inputs = [\"left\", \"right\"]", "inputs = [\"left\", \"rigth\"]");
+    let said = fail(&["plan", text(&self::config(folder.path(), &list, ""))]);
+    assert!(said.contains("node `concat1` reads `rigth`, which no node before it gives"), "{said}");
+}
+
+#[test]
+fn images_of_another_kind_are_described_by_their_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, count) in [
+        ("data_batch_1", 5),
+        ("data_batch_2", 4),
+        ("data_batch_3", 4),
+        ("data_batch_4", 4),
+        ("data_batch_5", 4),
+        ("test_batch", 6),
+    ] {
+        let records = (0..count).flat_map(|record| {
+            std::iter::once(record as u8).chain((0..3072).map(move |pixel| (pixel * (record + 3) % 251) as u8))
+        });
+        fs::write(folder.path().join(format!("{name}.bin")), records.collect::<Vec<u8>>()).expect("written");
+    }
+    let dir = folder.path().to_owned();
+    let config = config(folder.path(), "model = { kind = \"mlp\", hidden = [16] }", "");
+    let data = format!("data={{ source = \"cifar10\", dir = {:?}, validation = 3 }}", text(&dir));
+    let plan = succeed(&["plan", text(&config), "--set", &data]);
+    assert!(plan.contains("18 train, 3 validation, 6 test"), "{plan}");
+    let out = folder.path().join("out");
+    // Chains of layers are trained, measured, exported and asked natively.
+    let changes = ["--set", &data, "--set", "device=cpu", "--set", "measure.enabled=true"];
+    succeed(&[&["run", text(&config), "--out", text(&out)], &changes[..]].concat());
+    let own = only_run(&out).expect("a run");
+    succeed(&["test", text(&own)]);
+    let file = folder.path().join("own.secateur");
+    succeed(&["export", text(&own), "--out", text(&file)]);
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, 32, 32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header().expect("into memory").write_image_data(&[100; 3072]).expect("as many as were told");
+    let picture = folder.path().join("picture.png");
+    fs::write(&picture, bytes).expect("written");
+    let (of_run, of_file) =
+        (succeed(&["predict", text(&own), text(&picture)]), succeed(&["predict", text(&file), text(&picture)]));
+    assert_eq!(of_run, of_file);
+}
