@@ -41,7 +41,7 @@ fn refuse(node: &str, why: String) -> Unsupported {
 }
 
 /// The input's shape and the layers, which have no values where there are no weights.
-fn chain(graph: &Graph, weights: Option<&Weights>) -> Result<([usize; 3], Vec<Layer>), Unsupported> {
+pub(crate) fn chain(graph: &Graph, weights: Option<&Weights>) -> Result<([usize; 3], Vec<Layer>), Unsupported> {
     let input = match *graph.shape(graph.input()) {
         [features] => [features, 1, 1],
         [channels, height, width] => [channels, height, width],

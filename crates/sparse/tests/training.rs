@@ -207,3 +207,21 @@ fn a_nan_reaches_the_loss_and_every_weight_that_it_meets() {
         }
     }
 }
+
+#[test]
+fn chains_with_biases_and_pools_are_told_from_other_graphs() {
+    use secateur_graph::{Activation, BatchNorm, Conv2d, Graph, Linear, Op, Pool};
+    use secateur_sparse::train::is_trainable_chain;
+    let relu = || Op::Activation(Activation::Relu);
+    let graph = |conv: Conv2d, after: Op, linear: Linear| {
+        let ops = [("c", Op::Conv2d(conv)), ("a", after), ("r", relu()), ("f", Op::Flatten), ("l", Op::Linear(linear))];
+        is_trainable_chain(&Graph::sequential(&[1, 8, 8], ops).expect("fits"))
+    };
+    let (conv, pool) = (Conv2d::new(2, 3), Op::Pool(Pool::max(2)));
+    assert!(graph(conv, pool.clone(), Linear::new(2)));
+    assert!(!graph(conv.padding(1), pool.clone(), Linear::new(2)), "padding");
+    assert!(!graph(conv.without_bias(), pool.clone(), Linear::new(2)), "no bias");
+    assert!(!graph(conv, pool, Linear { bias: false, ..Linear::new(2) }), "no bias");
+    assert!(!graph(conv, Op::BatchNorm(BatchNorm::default()), Linear::new(2)), "batch normalisation");
+    assert!(!graph(conv, relu(), Linear::new(2)), "no pool");
+}

@@ -32,6 +32,22 @@ pub enum LrSchedule {
         #[serde(default)]
         restart: Restart,
     },
+    /// Rises along half a cosine to the rate, then falls along another one to next to nothing (Smith & Topin,
+    /// "Super-convergence", 2018), as PyTorch's `OneCycleLR`.
+    OneCycle {
+        /// Part of the training in which it rises, in `[0, 1]`.
+        #[serde(default = "rise")]
+        rise: f64,
+        /// Share of the rate at the first step, in `[0, 1]`.
+        #[serde(default = "first")]
+        first: f64,
+        /// Share of the rate at the last step, in `[0, 1]`.
+        #[serde(default = "last")]
+        last: f64,
+        /// Where the schedule starts again.
+        #[serde(default)]
+        restart: Restart,
+    },
 }
 
 /// Where a schedule starts again.
@@ -55,12 +71,29 @@ fn no_warmup() -> Length {
     Length::Steps(0)
 }
 
+fn rise() -> f64 {
+    0.3
+}
+
+fn first() -> f64 {
+    0.04
+}
+
+fn last() -> f64 {
+    4e-6
+}
+
+/// From `from` to `to` along half a cosine.
+fn half_cosine(from: f64, to: f64, done: f64) -> f64 {
+    to + (from - to) * 0.5 * (1.0 + (std::f64::consts::PI * done.clamp(0.0, 1.0)).cos())
+}
+
 impl LrSchedule {
     /// Where it starts again.
     pub fn restart(&self) -> Restart {
         match self {
             Self::Constant {} => Restart::Cycle,
-            Self::Step { restart, .. } | Self::Cosine { restart, .. } => *restart,
+            Self::Step { restart, .. } | Self::Cosine { restart, .. } | Self::OneCycle { restart, .. } => *restart,
         }
     }
 
@@ -75,6 +108,11 @@ impl LrSchedule {
             }
             Self::Cosine { floor, .. } if !(0.0..=1.0).contains(floor) => {
                 Some(format!("floor is {floor}, wanted from 0 to 1"))
+            }
+            Self::OneCycle { rise, first, last, .. } => {
+                let all = [("rise", rise), ("first", first), ("last", last)];
+                let (key, found) = all.into_iter().find(|(_, value)| !(0.0..=1.0).contains(*value))?;
+                Some(format!("{key} is {found}, expected from 0 to 1"))
             }
             Self::Constant {} | Self::Step { .. } | Self::Cosine { .. } => None,
         }
@@ -92,6 +130,14 @@ impl LrSchedule {
                 }
                 let done = (position - rise) as f64 / (total - rise).max(1) as f64;
                 floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
+            }
+            Self::OneCycle { rise, first, last, .. } => {
+                let (at, end) = (position as f64, total as f64 - 1.0);
+                let peak = (rise * total as f64 - 1.0).max(0.0);
+                match at <= peak && peak > 0.0 {
+                    true => half_cosine(*first, 1.0, at / peak),
+                    false => half_cosine(1.0, *last, (at - peak) / (end - peak).max(1.0)),
+                }
             }
         }
     }
@@ -157,6 +203,12 @@ mod tests {
         check(cosine, 104, &[(0, 0.25), (3, 1.0), (4, 1.0), (54, 0.5), (104, 0.0)]);
         let floor = LrSchedule::Cosine { warmup: Length::Steps(0), floor: 0.2, restart: Restart::Cycle };
         check(floor, 10, &[(0, 1.0), (5, 0.6), (10, 0.2)]);
+        let cycle = LrSchedule::OneCycle { rise: 0.3, first: 0.04, last: 0.0, restart: Restart::Cycle };
+        // It rises to the step before 30, and falls to the last one.
+        check(cycle, 100, &[(0, 0.04), (29, 1.0), (64, 0.5), (99, 0.0)]);
+        let falls = LrSchedule::OneCycle { rise: 0.0, first: 0.04, last: 0.1, restart: Restart::Cycle };
+        check(falls, 11, &[(0, 1.0), (5, 0.55), (10, 0.1)]);
+        check(falls, 1, &[(0, 1.0)]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod units;
 pub use crossover::Crossovers;
 pub use kept::Kept;
 pub use layer::{Path, Tensor, TensorMut};
-pub use spec::Unsupported;
+pub use spec::{Unsupported, is_trainable_chain};
 
 use crate::kernels::conv_backward::Lists;
 use crate::kernels::update::Rule;

@@ -1,7 +1,9 @@
 //! Reads a network as what this room computes: convolutions with their max-pool, then fully connected layers.
 
+use crate::from_graph::chain;
 use crate::kernels::conv::Shape;
 use crate::{Layer, Network};
+use secateur_graph::{Graph, Op, Value};
 
 /// A layer that has parameters, with the relu and the max-pool that follow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,30 @@ pub(super) enum Kind {
     Linear,
 }
 
+/// Whether a graph is a chain that [`Trainer`](super::Trainer) computes: convolutions with their max-pool and fully connected
+/// layers, all with a bias.
+pub fn is_trainable_chain(graph: &Graph) -> bool {
+    let biased = graph.nodes().iter().all(|node| match &node.op {
+        Op::Conv2d(conv) => conv.bias,
+        Op::Linear(linear) => linear.bias,
+        Op::BatchNorm(_) => false,
+        Op::Activation(_)
+        | Op::Pool(_)
+        | Op::GlobalAveragePool
+        | Op::Add
+        | Op::Concat
+        | Op::Flatten
+        | Op::Reshape(_) => true,
+    });
+    let shape = |value: Value| match *graph.shape(value) {
+        [channels, height, width] => [channels, height, width],
+        [features] => [features, 1, 1],
+        _ => [1; 3],
+    };
+    let shape = |place: usize| graph.nodes().get(place).map_or([1; 3], |node| shape(node.inputs[0]));
+    biased && chain(graph, None).is_ok_and(|(_, layers)| Spec::of_layers(&layers, shape).is_ok())
+}
+
 /// A network that the native trainer cannot compute.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("layer {layer} ({what}) cannot be trained natively: {why}")]
@@ -36,12 +62,16 @@ pub struct Unsupported {
 impl Spec {
     /// The layers of a network.
     pub(super) fn of(network: &Network) -> Result<Vec<Self>, Unsupported> {
-        let layers = network.layers();
+        Self::of_layers(network.layers(), |place| network.shape(place))
+    }
+
+    /// The same of layers in order, whatever their values; `shape` is that of the input of each.
+    fn of_layers(layers: &[Layer], shape: impl Fn(usize) -> [usize; 3]) -> Result<Vec<Self>, Unsupported> {
         let mut found: Vec<Self> = vec![];
         let mut place = 0;
         while place < layers.len() {
             let refuse = |what: &str, why: &str| Unsupported { layer: place, what: what.into(), why: why.into() };
-            let [_, height, width] = network.shape(place);
+            let [_, height, width] = shape(place);
             let rest = &layers[place + 1..];
             let (name, kind, inputs, outputs, (rectified, followers)) = match &layers[place] {
                 Layer::Conv2d(conv) => {

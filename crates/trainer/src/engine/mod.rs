@@ -1,16 +1,18 @@
 //! What computes: a network in training, behind one interface.
 //!
-//! Two implementations: [`Own`] runs Secateur's kernels on the CPU, [`Burn`] runs burn's operations on any of its devices
-//! and is the twin that the other one is compared with. Outside of this room state is a [`State`], so that a checkpoint
+//! Secateur's kernels on the CPU are [`Own`], for chains of LeNet's kind, and [`OfGraph`], for all other graphs. [`Burn`] runs
+//! burn's operations on any of its devices and is the reference implementation that these are compared with. Outside of this room state is a [`State`], so that a checkpoint
 //! does not depend on what computed it.
 
 mod burn;
+mod graph;
 mod own;
 
 /// Field of a [`State`]'s moments under which movement is accumulated.
 pub(crate) const MOVEMENT: &str = "movement.sum";
 
 use self::burn::Burn;
+use self::graph::OfGraph;
 use self::own::Own;
 use crate::data::Split;
 use crate::device::Device;
@@ -19,7 +21,7 @@ use crate::state::{State, Weights};
 use crate::{Error, Experiment};
 use secateur_pruner::MaskSet;
 use secateur_report::event::LayerPath;
-use secateur_sparse::train::Options;
+use secateur_sparse::train::{Options, is_trainable_chain};
 
 /// A network in training.
 pub(crate) trait Engine {
@@ -69,7 +71,10 @@ pub(crate) fn open(
         Device::Own { threads, instruction_set, crossovers } => {
             let (threads, instruction_set, crossovers) = (*threads, *instruction_set, *crossovers);
             let options = Options { threads, instruction_set, crossovers, compact: true };
-            Box::new(Own::new(experiment, options, state, masks)?)
+            match is_trainable_chain(experiment.graph()) {
+                true => Box::new(Own::new(experiment, options, state, masks)?),
+                false => Box::new(OfGraph::new(experiment, options, state, masks)?),
+            }
         }
         Device::Burn(device) => Box::new(Burn::new(experiment, device, state, masks)?),
     })

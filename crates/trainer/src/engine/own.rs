@@ -7,7 +7,7 @@ use crate::state::{Moment, State, Weights};
 use crate::{Error, Experiment, export};
 use secateur_pruner::MaskSet;
 use secateur_report::event;
-use secateur_sparse::train::{Images, Kept, LayerState, Options, Path, Tensor, TensorMut, Trainer};
+use secateur_sparse::train::{Images, Kept, LayerPath, LayerState, Options, Path, Tensor, TensorMut, Trainer};
 use secateur_sparse::{Network, Optimizer, Parameters};
 use std::collections::BTreeMap;
 
@@ -83,13 +83,7 @@ impl Engine for Own {
         // An optimizer that has not stepped remembers nothing, in burn's eyes, too.
         let (parameters, mut moments) = self.export(time > 0);
         moments.sort_by(|a, b| (&a.parameter, &a.field).cmp(&(&b.parameter, &b.field)));
-        let mut counters = BTreeMap::new();
-        if time > 0 {
-            for own in &parameters {
-                counters.insert((own.name.clone(), RANK.into()), own.shape.len() as u64);
-                counters.insert((own.name.clone(), TIME.into()), time);
-            }
-        }
+        let counters = counters(time, parameters.iter().map(|own| (own.name.as_str(), own.shape.len())));
         Ok(State { parameters, moments, counters, shadows: false })
     }
 
@@ -105,23 +99,38 @@ impl Engine for Own {
     }
 
     fn paths(&self) -> Option<(String, Vec<event::LayerPath>)> {
-        let path = |own: secateur_sparse::train::LayerPath| event::LayerPath {
-            name: own.name,
-            path: match own.path {
-                Path::Dense => "dense".into(),
-                Path::Sparse => "sparse".into(),
-            },
-            kept: own.kept as u64,
-            total: own.total as u64,
-            units: own.units as u64,
-            all_units: own.all_units as u64,
-        };
-        let layers = self.trainer.paths().into_iter().map(path).collect();
-        Some((self.options.instruction_set.name().to_owned(), layers))
+        Some((self.options.instruction_set.name().to_owned(), layer_paths(self.trainer.paths())))
     }
 }
 
-fn images<'a>(rows: &'a Rows<'a>) -> Images<'a> {
+/// How layers compute, as the log tells it.
+pub(super) fn layer_paths(paths: Vec<LayerPath>) -> Vec<event::LayerPath> {
+    let path = |own: LayerPath| event::LayerPath {
+        name: own.name,
+        path: match own.path {
+            Path::Dense => "dense".into(),
+            Path::Sparse => "sparse".into(),
+        },
+        kept: own.kept as u64,
+        total: own.total as u64,
+        units: own.units as u64,
+        all_units: own.all_units as u64,
+    };
+    paths.into_iter().map(path).collect()
+}
+
+/// The optimizer's counters after so many updates, for parameters with so many axes; none before the first.
+pub(super) fn counters<'a>(
+    time: u64,
+    parameters: impl Iterator<Item = (&'a str, usize)>,
+) -> BTreeMap<(String, String), u64> {
+    let both = |(name, axes): (&str, usize)| {
+        [((name.to_owned(), RANK.to_owned()), axes as u64), ((name.to_owned(), TIME.to_owned()), time)]
+    };
+    parameters.filter(|_| time > 0).flat_map(both).collect()
+}
+
+pub(super) fn images<'a>(rows: &'a Rows<'a>) -> Images<'a> {
     match rows {
         Rows::Bytes(rows, tables) => Images::Bytes { rows, tables },
         Rows::Floats(rows) => Images::Floats { rows },
@@ -132,7 +141,7 @@ fn images<'a>(rows: &'a Rows<'a>) -> Images<'a> {
 const RANK: &str = "__rank";
 const TIME: &str = "momentum.time";
 
-fn fields(optimizer: &Optimizer) -> &'static [&'static str] {
+pub(super) fn fields(optimizer: &Optimizer) -> &'static [&'static str] {
     match optimizer {
         Optimizer::Adam { .. } => &["momentum.moment_1", "momentum.moment_2"],
         Optimizer::Sgd { momentum, .. } if *momentum > 0.0 => &["momentum.velocity"],
@@ -141,7 +150,7 @@ fn fields(optimizer: &Optimizer) -> &'static [&'static str] {
 }
 
 /// Values first, then as many moments as there are.
-fn borrowed<'a>(rooms: &'a mut [Vec<f32>], kept: Option<&'a Kept>) -> TensorMut<'a> {
+pub(super) fn borrowed<'a>(rooms: &'a mut [Vec<f32>], kept: Option<&'a Kept>) -> TensorMut<'a> {
     let mut rooms = rooms.iter_mut().map(Vec::as_mut_slice);
     let mut next = || rooms.next().unwrap_or_default();
     TensorMut { values: next(), moments: [next(), next()], kept }
@@ -208,7 +217,7 @@ fn layers<'a>(
 }
 
 /// Updates that the optimizer has made.
-fn time(state: &State) -> u64 {
+pub(super) fn time(state: &State) -> u64 {
     let time = state.counters.iter().filter(|((_, field), _)| field == TIME).map(|(_, time)| *time).max();
     // SGD has no clock of its own; that it has stepped is all that it needs to know.
     time.unwrap_or(u64::from(!state.moments.is_empty()))
