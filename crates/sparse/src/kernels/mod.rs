@@ -2,12 +2,17 @@
 #![expect(clippy::needless_range_loop, reason = "counted loops over register tiles show their shape")]
 #![expect(clippy::too_many_arguments, reason = "a kernel takes each of its slices by itself")]
 
+pub(crate) mod activation;
 pub(crate) mod conv;
 pub(crate) mod conv_backward;
 pub(crate) mod flat;
+pub(crate) mod pointwise;
+pub(crate) mod pooling;
 pub(crate) mod product;
 pub(crate) mod rows;
 pub(crate) mod sparse_conv;
 pub(crate) mod sparse_linear;
+pub(crate) mod tile_gradients;
+pub(crate) mod tiles;
 pub(crate) mod update;
 pub(crate) mod windows;

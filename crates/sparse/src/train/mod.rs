@@ -9,6 +9,7 @@
 
 mod conv;
 mod crossover;
+mod graph;
 mod kept;
 mod layer;
 mod linear;
@@ -22,6 +23,7 @@ mod spec;
 mod units;
 
 pub use crossover::Crossovers;
+pub use graph::{GraphTrainer, StepTime};
 pub use kept::Kept;
 pub use layer::{Path, Tensor, TensorMut};
 pub use spec::{Unsupported, is_trainable_chain};

@@ -1,0 +1,194 @@
+//! Times training steps of ResNet-20 and VGG-11 (batch-norm) on made-up images of CIFAR-10's size: dense and with frozen
+//! uniform masks, with the time and the multiply-accumulates a second of each kind of step.
+//!
+//!   cargo bench -p secateur-sparse --bench resnet -- [resnet20|vgg11] [BATCH] [THREADS] [ROUNDS] [DENSITY,..] [SET]
+
+use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Error, Graph, Linear, Op, Pool, Role, Value};
+use secateur_sparse::train::{Crossovers, GraphTrainer, Images, Kept, Options, Tensor};
+use secateur_sparse::{InstructionSet, Optimizer};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// He et al. (2015), section 4.2, n = 3: 20 layers; projection shortcuts.
+fn resnet20() -> Result<Graph, Error> {
+    let mut net = Builder::new(&[3, 32, 32])?;
+    let mut last = net.input();
+    let mut channels = 16;
+    last = convolution(&mut net, "stem", Conv2d::new(16, 3).padding(1), last)?;
+    last = net.add("stem.relu", Op::Activation(Activation::Relu), &[last])?;
+    for (stage, width) in [16, 32, 64].into_iter().enumerate() {
+        for block in 0..3 {
+            let name = |own: &str| format!("layer{stage}.{block}.{own}");
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            let first = Conv2d::new(width, 3).padding(1).stride(stride);
+            let mut own = convolution(&mut net, &name("conv1"), first, last)?;
+            own = net.add(&name("relu1"), Op::Activation(Activation::Relu), &[own])?;
+            own = convolution(&mut net, &name("conv2"), Conv2d::new(width, 3).padding(1), own)?;
+            if stride > 1 || channels != width {
+                last = convolution(&mut net, &name("shortcut"), Conv2d::new(width, 1).stride(stride), last)?;
+            }
+            channels = width;
+            last = net.add(&name("add"), Op::Add, &[own, last])?;
+            last = net.add(&name("relu2"), Op::Activation(Activation::Relu), &[last])?;
+        }
+    }
+    last = net.add("pool", Op::GlobalAveragePool, &[last])?;
+    last = net.add("flatten", Op::Flatten, &[last])?;
+    net.add("fc", Op::Linear(Linear::new(10)), &[last])?;
+    Ok(net.finish())
+}
+
+/// Simonyan and Zisserman (2015), configuration A, with batch normalisation and one fully connected layer.
+fn vgg11() -> Result<Graph, Error> {
+    let mut net = Builder::new(&[3, 32, 32])?;
+    let mut last = net.input();
+    for (place, width) in [64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0].into_iter().enumerate() {
+        if width == 0 {
+            last = net.add(&format!("pool{place}"), Op::Pool(Pool::max(2)), &[last])?;
+        } else {
+            last = convolution(&mut net, &format!("conv{place}"), Conv2d::new(width, 3).padding(1), last)?;
+            last = net.add(&format!("relu{place}"), Op::Activation(Activation::Relu), &[last])?;
+        }
+    }
+    last = net.add("flatten", Op::Flatten, &[last])?;
+    net.add("fc", Op::Linear(Linear::new(10)), &[last])?;
+    Ok(net.finish())
+}
+
+fn convolution(net: &mut Builder, name: &str, conv: Conv2d, input: Value) -> Result<Value, Error> {
+    let own = net.add(name, Op::Conv2d(conv.without_bias()), &[input])?;
+    net.add(&format!("{name}.bn"), Op::BatchNorm(BatchNorm::default()), &[own])
+}
+
+/// Marsaglia's xorshift, enough for made-up numbers.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1u64 << 24) as f32
+    }
+}
+
+fn trainer(graph: &Graph, density: f64, options: Options) -> GraphTrainer {
+    let mut random = Random(7);
+    let mut states: BTreeMap<String, (Kept, Vec<f32>)> = BTreeMap::new();
+    for own in graph.parameters() {
+        let mut bits = vec![u8::MAX; own.len().div_ceil(8)];
+        for index in (0..own.len()).filter(|_| own.role == Role::Weight) {
+            if f64::from(random.next()) >= density {
+                bits[index / 8] &= !(1 << (index % 8));
+            }
+        }
+        let kept = Kept::new(own.len(), &bits);
+        let reach = (2.0 * own.shape[0] as f32 / own.len() as f32 / density as f32).sqrt();
+        let mut value = || match own.role {
+            Role::Weight => reach * (2.0 * random.next() - 1.0),
+            Role::Bias | Role::Shift | Role::Mean => 0.0,
+            Role::Scale | Role::Variance => 1.0,
+        };
+        let values = (0..kept.kept()).map(|_| value()).collect();
+        states.insert(own.name.clone(), (kept, values));
+    }
+    let state = |name: &str| {
+        let (kept, values) = &states[name];
+        Tensor { values, moments: [&[], &[]], kept: Some(kept) }
+    };
+    let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
+    GraphTrainer::new(graph, state, optimizer, 0, options).expect("a small network")
+}
+
+/// What a step is, by its first node.
+fn kind(graph: &Graph, node: &str) -> &'static str {
+    let own = graph.nodes().iter().find(|own| own.name == node).expect("a node of the graph");
+    match &own.op {
+        Op::Conv2d(conv) if conv.window.size == [1, 1] => "conv 1x1",
+        Op::Conv2d(_) => "conv 3x3",
+        Op::Linear(_) => "linear",
+        Op::BatchNorm(_) | Op::Activation(_) | Op::Add => "batch-norm, add, relu",
+        Op::Pool(_) | Op::GlobalAveragePool => "pooling",
+        Op::Concat | Op::Flatten | Op::Reshape(_) => "copies",
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|own| own != "--bench").collect();
+    let number = |place: usize, default: usize| {
+        arguments.get(place).map_or(default, |own| own.parse().expect("a number of images, threads or rounds"))
+    };
+    let nets: Vec<&str> = arguments.first().map_or(vec!["resnet20", "vgg11"], |own| vec![own.as_str()]);
+    let (batch, threads, rounds) = (number(1, 128), number(2, 2), number(3, 9));
+    let densities: Vec<f64> = arguments
+        .get(4)
+        .map_or(vec![1.0, 0.1, 0.05, 0.02], |own| own.split(',').map(|own| own.parse().expect("a density")).collect());
+    for net in nets {
+        let graph = if net == "vgg11" { vgg11() } else { resnet20() }.expect("a network");
+        println!("{net}, {} MACs an image, batch {batch}, {threads} threads, medians of {rounds} steps", graph.macs());
+        for set in InstructionSet::available().into_iter().rev() {
+            if arguments.get(5).is_some_and(|own| own != set.name()) {
+                continue;
+            }
+            for density in &densities {
+                let options =
+                    Options { threads, instruction_set: set, crossovers: Crossovers::table(set), compact: false };
+                measure(&graph, *density, options, batch, rounds);
+            }
+        }
+    }
+}
+
+fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: usize) {
+    let mut trainer = trainer(graph, density, options);
+    let mut random = Random(11);
+    let pixels: usize = graph.shape(graph.input()).iter().product();
+    let images: Vec<f32> = (0..batch * pixels).map(|_| 4.0 * random.next() - 2.0).collect();
+    let rows: Vec<&[f32]> = images.chunks(pixels).collect();
+    let labels: Vec<u16> = (0..batch).map(|_| (10.0 * random.next()) as u16).collect();
+    let (mut totals, mut kinds) = (vec![], BTreeMap::<&str, [Vec<f64>; 2]>::new());
+    for round in 0..rounds + 2 {
+        let began = Instant::now();
+        let times = trainer.timed_step(Images::Floats { rows: &rows }, &labels, 1e-3);
+        let total = began.elapsed().as_secs_f64();
+        if round < 2 {
+            continue;
+        }
+        totals.push(total);
+        let mut sums = BTreeMap::<&str, [f64; 2]>::new();
+        for own in times {
+            let sum = sums.entry(kind(graph, &own.node)).or_default();
+            (0..2).for_each(|way| sum[way] += own.times[way].as_secs_f64());
+        }
+        for (kind, sum) in sums {
+            let all = kinds.entry(kind).or_default();
+            (0..2).for_each(|way| all[way].push(sum[way]));
+        }
+    }
+    let seconds = median(&mut totals);
+    println!(
+        "  {:<8} density {density:<5} {:8.1} images/s, {:7.1} ms a step",
+        options.instruction_set.name(),
+        batch as f64 / seconds,
+        seconds * 1e3
+    );
+    let mut macs = BTreeMap::<&str, usize>::new();
+    for (place, own) in graph.parameters().iter().enumerate() {
+        *macs.entry(kind(graph, &graph.nodes()[own.node].name)).or_default() += own.len() * graph.positions(place);
+    }
+    for (kind, [mut forward, mut backward]) in kinds {
+        let (forward, backward) = (median(&mut forward), median(&mut backward));
+        let macs = macs.get(kind).copied().unwrap_or(0) as f64 * batch as f64 * density * 1e-9;
+        let rate = if macs > 0.0 {
+            format!(", {:6.1} and {:6.1} GMAC/s", macs / forward, 2.0 * macs / backward)
+        } else {
+            String::new()
+        };
+        println!("    {kind:<22} forward {:8.2} ms, backward {:8.2} ms{rate}", forward * 1e3, backward * 1e3);
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,77 @@
+//! Max- and average-pooling of a channel over listed windows.
+
+use crate::lanes::Lanes;
+use crate::simd::Vector;
+
+/// The windows of a channel, each with the elements that lie within the image.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Windows {
+    /// The elements of window `n` are `starts[n]..starts[n + 1]`.
+    pub starts: Vec<u32>,
+    /// Offset of each element in the plane of the input, and in that of its gradient.
+    pub elements: Vec<[u32; 2]>,
+    /// Offset of each window in the plane of the output, and in that of its gradient.
+    pub outputs: Vec<[u32; 2]>,
+    /// 1 / the number of elements of a whole window.
+    pub share: f32,
+}
+
+impl Windows {
+    #[inline(always)]
+    fn of(&self, window: usize) -> &[[u32; 2]] {
+        &self.elements[self.starts[window] as usize..self.starts[window + 1] as usize]
+    }
+}
+
+/// The largest value of each window; NaN where there is one.
+#[inline(always)]
+pub(crate) fn max<V: Vector>(windows: &Windows, x: &[Lanes], y: &mut [Lanes]) {
+    for (window, [output, _]) in windows.outputs.iter().enumerate() {
+        let mut top = V::splat(f32::NEG_INFINITY);
+        for [element, _] in windows.of(window) {
+            top = V::load(&x[*element as usize]).max_or_nan(top);
+        }
+        top.store(&mut y[*output as usize]);
+    }
+}
+
+/// Adds the gradient of each window to that of its largest value, of equal ones the first.
+#[inline(always)]
+pub(crate) fn max_backward<V: Vector>(windows: &Windows, x: &[Lanes], y: &[Lanes], dy: &[Lanes], dx: &mut [Lanes]) {
+    for (window, [output, gradient]) in windows.outputs.iter().enumerate() {
+        let (top, gradient) = (V::load(&y[*output as usize]), V::load(&dy[*gradient as usize]));
+        let mut left = u16::MAX;
+        for [element, dx_element] in windows.of(window) {
+            let here = !top.greater(V::load(&x[*element as usize])) & left;
+            left &= !here;
+            let dx = &mut dx[*dx_element as usize];
+            V::load(dx).add(gradient.keep(here)).store(dx);
+        }
+    }
+}
+
+/// The mean of each window, the padding counted as zeros.
+#[inline(always)]
+pub(crate) fn average<V: Vector>(windows: &Windows, x: &[Lanes], y: &mut [Lanes]) {
+    let share = V::splat(windows.share);
+    for (window, [output, _]) in windows.outputs.iter().enumerate() {
+        let mut sum = V::splat(0.0);
+        for [element, _] in windows.of(window) {
+            sum = sum.add(V::load(&x[*element as usize]));
+        }
+        sum.mul(share).store(&mut y[*output as usize]);
+    }
+}
+
+/// Adds each window's part of its gradient to all of its values.
+#[inline(always)]
+pub(crate) fn average_backward<V: Vector>(windows: &Windows, dy: &[Lanes], dx: &mut [Lanes]) {
+    let share = V::splat(windows.share);
+    for (window, [_, gradient]) in windows.outputs.iter().enumerate() {
+        let gradient = V::load(&dy[*gradient as usize]).mul(share);
+        for [_, element] in windows.of(window) {
+            let dx = &mut dx[*element as usize];
+            V::load(dx).add(gradient).store(dx);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Gradients of the weights that [`tiles`](super::tiles) multiplies with:
+//! `gradient[row][k] += sum over positions and images of dy[row][position] * x[offset[k] + position]`.
+
+use crate::lanes::Lanes;
+use crate::simd::Vector;
+
+/// Where an output is computed: offsets of its window in the input and of its gradient, from the first block on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub input: u32,
+    pub gradient: u32,
+}
+
+/// Everything that the tiles of some rows read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sources<'a> {
+    pub pairs: &'a [Pair],
+    pub x: &'a [Lanes],
+    /// `[row][plane]`, from the rows' first on.
+    pub dy: &'a [Lanes],
+    pub plane: usize,
+    /// More than the largest offset of `pairs` in the input, and in the gradient.
+    pub extents: [usize; 2],
+}
+
+/// Adds the gradients of all weights of `rows` rows to `sums`, `[row][offset]`.
+#[inline(always)]
+pub(crate) fn dense<V: Vector>(from: Sources<'_>, rows: usize, offsets: &[u32], sums: &mut [f32]) {
+    let mut row = 0;
+    macro_rules! rows {
+        ($m:literal, $k:literal) => {{
+            strips::<V, $m, $k>(from, row, offsets, &mut sums[row * offsets.len()..]);
+            $m
+        }};
+    }
+    while row < rows {
+        row += if V::REGISTERS >= 32 {
+            match rows - row {
+                6.. => rows!(6, 4),
+                5 => rows!(5, 4),
+                4 => rows!(4, 4),
+                3 => rows!(3, 4),
+                2 => rows!(2, 4),
+                _ => rows!(1, 8),
+            }
+        } else if V::REGISTERS >= 8 {
+            match rows - row {
+                2.. => rows!(2, 2),
+                _ => rows!(1, 4),
+            }
+        } else {
+            rows!(1, 2)
+        };
+    }
+}
+
+/// Adds the gradients of the weights of one row, `sums` of them at `offsets`.
+#[inline(always)]
+pub(crate) fn row<V: Vector>(from: Sources<'_>, offsets: &[u32], sums: &mut [f32]) {
+    if V::REGISTERS >= 32 {
+        strips::<V, 1, 8>(from, 0, offsets, sums);
+    } else if V::REGISTERS >= 8 {
+        strips::<V, 1, 4>(from, 0, offsets, sums);
+    } else {
+        strips::<V, 1, 2>(from, 0, offsets, sums);
+    }
+}
+
+/// `M` rows, `K` offsets at a time.
+#[inline(always)]
+fn strips<V: Vector, const M: usize, const K: usize>(from: Sources<'_>, row: usize, offsets: &[u32], sums: &mut [f32]) {
+    let each = offsets.len();
+    let (tiles, rest) = offsets.as_chunks::<K>();
+    for (place, own) in tiles.iter().enumerate() {
+        tile::<V, M, K>(from, row, own, &mut sums[place * K..], each);
+    }
+    let mut place = each - rest.len();
+    let (pairs, rest) = rest.as_chunks::<2>();
+    for own in pairs {
+        tile::<V, M, 2>(from, row, own, &mut sums[place..], each);
+        place += 2;
+    }
+    for own in rest {
+        tile::<V, M, 1>(from, row, &[*own], &mut sums[place..], each);
+        place += 1;
+    }
+}
+
+/// `sums` is `[row][each]`.
+#[inline(always)]
+fn tile<V: Vector, const M: usize, const K: usize>(
+    from: Sources<'_>,
+    row: usize,
+    offsets: &[u32; K],
+    sums: &mut [f32],
+    each: usize,
+) {
+    let [x_extent, dy_extent] = from.extents;
+    let dy: [&[Lanes]; M] = std::array::from_fn(|m| &from.dy[(row + m) * from.plane..][..dy_extent]);
+    let x: [&[Lanes]; K] = std::array::from_fn(|k| &from.x[offsets[k] as usize..][..x_extent]);
+    let mut own = [[V::splat(0.0); K]; M];
+    for pair in from.pairs {
+        let (input, gradient) = (pair.input as usize, pair.gradient as usize);
+        assert!(input < x_extent && gradient < dy_extent, "positions lie below the extents");
+        let mut inputs = [V::splat(0.0); K];
+        for k in 0..K {
+            inputs[k] = V::load(&x[k][input]);
+        }
+        for m in 0..M {
+            let gradient = V::load(&dy[m][gradient]);
+            for k in 0..K {
+                own[m][k] = gradient.mul_add(inputs[k], own[m][k]);
+            }
+        }
+    }
+    for m in 0..M {
+        for k in 0..K {
+            sums[m * each + k] += own[m][k].sum();
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Sums of weights times vectors at listed offsets: every convolution and every fully connected layer, forward and back to
+//! the inputs, with all weights or with the kept ones only.
+//!
+//! A kernel size, a stride, a dilation, zero padding (a margin of zeros in the buffer) and groups only change the lists:
+//! `output[row][position] = sum over k of weight[k][row] * input[offset[k] + position]`. A tile is a few rows of a few
+//! positions, and its sums stay in registers.
+
+use crate::lanes::Lanes;
+use crate::simd::{Vector, load_all};
+
+/// Rows of a tile at most.
+pub(crate) const TILE_ROWS: usize = 6;
+
+/// Where an output is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Block of sixteen images, from the first that is worked on.
+    pub block: u32,
+    /// Offset of the window's first element in the input, from the first block on.
+    pub input: u32,
+    /// Offset of the output within a row of its block.
+    pub output: u32,
+}
+
+/// What the sums start with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start<'a> {
+    /// Nothing.
+    Zero,
+    /// A number for each row.
+    Bias(&'a [f32]),
+    /// What stands in the output.
+    Output,
+}
+
+/// Rows that read the same inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    /// Offset of each input, from a position's own.
+    pub offsets: &'a [u32],
+    /// `[input][row]`
+    pub weights: &'a [f32],
+    /// How many, 1 to [`TILE_ROWS`].
+    pub count: usize,
+    /// More than the largest offset.
+    pub extent: usize,
+}
+
+/// Where the sums go.
+#[derive(Debug)]
+pub(crate) struct Outputs<'a, 'b> {
+    /// Of each block a slice, `[row][plane]`.
+    pub blocks: &'a mut [&'b mut [Lanes]],
+    pub plane: usize,
+    /// The first row that is computed.
+    pub row: usize,
+}
+
+impl Outputs<'_, '_> {
+    /// The rows that are computed, from a position on.
+    #[inline(always)]
+    fn at(&mut self, position: &Position) -> &mut [Lanes] {
+        &mut self.blocks[position.block as usize][self.row * self.plane + position.output as usize..]
+    }
+}
+
+/// Computes some rows at some positions.
+#[inline(always)]
+pub(crate) fn product<V: Vector>(
+    rows: Rows<'_>,
+    positions: &[Position],
+    input: &[Lanes],
+    start: Start<'_>,
+    mut outputs: Outputs<'_, '_>,
+) {
+    match rows.count {
+        1 => strips::<V, 1>(rows, positions, input, start, &mut outputs),
+        2 => strips::<V, 2>(rows, positions, input, start, &mut outputs),
+        3 => strips::<V, 3>(rows, positions, input, start, &mut outputs),
+        4 => strips::<V, 4>(rows, positions, input, start, &mut outputs),
+        5 => strips::<V, 5>(rows, positions, input, start, &mut outputs),
+        6 => strips::<V, 6>(rows, positions, input, start, &mut outputs),
+        count => unreachable!("a tile has 1 to {TILE_ROWS} rows, not {count}"),
+    }
+}
+
+/// Positions of a tile of so many rows, and of one that stands in one row of an image.
+const fn most_positions(registers: usize, rows: usize) -> [usize; 2] {
+    match (registers, rows) {
+        (32.., 1) => [8, 16],
+        (32.., _) => [4, 0],
+        (8.., 1) => [4, 4],
+        (8.., 2..4) => [2, 0],
+        (_, 1) => [2, 2],
+        _ => [1, 0],
+    }
+}
+
+/// The first positions, if they stand side by side.
+#[inline(always)]
+fn side_by_side<const P: usize>(positions: &[Position]) -> Option<(&[Position; P], &[Position])> {
+    let (own, rest) = positions.split_first_chunk::<P>()?;
+    let (first, last, distance) = (own[0], own[P - 1], P as u32 - 1);
+    // Inputs rise from position to position within a block, and so do outputs.
+    let stand =
+        last.block == first.block && last.input == first.input + distance && last.output == first.output + distance;
+    stand.then_some((own, rest))
+}
+
+#[inline(always)]
+fn strips<V: Vector, const M: usize>(
+    rows: Rows<'_>,
+    positions: &[Position],
+    input: &[Lanes],
+    start: Start<'_>,
+    outputs: &mut Outputs<'_, '_>,
+) {
+    let [most, in_a_row] = most_positions(V::REGISTERS, M);
+    let mut rest = positions;
+    macro_rules! in_a_row {
+        ($n:literal) => {
+            if in_a_row >= $n {
+                if let Some((own, others)) = side_by_side::<$n>(rest) {
+                    tile_in_a_row::<V, $n>(rows, own[0], input, start, outputs);
+                    rest = others;
+                    continue;
+                }
+            }
+        };
+    }
+    macro_rules! tile {
+        ($n:literal) => {{
+            let (own, others) = rest.split_first_chunk::<$n>().expect("as many are left");
+            tile::<V, M, $n>(rows, own, input, start, outputs);
+            others
+        }};
+    }
+    while !rest.is_empty() {
+        in_a_row!(16);
+        in_a_row!(8);
+        in_a_row!(4);
+        in_a_row!(2);
+        rest = match rest.len().min(most) {
+            8.. => tile!(8),
+            4.. => tile!(4),
+            2.. => tile!(2),
+            _ => tile!(1),
+        };
+    }
+}
+
+/// One row at positions that stand side by side.
+#[inline(always)]
+fn tile_in_a_row<V: Vector, const P: usize>(
+    rows: Rows<'_>,
+    position: Position,
+    input: &[Lanes],
+    start: Start<'_>,
+    outputs: &mut Outputs<'_, '_>,
+) {
+    let input = &input[position.input as usize..][..rows.extent + P - 1];
+    let output = outputs.at(&position).first_chunk_mut::<P>().expect("a row of positions lies within the output");
+    let mut sums = [V::splat(0.0); P];
+    match start {
+        Start::Zero => {}
+        Start::Bias(bias) => sums = [V::splat(bias[0]); P],
+        Start::Output => sums = load_all(output),
+    }
+    for (offset, weight) in rows.offsets.iter().zip(rows.weights) {
+        let x = input[*offset as usize..].first_chunk::<P>().expect("offsets lie below the extent");
+        let weight = V::splat(*weight);
+        for p in 0..P {
+            sums[p] = weight.mul_add(V::load(&x[p]), sums[p]);
+        }
+    }
+    for p in 0..P {
+        sums[p].store(&mut output[p]);
+    }
+}
+
+#[inline(always)]
+fn tile<V: Vector, const M: usize, const P: usize>(
+    rows: Rows<'_>,
+    positions: &[Position; P],
+    input: &[Lanes],
+    start: Start<'_>,
+    outputs: &mut Outputs<'_, '_>,
+) {
+    let own: [&[Lanes]; P] = std::array::from_fn(|p| &input[positions[p].input as usize..][..rows.extent]);
+    let mut sums = [[V::splat(0.0); P]; M];
+    match start {
+        Start::Zero => {}
+        Start::Bias(bias) => {
+            let bias = bias.first_chunk::<M>().expect("a bias for each row");
+            for m in 0..M {
+                sums[m] = [V::splat(bias[m]); P];
+            }
+        }
+        Start::Output => {
+            let plane = outputs.plane;
+            for p in 0..P {
+                let output = outputs.at(&positions[p]);
+                for m in 0..M {
+                    sums[m][p] = V::load(&output[m * plane]);
+                }
+            }
+        }
+    }
+    let (weights, _) = rows.weights.as_chunks::<M>();
+    for (offset, weights) in rows.offsets.iter().zip(weights) {
+        let offset = *offset as usize;
+        assert!(offset < rows.extent, "offsets lie below the extent");
+        let mut x = [V::splat(0.0); P];
+        for p in 0..P {
+            x[p] = V::load(&own[p][offset]);
+        }
+        for m in 0..M {
+            let weight = V::splat(weights[m]);
+            for p in 0..P {
+                sums[m][p] = weight.mul_add(x[p], sums[m][p]);
+            }
+        }
+    }
+    let plane = outputs.plane;
+    for p in 0..P {
+        let output = outputs.at(&positions[p]);
+        for m in 0..M {
+            sums[m][p].store(&mut output[m * plane]);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Training of any graph: forward, backward and update on the CPU.
+//!
+//! The graph is planned first (`plan.rs`): a convolution or a fully connected layer is a step, batch normalisation with the
+//! addition and the activation behind it is one, too, and every value lies in memory with the margins of zeros that the
+//! convolutions behind it read. Then a step is one or two passes over blocks of sixteen images. All convolutions, whatever
+//! their window, stride, dilation and groups, forward and back, dense and sparse, are lists of offsets for two kernels:
+//! sums of weights times vectors (`kernels/tiles.rs`), and the gradients of these weights (`kernels/tile_gradients.rs`).
+
+mod conv;
+mod copy;
+mod ends;
+mod geometry;
+mod layout;
+mod lists;
+mod pieces;
+mod plan;
+mod pointwise;
+mod pooling;
+mod step;
+mod stored;
+
+use super::layer::{Tensor, TensorMut};
+use super::{Context, Images, LayerPath, Options};
+use crate::lanes::{LANES, Lanes};
+use crate::pool::Pool;
+use crate::{Optimizer, Unsupported};
+use conv::Scratch;
+use plan::Plan;
+use secateur_graph::{Graph, Role};
+use std::time::{Duration, Instant};
+use step::{Gradients, Run, Step, Work};
+
+/// A graph in training.
+///
+/// Batch normalisation takes the statistics of the batch in [`forward`](Self::forward), and the running ones in
+/// [`predict`](Self::predict).
+#[derive(Debug)]
+pub struct GraphTrainer {
+    graph: Graph,
+    plan: Plan,
+    options: Options,
+    pool: Pool,
+    optimizer: Optimizer,
+    /// Updates so far.
+    time: u64,
+    steps: Vec<Step>,
+    /// By slot of the plan.
+    values: Vec<Vec<Lanes>>,
+    /// By buffer of the plan.
+    gradients: Vec<Vec<Lanes>>,
+    /// Logits of the last forward pass, for the way back.
+    logits: Vec<f32>,
+    images: usize,
+    scratch: Vec<Scratch>,
+}
+
+/// The time that a step of the plan took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepTime {
+    /// The first node that it computes.
+    pub node: String,
+    /// Forward and backward.
+    pub times: [Duration; 2],
+}
+
+impl GraphTrainer {
+    /// A trainer for a graph, whose parameters and buffers are in the state that `state` gives for their names; `time` is
+    /// the number of updates that the optimizer has made. Which values are kept is read of parameters only.
+    ///
+    /// # Errors
+    /// The first node whose values do not fit the kernels' 32-bit offsets.
+    ///
+    /// # Panics
+    /// When a state's length is not that of the parameter, or the system does not give as many threads.
+    pub fn new<'s>(
+        graph: &Graph,
+        state: impl Fn(&str) -> Tensor<'s>,
+        optimizer: Optimizer,
+        time: u64,
+        options: Options,
+    ) -> Result<Self, Unsupported> {
+        let plan = Plan::new(graph)?;
+        let pool = Pool::new(options.threads).expect("the system gives threads");
+        let mut scratch = vec![];
+        scratch.resize_with(pool.threads(), Scratch::default);
+        let values = vec![vec![]; plan.slots.len()];
+        let gradients = vec![vec![]; plan.buffers.len()];
+        let (graph, steps, logits) = (graph.clone(), vec![], vec![]);
+        let mut own =
+            Self { graph, plan, options, pool, optimizer, time, steps, values, gradients, logits, images: 0, scratch };
+        own.set(state, time);
+        Ok(own)
+    }
+
+    /// Takes another state over, as [`Self::new`] does.
+    ///
+    /// # Panics
+    /// When a state's length is not that of the parameter.
+    pub fn set<'s>(&mut self, state: impl Fn(&str) -> Tensor<'s>, time: u64) {
+        let Self { graph, plan, optimizer, options, .. } = self;
+        let step = |own| Step::new(graph, plan, own, &state, optimizer, &options.crossovers);
+        self.steps = plan.steps.iter().map(step).collect();
+        (self.time, self.images) = (time, 0);
+    }
+
+    /// Logits `[image][class]` of a batch, with its statistics; a call of [`Self::backward`] may follow.
+    ///
+    /// # Panics
+    /// When an image has another size than the network's input, or there is not one table for each channel.
+    pub fn forward(&mut self, images: Images<'_>) -> Vec<f32> {
+        self.images = images.count();
+        self.logits = self.walk(images, true, |_| {});
+        self.logits.clone()
+    }
+
+    /// Logits `[image][class]` of images, with the running statistics.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn predict(&mut self, images: Images<'_>) -> Vec<f32> {
+        self.images = 0;
+        self.walk(images, false, |_| {})
+    }
+
+    /// `done` is told of each step that is computed.
+    fn walk(&mut self, images: Images<'_>, training: bool, mut done: impl FnMut(usize)) -> Vec<f32> {
+        let (count, slots) = (images.count(), &self.plan.slots);
+        if count == 0 {
+            return vec![];
+        }
+        let blocks = count.div_ceil(LANES);
+        let at = || Context { pool: &self.pool, set: self.options.instruction_set };
+        self.values[0].resize(blocks * slots[0].values.block(), Lanes::ZERO);
+        ends::read(&at(), images, &slots[0].values, &mut self.values[0]);
+        let mut moments = vec![vec![]; slots.len()];
+        for (place, step) in self.steps.iter_mut().enumerate() {
+            let output = step.planned.output;
+            let mut y = std::mem::take(&mut self.values[output]);
+            y.resize(blocks * slots[output].values.block(), Lanes::ZERO);
+            let (values, scratch) = (self.values.as_slice(), self.scratch.as_mut_slice());
+            let moments = moments.as_mut_slice();
+            step.forward(&mut Run { at: at(), slots, values, scratch, images: count, moments }, training, &mut y);
+            self.values[output] = y;
+            done(place);
+        }
+        ends::logits(&self.values[self.plan.output], &slots[self.plan.output].values, count)
+    }
+
+    /// Goes back from the mean cross-entropy of the last [`Self::forward`]'s logits, updates every parameter that they
+    /// depend on, and moves the running statistics. Gives the loss; when it is not finite, as after a batch without images,
+    /// nothing changes and no update is counted.
+    ///
+    /// # Panics
+    /// When there are not as many labels as there were images, or one names no class.
+    pub fn backward(&mut self, labels: &[u16], lr: f64) -> f64 {
+        self.back(labels, lr, |_| {})
+    }
+
+    fn back(&mut self, labels: &[u16], lr: f64, mut done: impl FnMut(usize)) -> f64 {
+        assert_eq!(labels.len(), self.images, "there is one label for each image of the forward pass");
+        if labels.is_empty() {
+            return f64::NAN;
+        }
+        let (loss, gradient) = ends::loss(&self.logits, labels);
+        if !loss.is_finite() {
+            return loss;
+        }
+        self.time += 1;
+        let rule = self.optimizer.rule(lr, self.time);
+        let (slots, blocks) = (&self.plan.slots, labels.len().div_ceil(LANES));
+        let mut gradients = Gradients { slots, buffers: &mut self.gradients, blocks };
+        let output = self.plan.output;
+        if slots[output].buffer.is_some() {
+            let mut own = gradients.take(output);
+            ends::write(&gradient, &slots[output].gradient, &mut own);
+            gradients.put(output, own);
+        }
+        for (place, step) in self.steps.iter_mut().enumerate().rev() {
+            if let Work::Pointwise(own) = &mut step.work {
+                own.norm.iter_mut().for_each(pointwise::Norm::track);
+            }
+            if step.planned.goes_back {
+                let at = Context { pool: &self.pool, set: self.options.instruction_set };
+                let (values, scratch) = (self.values.as_slice(), self.scratch.as_mut_slice());
+                let mut run = Run { at, slots, values, scratch, images: labels.len(), moments: &mut [] };
+                step.backward(&mut run, &rule, &mut gradients);
+            }
+            done(place);
+        }
+        loss
+    }
+
+    /// A step with a clock at each step of the plan, for benchmarks.
+    ///
+    /// # Panics
+    /// As [`Self::forward`] and [`Self::backward`].
+    pub fn timed_step(&mut self, images: Images<'_>, labels: &[u16], lr: f64) -> Vec<StepTime> {
+        let mut times = vec![[Duration::ZERO; 2]; self.steps.len()];
+        let mut began = Instant::now();
+        let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed();
+        self.images = images.count();
+        // What stands before the first step is its own, and so is the loss the last one's.
+        self.logits = self.walk(images, true, |step| times[step][0] = lap());
+        self.back(labels, lr, |step| times[step][1] = lap());
+        let name = |step: &Step| self.graph.nodes()[step.planned.node].name.clone();
+        self.steps.iter().zip(times).map(|(step, times)| StepTime { node: name(step), times }).collect()
+    }
+
+    /// Writes the state of the parameter or the buffer of this name into a tensor of zeros.
+    ///
+    /// # Panics
+    /// When the graph has no such parameter, or the tensor is shorter than what is wanted.
+    pub fn export(&self, name: &str, mut tensor: TensorMut<'_>) {
+        let own = self.graph.parameter(name).unwrap_or_else(|| panic!("the network has no `{name}`"));
+        let found = self.steps.iter().find_map(|step| match &step.work {
+            Work::Conv(conv) if step.planned.node == own.node => match own.role {
+                Role::Weight => Some(Ok(&conv.weight)),
+                Role::Bias => conv.bias.as_ref().map(Ok),
+                Role::Scale | Role::Shift | Role::Mean | Role::Variance => None,
+            },
+            Work::Pointwise(pass) if step.planned.node == own.node => {
+                pass.norm.as_ref().and_then(|norm| match own.role {
+                    Role::Scale => Some(Ok(&norm.scale)),
+                    Role::Shift => Some(Ok(&norm.shift)),
+                    Role::Mean => Some(Err(&norm.running[0])),
+                    Role::Variance => Some(Err(&norm.running[1])),
+                    Role::Weight | Role::Bias => None,
+                })
+            }
+            Work::Conv(_) | Work::Pointwise(_) | Work::Pooling(_) | Work::Copies(_) => None,
+        });
+        match found.expect("every parameter belongs to a step") {
+            Ok(stored) => stored.export(tensor),
+            Err(buffer) => {
+                buffer.iter().enumerate().for_each(|(index, value)| tensor.write(index, *value, [0.0; 2]));
+            }
+        }
+    }
+
+    /// Updates so far.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// How each convolution and each fully connected layer computes, input first.
+    pub fn paths(&self) -> Vec<LayerPath> {
+        self.steps.iter().filter_map(|step| step.path(&self.graph)).collect()
+    }
+}

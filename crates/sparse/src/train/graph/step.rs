@@ -1,0 +1,277 @@
+//! A step of the plan with its parameters.
+
+use super::conv::{Conv, Scratch};
+use super::copy::Copy;
+use super::plan::{Kind, Plan, Slot, Step as Planned, Way};
+use super::pointwise::{Norm, Pointwise, Read, Reads, Write, moments};
+use super::pooling::Pooling;
+use super::stored::Stored;
+use crate::Optimizer;
+use crate::kernels::pointwise::Moments;
+use crate::kernels::update::Rule;
+use crate::lanes::Lanes;
+use crate::train::layer::{Path, Tensor};
+use crate::train::{Context, Crossovers, LayerPath};
+use secateur_graph::{Graph, Op, Role};
+
+/// A step in training.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub planned: Planned,
+    pub work: Work,
+}
+
+#[derive(Debug)]
+pub(super) enum Work {
+    Conv(Conv),
+    Pointwise(Pointwise),
+    Pooling(Pooling),
+    /// One for each input.
+    Copies(Vec<Copy>),
+}
+
+/// What all steps work with in one direction.
+pub(super) struct Run<'a> {
+    pub at: Context<'a>,
+    pub slots: &'a [Slot],
+    /// By slot.
+    pub values: &'a [Vec<Lanes>],
+    pub scratch: &'a mut [Scratch],
+    pub images: usize,
+    /// By slot the moments of its channels, `[block][channel]`, where its step has gathered them.
+    pub moments: &'a mut [Vec<Moments>],
+}
+
+impl<'a> Run<'a> {
+    fn read(&self, slot: usize) -> Read<'a> {
+        Read { layout: self.slots[slot].values, values: &self.values[slot] }
+    }
+}
+
+impl Step {
+    /// The step with its parameters, each in the state that `state` gives for its name.
+    pub(super) fn new<'s>(
+        graph: &Graph,
+        plan: &Plan,
+        planned: &Planned,
+        state: &impl Fn(&str) -> Tensor<'s>,
+        optimizer: &Optimizer,
+        crossovers: &Crossovers,
+    ) -> Self {
+        let tensor = |node: usize, role: Role| {
+            let name = format!("{}.{}", graph.nodes()[node].name, role.field());
+            let total = graph.parameter(&name).expect("the node has this parameter").len();
+            let found = state(&name);
+            assert!(found.has(total), "`{name}` has the network's shape");
+            (found, total)
+        };
+        let dense = |node: usize, role: Role| {
+            let (tensor, total) = tensor(node, role);
+            Stored::dense(&tensor, total, optimizer)
+        };
+        let slots = |input: &usize| (&plan.slots[*input], &plan.slots[planned.output]);
+        let (x, y) = slots(&planned.inputs[0]);
+        let work = match planned.kind {
+            Kind::Conv { .. } => {
+                let geometry = plan.geometry(planned).expect("it is a convolution");
+                let (weight, total) = tensor(planned.node, Role::Weight);
+                let (crossover, has_bias) = match &graph.nodes()[planned.node].op {
+                    Op::Linear(own) => (crossovers.linear, own.bias),
+                    Op::Conv2d(own) => (crossovers.conv, own.bias),
+                    _ => unreachable!("a convolution's node is one"),
+                };
+                let density = weight.values.len() as f64 / total as f64;
+                let weight = if density < crossover {
+                    Stored::sparse(&weight, total, optimizer)
+                } else {
+                    Stored::dense(&weight, total, optimizer)
+                };
+                Work::Conv(Conv::new(geometry, weight, has_bias.then(|| dense(planned.node, Role::Bias))))
+            }
+            Kind::Pointwise { norm, activation } => {
+                let norm = norm.map(|node| {
+                    let Op::BatchNorm(options) = graph.nodes()[node].op else {
+                        unreachable!("a normalisation's node is one")
+                    };
+                    let buffer = |role: Role| {
+                        let (tensor, total) = tensor(node, role);
+                        (0..total).map(|index| tensor.at(index).map_or(0.0, |own| own.0)).collect()
+                    };
+                    let running = [buffer(Role::Mean), buffer(Role::Variance)];
+                    Norm::new(options, dense(node, Role::Scale), dense(node, Role::Shift), running)
+                });
+                Work::Pointwise(Pointwise { norm, activation })
+            }
+            Kind::Pool(pool) => Work::Pooling(Pooling::new(pool, [&x.values, &y.values], [&x.gradient, &y.gradient])),
+            Kind::GlobalAveragePool => {
+                Work::Pooling(Pooling::global([&x.values, &y.values], [&x.gradient, &y.gradient]))
+            }
+            Kind::Copy => {
+                let mut first = 0;
+                let copies = planned.inputs.iter().map(|input| {
+                    let (x, y) = slots(input);
+                    let copy = Copy::new([&x.values, &y.values], [&x.gradient, &y.gradient], first);
+                    first += x.values.values();
+                    copy
+                });
+                Work::Copies(copies.collect())
+            }
+        };
+        Self { planned: planned.clone(), work }
+    }
+
+    /// Writes the output; with the batch's statistics in training.
+    pub(super) fn forward(&mut self, run: &mut Run<'_>, training: bool, y: &mut [Lanes]) {
+        let inputs = &self.planned.inputs;
+        let x = run.read(inputs[0]);
+        let y = Write { layout: run.slots[self.planned.output].values, values: y, adds: false };
+        match &mut self.work {
+            Work::Conv(own) => {
+                let images = (training && self.planned.gathers).then_some(run.images);
+                let output = self.planned.output;
+                run.moments[output] = own.forward(&run.at, run.scratch, x.values, y.values, images);
+            }
+            Work::Pointwise(own) => {
+                let other = inputs.get(1).map(|slot| run.read(*slot));
+                let gathered = &mut run.moments[inputs[0]];
+                if training && own.norm.is_some() && gathered.is_empty() {
+                    *gathered = moments(&run.at, run.images, x);
+                }
+                own.forward(&run.at, training.then_some(gathered.as_slice()), x, other, y);
+            }
+            Work::Pooling(own) => own.forward(&run.at, x, y),
+            Work::Copies(copies) => {
+                for (copy, input) in copies.iter().zip(inputs) {
+                    let y = Write { layout: y.layout, values: &mut *y.values, adds: false };
+                    copy.forward(&run.at, run.read(*input), y);
+                }
+            }
+        }
+    }
+
+    /// Writes the gradients of the inputs, and moves the parameters along theirs.
+    pub(super) fn backward(&mut self, run: &mut Run<'_>, rule: &Rule, gradients: &mut Gradients<'_>) {
+        let Planned { inputs, gradients: ways, output, .. } = &self.planned;
+        let (x, y) = (run.read(inputs[0]), run.read(*output));
+        let dy_buffer = gradients.take(*output);
+        let dy = gradients.read(*output, &dy_buffer);
+        match &mut self.work {
+            Work::Conv(own) => {
+                gradients.write(inputs[0], ways[0], |dx| {
+                    own.backward(&run.at, run.scratch, dy.values, dx.values, dx.adds);
+                });
+                own.update(&run.at, rule, x.values, dy.values);
+            }
+            Work::Pointwise(own) => {
+                let other = inputs.get(1).map(|slot| run.read(*slot));
+                let reads = Reads { x, other, y, dy };
+                let slopes = own.update(&run.at, rule, reads);
+                match inputs.as_slice() {
+                    [first, second] if first != second => {
+                        gradients.write_both([*first, *second], [ways[0], ways[1]], |writes| {
+                            own.backward(&run.at, run.images, reads, &slopes, writes);
+                        });
+                    }
+                    // What is added is the input itself, if anything is.
+                    _ => {
+                        gradients.write(inputs[0], ways[0], |dx| {
+                            own.backward(&run.at, run.images, reads, &slopes, [Some(dx), None]);
+                        });
+                        if inputs.len() > 1 {
+                            gradients.write(inputs[1], ways[1], |dx| {
+                                own.backward(&run.at, run.images, reads, &slopes, [None, Some(dx)]);
+                            });
+                        }
+                    }
+                }
+            }
+            Work::Pooling(own) => {
+                gradients.write(inputs[0], ways[0], |dx| own.backward(&run.at, [x, y, dy], dx));
+            }
+            Work::Copies(copies) => {
+                for ((copy, input), way) in copies.iter().zip(inputs).zip(ways) {
+                    gradients.write(*input, *way, |dx| copy.backward(&run.at, dy, dx));
+                }
+            }
+        }
+        gradients.put(*output, dy_buffer);
+    }
+
+    /// How it computes, if it is a convolution or a fully connected layer.
+    pub(super) fn path(&self, graph: &Graph) -> Option<LayerPath> {
+        let Work::Conv(own) = &self.work else { return None };
+        let node = &graph.nodes()[self.planned.node];
+        let units = graph.shape(node.output)[0];
+        Some(LayerPath {
+            name: node.name.clone(),
+            path: if own.is_sparse() { Path::Sparse } else { Path::Dense },
+            kept: own.weight.len(),
+            total: own.weights(),
+            units,
+            all_units: units,
+        })
+    }
+}
+
+/// The buffers of the gradients, of which one is taken out while it is written.
+pub(super) struct Gradients<'a> {
+    pub slots: &'a [Slot],
+    pub buffers: &'a mut [Vec<Lanes>],
+    pub blocks: usize,
+}
+
+impl Gradients<'_> {
+    fn place(&self, slot: usize) -> usize {
+        self.slots[slot].buffer.expect("a gradient that is wanted has a buffer")
+    }
+
+    fn len(&self, slot: usize) -> usize {
+        self.blocks * self.slots[slot].gradient.block()
+    }
+
+    /// The buffer of a slot's gradient, long enough.
+    pub(super) fn take(&mut self, slot: usize) -> Vec<Lanes> {
+        let mut own = std::mem::take(&mut self.buffers[self.place(slot)]);
+        own.resize(own.len().max(self.len(slot)), Lanes::ZERO);
+        own
+    }
+
+    pub(super) fn put(&mut self, slot: usize, buffer: Vec<Lanes>) {
+        let place = self.place(slot);
+        self.buffers[place] = buffer;
+    }
+
+    fn read<'b>(&self, slot: usize, buffer: &'b [Lanes]) -> Read<'b> {
+        Read { layout: self.slots[slot].gradient, values: &buffer[..self.len(slot)] }
+    }
+
+    /// Has the gradient of a slot written, if it is wanted.
+    fn write(&mut self, slot: usize, way: Way, f: impl FnOnce(Write<'_>)) {
+        self.write_both([slot, slot], [way, Way::Unwanted], |[own, _]| {
+            if let Some(own) = own {
+                f(own);
+            }
+        });
+    }
+
+    /// Has the gradients of two slots written, those that are wanted.
+    fn write_both(&mut self, slots: [usize; 2], ways: [Way; 2], f: impl FnOnce([Option<Write<'_>>; 2])) {
+        let wanted = |place: usize| ways[place] != Way::Unwanted;
+        let mut buffers = [0, 1].map(|place| if wanted(place) { Some(self.take(slots[place])) } else { None });
+        let [mut first, mut second] = [None, None];
+        for (place, (buffer, to)) in buffers.iter_mut().zip([&mut first, &mut second]).enumerate() {
+            let len = if wanted(place) { self.len(slots[place]) } else { 0 };
+            *to = buffer.as_mut().map(|own| Write {
+                layout: self.slots[slots[place]].gradient,
+                values: &mut own[..len],
+                adds: ways[place] == Way::Adds,
+            });
+        }
+        f([first, second]);
+        for (slot, buffer) in slots.into_iter().zip(buffers) {
+            if let Some(buffer) = buffer {
+                self.put(slot, buffer);
+            }
+        }
+    }
+}
