@@ -182,7 +182,7 @@ impl Channels {
                 self.slots.extend(parameters.map(|own| (own, 0, read.clone())));
                 read
             }
-            Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool => read,
+            Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Crop(_) => read,
             Op::Add => {
                 let other = self.input(node.inputs[1]);
                 self.join(&read, &other);

@@ -65,6 +65,12 @@ impl Graph {
             Op::Add => input.iter().zip(inputs[1]).map(|(a, b)| a + b).collect(),
             Op::Concat => inputs.concat(),
             Op::Flatten | Op::Reshape(_) => input.to_vec(),
+            Op::Crop([rows, columns]) => {
+                let first = |channel: &[f32]| -> Vec<f32> {
+                    channel.chunks_exact(before[2]).take(*rows).flat_map(|row| &row[..*columns]).copied().collect()
+                };
+                input.chunks_exact(before[1] * before[2]).flat_map(first).collect()
+            }
         }
     }
 }
@@ -222,6 +228,8 @@ mod tests {
         assert_eq!(one(padded(PoolKind::Max)), [5.0, 6.0, 8.0, 9.0]);
         assert_eq!(one(padded(PoolKind::Average)), [12.0 / 9.0, 16.0 / 9.0, 24.0 / 9.0, 28.0 / 9.0]);
         assert_eq!(one(Op::GlobalAveragePool), [5.0]);
+        assert_eq!(one(Op::Crop([2, 1])), [1.0, 4.0]);
+        assert_eq!(answers(Op::Crop([1, 2]), &[3, 1, 3], &image, &[]), [1.0, 2.0, 4.0, 5.0, 7.0, 8.0]);
         let linear = Op::Linear(Linear::new(2));
         let fill: [(&str, &[f32]); 2] = [("weight", &[1.0, 1.0, -1.0, 0.0]), ("bias", &[0.5, 0.0])];
         assert_eq!(answers(linear, &[2], &[3.0, 4.0], &fill), [7.5, -3.0]);
