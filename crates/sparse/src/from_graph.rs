@@ -54,7 +54,12 @@ fn chain(graph: &Graph, weights: Option<&Weights>) -> Result<([usize; 3], Vec<La
             let why = "the native engine computes chains, in which each node reads what the one before gives";
             return Err(refuse(&node.name, why.into()));
         }
-        layers.push(layer(graph, node, weights).map_err(|why| refuse(&node.name, why))?);
+        // Features and an image of one pixel are the same to a chain.
+        let same =
+            matches!((graph.shape(node.inputs[0]), &node.op), ([own], Op::Reshape(to)) if to[..] == [*own, 1, 1]);
+        if !same {
+            layers.push(layer(graph, node, weights).map_err(|why| refuse(&node.name, why))?);
+        }
         last = node.output;
     }
     Ok((input, layers))
@@ -116,6 +121,7 @@ fn layer(graph: &Graph, node: &Node, weights: Option<&Weights>) -> Result<Layer,
         Op::Crop([height, width]) => Ok(Layer::Crop { height: *height, width: *width }),
         Op::Add => native("a sum of two values"),
         Op::Concat => native("a concat"),
+        Op::Reshape(to) if to.len() == 1 => Ok(Layer::Flatten),
         Op::Reshape(_) => native("a reshape"),
     }
 }
@@ -179,7 +185,7 @@ mod tests {
             (Op::Conv2d(secateur_graph::Conv2d { window: odd, ..convolution() }), "a window of 3x1"),
             (Op::Activation(Activation::Gelu), "an activation other than relu"),
             (Op::Pool(Pool { window: Window::square(2), ..Pool::max(2) }), "pooling over windows that overlap"),
-            (Op::Reshape(vec![192]), "a reshape"),
+            (Op::Reshape(vec![6, 4, 8]), "a reshape"),
         ] {
             let graph = Graph::sequential(&[3, 8, 8], [("odd", op)]).expect("fits");
             let refused = Network::from_graph(&graph, &Weights::neutral(&graph)).expect_err("not native").to_string();

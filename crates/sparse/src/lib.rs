@@ -15,6 +15,7 @@ mod peak;
 mod pool;
 mod reference;
 mod simd;
+mod to_graph;
 pub mod train;
 
 pub use compact::{Compacted, Footprint, compact, difference};
