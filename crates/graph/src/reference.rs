@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn activations_have_their_textbook_values() {
-        let all = |own, x: [f32; 4]| x.map(|x| own.of(x));
+        let all = |own: Activation, x: [f32; 4]| x.map(|x| own.of(x));
         assert_eq!(all(Activation::Relu, [-1.0, 0.0, 3.0, 7.0]), [0.0, 0.0, 3.0, 7.0]);
         assert_eq!(all(Activation::Relu6, [-1.0, 0.0, 3.0, 7.0]), [0.0, 0.0, 3.0, 6.0]);
         let near = |found: [f32; 4], expected: [f32; 4]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6);

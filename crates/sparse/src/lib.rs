@@ -18,7 +18,7 @@ mod simd;
 mod to_graph;
 pub mod train;
 
-pub use compact::{Compacted, Footprint, compact, difference};
+pub use compact::{Compacted, CompactedGraph, Footprint, compact, compact_graph, difference};
 pub use cost::{Cost, LayerCost};
 pub use from_graph::{Unsupported, supports};
 pub use kernels::update::Optimizer;
