@@ -10,7 +10,7 @@
 //!   conv2 ──> bn2 ──┘
 //! ```
 
-use crate::graph::{Graph, Node, Value};
+use crate::graph::{Graph, Value};
 use crate::op::Op;
 use crate::union_find::UnionFind;
 
@@ -84,6 +84,36 @@ impl std::fmt::Display for Pin {
     }
 }
 
+/// Which unit each channel of a graph's values is, counted over the whole graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelUnits {
+    /// By value: the unit of each index of its first axis.
+    pub of: Vec<Vec<usize>>,
+    /// By unit: whether it cannot be pruned; [`Graph::dependency_groups`] says why.
+    pub pinned: Vec<bool>,
+}
+
+/// Why a channel cannot be pruned, as [`Pin`]; a node by its place.
+#[derive(Clone, Copy, Debug)]
+enum Cause {
+    Input,
+    Output,
+    Grouped(usize),
+    Reshaped(usize),
+}
+
+impl Cause {
+    fn pin(self, graph: &Graph) -> Pin {
+        let name = |place: usize| graph.nodes()[place].name.clone();
+        match self {
+            Self::Input => Pin::Input,
+            Self::Output => Pin::Output,
+            Self::Grouped(node) => Pin::Grouped { node: name(node) },
+            Self::Reshaped(node) => Pin::Reshaped { node: name(node) },
+        }
+    }
+}
+
 /// A channel of some value while the graph is walked. Channels that are joined are one unit.
 struct Channels {
     sets: UnionFind,
@@ -92,16 +122,38 @@ struct Channels {
     /// By channel: its block.
     block: Vec<usize>,
     /// By channel: why it cannot be pruned.
-    pinned: Vec<Option<Pin>>,
+    pinned: Vec<Option<Cause>>,
     /// By value: the channel of each index of its first axis.
     of: Vec<Vec<usize>>,
-    /// Parameter, axis, and the channel of each index of it.
-    slots: Vec<(usize, usize, Vec<usize>)>,
+    /// Parameter, axis, and the value whose channels are the indices of it.
+    slots: Vec<(usize, usize, Value)>,
 }
 
 impl Graph {
     /// The dependency groups, in the order in which their units first appear; that of the input comes first.
     pub fn dependency_groups(&self) -> Vec<Group> {
+        self.channels().groups(self)
+    }
+
+    /// The unit of each channel of each value.
+    pub fn channel_units(&self) -> ChannelUnits {
+        let Channels { mut sets, pinned: causes, mut of, .. } = self.channels();
+        let (mut numbers, mut pinned) = (vec![None; causes.len()], Vec::new());
+        for (channel, cause) in causes.iter().enumerate() {
+            let unit = *numbers[sets.find(channel)].get_or_insert_with(|| {
+                pinned.push(false);
+                pinned.len() - 1
+            });
+            numbers[channel] = Some(unit);
+            pinned[unit] |= cause.is_some();
+        }
+        for channel in of.iter_mut().flatten() {
+            *channel = numbers[*channel].expect("every channel has a number");
+        }
+        ChannelUnits { of, pinned }
+    }
+
+    fn channels(&self) -> Channels {
         let mut channels = Channels {
             sets: UnionFind::default(),
             blocks: UnionFind::default(),
@@ -111,18 +163,18 @@ impl Graph {
             slots: vec![],
         };
         let input = channels.fresh(self.shape(self.input())[0]);
-        channels.pin(&input, &Pin::Input);
+        channels.pin(&input, Cause::Input);
         channels.of.push(input);
         let mut first = 0;
-        for (place, node) in self.nodes().iter().enumerate() {
+        for place in 0..self.nodes().len() {
             let count = self.parameters()[first..].iter().take_while(|own| own.node == place).count();
-            let given = channels.walk(self, node, first..first + count);
+            let given = channels.walk(self, place, first..first + count);
             channels.of.push(given);
             first += count;
         }
         let outputs = channels.of[self.output().index()].clone();
-        channels.pin(&outputs, &Pin::Output);
-        channels.groups()
+        channels.pin(&outputs, Cause::Output);
+        channels
     }
 }
 
@@ -139,8 +191,8 @@ impl Channels {
         own
     }
 
-    fn pin(&mut self, channels: &[usize], why: &Pin) {
-        channels.iter().for_each(|own| self.pinned[*own] = Some(why.clone()));
+    fn pin(&mut self, channels: &[usize], why: Cause) {
+        channels.iter().for_each(|own| self.pinned[*own] = Some(why));
     }
 
     fn join(&mut self, a: &[usize], b: &[usize]) {
@@ -154,35 +206,34 @@ impl Channels {
         self.of[value.index()].clone()
     }
 
-    /// The channels of what a node gives; `parameters` are the places of its own.
-    fn walk(&mut self, graph: &Graph, node: &Node, parameters: std::ops::Range<usize>) -> Vec<usize> {
+    /// The channels of what the node at this place gives; `parameters` are the places of its own.
+    fn walk(&mut self, graph: &Graph, place: usize, parameters: std::ops::Range<usize>) -> Vec<usize> {
+        let node = &graph.nodes()[place];
         let read = self.input(node.inputs[0]);
         let shape = graph.shape(node.inputs[0]);
         match &node.op {
             Op::Conv2d(conv) if conv.is_depthwise(shape[0]) => {
                 let filters = conv.outputs / conv.groups;
-                let given: Vec<usize> = (0..conv.outputs).map(|filter| read[filter / filters]).collect();
-                self.slots.extend(parameters.map(|own| (own, 0, given.clone())));
-                given
+                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
+                (0..conv.outputs).map(|filter| read[filter / filters]).collect()
             }
             Op::Conv2d(conv) if conv.groups > 1 => {
-                let (given, why) = (self.fresh(conv.outputs), Pin::Grouped { node: node.name.clone() });
-                self.pin(&read, &why);
-                self.pin(&given, &why);
-                self.slots.extend(parameters.map(|own| (own, 0, given.clone())));
+                let (given, why) = (self.fresh(conv.outputs), Cause::Grouped(place));
+                self.pin(&read, why);
+                self.pin(&given, why);
+                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
                 given
             }
             Op::Conv2d(_) | Op::Linear(_) => {
-                let given = self.fresh(graph.shape(node.output)[0]);
-                self.slots.push((parameters.start, 1, read));
-                self.slots.extend(parameters.map(|own| (own, 0, given.clone())));
-                given
+                self.slots.push((parameters.start, 1, node.inputs[0]));
+                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
+                self.fresh(graph.shape(node.output)[0])
             }
             Op::BatchNorm(_) => {
-                self.slots.extend(parameters.map(|own| (own, 0, read.clone())));
+                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
                 read
             }
-            Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool => read,
+            Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Crop(_) => read,
             Op::Add => {
                 let other = self.input(node.inputs[1]);
                 self.join(&read, &other);
@@ -195,15 +246,15 @@ impl Channels {
             }
             Op::Reshape(to) if to[0] == shape[0] => read,
             Op::Reshape(to) => {
-                let (given, why) = (self.fresh(to[0]), Pin::Reshaped { node: node.name.clone() });
-                self.pin(&read, &why);
-                self.pin(&given, &why);
+                let (given, why) = (self.fresh(to[0]), Cause::Reshaped(place));
+                self.pin(&read, why);
+                self.pin(&given, why);
                 given
             }
         }
     }
 
-    fn groups(mut self) -> Vec<Group> {
+    fn groups(mut self, graph: &Graph) -> Vec<Group> {
         // The group and the unit of each channel, numbered as they appear.
         let (mut group_of_block, mut unit_of_set) = (vec![None; self.block.len()], vec![None; self.block.len()]);
         let mut groups: Vec<Group> = Vec::new();
@@ -219,10 +270,11 @@ impl Channels {
                 pinned.push(None);
                 pinned.len() - 1
             });
-            pinned[unit] = pinned[unit].take().or(self.pinned[channel].take());
+            pinned[unit] = pinned[unit].take().or_else(|| self.pinned[channel].map(|cause| cause.pin(graph)));
             at.push((group, unit));
         }
-        for (parameter, axis, channels) in self.slots {
+        for (parameter, axis, value) in self.slots {
+            let channels = &self.of[value.index()];
             let mut reached: Vec<usize> = channels.iter().map(|own| at[*own].0).collect();
             reached.sort_unstable();
             reached.dedup();
@@ -273,6 +325,22 @@ mod tests {
         add("flatten", Op::Flatten, &["pool"]);
         add("fc", Op::Linear(Linear::new(4)), &["flatten"]);
         net.finish()
+    }
+
+    #[test]
+    fn every_channel_of_every_value_has_a_unit() {
+        let graph = everything();
+        let units = graph.channel_units();
+        let of = |name: &str| {
+            let node = graph.nodes().iter().find(|node| node.name == name).expect("there");
+            units.of[node.output.index()].clone()
+        };
+        assert_eq!(units.of[0], [0, 1]);
+        assert_eq!((of("stem"), of("sum"), of("conv1")), (vec![2, 3, 4], vec![2, 3, 4], vec![5, 6, 7, 8, 9]));
+        assert_eq!(of("both"), [2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(of("flatten")[..5], [2, 2, 2, 2, 2]);
+        let pinned: Vec<usize> = (0..units.pinned.len()).filter(|unit| units.pinned[*unit]).collect();
+        assert_eq!(pinned, [0, 1, 10, 11, 12, 13], "input and output");
     }
 
     #[test]

@@ -158,9 +158,29 @@ impl Builder {
         self.names.get(name).copied()
     }
 
+    /// The value of this index: 0 for the input, `n + 1` for what the n-th node gives; `None` where there is none yet.
+    pub fn value(&self, index: usize) -> Option<Value> {
+        (index < self.graph.shapes.len()).then_some(Value(index))
+    }
+
     /// The shape of a value.
     pub fn shape(&self, value: Value) -> &[usize] {
         self.graph.shape(value)
+    }
+
+    /// Values of one image so far: the input, all outputs and padded copies added up.
+    pub fn value_count(&self) -> usize {
+        self.values
+    }
+
+    /// Parameters so far, buffers included.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters
+    }
+
+    /// All parameters and buffers so far, in the order of [`Graph::parameters`].
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.graph.parameters
     }
 
     /// Adds a node, and gives its output.

@@ -32,7 +32,7 @@ mod weights;
 mod window;
 
 pub use cost::{Cost, LayerSize};
-pub use dependency::{Group, Member, Pin};
+pub use dependency::{ChannelUnits, Group, Member, Pin};
 pub use error::Error;
 pub use graph::{Builder, Graph, MOST_PARAMETERS, MOST_VALUES, Node, Parameter, Value};
 pub use op::{Activation, BatchNorm, Conv2d, Linear, Op, Pool, PoolKind, Role};

@@ -27,6 +27,8 @@ pub enum Op {
     Flatten,
     /// The same values, row-major, in another shape.
     Reshape(Vec<usize>),
+    /// The first rows and columns of each channel, `[rows, columns]`; what lies below and right of them is dropped.
+    Crop([usize; 2]),
 }
 
 /// A two-dimensional convolution. Its input's shape says how many channels it reads.
@@ -266,6 +268,12 @@ impl Op {
                 Ok(shape.clone())
             }
             Self::Reshape(shape) => refuse(format!("as many values as {shape:?} has")),
+            Self::Crop([rows, columns]) => match *input {
+                [channels, height, width] if (1..=height).contains(rows) && (1..=width).contains(columns) => {
+                    Ok(vec![channels, *rows, *columns])
+                }
+                _ => refuse(format!("an image of at least {rows} rows and {columns} columns, neither of them 0")),
+            },
         }
     }
 
@@ -291,7 +299,8 @@ impl Op {
             | Self::Add
             | Self::Concat
             | Self::Flatten
-            | Self::Reshape(_) => vec![],
+            | Self::Reshape(_)
+            | Self::Crop(_) => vec![],
         }
     }
 
@@ -308,7 +317,8 @@ impl Op {
             | Self::Add
             | Self::Concat
             | Self::Flatten
-            | Self::Reshape(_) => 0,
+            | Self::Reshape(_)
+            | Self::Crop(_) => 0,
         }
     }
 
@@ -350,6 +360,7 @@ impl std::fmt::Display for Op {
             Self::Concat => out.write_str("concat"),
             Self::Flatten => out.write_str("flatten"),
             Self::Reshape(shape) => write!(out, "reshape to {shape:?}"),
+            Self::Crop([rows, columns]) => write!(out, "crop to {rows}x{columns}"),
         }
     }
 }
@@ -380,6 +391,7 @@ mod tests {
         assert_eq!(shape(&Op::Concat, &[&[4, 2, 2], &[1, 2, 2], &[3, 2, 2]]), [8, 2, 2]);
         assert_eq!(shape(&Op::Flatten, &[&[4, 2, 3]]), [24]);
         assert_eq!(shape(&Op::Reshape(vec![2, 12]), &[&[4, 2, 3]]), [2, 12]);
+        assert_eq!(shape(&Op::Crop([2, 1]), &[&[4, 2, 3]]), [4, 2, 1]);
     }
 
     #[test]
@@ -417,6 +429,9 @@ mod tests {
         assert!(refused(&Op::Concat, &[&[6, 2, 2], &[7, 2, 3]]).contains("differ in their channels only"));
         assert!(refused(&Op::Reshape(vec![5]), &[&[6]]).contains("as many values as [5] has"));
         assert!(refused(&Op::GlobalAveragePool, &[&[6]]).contains("an image"));
+        for crop in [[3, 1], [0, 1], [1, 4]] {
+            assert!(refused(&Op::Crop(crop), &[&[4, 2, 3]]).contains("an image of at least"));
+        }
         let wide = Pool { window: Window { padding: [2, 2], ..Window::square(3) }, ..Pool::max(3) };
         assert!(refused(&Op::Pool(wide), &[&[1, 8, 8]]).contains("half the window"));
     }

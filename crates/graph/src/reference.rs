@@ -51,11 +51,11 @@ impl Graph {
                 let each = |(index, value): (usize, &f32)| {
                     let channel = index / (input.len() / before[0]);
                     let [scale, shift, mean, variance] = [scale, shift, mean, variance].map(|own| own[channel]);
-                    normalised(norm, *value, [scale, shift, mean, variance])
+                    norm.of(*value, [scale, shift, mean, variance])
                 };
                 input.iter().enumerate().map(each).collect()
             }
-            Op::Activation(own) => input.iter().map(|value| activated(*own, *value)).collect(),
+            Op::Activation(own) => input.iter().map(|value| own.of(*value)).collect(),
             Op::Pool(pool) => pooled(pool, input, [before, after]),
             Op::GlobalAveragePool => {
                 let size = before[1] * before[2];
@@ -65,27 +65,37 @@ impl Graph {
             Op::Add => input.iter().zip(inputs[1]).map(|(a, b)| a + b).collect(),
             Op::Concat => inputs.concat(),
             Op::Flatten | Op::Reshape(_) => input.to_vec(),
+            Op::Crop([rows, columns]) => {
+                let first = |channel: &[f32]| -> Vec<f32> {
+                    channel.chunks_exact(before[2]).take(*rows).flat_map(|row| &row[..*columns]).copied().collect()
+                };
+                input.chunks_exact(before[1] * before[2]).flat_map(first).collect()
+            }
         }
     }
 }
 
-/// One value normalised; `of` is scale, shift, running mean and running variance.
-fn normalised(norm: &BatchNorm, value: f32, of: [f32; 4]) -> f32 {
-    let [scale, shift, mean, variance] = of.map(f64::from);
-    (scale * (f64::from(value) - mean) / (variance + norm.epsilon).sqrt() + shift) as f32
+impl BatchNorm {
+    /// One value normalised, by scale, shift, running mean and running variance of its channel.
+    pub fn of(&self, value: f32, channel: [f32; 4]) -> f32 {
+        let [scale, shift, mean, variance] = channel.map(f64::from);
+        (scale * (f64::from(value) - mean) / (variance + self.epsilon).sqrt() + shift) as f32
+    }
 }
 
-/// One value activated; NaN stays NaN.
-fn activated(activation: Activation, value: f32) -> f32 {
-    let x = f64::from(value);
-    match activation {
-        Activation::Relu if value < 0.0 => 0.0,
-        Activation::Relu => value,
-        Activation::Relu6 if value < 0.0 => 0.0,
-        Activation::Relu6 if value > 6.0 => 6.0,
-        Activation::Relu6 => value,
-        Activation::Gelu => (0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2))) as f32,
-        Activation::Silu => (x / (1.0 + (-x).exp())) as f32,
+impl Activation {
+    /// One value activated; NaN stays NaN.
+    pub fn of(self, value: f32) -> f32 {
+        let x = f64::from(value);
+        match self {
+            Self::Relu if value < 0.0 => 0.0,
+            Self::Relu => value,
+            Self::Relu6 if value < 0.0 => 0.0,
+            Self::Relu6 if value > 6.0 => 6.0,
+            Self::Relu6 => value,
+            Self::Gelu => (0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2))) as f32,
+            Self::Silu => (x / (1.0 + (-x).exp())) as f32,
+        }
     }
 }
 
@@ -222,6 +232,8 @@ mod tests {
         assert_eq!(one(padded(PoolKind::Max)), [5.0, 6.0, 8.0, 9.0]);
         assert_eq!(one(padded(PoolKind::Average)), [12.0 / 9.0, 16.0 / 9.0, 24.0 / 9.0, 28.0 / 9.0]);
         assert_eq!(one(Op::GlobalAveragePool), [5.0]);
+        assert_eq!(one(Op::Crop([2, 1])), [1.0, 4.0]);
+        assert_eq!(answers(Op::Crop([1, 2]), &[3, 1, 3], &image, &[]), [1.0, 2.0, 4.0, 5.0, 7.0, 8.0]);
         let linear = Op::Linear(Linear::new(2));
         let fill: [(&str, &[f32]); 2] = [("weight", &[1.0, 1.0, -1.0, 0.0]), ("bias", &[0.5, 0.0])];
         assert_eq!(answers(linear, &[2], &[3.0, 4.0], &fill), [7.5, -3.0]);
@@ -237,14 +249,14 @@ mod tests {
 
     #[test]
     fn activations_have_their_textbook_values() {
-        let all = |own, x: [f32; 4]| x.map(|x| activated(own, x));
+        let all = |own: Activation, x: [f32; 4]| x.map(|x| own.of(x));
         assert_eq!(all(Activation::Relu, [-1.0, 0.0, 3.0, 7.0]), [0.0, 0.0, 3.0, 7.0]);
         assert_eq!(all(Activation::Relu6, [-1.0, 0.0, 3.0, 7.0]), [0.0, 0.0, 3.0, 6.0]);
         let near = |found: [f32; 4], expected: [f32; 4]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(near(all(Activation::Gelu, [-1.0, 0.0, 1.0, 3.0]), [-0.158_655_25, 0.0, 0.841_344_8, 2.995_95]));
         assert!(near(all(Activation::Silu, [-1.0, 0.0, 1.0, 3.0]), [-0.268_941_43, 0.0, 0.731_058_6, 2.857_722_3]));
         for own in [Activation::Relu, Activation::Relu6, Activation::Gelu, Activation::Silu] {
-            assert!(activated(own, f32::NAN).is_nan() && activated(own, 0.0) == 0.0);
+            assert!(own.of(f32::NAN).is_nan() && own.of(0.0) == 0.0);
         }
         // Both ways to the error function meet.
         assert!((erf(2.499_999_999) - erf(2.500_000_001)).abs() < 1e-11);

@@ -120,9 +120,12 @@ impl<'a> Survey<'a> {
                 }
                 Op::Add => inputs[0].iter().zip(inputs[1]).map(|(a, b)| *a || *b).collect(),
                 Op::Concat => inputs.into_iter().flatten().copied().collect(),
-                Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Flatten | Op::Reshape(_) => {
-                    spread(inputs[0], units)
-                }
+                Op::Activation(_)
+                | Op::Pool(_)
+                | Op::GlobalAveragePool
+                | Op::Flatten
+                | Op::Reshape(_)
+                | Op::Crop(_) => spread(inputs[0], units),
             };
             varies.push(given);
         }
@@ -155,7 +158,12 @@ impl<'a> Survey<'a> {
                         rest = &rest[if matches!(node.op, Op::Add) { 0 } else { read.len() }..];
                     }
                 }
-                Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Flatten | Op::Reshape(_) => {
+                Op::Activation(_)
+                | Op::Pool(_)
+                | Op::GlobalAveragePool
+                | Op::Flatten
+                | Op::Reshape(_)
+                | Op::Crop(_) => {
                     let own = gathered(&given, read.len());
                     read.iter_mut().zip(own).for_each(|(read, given)| *read |= given);
                 }

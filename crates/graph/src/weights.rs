@@ -34,6 +34,11 @@ impl Weights {
         self.0.get_mut(name)
     }
 
+    /// Takes the values of a parameter out; `None` when there are none.
+    pub fn remove(&mut self, name: &str) -> Option<Vec<f32>> {
+        self.0.remove(name)
+    }
+
     /// Gives a parameter its values.
     pub fn insert(&mut self, name: impl Into<String>, values: Vec<f32>) {
         self.0.insert(name.into(), values);

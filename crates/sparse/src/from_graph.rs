@@ -54,7 +54,12 @@ pub(crate) fn chain(graph: &Graph, weights: Option<&Weights>) -> Result<([usize;
             let why = "the native engine computes chains, in which each node reads what the one before gives";
             return Err(refuse(&node.name, why.into()));
         }
-        layers.push(layer(graph, node, weights).map_err(|why| refuse(&node.name, why))?);
+        // Features and an image of one pixel are the same to a chain.
+        let same =
+            matches!((graph.shape(node.inputs[0]), &node.op), ([own], Op::Reshape(to)) if to[..] == [*own, 1, 1]);
+        if !same {
+            layers.push(layer(graph, node, weights).map_err(|why| refuse(&node.name, why))?);
+        }
         last = node.output;
     }
     Ok((input, layers))
@@ -113,8 +118,10 @@ fn layer(graph: &Graph, node: &Node, weights: Option<&Weights>) -> Result<Layer,
         Op::GlobalAveragePool if before[1] == before[2] => Ok(Layer::AvgPool2d { size: before[1] }),
         Op::GlobalAveragePool => native("the mean of channels that are not square"),
         Op::Flatten => Ok(Layer::Flatten),
+        Op::Crop([height, width]) => Ok(Layer::Crop { height: *height, width: *width }),
         Op::Add => native("a sum of two values"),
         Op::Concat => native("a concat"),
+        Op::Reshape(to) if to.len() == 1 => Ok(Layer::Flatten),
         Op::Reshape(_) => native("a reshape"),
     }
 }
@@ -144,6 +151,7 @@ mod tests {
             ("conv", Op::Conv2d(convolution().stride(2).padding(1).without_bias())),
             ("norm", Op::BatchNorm(BatchNorm::default())),
             ("relu", Op::Activation(Activation::Relu)),
+            ("crop", Op::Crop([4, 4])),
             ("pool", Op::Pool(Pool::max(2))),
             ("mean", Op::GlobalAveragePool),
             ("flat", Op::Flatten),
@@ -177,7 +185,7 @@ mod tests {
             (Op::Conv2d(secateur_graph::Conv2d { window: odd, ..convolution() }), "a window of 3x1"),
             (Op::Activation(Activation::Gelu), "an activation other than relu"),
             (Op::Pool(Pool { window: Window::square(2), ..Pool::max(2) }), "pooling over windows that overlap"),
-            (Op::Reshape(vec![192]), "a reshape"),
+            (Op::Reshape(vec![6, 4, 8]), "a reshape"),
         ] {
             let graph = Graph::sequential(&[3, 8, 8], [("odd", op)]).expect("fits");
             let refused = Network::from_graph(&graph, &Weights::neutral(&graph)).expect_err("not native").to_string();

@@ -15,9 +15,10 @@ mod peak;
 mod pool;
 mod reference;
 mod simd;
+mod to_graph;
 pub mod train;
 
-pub use compact::{Compacted, Footprint, compact, difference};
+pub use compact::{Compacted, CompactedGraph, Footprint, compact, compact_graph, difference};
 pub use cost::{Cost, LayerCost};
 pub use from_graph::{Unsupported, supports};
 pub use kernels::update::Optimizer;

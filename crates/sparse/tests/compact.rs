@@ -218,3 +218,18 @@ fn a_difference_is_the_largest_and_nan_wins() {
     assert!(own([f32::NAN, 2.0], [1.5, 0.0]).is_nan());
     assert_eq!(difference(&network([1.0; 2]), &network([2.0; 2]), []), 0.0, "no image, no difference");
 }
+
+#[test]
+fn any_network_answers_the_same_as_a_graph() {
+    for seed in 1..=300u64 {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let network = drawn(&random_shape(&mut random), 0.6, &mut random);
+        let (graph, weights) = network.to_graph().expect("small");
+        weights.check(&graph).expect("all of them");
+        let back = Network::from_graph(&graph, &weights).expect("it flattens once");
+        for image in images(&network, 2, &mut random) {
+            assert_eq!(graph.forward(&weights, &image), network.forward(&image), "seed {seed}");
+            assert_eq!(back.forward(&image), network.forward(&image), "seed {seed}");
+        }
+    }
+}

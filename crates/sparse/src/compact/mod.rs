@@ -6,7 +6,10 @@
 
 mod affine;
 mod crop;
+mod graph;
 mod units;
+
+pub use graph::{CompactedGraph, compact_graph};
 
 use crate::{Layer, Network};
 

@@ -201,6 +201,10 @@ impl Net {
                     Batch::Features(Tensor::cat(inputs.into_iter().map(Batch::features).collect(), 1))
                 }
             },
+            Op::Crop([rows, columns]) => {
+                let images = inputs.remove(0).images();
+                Batch::Images(images.narrow(2, 0, *rows).narrow(3, 0, *columns))
+            }
             Op::Flatten | Op::Reshape(_) => {
                 let flat: Tensor<2> = match inputs.remove(0) {
                     Batch::Images(x) => x.flatten(1, 3),
@@ -422,7 +426,8 @@ mod tests {
         add("dilated", Op::Conv2d(Conv2d { window: dilated, ..Conv2d::new(3, 3) }), &["half"]);
         add("relu6", Op::Activation(Activation::Relu6), &["dilated"]);
         add("again", Op::Reshape(vec![3, 2, 2]), &["relu6"]);
-        add("mean", Op::GlobalAveragePool, &["gelu"]);
+        add("crop", Op::Crop([2, 2]), &["gelu"]);
+        add("mean", Op::GlobalAveragePool, &["crop"]);
         add("flat", Op::Flatten, &["mean"]);
         add("other", Op::Flatten, &["again"]);
         add("both", Op::Concat, &["flat", "other"]);
