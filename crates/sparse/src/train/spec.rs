@@ -29,7 +29,7 @@ pub fn is_trainable_chain(graph: &Graph) -> bool {
     let biased = graph.nodes().iter().all(|node| match &node.op {
         Op::Conv2d(conv) => conv.bias,
         Op::Linear(linear) => linear.bias,
-        Op::BatchNorm(_) => false,
+        Op::BatchNorm(_) | Op::Crop(_) => false,
         Op::Activation(_)
         | Op::Pool(_)
         | Op::GlobalAveragePool

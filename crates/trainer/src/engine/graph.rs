@@ -28,8 +28,7 @@ impl OfGraph {
         let optimizer = experiment.config().train.optimizer.native();
         let kept = kept(experiment, masks)?;
         let tensors = tensors(experiment, &optimizer, &state, &kept)?;
-        let trainer =
-            GraphTrainer::new(experiment.graph(), |name| tensors[name], optimizer, time(&state), options)?;
+        let trainer = GraphTrainer::new(experiment.graph(), |name| tensors[name], optimizer, time(&state), options)?;
         Ok(Self { trainer, experiment: experiment.clone(), kept, options, optimizer })
     }
 
@@ -135,7 +134,8 @@ fn tensors<'a>(
             // An optimizer that has not stepped remembers nothing, and of buffers it never does.
             let Some(field) = fields.get(place).filter(|_| stepped && !own.role.is_buffer()) else { return Ok(&[]) };
             let mut all = state.moments.iter();
-            let found = all.find(|found| found.parameter == *name && found.field == *field && found.kept.len() == wanted);
+            let found =
+                all.find(|found| found.parameter == *name && found.field == *field && found.kept.len() == wanted);
             let missing = || Error::Foreign { name: format!("{name}/{field}"), wanted };
             found.map(|found| found.kept.as_slice()).ok_or_else(missing)
         };

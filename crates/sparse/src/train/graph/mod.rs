@@ -64,6 +64,14 @@ pub struct StepTime {
 }
 
 impl GraphTrainer {
+    /// Checks that a graph can be trained, without any weights.
+    ///
+    /// # Errors
+    /// The first node that cannot, or whose values do not fit the kernels' 32-bit offsets.
+    pub fn supports(graph: &Graph) -> Result<(), Unsupported> {
+        Plan::new(graph).map(drop)
+    }
+
     /// A trainer for a graph, whose parameters and buffers are in the state that `state` gives for their names; `time` is
     /// the number of updates that the optimizer has made. Which values are kept is read of parameters only.
     ///

@@ -74,8 +74,11 @@ pub(super) enum Kind {
 
 impl Plan {
     /// # Errors
-    /// When a value is larger than the kernels' 32-bit offsets reach.
+    /// When a value is larger than the kernels' 32-bit offsets reach, or a node belongs to inference.
     pub(super) fn new(graph: &Graph) -> Result<Self, Unsupported> {
+        if let Some(node) = graph.nodes().iter().find(|node| matches!(node.op, Op::Crop(_))) {
+            return Err(Unsupported { node: node.name.clone(), why: "a crop, which belongs to inference".into() });
+        }
         let layout = |value: Value| Layout::of(graph.shape(value));
         let slot = |layout: Layout| Slot { values: layout, gradient: layout, buffer: None };
         let mut own = Self { slots: vec![slot(layout(graph.input()))], steps: vec![], output: 0, buffers: vec![] };
@@ -191,6 +194,7 @@ fn passes(graph: &Graph) -> Vec<Pass> {
             Op::Pool(pool) => Kind::Pool(*pool),
             Op::GlobalAveragePool => Kind::GlobalAveragePool,
             Op::Concat | Op::Flatten | Op::Reshape(_) => Kind::Copy,
+            Op::Crop(_) => unreachable!("a graph with a crop is refused"),
             Op::Activation(own) => Kind::Pointwise { norm: None, activation: Some(*own) },
             Op::BatchNorm(_) | Op::Add => {
                 let norm = matches!(node.op, Op::BatchNorm(_)).then_some(place);
