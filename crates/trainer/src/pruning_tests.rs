@@ -18,7 +18,7 @@ pub(super) fn pruning(lines: &str) -> Result<Pruning, Error> {
 pub(super) fn prune(own: &Pruning, target: f64) -> MaskSet {
     let values = {
         let (graph, weights) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
-        export::parameters(&graph, &weights)
+        crate::export::parameters(&graph, &weights)
     };
     let find = |name: &str| values.iter().find(|own| own.name == name).expect("a parameter of the model");
     let full = own.masked().iter().map(|own| (own.name.clone(), Mask::full(&find(&own.name).shape)));

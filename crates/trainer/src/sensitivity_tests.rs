@@ -20,7 +20,7 @@ fn section(lines: &str) -> Experiment {
 /// What is kept of each mask when each layer alone is pruned to `target` from the first weights.
 fn alone(experiment: &Experiment, target: f64) -> Vec<(String, MaskSet)> {
     let (graph, weights) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
-    let parameters = export::parameters(&graph, &weights);
+    let parameters = crate::export::parameters(&graph, &weights);
     let layers = layers(experiment, None).expect("layers");
     let masks = with_masks(&parameters, &MaskSet::default(), &layers);
     let scores = |_, name: &str, mask: &Mask| {

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn what_lives_costs_what_the_whole_network_costs() {
         for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}] {
-            let (graph, mut weights) = testing::model(model, 1);
+            let (graph, mut weights) = testing::model(&model, 1);
             // Behind the first layer every third weight stays, and none of unit 0 of the third.
             let layers = graph.parameters().iter().filter(|own| own.shape.len() > 1).enumerate();
             for (layer, own) in layers {

@@ -142,7 +142,7 @@ mod tests {
         let data = small(1);
         let mut means = vec![[0.0f32; 784]; CLASSES];
         for index in 0..data.train.len() {
-            for (mean, &value) in means[index % CLASSES].iter_mut().zip(data.train.picture(index)) {
+            for (mean, value) in means[index % CLASSES].iter_mut().zip(data.train.picture(index)) {
                 *mean += f32::from(value) / 100.0;
             }
         }

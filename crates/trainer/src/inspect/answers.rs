@@ -94,7 +94,7 @@ mod tests {
         // More images than a call takes, and no whole number of calls or blocks.
         let split = split(BATCH + 77);
         for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
-            let network = testing::network(model, 5);
+            let network = testing::network(&model, 5);
             // The reference implementation, image by image.
             let right = |index: usize| {
                 let pixels = split.gather(&[index as u32]).pixels;

@@ -189,16 +189,17 @@ pub(crate) mod testing {
     use super::*;
     use secateur_graph::Weights;
     use secateur_sparse::Network;
+    use std::borrow::Borrow;
 
     /// A model for MNIST, and the weights that training starts from.
-    pub(crate) fn model(model: ModelConfig, seed: u64) -> (Graph, Weights) {
-        let graph = model.graph(MNIST.0, MNIST.1).expect("the reference models fit together");
+    pub(crate) fn model(model: impl Borrow<ModelConfig>, seed: u64) -> (Graph, Weights) {
+        let graph = model.borrow().graph(MNIST.0, MNIST.1).expect("the reference models fit together");
         let weights = initial(&graph, seed);
         (graph, weights)
     }
 
     /// The same as a chain of layers.
-    pub(crate) fn network(model: ModelConfig, seed: u64) -> Network {
+    pub(crate) fn network(model: impl Borrow<ModelConfig>, seed: u64) -> Network {
         let (graph, weights) = self::model(model, seed);
         Network::from_graph(&graph, &weights).expect("the reference models are chains")
     }

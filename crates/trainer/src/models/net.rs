@@ -500,7 +500,7 @@ mod tests {
     #[test]
     fn every_model_gives_ten_logits_an_image() {
         for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
-            let (graph, weights) = testing::model(model, 1);
+            let (graph, weights) = testing::model(&model, 1);
             let net = Net::new(&Arc::new(graph), &weights, &Device::flex()).expect("images and features");
             assert_eq!(net.forward(Tensor::ones([3, 1, 28, 28], &Device::flex())).dims(), [3, 10], "{model}");
         }
