@@ -1,7 +1,9 @@
 //! Times training steps of ResNet-20 and VGG-11 (batch-norm) on made-up images of CIFAR-10's size: dense and with frozen
 //! uniform masks, with the time and the multiply-accumulates a second of each kind of step.
 //!
-//!   cargo bench -p secateur-sparse --bench resnet -- [resnet20|vgg11] [BATCH] [THREADS] [ROUNDS] [DENSITY,..] [SET]
+//!   cargo bench -p secateur-sparse --bench resnet -- [resnet20|vgg11] [BATCH] [THREADS] [ROUNDS] [DENSITY,..] [SET] [nodes]
+//!
+//! With `nodes` it says the time of each step of the plan.
 
 use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Error, Graph, Linear, Op, Pool, Role, Value};
 use secateur_sparse::train::{Crossovers, GraphTrainer, Images, Kept, Options, Tensor};
@@ -136,19 +138,22 @@ fn main() {
             for density in &densities {
                 let options =
                     Options { threads, instruction_set: set, crossovers: Crossovers::table(set), compact: false };
-                measure(&graph, *density, options, batch, rounds);
+                let nodes = arguments.get(6).is_some_and(|own| own == "nodes");
+                measure(&graph, *density, options, (batch, rounds), nodes);
             }
         }
     }
 }
 
-fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: usize) {
+fn measure(graph: &Graph, density: f64, options: Options, (batch, rounds): (usize, usize), nodes: bool) {
     let mut trainer = trainer(graph, density, options);
     let mut random = Random(11);
     let pixels: usize = graph.shape(graph.input()).iter().product();
     let images: Vec<f32> = (0..batch * pixels).map(|_| 4.0 * random.next() - 2.0).collect();
     let rows: Vec<&[f32]> = images.chunks(pixels).collect();
     let labels: Vec<u16> = (0..batch).map(|_| (10.0 * random.next()) as u16).collect();
+    let mut least_times: Vec<[f64; 2]> = vec![];
+    let mut names = vec![];
     let (mut totals, mut kinds) = (vec![], BTreeMap::<&str, [Vec<f64>; 2]>::new());
     for round in 0..rounds + 2 {
         let began = Instant::now();
@@ -158,6 +163,11 @@ fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: 
             continue;
         }
         totals.push(total);
+        least_times.resize(times.len(), [f64::INFINITY; 2]);
+        names = times.iter().map(|own| own.node.clone()).collect();
+        for (least, own) in least_times.iter_mut().zip(&times) {
+            (0..2).for_each(|way| least[way] = least[way].min(own.times[way].as_secs_f64()));
+        }
         let mut sums = BTreeMap::<&str, [f64; 2]>::new();
         for own in times {
             let sum = sums.entry(kind(graph, &own.node)).or_default();
@@ -175,6 +185,9 @@ fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: 
         batch as f64 / seconds,
         seconds * 1e3
     );
+    for (name, [forward, backward]) in names.iter().zip(least_times).filter(|_| nodes) {
+        println!("    {name:<22} forward {:8.3} ms, backward {:8.3} ms", forward * 1e3, backward * 1e3);
+    }
     let mut macs = BTreeMap::<&str, usize>::new();
     for (place, own) in graph.parameters().iter().enumerate() {
         *macs.entry(kind(graph, &graph.nodes()[own.node].name)).or_default() += own.len() * graph.positions(place);
