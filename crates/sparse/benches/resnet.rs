@@ -1,7 +1,9 @@
 //! Times training steps of ResNet-20 and VGG-11 (batch-norm) on made-up images of CIFAR-10's size: dense and with frozen
 //! uniform masks, with the time and the multiply-accumulates a second of each kind of step.
 //!
-//!   cargo bench -p secateur-sparse --bench resnet -- [resnet20|vgg11] [BATCH] [THREADS] [ROUNDS] [DENSITY,..] [SET]
+//!   cargo bench -p secateur-sparse --bench resnet -- [resnet20|vgg11] [BATCH] [THREADS] [ROUNDS] [DENSITY,..] [SET] [nodes]
+//!
+//! With `nodes` it says the time of each step of the plan.
 
 use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Error, Graph, Linear, Op, Pool, Role, Value};
 use secateur_sparse::train::{Crossovers, GraphTrainer, Images, Kept, Options, Tensor};
@@ -125,7 +127,10 @@ fn main() {
         .map_or(vec![1.0, 0.1, 0.05, 0.02], |own| own.split(',').map(|own| own.parse().expect("a density")).collect());
     for net in nets {
         let graph = if net == "vgg11" { vgg11() } else { resnet20() }.expect("a network");
-        println!("{net}, {} MACs an image, batch {batch}, {threads} threads, medians of {rounds} steps", graph.macs());
+        println!(
+            "{net}, {} MACs an image, batch {batch}, {threads} threads, the fastest of {rounds} steps",
+            graph.macs()
+        );
         for set in InstructionSet::available().into_iter().rev() {
             if arguments.get(5).is_some_and(|own| own != set.name()) {
                 continue;
@@ -133,19 +138,22 @@ fn main() {
             for density in &densities {
                 let options =
                     Options { threads, instruction_set: set, crossovers: Crossovers::table(set), compact: false };
-                measure(&graph, *density, options, batch, rounds);
+                let nodes = arguments.get(6).is_some_and(|own| own == "nodes");
+                measure(&graph, *density, options, (batch, rounds), nodes);
             }
         }
     }
 }
 
-fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: usize) {
+fn measure(graph: &Graph, density: f64, options: Options, (batch, rounds): (usize, usize), nodes: bool) {
     let mut trainer = trainer(graph, density, options);
     let mut random = Random(11);
     let pixels: usize = graph.shape(graph.input()).iter().product();
     let images: Vec<f32> = (0..batch * pixels).map(|_| 4.0 * random.next() - 2.0).collect();
     let rows: Vec<&[f32]> = images.chunks(pixels).collect();
     let labels: Vec<u16> = (0..batch).map(|_| (10.0 * random.next()) as u16).collect();
+    let mut least_times: Vec<[f64; 2]> = vec![];
+    let mut names = vec![];
     let (mut totals, mut kinds) = (vec![], BTreeMap::<&str, [Vec<f64>; 2]>::new());
     for round in 0..rounds + 2 {
         let began = Instant::now();
@@ -155,6 +163,11 @@ fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: 
             continue;
         }
         totals.push(total);
+        least_times.resize(times.len(), [f64::INFINITY; 2]);
+        names = times.iter().map(|own| own.node.clone()).collect();
+        for (least, own) in least_times.iter_mut().zip(&times) {
+            (0..2).for_each(|way| least[way] = least[way].min(own.times[way].as_secs_f64()));
+        }
         let mut sums = BTreeMap::<&str, [f64; 2]>::new();
         for own in times {
             let sum = sums.entry(kind(graph, &own.node)).or_default();
@@ -165,19 +178,22 @@ fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: 
             (0..2).for_each(|way| all[way].push(sum[way]));
         }
     }
-    let seconds = median(&mut totals);
+    let seconds = least(&mut totals);
     println!(
         "  {:<8} density {density:<5} {:8.1} images/s, {:7.1} ms a step",
         options.instruction_set.name(),
         batch as f64 / seconds,
         seconds * 1e3
     );
+    for (name, [forward, backward]) in names.iter().zip(least_times).filter(|_| nodes) {
+        println!("    {name:<22} forward {:8.3} ms, backward {:8.3} ms", forward * 1e3, backward * 1e3);
+    }
     let mut macs = BTreeMap::<&str, usize>::new();
     for (place, own) in graph.parameters().iter().enumerate() {
         *macs.entry(kind(graph, &graph.nodes()[own.node].name)).or_default() += own.len() * graph.positions(place);
     }
     for (kind, [mut forward, mut backward]) in kinds {
-        let (forward, backward) = (median(&mut forward), median(&mut backward));
+        let (forward, backward) = (least(&mut forward), least(&mut backward));
         let macs = macs.get(kind).copied().unwrap_or(0) as f64 * batch as f64 * density * 1e-9;
         let rate = if macs > 0.0 {
             format!(", {:6.1} and {:6.1} GMAC/s", macs / forward, 2.0 * macs / backward)
@@ -188,7 +204,7 @@ fn measure(graph: &Graph, density: f64, options: Options, batch: usize, rounds: 
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+fn least(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[0]
 }

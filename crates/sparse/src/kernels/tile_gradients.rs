@@ -75,6 +75,11 @@ fn strips<V: Vector, const M: usize, const K: usize>(from: Sources<'_>, row: usi
         tile::<V, M, K>(from, row, own, &mut sums[place * K..], each);
     }
     let mut place = each - rest.len();
+    let (fours, rest) = if K > 4 { rest.as_chunks::<4>() } else { (&[][..], rest) };
+    for own in fours {
+        tile::<V, M, 4>(from, row, own, &mut sums[place..], each);
+        place += 4;
+    }
     let (pairs, rest) = rest.as_chunks::<2>();
     for own in pairs {
         tile::<V, M, 2>(from, row, own, &mut sums[place..], each);
@@ -99,23 +104,52 @@ fn tile<V: Vector, const M: usize, const K: usize>(
     let dy: [&[Lanes]; M] = std::array::from_fn(|m| &from.dy[(row + m) * from.plane..][..dy_extent]);
     let x: [&[Lanes]; K] = std::array::from_fn(|k| &from.x[offsets[k] as usize..][..x_extent]);
     let mut own = [[V::splat(0.0); K]; M];
-    for pair in from.pairs {
-        let (input, gradient) = (pair.input as usize, pair.gradient as usize);
-        assert!(input < x_extent && gradient < dy_extent, "positions lie below the extents");
-        let mut inputs = [V::splat(0.0); K];
-        for k in 0..K {
-            inputs[k] = V::load(&x[k][input]);
-        }
-        for m in 0..M {
-            let gradient = V::load(&dy[m][gradient]);
-            for k in 0..K {
-                own[m][k] = gradient.mul_add(inputs[k], own[m][k]);
+    let mut pairs = from.pairs;
+    if M * K <= 2 {
+        // Two sums would wait for themselves; so each position of four has its own.
+        let mut wide = [[[V::splat(0.0); K]; M]; 4];
+        let (fours, rest) = pairs.as_chunks::<4>();
+        for four in fours {
+            for (pair, own) in four.iter().zip(&mut wide) {
+                step(pair, from.extents, &x, &dy, own);
             }
         }
+        for m in 0..M {
+            for k in 0..K {
+                own[m][k] = wide[0][m][k].add(wide[1][m][k]).add(wide[2][m][k].add(wide[3][m][k]));
+            }
+        }
+        pairs = rest;
+    }
+    for pair in pairs {
+        step(pair, from.extents, &x, &dy, &mut own);
     }
     for m in 0..M {
         for k in 0..K {
             sums[m * each + k] += own[m][k].sum();
+        }
+    }
+}
+
+/// The products at one position.
+#[inline(always)]
+fn step<V: Vector, const M: usize, const K: usize>(
+    pair: &Pair,
+    [x_extent, dy_extent]: [usize; 2],
+    x: &[&[Lanes]; K],
+    dy: &[&[Lanes]; M],
+    own: &mut [[V; K]; M],
+) {
+    let (input, gradient) = (pair.input as usize, pair.gradient as usize);
+    assert!(input < x_extent && gradient < dy_extent, "positions lie below the extents");
+    let mut inputs = [V::splat(0.0); K];
+    for k in 0..K {
+        inputs[k] = V::load(&x[k][input]);
+    }
+    for m in 0..M {
+        let gradient = V::load(&dy[m][gradient]);
+        for k in 0..K {
+            own[m][k] = gradient.mul_add(inputs[k], own[m][k]);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! positions, and its sums stay in registers.
 
 use crate::lanes::Lanes;
-use crate::simd::{Vector, load_all};
+use crate::simd::Vector;
 
 /// Rows of a tile at most.
 pub(crate) const TILE_ROWS: usize = 6;
@@ -87,7 +87,7 @@ pub(crate) fn product<V: Vector>(
 /// Positions of a tile of so many rows, and of one that stands in one row of an image.
 const fn most_positions(registers: usize, rows: usize) -> [usize; 2] {
     match (registers, rows) {
-        (32.., 1) => [8, 16],
+        (32.., 1) => [4, 16],
         (32.., _) => [4, 0],
         (8.., 1) => [4, 4],
         (8.., 2..4) => [2, 0],
@@ -96,15 +96,18 @@ const fn most_positions(registers: usize, rows: usize) -> [usize; 2] {
     }
 }
 
-/// The first positions, if they stand side by side.
+/// The first positions, if they stand in one row: each so many further on than the one before.
 #[inline(always)]
-fn side_by_side<const P: usize>(positions: &[Position]) -> Option<(&[Position; P], &[Position])> {
+fn in_a_row<const P: usize>(positions: &[Position]) -> Option<(&[Position; P], &[Position], [u32; 2])> {
     let (own, rest) = positions.split_first_chunk::<P>()?;
-    let (first, last, distance) = (own[0], own[P - 1], P as u32 - 1);
-    // Inputs rise from position to position within a block, and so do outputs.
-    let stand =
-        last.block == first.block && last.input == first.input + distance && last.output == first.output + distance;
-    stand.then_some((own, rest))
+    let (first, second, last) = (own[0], own[1], own[P - 1]);
+    // Positions rise within a block; where a new row begins, they rise by something else.
+    let steps = [second.input.wrapping_sub(first.input), second.output.wrapping_sub(first.output)];
+    let reach = steps.map(|step| step.wrapping_mul(P as u32 - 1));
+    let stand = last.block == first.block
+        && last.input == first.input.wrapping_add(reach[0])
+        && last.output == first.output.wrapping_add(reach[1]);
+    stand.then_some((own, rest, steps))
 }
 
 #[inline(always)]
@@ -115,15 +118,22 @@ fn strips<V: Vector, const M: usize>(
     start: Start<'_>,
     outputs: &mut Outputs<'_, '_>,
 ) {
-    let [most, in_a_row] = most_positions(V::REGISTERS, M);
+    let [most, most_in_a_row] = most_positions(V::REGISTERS, M);
     let mut rest = positions;
-    macro_rules! in_a_row {
+    macro_rules! row_tile {
         ($n:literal) => {
-            if in_a_row >= $n {
-                if let Some((own, others)) = side_by_side::<$n>(rest) {
-                    tile_in_a_row::<V, $n>(rows, own[0], input, start, outputs);
-                    rest = others;
-                    continue;
+            if most_in_a_row >= $n {
+                if let Some((own, others, steps)) = in_a_row::<$n>(rest) {
+                    let done = match steps {
+                        [1, 1] => row_tile::<V, $n, 1, 1>(rows, own[0], input, start, outputs),
+                        [2, 1] => row_tile::<V, $n, 2, 1>(rows, own[0], input, start, outputs),
+                        [1, 2] => row_tile::<V, $n, 1, 2>(rows, own[0], input, start, outputs),
+                        _ => false,
+                    };
+                    if done {
+                        rest = others;
+                        continue;
+                    }
                 }
             }
         };
@@ -136,10 +146,10 @@ fn strips<V: Vector, const M: usize>(
         }};
     }
     while !rest.is_empty() {
-        in_a_row!(16);
-        in_a_row!(8);
-        in_a_row!(4);
-        in_a_row!(2);
+        row_tile!(16);
+        row_tile!(8);
+        row_tile!(4);
+        row_tile!(2);
         rest = match rest.len().min(most) {
             8.. => tile!(8),
             4.. => tile!(4),
@@ -149,33 +159,38 @@ fn strips<V: Vector, const M: usize>(
     }
 }
 
-/// One row at positions that stand side by side.
+/// One row of weights at positions in one row, from step to step in the input and in the output.
 #[inline(always)]
-fn tile_in_a_row<V: Vector, const P: usize>(
+fn row_tile<V: Vector, const P: usize, const X: usize, const Y: usize>(
     rows: Rows<'_>,
     position: Position,
     input: &[Lanes],
     start: Start<'_>,
     outputs: &mut Outputs<'_, '_>,
-) {
-    let input = &input[position.input as usize..][..rows.extent + P - 1];
-    let output = outputs.at(&position).first_chunk_mut::<P>().expect("a row of positions lies within the output");
+) -> bool {
+    let input = &input[position.input as usize..][..rows.extent + (P - 1) * X];
+    let output = &mut outputs.at(&position)[..(P - 1) * Y + 1];
     let mut sums = [V::splat(0.0); P];
     match start {
         Start::Zero => {}
         Start::Bias(bias) => sums = [V::splat(bias[0]); P],
-        Start::Output => sums = load_all(output),
+        Start::Output => {
+            for p in 0..P {
+                sums[p] = V::load(&output[p * Y]);
+            }
+        }
     }
     for (offset, weight) in rows.offsets.iter().zip(rows.weights) {
-        let x = input[*offset as usize..].first_chunk::<P>().expect("offsets lie below the extent");
+        let x = &input[*offset as usize..][..(P - 1) * X + 1];
         let weight = V::splat(*weight);
         for p in 0..P {
-            sums[p] = weight.mul_add(V::load(&x[p]), sums[p]);
+            sums[p] = weight.mul_add(V::load(&x[p * X]), sums[p]);
         }
     }
     for p in 0..P {
-        sums[p].store(&mut output[p]);
+        sums[p].store(&mut output[p * Y]);
     }
+    true
 }
 
 #[inline(always)]

@@ -141,13 +141,18 @@ impl GraphTrainer {
         self.values[0].resize(blocks * slots[0].values.block(), Lanes::ZERO);
         ends::read(&at(), images, &slots[0].values, &mut self.values[0]);
         let mut moments = vec![vec![]; slots.len()];
-        for (place, step) in self.steps.iter_mut().enumerate() {
+        for place in 0..self.steps.len() {
+            let (before, rest) = self.steps.split_at_mut(place);
+            let step = &mut rest[0];
             let output = step.planned.output;
             let mut y = std::mem::take(&mut self.values[output]);
-            y.resize(blocks * slots[output].values.block(), Lanes::ZERO);
+            if !step.planned.is_lazy {
+                y.resize(blocks * slots[output].values.block(), Lanes::ZERO);
+            }
             let (values, scratch) = (self.values.as_slice(), self.scratch.as_mut_slice());
             let moments = moments.as_mut_slice();
-            step.forward(&mut Run { at: at(), slots, values, scratch, images: count, moments }, training, &mut y);
+            let mut run = Run { at: at(), slots, values, scratch, images: count, moments };
+            step.forward(&mut run, before, training, &mut y);
             self.values[output] = y;
             done(place);
         }
@@ -183,7 +188,9 @@ impl GraphTrainer {
             ends::write(&gradient, &slots[output].gradient, &mut own);
             gradients.put(output, own);
         }
-        for (place, step) in self.steps.iter_mut().enumerate().rev() {
+        for place in (0..self.steps.len()).rev() {
+            let (before, rest) = self.steps.split_at_mut(place);
+            let step = &mut rest[0];
             if let Work::Pointwise(own) = &mut step.work {
                 own.norm.iter_mut().for_each(pointwise::Norm::track);
             }
@@ -191,7 +198,7 @@ impl GraphTrainer {
                 let at = Context { pool: &self.pool, set: self.options.instruction_set };
                 let (values, scratch) = (self.values.as_slice(), self.scratch.as_mut_slice());
                 let mut run = Run { at, slots, values, scratch, images: labels.len(), moments: &mut [] };
-                step.backward(&mut run, &rule, &mut gradients);
+                step.backward(&mut run, before, &rule, &mut gradients);
             }
             done(place);
         }

@@ -1,6 +1,7 @@
 //! What a trainer does with a graph, step by step: which nodes are computed in one pass, which values are kept, how they
 //! lie in memory, and which gradients go where. Pure: no weights, no buffers.
 
+use super::conv::POSITIONS;
 use super::geometry::{Geometry, gradient_margins, padding};
 use super::layout::Layout;
 use crate::Unsupported;
@@ -41,6 +42,10 @@ pub(super) struct Step {
     pub goes_back: bool,
     /// Whether a batch normalisation reads its output.
     pub gathers: bool,
+    /// Whether its output is not kept: the convolution that alone reads it works it out again, block by block.
+    pub is_lazy: bool,
+    /// The lazy step whose output it reads.
+    pub source: Option<usize>,
 }
 
 /// What becomes of the gradient of an input.
@@ -100,8 +105,17 @@ impl Plan {
             if let Kind::Pointwise { norm: Some(_), .. } = kind {
                 own.steps.iter_mut().filter(|step| step.output == inputs[0]).for_each(|step| step.gathers = true);
             }
-            let step = Step { node, kind, inputs, output: place, gradients, goes_back: false, gathers: false };
-            own.steps.push(step);
+            own.steps.push(Step {
+                node,
+                kind,
+                inputs,
+                output: place,
+                gradients,
+                goes_back: false,
+                gathers: false,
+                is_lazy: false,
+                source: None,
+            });
         }
         own.output = slots[graph.output().index()].expect("the last node ends a pass");
         for step in &own.steps {
@@ -112,6 +126,7 @@ impl Plan {
                 return Err(Unsupported { node, why });
             }
         }
+        own.plan_lazy_steps();
         own.plan_gradients();
         Ok(own)
     }
@@ -121,6 +136,23 @@ impl Plan {
         let Kind::Conv { window, groups } = step.kind else { return None };
         let (x, y) = (self.slots[step.inputs[0]], self.slots[step.output]);
         Some(Geometry { window, groups, x: x.values, dx: x.gradient, y: y.values, dy: y.gradient })
+    }
+
+    /// Which outputs need not be kept: a normalisation costs less than a way to memory and back. Only where a convolution
+    /// works block by block.
+    fn plan_lazy_steps(&mut self) {
+        for place in 0..self.steps.len() {
+            let step = &self.steps[place];
+            let normalises = matches!(step.kind, Kind::Pointwise { norm: Some(_), .. }) && step.inputs.len() == 1;
+            let readers: Vec<usize> =
+                (place + 1..self.steps.len()).filter(|own| self.steps[*own].inputs.contains(&step.output)).collect();
+            let ([reader], true) = (readers.as_slice(), normalises && step.output != self.output) else { continue };
+            let by_block = self.slots[self.steps[*reader].output].values.pixels() >= POSITIONS;
+            if by_block && matches!(self.steps[*reader].kind, Kind::Conv { .. }) {
+                self.steps[place].is_lazy = true;
+                self.steps[*reader].source = Some(place);
+            }
+        }
     }
 
     /// Which steps go back, which gradients they write, and where.

@@ -10,6 +10,7 @@ use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
 use secateur_graph::{Activation, BatchNorm};
+use std::ops::Range;
 
 /// `y = activation(norm(x) + other)`, of which each may be missing.
 #[derive(Debug)]
@@ -109,25 +110,36 @@ impl Pointwise {
         self.norm.as_ref().map_or(Scale::NONE, |own| own.scales[channel])
     }
 
-    /// Writes the outputs; in training with the batch's mean and variance, which follow from the moments of each channel of
-    /// each block.
-    pub(super) fn forward(
-        &mut self,
-        at: &Context<'_>,
-        moments: Option<&[Moments]>,
-        x: Read<'_>,
-        other: Option<Read<'_>>,
-        y: Write<'_>,
-    ) {
+    /// Works out the scales; in training with the batch's mean and variance, which follow from the moments of each channel
+    /// of each block.
+    pub(super) fn prepare(&mut self, moments: Option<&[Moments]>, channels: usize) {
         if let Some(norm) = &mut self.norm {
             if let Some(moments) = moments {
-                norm.batch = total(moments, x.layout.channels, Moments::default(), Moments::merged);
+                norm.batch = total(moments, channels, Moments::default(), Moments::merged);
             }
             norm.set_scales(moments.is_some());
         }
+    }
+
+    /// Writes the outputs, once it is prepared.
+    pub(super) fn forward(&self, at: &Context<'_>, x: Read<'_>, other: Option<Read<'_>>, y: Write<'_>) {
         let layout = y.layout;
         let mut items = cut(at, y.values, &layout);
         at.pool.each(&mut items, |item| dispatch(at.set, Forward { own: self, x, other, layout, item }));
+    }
+
+    /// Writes some channels of a block, once it is prepared; `y` is `[channel][plane]`.
+    #[inline(always)]
+    pub(super) fn write_channels<V: Vector>(
+        &self,
+        x: Read<'_>,
+        other: Option<Read<'_>>,
+        layout: &Layout,
+        block: usize,
+        channels: Range<usize>,
+        y: &mut [Lanes],
+    ) {
+        with!(self.activation, write, self, x, other, layout, block, channels, y);
     }
 
     /// Moves the scale and the shift along their gradients; gives how the gradient of each channel's input follows.
@@ -266,20 +278,28 @@ impl Kernel for Forward<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        with!(self.own.activation, forward, self);
+        let Self { own, x, other, layout, item } = self;
+        own.write_channels::<V>(x, other, &layout, item.block, item.channels.clone(), item.values[0]);
     }
 }
 
+/// Some channels of a block, which `y` is, `[channel][plane]`.
 #[inline(always)]
-fn forward<V: Vector, F: Function>(task: Forward<'_, '_>) {
-    let Forward { own, x, other, layout, item } = task;
-    let channels = item.values[0].chunks_exact_mut(layout.plane());
-    for (channel, y) in item.channels.clone().zip(channels) {
+fn write<V: Vector, F: Function>(
+    own: &Pointwise,
+    x: Read<'_>,
+    other: Option<Read<'_>>,
+    layout: &Layout,
+    block: usize,
+    channels: Range<usize>,
+    y: &mut [Lanes],
+) {
+    for (channel, y) in channels.zip(y.chunks_exact_mut(layout.plane())) {
         let other = match other {
-            Some(other) => Some(other.plane(item.block, channel)),
+            Some(other) => Some(other.plane(block, channel)),
             None => None,
         };
-        kernel::forward::<V, F>(own.scale(channel), x.plane(item.block, channel), other, layout.grid(), y);
+        kernel::forward::<V, F>(own.scale(channel), x.plane(block, channel), other, layout.grid(), y);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A step of the plan with its parameters.
 
-use super::conv::{Conv, Scratch};
+use super::conv::{Conv, Input, Scratch};
 use super::copy::Copy;
 use super::plan::{Kind, Plan, Slot, Step as Planned, Way};
 use super::pointwise::{Norm, Pointwise, Read, Reads, Write, moments};
@@ -120,8 +120,16 @@ impl Step {
         Self { planned: planned.clone(), work }
     }
 
-    /// Writes the output; with the batch's statistics in training.
-    pub(super) fn forward(&mut self, run: &mut Run<'_>, training: bool, y: &mut [Lanes]) {
+    /// What a convolution reads; `before` are the steps before it.
+    fn input<'a>(planned: &Planned, run: &Run<'a>, before: &'a [Step]) -> Input<'a> {
+        match planned.source.map(|place| &before[place]) {
+            Some(Step { planned, work: Work::Pointwise(own) }) => Input::Computed(own, run.read(planned.inputs[0])),
+            Some(_) | None => Input::Stored(&run.values[planned.inputs[0]]),
+        }
+    }
+
+    /// Writes the output, if it is kept; with the batch's statistics in training. `before` are the steps before it.
+    pub(super) fn forward(&mut self, run: &mut Run<'_>, before: &[Step], training: bool, y: &mut [Lanes]) {
         let inputs = &self.planned.inputs;
         let x = run.read(inputs[0]);
         let y = Write { layout: run.slots[self.planned.output].values, values: y, adds: false };
@@ -129,7 +137,8 @@ impl Step {
             Work::Conv(own) => {
                 let images = (training && self.planned.gathers).then_some(run.images);
                 let output = self.planned.output;
-                run.moments[output] = own.forward(&run.at, run.scratch, x.values, y.values, images);
+                let input = Self::input(&self.planned, run, before);
+                run.moments[output] = own.forward(&run.at, run.scratch, input, y.values, images);
             }
             Work::Pointwise(own) => {
                 let other = inputs.get(1).map(|slot| run.read(*slot));
@@ -137,7 +146,10 @@ impl Step {
                 if training && own.norm.is_some() && gathered.is_empty() {
                     *gathered = moments(&run.at, run.images, x);
                 }
-                own.forward(&run.at, training.then_some(gathered.as_slice()), x, other, y);
+                own.prepare(training.then_some(gathered.as_slice()), x.layout.channels);
+                if !self.planned.is_lazy {
+                    own.forward(&run.at, x, other, y);
+                }
             }
             Work::Pooling(own) => own.forward(&run.at, x, y),
             Work::Copies(copies) => {
@@ -149,10 +161,12 @@ impl Step {
         }
     }
 
-    /// Writes the gradients of the inputs, and moves the parameters along theirs.
-    pub(super) fn backward(&mut self, run: &mut Run<'_>, rule: &Rule, gradients: &mut Gradients<'_>) {
-        let Planned { inputs, gradients: ways, output, .. } = &self.planned;
-        let (x, y) = (run.read(inputs[0]), run.read(*output));
+    /// Writes the gradients of the inputs, and moves the parameters along theirs. `before` are the steps before it.
+    pub(super) fn backward(&mut self, run: &mut Run<'_>, before: &[Step], rule: &Rule, gradients: &mut Gradients<'_>) {
+        let Planned { inputs, gradients: ways, output, is_lazy, .. } = &self.planned;
+        let x = run.read(inputs[0]);
+        // Without an addition the way back does not read the output.
+        let y = if *is_lazy { x } else { run.read(*output) };
         let dy_buffer = gradients.take(*output);
         let dy = gradients.read(*output, &dy_buffer);
         match &mut self.work {
@@ -160,7 +174,8 @@ impl Step {
                 gradients.write(inputs[0], ways[0], |dx| {
                     own.backward(&run.at, run.scratch, dy.values, dx.values, dx.adds);
                 });
-                own.update(&run.at, rule, x.values, dy.values);
+                let input = Self::input(&self.planned, run, before);
+                own.update(&run.at, run.scratch, rule, input, dy.values);
             }
             Work::Pointwise(own) => {
                 let other = inputs.get(1).map(|slot| run.read(*slot));

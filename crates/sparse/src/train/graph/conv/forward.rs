@@ -1,0 +1,98 @@
+//! Outputs from inputs.
+
+use super::{Conv, Input, SPARSE_POSITIONS, Scratch, tile_rows, tiles};
+use crate::InstructionSet;
+use crate::kernels::pointwise::{Moments, Plane, moments};
+use crate::kernels::tiles::{Outputs, Rows, Start, product};
+use crate::simd::{Kernel, Vector};
+use crate::train::graph::geometry::Geometry;
+use crate::train::graph::pieces::{Piece, images_of};
+use std::ops::Range;
+
+pub(super) struct Forward<'a, 'b> {
+    pub conv: &'a Conv,
+    pub scratch: &'a mut Scratch,
+    pub x: Input<'a>,
+    pub item: &'a mut Piece<'b>,
+    pub set: InstructionSet,
+    pub images: Option<usize>,
+    /// `[channel][block]`
+    pub moments: &'a mut Vec<Moments>,
+}
+
+impl Kernel for Forward<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { conv, scratch, x, item, set, images, moments } = self;
+        let geometry = &conv.geometry;
+        let (inputs, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.y.plane());
+        let positions = &conv.forward.positions[..item.values.len() * geometry.y.pixels()];
+        let extent = (inputs - 1) * geometry.x.plane() + conv.forward.extent;
+        let group = |filter: usize| filter / filters * inputs * geometry.x.plane();
+        let Scratch { weights, tile, bias, room } = scratch;
+        let x = x.from_block::<V>(&geometry.x, item.block, room);
+        bias.clear();
+        if let Some(own) = &conv.bias {
+            own.copy_range(item.channels.clone(), bias);
+        }
+        let start = |filter: usize, bias: &[f32]| -> usize { if bias.is_empty() { 0 } else { filter } };
+        if let Some(lists) = &conv.filters {
+            let held = conv.place(item.channels.start)..conv.place(item.channels.end);
+            conv.weight.copy_range(held.clone(), weights);
+            for positions in positions.chunks(SPARSE_POSITIONS) {
+                for filter in item.channels.clone() {
+                    let (own, row) = (lists.of(filter), filter - item.channels.start);
+                    let weights = &weights[own.start - held.start..own.end - held.start];
+                    let rows = Rows { offsets: &lists.offsets[own], weights, count: 1, extent };
+                    let bias = &bias[start(row, bias)..];
+                    let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
+                    product::<V>(
+                        rows,
+                        positions,
+                        &x[group(filter)..],
+                        start,
+                        Outputs { blocks: &mut item.values, plane, row },
+                    );
+                }
+            }
+            gather::<V>(geometry, item, 0..item.channels.len(), images, moments);
+            return;
+        }
+        let columns = geometry.columns();
+        for (first, count) in tiles(item.channels.clone(), filters, tile_rows(set)) {
+            conv.weight.copy_range(first * columns..(first + count) * columns, weights);
+            tile.resize(columns * count, 0.0);
+            for (m, row) in weights.chunks_exact(columns).enumerate() {
+                row.iter().zip(tile[m..].iter_mut().step_by(count)).for_each(|(weight, to)| *to = *weight);
+            }
+            let row = first - item.channels.start;
+            let rows = Rows { offsets: &conv.offsets, weights: tile, count, extent };
+            let bias = &bias[start(row, bias)..];
+            let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
+            product::<V>(rows, positions, &x[group(first)..], start, Outputs { blocks: &mut item.values, plane, row });
+            // While the rows are in the caches.
+            gather::<V>(geometry, item, row..row + count, images, moments);
+        }
+    }
+}
+
+/// Works out the moments of some rows of a piece, if they are wanted.
+#[inline(always)]
+fn gather<V: Vector>(
+    geometry: &Geometry,
+    item: &Piece<'_>,
+    rows: Range<usize>,
+    images: Option<usize>,
+    found: &mut Vec<Moments>,
+) {
+    let Some(images) = images else { return };
+    let (plane, grid) = (geometry.y.plane(), geometry.y.grid());
+    for row in rows {
+        for (block, values) in item.values.iter().enumerate() {
+            let values = &values[row * plane..(row + 1) * plane];
+            found.push(moments::<V>(Plane { grid, values }, images_of(item.block + block, images)));
+        }
+    }
+}

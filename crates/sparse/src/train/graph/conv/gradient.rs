@@ -1,0 +1,77 @@
+//! Gradients of the weights.
+
+use super::{Conv, Input, Room, tiles};
+use crate::kernels::tile_gradients::{self, Pair, Sources};
+use crate::lanes::Lanes;
+use crate::simd::{Kernel, Vector, sum_all};
+use std::ops::Range;
+
+/// Positions whose gradients stay in the first-level cache while all offsets go by.
+const GRADIENT_POSITIONS: usize = 64;
+
+/// Some filters' gradients over some blocks.
+pub(super) struct Part<'a> {
+    pub blocks: Range<usize>,
+    pub rows: Range<usize>,
+    pub weight: &'a mut [f32],
+    pub bias: &'a mut [f32],
+}
+
+pub(super) struct Gradient<'a, 'b> {
+    pub conv: &'a Conv,
+    pub x: Input<'a>,
+    pub room: &'a mut Room,
+    pub dy: &'a [Lanes],
+    pub item: &'a mut Part<'b>,
+}
+
+impl Kernel for Gradient<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { conv, x, room, dy, item } = self;
+        let geometry = &conv.geometry;
+        let (inputs, filters, columns) = (geometry.inputs(), geometry.filters(), geometry.columns());
+        let (pixels, plane) = (geometry.y.pixels(), geometry.dy.plane());
+        item.weight.fill(0.0);
+        item.bias.fill(0.0);
+        let mut block = item.blocks.start;
+        while block < item.blocks.end {
+            let blocks = conv.blocks.min(item.blocks.end - block);
+            let dy = &dy[block * geometry.dy.block()..];
+            let x = x.from_block::<V>(&geometry.x, block, room);
+            for pairs in conv.pairs[..blocks * pixels].chunks(GRADIENT_POSITIONS) {
+                let most = |own: fn(&Pair) -> u32| pairs.iter().map(own).max().map_or(0, |most| most as usize + 1);
+                let extents = [most(|own| own.input), most(|own| own.gradient)];
+                let sources = |filter: usize| {
+                    let x = &x[filter / filters * inputs * geometry.x.plane()..];
+                    Sources { pairs, x, dy: &dy[filter * plane..], plane, extents }
+                };
+                if let Some(lists) = &conv.filters {
+                    for filter in item.rows.clone() {
+                        let own = lists.of(filter);
+                        let from = conv.place(item.rows.start);
+                        let sums = &mut item.weight[own.start - from..own.end - from];
+                        tile_gradients::row::<V>(sources(filter), &lists.offsets[own], sums);
+                    }
+                } else {
+                    for (first, count) in tiles(item.rows.clone(), filters, filters) {
+                        let sums = &mut item.weight[(first - item.rows.start) * columns..][..count * columns];
+                        tile_gradients::dense::<V>(sources(first), count, &conv.offsets, sums);
+                    }
+                }
+            }
+            if conv.bias.is_some() {
+                for own in 0..blocks {
+                    let dy = &dy[own * geometry.dy.block()..];
+                    for (filter, bias) in item.rows.clone().zip(item.bias.iter_mut()) {
+                        // The margins are zeros.
+                        *bias += sum_all::<V>(&dy[filter * plane..(filter + 1) * plane]).sum();
+                    }
+                }
+            }
+            block += blocks;
+        }
+    }
+}
