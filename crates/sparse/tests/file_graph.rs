@@ -206,7 +206,7 @@ fn what_is_wrong_is_named_with_its_node_and_its_byte() {
     assert!(set(52, 0).contains("node `input`"));
     assert_eq!(set(fc, 12), "byte 80: the kind of `fc` is 12, wanted 0 to 11");
     assert_eq!(set(fc + 12, 0), "byte 76: the number of inputs of `fc` is 0, wanted at least one");
-    assert_eq!(set(fc + 12, 2), "byte 84: an input of `fc` is 3, wanted at most 0");
+    assert_eq!(set(fc + 12, 2), "byte 84: an input of `fc` is 2, wanted at most 0");
     assert_eq!(set(fc + 16, 1), "byte 80: an input of `fc` is 1, wanted at most 0");
     assert_eq!(set(fc + 20, 3), "byte 84: the number of channels that `fc` reads is 3, wanted 2");
     assert_eq!(set(fc + 28, 7), "byte 92: the bias of `fc` is 7, wanted 0 (none) or 1");
@@ -279,6 +279,27 @@ fn a_small_file_holds_zeros_without_storing_them() {
     let model = decode_graph(&bytes).expect("just written");
     assert_eq!(model.weights, weights);
     assert_ne!(model.sizes[0].coding, Coding::Dense);
+}
+
+/// The graph drawn in `docs/format.md`: a file of each of its bytes, so a change of the format shows there.
+#[test]
+fn the_example_in_the_documents_is_what_is_written() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/format.md");
+    let page = std::fs::read_to_string(page).expect("the page is there").replace("\r\n", "\n");
+    let drawn = page.split("```hex\n").nth(2).and_then(|rest| rest.split("```").next()).expect("a second example");
+    let hex = drawn.lines().flat_map(|line| line.split("  ").next().into_iter().flat_map(str::split_whitespace));
+    let drawn: Vec<u8> = hex.map(|byte| u8::from_str_radix(byte, 16).expect("two digits")).collect();
+    let mut net = Builder::new(&[2]).expect("a shape");
+    net.add_named("fc", Op::Linear(Linear { outputs: 2, bias: false }), &["input"]).expect("fits");
+    net.add_named("sum", Op::Add, &["fc", "input"]).expect("fits");
+    let graph = net.finish();
+    let mut weights = Weights::neutral(&graph);
+    weights.insert("fc.weight", vec![2.0, 0.0, 0.0, 1.0]);
+    let bytes = encode_graph(&graph, &weights, &info("tiny"), Precision::F32).expect("finite");
+    let lines: Vec<String> =
+        bytes.chunks(4).map(|word| word.iter().map(|byte| format!("{byte:02x} ")).collect()).collect();
+    assert!(drawn == bytes, "{}", lines.join("\n"));
+    assert_eq!(decode_graph(&drawn).expect("good").graph, graph);
 }
 
 fn folder() -> PathBuf {
