@@ -4,11 +4,13 @@ import numpy as np
 
 KINDS = {0: "conv2d", 1: "linear", 2: "affine", 3: "relu", 4: "max_pool2d", 5: "avg_pool2d", 6: "crop", 7: "flatten"}
 SHAPES = {0: 5, 1: 2, 2: 1, 3: 0, 4: 1, 5: 1, 6: 2, 7: 0}  # numbers that follow the kind
+OPS = ["conv2d", "linear", "batch_norm", "activation", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "add", "concat", "flatten", "reshape", "crop"]
+WORDS = [12, 3, 1, 1, 8, 8, 0, 0, 0, 0, 1, 2]  # numbers of an operation, without what follows them
 TYPES = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 2: np.dtype("i1")}
 
 
 def read(data):
-    """The head as a dict, and the layers as (kind, shape, name, arrays)."""
+    """The head as a dict, and the layers or nodes as (kind, shape, name, arrays); a node's shape ends with its inputs."""
     at = 0
 
     def section(length):
@@ -18,6 +20,8 @@ def read(data):
 
     u32 = lambda: int(np.frombuffer(section(4), "<u4")[0])
     f32 = lambda: np.frombuffer(section(4), "<f4")[0]
+    f64 = lambda: float(np.frombuffer(section(8), "<f8")[0])
+    text = lambda: section(u32()).decode()
     bits = lambda length: np.unpackbits(np.frombuffer(section(length), "u1"), bitorder="little")
 
     def tensor(rows, columns, precision):
@@ -37,21 +41,36 @@ def read(data):
         dense[r[row], c[column]] = values * scales.view("f4")[row] if precision == 2 else values
         return dense
 
-    assert section(8) == b"secateur" and (version := u32()) in (1, 2)
-    assert u32() == zlib.crc32(data[16:]) and u32() == len(data)
-    head = {"precision": u32(), "scales": [(f32(), f32()) for _ in range(u32() if version == 2 else 1)]}
-    head["name"] = section(u32()).decode()
-    head["input"], layers = [u32() for _ in range(3)], []
-    for _ in range(u32()):
+    def layer():
         kind = u32()
         shape, name, arrays = [u32() for _ in range(SHAPES[kind])], KINDS[kind], []
         if kind < 2:
-            name, precision, (inputs, outputs, *rest) = section(u32()).decode(), head["precision"], shape
+            name, precision, (inputs, outputs, *rest) = text(), head["precision"], shape
             size = [outputs, inputs] + rest[:1] * 2  # a convolution's kernel is square
             arrays = [tensor(outputs, int(np.prod(size[1:])), precision).reshape(size), tensor(1, outputs, min(precision, 1))[0]]
         elif kind == 2:
-            name, arrays = section(u32()).decode(), [tensor(1, shape[0], 0)[0] for _ in range(2)]
-        layers.append((KINDS[kind], shape, name, arrays))
+            name, arrays = text(), [tensor(1, shape[0], 0)[0] for _ in range(2)]
+        return KINDS[kind], shape, name, arrays
+
+    def node():
+        kind, name, arrays = u32(), text(), []
+        inputs = [u32() for _ in range(u32())]  # 0 is the network's input, n + 1 what the n-th node gives
+        shape = [u32() for _ in range(WORDS[kind])]
+        if kind < 2:
+            size = [shape[1], shape[0] // shape[2], *shape[3:5]] if kind == 0 else [shape[1], shape[0]]
+            arrays = [tensor(size[0], int(np.prod(size[1:])), head["precision"]).reshape(size)]
+            arrays += [tensor(1, size[0], 0)[0]] if shape[-1] else []  # the bias
+        elif kind == 2:  # epsilon and momentum; then scale, shift, running mean and running variance
+            shape, arrays = shape + [f64(), f64()], [tensor(1, shape[0], 0)[0] for _ in range(4)]
+        elif kind == 10:
+            shape = [u32() for _ in range(shape[0])]
+        return OPS[kind], shape + [inputs], name, arrays
+
+    assert section(8) == b"secateur" and (version := u32()) in (1, 2)
+    assert u32() == zlib.crc32(data[16:]) and u32() == len(data)
+    head = {"precision": u32(), "scales": [(f32(), f32()) for _ in range(u32() if version == 2 else 1)], "name": text()}
+    head["input"] = [u32() for _ in range(u32() if version == 2 else 3)]
+    layers = [node() if version == 2 else layer() for _ in range(u32())]
     assert at == len(data)
     return head, layers
 

@@ -178,6 +178,11 @@ impl Builder {
         self.parameters
     }
 
+    /// The node that was added last.
+    pub fn last(&self) -> Option<&Node> {
+        self.graph.nodes.last()
+    }
+
     /// All parameters and buffers so far, in the order of [`Graph::parameters`].
     pub fn parameters(&self) -> &[Parameter] {
         &self.graph.parameters

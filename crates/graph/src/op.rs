@@ -264,10 +264,8 @@ impl Op {
                 Ok([&[channels], &input[1..]].concat())
             }
             Self::Flatten => Ok(vec![values(input).unwrap_or(usize::MAX)]),
-            Self::Reshape(shape) if values(shape).is_some_and(|own| own > 0 && Some(own) == values(input)) => {
-                Ok(shape.clone())
-            }
-            Self::Reshape(shape) => refuse(format!("as many values as {shape:?} has")),
+            Self::Reshape(shape) if !shape.is_empty() && values(shape) == values(input) => Ok(shape.clone()),
+            Self::Reshape(shape) => refuse(format!("as many values as {shape:?} has, which has at least one side")),
             Self::Crop([rows, columns]) => match *input {
                 [channels, height, width] if (1..=height).contains(rows) && (1..=width).contains(columns) => {
                     Ok(vec![channels, *rows, *columns])
@@ -428,6 +426,7 @@ mod tests {
         assert_eq!(refused(&Op::Add, &[&[6], &[7]]), "expected two values of one shape, found [6] and [7]");
         assert!(refused(&Op::Concat, &[&[6, 2, 2], &[7, 2, 3]]).contains("differ in their channels only"));
         assert!(refused(&Op::Reshape(vec![5]), &[&[6]]).contains("as many values as [5] has"));
+        assert!(refused(&Op::Reshape(vec![]), &[&[1]]).contains("at least one side"));
         assert!(refused(&Op::GlobalAveragePool, &[&[6]]).contains("an image"));
         for crop in [[3, 1], [0, 1], [1, 4]] {
             assert!(refused(&Op::Crop(crop), &[&[4, 2, 3]]).contains("an image of at least"));

@@ -2,22 +2,62 @@
 //! gives to PyTorch and ONNX Runtime.
 //!
 //! `export FOLDER` leaves `<network>.onnx`, `<network>-b4.onnx`, `<network>.safetensors`, `<network>-csr.safetensors`,
-//! `<network>.images` and `<network>.answers`, little-endian and row-major, for a pruned LeNet and for a network with
-//! every kind of layer.
+//! `<network>.images` and `<network>.answers`, little-endian and row-major, for a pruned LeNet, for a network with
+//! every kind of layer, and for random graphs, as they are and compacted.
 
-use secateur_sparse::export::{Form, onnx, safetensors};
-use secateur_sparse::{Affine, Conv2d, Layer, Network};
+#[path = "../tests/graphs/mod.rs"]
+mod graphs;
+
+use secateur_graph::{Graph, Weights};
+use secateur_sparse::export::{Form, onnx, onnx_graph, safetensors, safetensors_graph};
+use secateur_sparse::{Affine, Conv2d, Layer, Network, compact_graph};
 use std::error::Error;
 use std::path::Path;
 
 /// Images that are answered; the models with a fixed batch take as many.
 const IMAGES: usize = 4;
+/// Random graphs.
+const GRAPHS: u64 = 120;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("wanted a folder to write to")?;
     std::fs::create_dir_all(&folder)?;
     write(Path::new(&folder), "lenet", [1, 28, 28], lenet(), 0.1)?;
-    write(Path::new(&folder), "every", [3, 19, 17], every(), 0.7)
+    write(Path::new(&folder), "every", [3, 19, 17], every(), 0.7)?;
+    for seed in 0..GRAPHS {
+        let mut random = graphs::Random(seed);
+        let graph = graphs::graph(&mut random);
+        let weights = graphs::weights(&graph, &mut random);
+        let images = graphs::images(&graph, IMAGES, &mut random);
+        let small = compact_graph(&graph, &weights);
+        let name = format!("graph-{seed:03}");
+        write_graph(Path::new(&folder), &name, (&graph, &weights), &images)?;
+        write_graph(Path::new(&folder), &format!("{name}-compact"), (&small.graph, &small.weights), &images)?;
+    }
+    Ok(())
+}
+
+/// Writes a graph, unless a value of it is infinite.
+fn write_graph(
+    folder: &Path,
+    name: &str,
+    (graph, weights): (&Graph, &Weights),
+    images: &[Vec<f32>],
+) -> Result<(), Box<dyn Error>> {
+    let values: Vec<Vec<Vec<f32>>> = images.iter().map(|image| graph.forward_all(weights, image)).collect();
+    if values.iter().flatten().flatten().any(|value| !value.is_finite()) {
+        return Ok(());
+    }
+    let answers: Vec<f32> = values.iter().flat_map(|own| &own[graph.output().index()]).copied().collect();
+    let save = |end: &str, bytes: Vec<u8>| std::fs::write(folder.join(format!("{name}{end}")), bytes);
+    let raw = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    save(".onnx", onnx_graph(graph, weights, name, None)?)?;
+    save("-b4.onnx", onnx_graph(graph, weights, name, Some(IMAGES))?)?;
+    save(".safetensors", safetensors_graph(graph, weights, Form::Dense, &[])?)?;
+    save("-csr.safetensors", safetensors_graph(graph, weights, Form::Csr, &[])?)?;
+    save(".images", raw(&images.concat()))?;
+    save(".answers", raw(&answers))?;
+    Ok(())
 }
 
 /// Writes a network of these layers, of whose weights a share is not zero.

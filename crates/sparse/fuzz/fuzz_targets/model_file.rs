@@ -8,5 +8,7 @@ mod fuzzing;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    fuzzing::read(&fuzzing::sealed(data));
+    let bytes = fuzzing::sealed(data);
+    fuzzing::read(&bytes);
+    fuzzing::read_graph(&bytes);
 });

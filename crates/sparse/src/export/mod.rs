@@ -7,8 +7,8 @@ mod onnx;
 mod proto;
 mod safetensors;
 
-pub use onnx::onnx;
-pub use safetensors::{Form, safetensors};
+pub use onnx::{onnx, onnx_graph};
+pub use safetensors::{Form, safetensors, safetensors_graph};
 
 use crate::{Layer, Network};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,9 @@ pub enum Error {
         /// The limit, in bytes.
         wanted: usize,
     },
+    /// The weights are not the graph's, or the network is more than a graph may be.
+    #[error(transparent)]
+    Graph(secateur_graph::Error),
 }
 
 /// A name for each layer, its own where no layer before it has the same: formats key tensors by them.

@@ -1,56 +1,65 @@
 //! Writes a network as an ONNX model: the operators that every engine knows, in a version that old engines still read.
 
+use super::Error;
 use super::proto::{
-    Attribute, Dimension, Extent, FLOAT, Graph, INT, INT64, INTS, Model, Node, OperatorSet, Shape, Tensor, TensorType,
-    Type, ValueInfo,
+    Attribute, Dimension, Extent, FLOAT, FLOAT_NUMBER, Graph, INT, INT64, INTS, Model, Node, OperatorSet, Shape,
+    Tensor, TensorType, Type, ValueInfo,
 };
-use super::{Error, names};
-use crate::{Layer, Network};
+use crate::Network;
 use prost::Message;
+use secateur_graph::{Activation, Op, Pool, PoolKind, Weights, Window};
 
 /// Version of the operators: 13 is read by engines of 2021 and of today.
 const OPERATORS: i64 = 13;
 /// Version of the file's layout that goes with it.
 const LAYOUT: i64 = 7;
-/// A protobuf message may not be longer. The graph itself takes far less than the room that is set aside for it.
+/// A protobuf message may not be longer. The graph itself takes far less than what is set aside for it.
 const LONGEST: usize = (1 << 31) - (1 << 20);
 
 /// The network as an ONNX model called `name`: input `x`, `[batch, channels, height, width]`, output `y`. Without a
-/// `batch` the model takes any; some engines want it fixed.
-///
-/// Convolutions and fully connected layers keep their zeros. The tensors are called `<layer>.weight` and `<layer>.bias`.
+/// `batch` the model takes any; some engines want it fixed. It is written as the graph of [`Network::to_graph`].
 ///
 /// # Errors
-/// When the parameters do not fit into one protobuf message of 2 GiB.
+/// As those of [`onnx_graph`]; and when all values of the network together are more than a graph may have.
 pub fn onnx(network: &Network, name: &str, batch: Option<usize>) -> Result<Vec<u8>, Error> {
-    let found = network.cost().parameters.saturating_mul(size_of::<f32>());
-    if found >= LONGEST {
-        return Err(Error::TooLarge { found, wanted: LONGEST });
+    check_size(network.cost().parameters)?;
+    let (graph, weights) = network.to_graph().map_err(Error::Graph)?;
+    onnx_graph(&graph, &weights, name, batch)
+}
+
+/// The graph as an ONNX model called `name`: input `x`, `[batch, sides of the input]`, output `y`. Without a `batch` the model
+/// takes any; some engines want it fixed.
+///
+/// Convolutions and fully connected layers keep their zeros. Parameters have their own names, such as `fc.weight`, what
+/// a node gives is called `<node>.out`, and what belongs to an operator besides `<node>/<field>`.
+///
+/// # Errors
+/// When the parameters do not fit into one protobuf message of 2 GiB, or are not the graph's.
+pub fn onnx_graph(
+    graph: &secateur_graph::Graph,
+    weights: &Weights,
+    name: &str,
+    batch: Option<usize>,
+) -> Result<Vec<u8>, Error> {
+    weights.check(graph).map_err(Error::Graph)?;
+    check_size(graph.parameters().iter().map(secateur_graph::Parameter::len).sum())?;
+    let mut writer = Writer { graph, weights, nodes: vec![], tensors: vec![] };
+    if graph.nodes().is_empty() {
+        writer.push("Identity", OUTPUT, vec![INPUT.into()], OUTPUT.into(), vec![]);
     }
-    let mut writer = Writer::default();
-    for (place, (layer, own)) in network.layers().iter().zip(names(network)).enumerate() {
-        writer.layer(layer, &own, network.shape(place));
-    }
-    // The output is called y whatever came last.
-    let last = std::mem::replace(&mut writer.value, OUTPUT.into());
-    match writer.nodes.last_mut() {
-        Some(node) => node.output = vec![OUTPUT.into()],
-        None => writer.nodes.push(node("Identity", OUTPUT, vec![last], vec![])),
-    }
-    let shape = network.shape(network.layers().len());
-    let output = if writer.flat { &shape[..1] } else { &shape[..] };
-    let graph = Graph {
+    graph.nodes().iter().for_each(|node| writer.node(node));
+    let written = Graph {
         node: writer.nodes,
         name: Some(name.into()),
         initializer: writer.tensors,
-        input: vec![value(INPUT, batch, &network.input())],
-        output: vec![value(OUTPUT, batch, output)],
+        input: vec![value(INPUT, batch, graph.shape(graph.input()))],
+        output: vec![value(OUTPUT, batch, graph.shape(graph.output()))],
     };
     let model = Model {
         ir_version: Some(LAYOUT),
         producer_name: Some("secateur".into()),
         producer_version: Some(env!("CARGO_PKG_VERSION").into()),
-        graph: Some(graph),
+        graph: Some(written),
         opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPERATORS) }],
     };
     Ok(model.encode_to_vec())
@@ -59,113 +68,138 @@ pub fn onnx(network: &Network, name: &str, batch: Option<usize>) -> Result<Vec<u
 const INPUT: &str = "x";
 const OUTPUT: &str = "y";
 
-/// The graph so far.
-struct Writer {
+fn check_size(parameters: usize) -> Result<(), Error> {
+    let found = parameters.saturating_mul(size_of::<f32>());
+    if found < LONGEST { Ok(()) } else { Err(Error::TooLarge { found, wanted: LONGEST }) }
+}
+
+/// The operators so far.
+struct Writer<'a> {
+    graph: &'a secateur_graph::Graph,
+    weights: &'a Weights,
     nodes: Vec<Node>,
     tensors: Vec<Tensor>,
-    /// The tensor that the next node reads.
-    value: String,
-    /// Whether it is `[batch, features]`; else `[batch, channels, height, width]`.
-    flat: bool,
 }
 
-impl Default for Writer {
-    fn default() -> Self {
-        Self { nodes: vec![], tensors: vec![], value: INPUT.into(), flat: false }
-    }
-}
-
-impl Writer {
-    /// Appends a layer called `name`, whose input has this shape.
-    fn layer(&mut self, layer: &Layer, name: &str, input: [usize; 3]) {
-        match layer {
-            Layer::Conv2d(conv) => {
-                self.unflatten(name, input[0]);
-                let kernel = [conv.kernel; 2];
-                let weight = [conv.outputs, conv.inputs, conv.kernel, conv.kernel];
-                let parameters = [
-                    self.floats(name, "weight", &weight, &conv.weight),
-                    self.floats(name, "bias", &[conv.outputs], &conv.bias),
-                ];
-                let attributes = vec![
-                    ints("dilations", &[1, 1]),
-                    int("group", 1),
-                    ints("kernel_shape", &kernel),
-                    ints("pads", &[conv.padding; 4]),
-                    ints("strides", &[conv.stride; 2]),
-                ];
-                self.push("Conv", name, parameters, attributes);
+impl Writer<'_> {
+    /// Appends the operators of a node.
+    fn node(&mut self, node: &secateur_graph::Node) {
+        let (name, output) = (node.name.as_str(), self.value_name(node.output));
+        let inputs: Vec<String> = node.inputs.iter().map(|value| self.value_name(*value)).collect();
+        let shape = self.graph.shape(node.inputs[0]);
+        let mut one = |operator: &str, more: Vec<String>, attributes: Vec<Attribute>| {
+            self.push(operator, name, [inputs.clone(), more].concat(), output.clone(), attributes);
+        };
+        match &node.op {
+            Op::Conv2d(conv) => {
+                let attributes = convolution(&conv.window, conv.groups);
+                let more = self.parameters(node);
+                self.push("Conv", name, [inputs, more].concat(), output, attributes);
             }
-            Layer::Linear(linear) => {
-                self.flatten(name);
-                let parameters = [
-                    self.floats(name, "weight", &[linear.outputs, linear.inputs], &linear.weight),
-                    self.floats(name, "bias", &[linear.outputs], &linear.bias),
-                ];
-                self.push("Gemm", name, parameters, vec![int("transB", 1)]);
+            Op::Linear(_) => {
+                let more = self.parameters(node);
+                self.push("Gemm", name, [inputs, more].concat(), output, vec![int("transB", 1)]);
             }
-            Layer::Affine(affine) => {
-                let channels = affine.scale.len();
-                let shape = [channels, 1, 1];
-                let shape = if self.flat { &shape[..1] } else { &shape[..] };
-                let scale = self.floats(name, "scale", shape, &affine.scale);
-                self.push("Mul", &format!("{name}.mul"), [scale], vec![]);
-                let shift = self.floats(name, "shift", shape, &affine.shift);
-                self.push("Add", &format!("{name}.add"), [shift], vec![]);
+            Op::BatchNorm(norm) => {
+                let more = self.parameters(node);
+                let epsilon = vec![number("epsilon", norm.epsilon as f32)];
+                self.push("BatchNormalization", name, [inputs, more].concat(), output, epsilon);
             }
-            Layer::Relu => self.push("Relu", name, [], vec![]),
-            Layer::MaxPool2d { size } => self.pool("MaxPool", name, *size, input[0]),
-            Layer::AvgPool2d { size } => self.pool("AveragePool", name, *size, input[0]),
-            Layer::Crop { height, width } => {
-                self.unflatten(name, input[0]);
-                let limits = [
-                    self.integers(name, "starts", &[0, 0]),
-                    self.integers(name, "ends", &[*height, *width]),
-                    self.integers(name, "axes", &[2, 3]),
-                ];
-                self.push("Slice", name, limits, vec![]);
+            Op::Activation(Activation::Relu) => one("Relu", vec![], vec![]),
+            Op::Activation(Activation::Relu6) => {
+                let limits = vec![self.number(name, "min", 0.0), self.number(name, "max", 6.0)];
+                self.push("Clip", name, [inputs, limits].concat(), output, vec![]);
             }
-            Layer::Flatten => self.flatten(name),
+            Op::Activation(Activation::Gelu) => self.gelu(name, &inputs[0], output),
+            Op::Activation(Activation::Silu) => {
+                let sigmoid = self.step("Sigmoid", name, "sigmoid", vec![inputs[0].clone()]);
+                self.push("Mul", name, vec![inputs[0].clone(), sigmoid], output, vec![]);
+            }
+            Op::Pool(Pool { kind: PoolKind::Max, window }) => {
+                one("MaxPool", vec![], [vec![ints("dilations", &window.dilation)], windows(window)].concat());
+            }
+            Op::Pool(Pool { kind: PoolKind::Average, window }) if window.dilation == [1; 2] => {
+                one("AveragePool", vec![], [vec![int("count_include_pad", 1)], windows(window)].concat());
+            }
+            // This version's operator has no dilation, but a depthwise convolution has.
+            Op::Pool(Pool { kind: PoolKind::Average, window }) => {
+                let [rows, columns] = window.size;
+                let weights = vec![1.0 / (rows * columns) as f32; shape[0] * rows * columns];
+                let field = format!("{name}/weight");
+                self.floats(field.clone(), &[shape[0], 1, rows, columns], &weights);
+                self.push("Conv", name, vec![inputs[0].clone(), field], output, convolution(window, shape[0]));
+            }
+            Op::GlobalAveragePool => one("GlobalAveragePool", vec![], vec![]),
+            Op::Add => one("Add", vec![], vec![]),
+            Op::Concat => one("Concat", vec![], vec![int("axis", 1)]),
+            Op::Flatten => one("Flatten", vec![], vec![int("axis", 1)]),
+            Op::Reshape(shape) => {
+                // A 0 leaves the batch as it is.
+                let shape = self.integers(name, "shape", &[&[0], &shape[..]].concat());
+                self.push("Reshape", name, vec![inputs[0].clone(), shape], output, vec![]);
+            }
+            Op::Crop(ends) => {
+                let fields: [(&str, &[usize]); 3] = [("starts", &[0, 0]), ("ends", ends), ("axes", &[2, 3])];
+                let limits = fields.map(|(field, values)| self.integers(name, field, values));
+                self.push("Slice", name, [inputs, limits.to_vec()].concat(), output, vec![]);
+            }
         }
     }
 
-    fn pool(&mut self, operator: &str, name: &str, size: usize, channels: usize) {
-        self.unflatten(name, channels);
-        self.push(operator, name, [], vec![ints("kernel_shape", &[size; 2]), ints("strides", &[size; 2])]);
+    /// `x (1 + erf(x / sqrt(2))) / 2`.
+    fn gelu(&mut self, name: &str, input: &str, output: String) {
+        let fields = [("root", std::f32::consts::FRAC_1_SQRT_2), ("one", 1.0), ("half", 0.5)];
+        let [root, one, half] = fields.map(|(field, value)| self.number(name, field, value));
+        let scaled = self.step("Mul", name, "scaled", vec![input.to_owned(), root]);
+        let erf = self.step("Erf", name, "erf", vec![scaled]);
+        let sum = self.step("Add", name, "sum", vec![erf, one]);
+        let product = self.step("Mul", name, "product", vec![input.to_owned(), sum]);
+        self.push("Mul", name, vec![product, half], output, vec![]);
     }
 
-    /// Makes `[batch, features]` of the value, unless it is.
-    fn flatten(&mut self, name: &str) {
-        if !self.flat {
-            self.push("Flatten", &format!("{name}.flat"), [], vec![int("axis", 1)]);
-            self.flat = true;
+    /// The name of a value.
+    fn value_name(&self, value: secateur_graph::Value) -> String {
+        match self.graph.node(value) {
+            None => INPUT.into(),
+            Some(_) if value == self.graph.output() => OUTPUT.into(),
+            Some(node) => format!("{}.out", node.name),
         }
     }
 
-    /// Makes `[batch, channels, 1, 1]` of the value if it is `[batch, channels]`.
-    fn unflatten(&mut self, name: &str, channels: usize) {
-        if self.flat {
-            // A 0 leaves the batch as it is.
-            let shape = self.integers(name, "shape", &[0, channels, 1, 1]);
-            self.push("Reshape", &format!("{name}.reshaped"), [shape], vec![]);
-            self.flat = false;
-        }
+    /// The tensors of a node's parameters, by their names.
+    fn parameters(&mut self, node: &secateur_graph::Node) -> Vec<String> {
+        let graph = self.graph;
+        let place = node.output.index() - 1;
+        let first = graph.parameters().partition_point(|own| own.node < place);
+        let own = graph.parameters()[first..].iter().take_while(|own| own.node == place);
+        own.map(|own| self.floats(own.name.clone(), &own.shape, self.weights.get(&own.name))).collect()
     }
 
-    fn push<const N: usize>(&mut self, operator: &str, name: &str, more: [String; N], attributes: Vec<Attribute>) {
-        let read = std::mem::replace(&mut self.value, format!("{name}.out"));
-        let inputs = std::iter::once(read).chain(more).collect();
-        self.nodes.push(Node { output: vec![self.value.clone()], ..node(operator, name, inputs, attributes) });
+    /// Appends an operator whose output another one of the same node reads; gives that output.
+    fn step(&mut self, operator: &str, node: &str, step: &str, inputs: Vec<String>) -> String {
+        // No node's name has a slash.
+        let own = format!("{node}/{step}");
+        self.push(operator, &own, inputs, own.clone(), vec![]);
+        own
     }
 
-    fn floats(&mut self, layer: &str, field: &str, shape: &[usize], values: &[f32]) -> String {
+    fn push(&mut self, operator: &str, name: &str, input: Vec<String>, output: String, attribute: Vec<Attribute>) {
+        let (name, op_type) = (Some(name.into()), Some(operator.into()));
+        self.nodes.push(Node { input, output: vec![output], name, op_type, attribute });
+    }
+
+    fn floats(&mut self, name: String, shape: &[usize], values: &[f32]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.tensor(format!("{layer}.{field}"), FLOAT, shape, bytes)
+        self.tensor(name, FLOAT, shape, bytes)
     }
 
-    fn integers(&mut self, layer: &str, field: &str, values: &[usize]) -> String {
+    fn number(&mut self, node: &str, field: &str, value: f32) -> String {
+        self.floats(format!("{node}/{field}"), &[], &[value])
+    }
+
+    fn integers(&mut self, node: &str, field: &str, values: &[usize]) -> String {
         let bytes = values.iter().flat_map(|value| (*value as i64).to_le_bytes()).collect();
-        self.tensor(format!("{layer}.{field}"), INT64, &[values.len()], bytes)
+        self.tensor(format!("{node}/{field}"), INT64, &[values.len()], bytes)
     }
 
     fn tensor(&mut self, name: String, kind: i32, shape: &[usize], bytes: Vec<u8>) -> String {
@@ -175,17 +209,30 @@ impl Writer {
     }
 }
 
-fn node(operator: &str, name: &str, input: Vec<String>, attribute: Vec<Attribute>) -> Node {
-    Node { input, output: vec![name.into()], name: Some(name.into()), op_type: Some(operator.into()), attribute }
+fn windows(window: &Window) -> Vec<Attribute> {
+    let [rows, columns] = window.padding;
+    vec![
+        ints("kernel_shape", &window.size),
+        ints("pads", &[rows, columns, rows, columns]),
+        ints("strides", &window.stride),
+    ]
+}
+
+fn convolution(window: &Window, groups: usize) -> Vec<Attribute> {
+    [vec![ints("dilations", &window.dilation), int("group", groups as i64)], windows(window)].concat()
 }
 
 fn int(name: &str, value: i64) -> Attribute {
-    Attribute { name: Some(name.into()), i: Some(value), ints: vec![], kind: Some(INT) }
+    Attribute { name: Some(name.into()), i: Some(value), kind: Some(INT), ..Attribute::default() }
 }
 
 fn ints(name: &str, values: &[usize]) -> Attribute {
     let ints = values.iter().map(|value| *value as i64).collect();
-    Attribute { name: Some(name.into()), i: None, ints, kind: Some(INTS) }
+    Attribute { name: Some(name.into()), ints, kind: Some(INTS), ..Attribute::default() }
+}
+
+fn number(name: &str, value: f32) -> Attribute {
+    Attribute { name: Some(name.into()), f: Some(value), kind: Some(FLOAT_NUMBER), ..Attribute::default() }
 }
 
 /// An input or output of f32, `[batch, shape]`.
@@ -202,7 +249,7 @@ fn value(name: &str, batch: Option<usize>, shape: &[usize]) -> ValueInfo {
 mod tests {
     use super::*;
     use crate::network::tests::{conv, linear};
-    use crate::{Affine, Conv2d};
+    use crate::{Affine, Conv2d, Layer};
 
     fn model(input: [usize; 3], layers: Vec<Layer>, batch: Option<usize>) -> Graph {
         let network = Network::new(input, layers).expect("fits");
@@ -239,14 +286,13 @@ mod tests {
         let graph = model([1, 16, 16], layers, None);
         let expected = [
             "Conv(x conv1.weight conv1.bias) -> conv1.out",
-            "Mul(conv1.out bn.scale) -> bn.mul.out",
-            "Add(bn.mul.out bn.shift) -> bn.add.out",
-            "Relu(bn.add.out) -> relu.out",
-            "Slice(relu.out crop.starts crop.ends crop.axes) -> crop.out",
+            "BatchNormalization(conv1.out bn.weight bn.bias bn.running_mean bn.running_var) -> bn.out",
+            "Relu(bn.out) -> relu.out",
+            "Slice(relu.out crop/starts crop/ends crop/axes) -> crop.out",
             "MaxPool(crop.out) -> max_pool.out",
-            "AveragePool(max_pool.out) -> average_pooling.out",
-            "Flatten(average_pooling.out) -> flatten.flat.out",
-            "Gemm(flatten.flat.out fc1.weight fc1.bias) -> y",
+            "AveragePool(max_pool.out) -> average_pool.out",
+            "Flatten(average_pool.out) -> flatten.out",
+            "Gemm(flatten.out fc1.weight fc1.bias) -> y",
         ];
         assert_eq!(words(&graph), expected);
         let attribute = |node: usize, name: &str| {
@@ -255,9 +301,11 @@ mod tests {
         };
         assert_eq!(attribute(0, "pads"), Some((None, vec![1, 1, 1, 1])));
         assert_eq!(attribute(0, "strides"), Some((None, vec![2, 2])));
-        assert_eq!(attribute(8, "transB"), Some((Some(1), vec![])));
+        assert_eq!(attribute(7, "transB"), Some((Some(1), vec![])));
         let tensor = |name: &str| graph.initializer.iter().find(|own| own.name.as_deref() == Some(name));
-        assert_eq!(tensor("bn.scale").map(|own| &own.dims), Some(&vec![2, 1, 1]));
+        assert_eq!(tensor("bn.weight").map(|own| &own.dims), Some(&vec![2]));
+        let epsilon = &graph.node[1].attribute[0];
+        assert_eq!((epsilon.name.as_deref(), epsilon.f), (Some("epsilon"), Some(0.0)));
         let weight = tensor("conv1.weight").expect("written");
         assert_eq!(weight.dims, [2, 1, 3, 3]);
         assert_eq!(weight.raw_data, Some([0, 0, 0, 0x3f].repeat(18)), "0.5, little-endian");
@@ -267,11 +315,51 @@ mod tests {
     fn flat_values_become_images_again_where_a_layer_wants_them() {
         let layers = vec![linear("fc", [2, 2], vec![1.0; 4]), affine(2), conv("c", [2, 1, 1], vec![1.0; 2])];
         let graph = model([2, 1, 1], layers, Some(3));
-        assert_eq!(words(&graph)[0], "Flatten(x) -> fc.flat.out");
-        assert_eq!(words(&graph)[4], "Reshape(bn.add.out c.shape) -> c.reshaped.out");
+        assert_eq!(words(&graph)[0], "Flatten(x) -> fc.flatten.out");
+        assert_eq!(words(&graph)[3], "Reshape(bn.out c.reshape/shape) -> c.reshape.out");
         assert_eq!(graph.output, [value("y", Some(3), &[1, 1, 1])]);
-        let scale = graph.initializer.iter().find(|own| own.name.as_deref() == Some("bn.scale"));
-        assert_eq!(scale.map(|own| &own.dims), Some(&vec![2]));
+    }
+
+    #[test]
+    fn every_other_operation_becomes_its_operators() {
+        let mut net = secateur_graph::Builder::new(&[4, 6, 6]).expect("a shape");
+        let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+        let conv = secateur_graph::Conv2d::new(8, 3).groups(2).padding(1).without_bias();
+        add("conv", Op::Conv2d(conv), &["input"]);
+        add("gelu", Op::Activation(Activation::Gelu), &["conv"]);
+        add("silu", Op::Activation(Activation::Silu), &["gelu"]);
+        add("sum", Op::Add, &["silu", "conv"]);
+        add("relu6", Op::Activation(Activation::Relu6), &["sum"]);
+        let window = Window { dilation: [2, 2], ..Window::square(2) };
+        add("max", Op::Pool(Pool { window, ..Pool::max(2) }), &["relu6"]);
+        add("average", Op::Pool(Pool { window, ..Pool::average(2) }), &["relu6"]);
+        add("both", Op::Concat, &["max", "average"]);
+        add("mean", Op::GlobalAveragePool, &["both"]);
+        add("shape", Op::Reshape(vec![4, 4]), &["mean"]);
+        let own = net.finish();
+        let bytes = onnx_graph(&own, &Weights::neutral(&own), "all", None).expect("small");
+        let graph = Model::decode(&bytes[..]).expect("own bytes").graph.expect("a graph");
+        let expected = [
+            "Conv(x conv.weight) -> conv.out",
+            "Mul(conv.out gelu/root) -> gelu/scaled",
+            "Erf(gelu/scaled) -> gelu/erf",
+            "Add(gelu/erf gelu/one) -> gelu/sum",
+            "Mul(conv.out gelu/sum) -> gelu/product",
+            "Mul(gelu/product gelu/half) -> gelu.out",
+            "Sigmoid(gelu.out) -> silu/sigmoid",
+            "Mul(gelu.out silu/sigmoid) -> silu.out",
+            "Add(silu.out conv.out) -> sum.out",
+            "Clip(sum.out relu6/min relu6/max) -> relu6.out",
+            "MaxPool(relu6.out) -> max.out",
+            "Conv(relu6.out average/weight) -> average.out",
+            "Concat(max.out average.out) -> both.out",
+            "GlobalAveragePool(both.out) -> mean.out",
+            "Reshape(mean.out shape/shape) -> y",
+        ];
+        assert_eq!(words(&graph), expected);
+        assert_eq!(graph.output, [value("y", None, &[4, 4])]);
+        let missing = onnx_graph(&own, &Weights::default(), "all", None).expect_err("no weights").to_string();
+        assert!(missing.starts_with("no values for `conv.weight`"), "{missing}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The few messages of ONNX's protobuf schema that a sequential network needs, with the schema's own field numbers.
+//! The few messages of ONNX's protobuf schema that a network needs, with the schema's own field numbers.
 //!
 //! The schema is proto2: a field that is left out differs from one that is zero, so single fields are optional, and
 //! lists of numbers are not packed.
@@ -60,15 +60,19 @@ pub(super) struct Node {
 pub(super) struct Attribute {
     #[prost(string, optional, tag = "1")]
     pub(super) name: Option<String>,
+    #[prost(float, optional, tag = "2")]
+    pub(super) f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub(super) i: Option<i64>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(super) ints: Vec<i64>,
-    /// [`INT`] or [`INTS`].
+    /// [`FLOAT_NUMBER`], [`INT`] or [`INTS`].
     #[prost(int32, optional, tag = "20")]
     pub(super) kind: Option<i32>,
 }
 
+/// [`Attribute::kind`] of one f32.
+pub(super) const FLOAT_NUMBER: i32 = 1;
 /// [`Attribute::kind`] of one integer.
 pub(super) const INT: i32 = 2;
 /// [`Attribute::kind`] of a list of integers.

@@ -1,10 +1,11 @@
 //! Writes a network as safetensors, dense or as the nonzeros alone, in the names and layouts that PyTorch takes.
 
-use super::header::{Header, structure};
-use super::names;
+use super::header::{Header, nodes, structure};
+use super::{Error, names};
 use crate::{Layer, Network};
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
+use secateur_graph::{Graph, Role, Weights};
 use std::collections::BTreeMap;
 
 /// How weights are written.
@@ -46,6 +47,38 @@ pub fn safetensors(network: &Network, form: Form, notes: &[(&str, &str)]) -> Vec
         }
     }
     file.written()
+}
+
+/// The graph as a safetensors file: every parameter and buffer by its own name, as PyTorch's modules call them. The metadata's
+/// `graph` tells input and nodes as JSON, beside the `notes`, each a key and its text. The same graph, weights and notes give
+/// the same bytes.
+///
+/// # Errors
+/// When the weights are not the graph's.
+pub fn safetensors_graph(
+    graph: &Graph,
+    weights: &Weights,
+    form: Form,
+    notes: &[(&str, &str)],
+) -> Result<Vec<u8>, Error> {
+    weights.check(graph).map_err(Error::Graph)?;
+    let mut file = File::default();
+    file.metadata.extend(notes.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
+    file.metadata.insert("format".into(), "pt".into());
+    file.metadata.insert("graph".into(), nodes(graph));
+    for own in graph.parameters() {
+        let values = weights.get(&own.name);
+        match (own.role, form) {
+            (Role::Weight, Form::Csr) => {
+                file.csr(&own.name, own.shape[0], own.shape[1..].iter().product(), values);
+            }
+            (Role::Weight, Form::Dense)
+            | (Role::Bias | Role::Scale | Role::Shift | Role::Mean | Role::Variance, Form::Dense | Form::Csr) => {
+                file.floats(own.name.clone(), &own.shape, values);
+            }
+        }
+    }
+    Ok(file.written())
 }
 
 /// Tensors one after the other, and what is said of them.
@@ -148,6 +181,33 @@ mod tests {
         assert_eq!(floats(&file, "bn1.shift"), (vec![2], vec![3.0, 4.0]));
         assert_eq!(floats(&file, "fc1.bias"), (vec![3], vec![0.0; 3]));
         assert_eq!(file.len(), 6);
+    }
+
+    #[test]
+    fn a_graph_keeps_its_names_and_tells_its_nodes() {
+        let mut net = secateur_graph::Builder::new(&[2, 3, 3]).expect("a shape");
+        let conv = secateur_graph::Conv2d::new(2, 1).groups(2).without_bias();
+        net.add_named("layer1.0.conv", secateur_graph::Op::Conv2d(conv), &["input"]).expect("fits");
+        let norm = secateur_graph::BatchNorm::default();
+        net.add_named("layer1.0.norm", secateur_graph::Op::BatchNorm(norm), &["layer1.0.conv"]).expect("fits");
+        net.add_named("sum", secateur_graph::Op::Add, &["layer1.0.norm", "input"]).expect("fits");
+        let graph = net.finish();
+        let mut weights = Weights::neutral(&graph);
+        weights.insert("layer1.0.conv.weight", vec![0.0, 3.0]);
+        let bytes = safetensors_graph(&graph, &weights, Form::Dense, &[("from", "a run")]).expect("its weights");
+        let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+        assert_eq!(floats(&file, "layer1.0.conv.weight"), (vec![2, 1, 1, 1], vec![0.0, 3.0]));
+        assert_eq!(floats(&file, "layer1.0.norm.running_var"), (vec![2], vec![1.0; 2]));
+        assert_eq!(file.len(), 5);
+        let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
+        let metadata = header.metadata().as_ref().expect("metadata");
+        let expected = r#"{"input":[2,3,3],"nodes":[{"name":"layer1.0.conv","inputs":["input"],"kind":"conv2d","inputs_per_group":1,"outputs":2,"groups":2,"bias":false,"kernel":[1,1],"stride":[1,1],"padding":[0,0],"dilation":[1,1]},{"name":"layer1.0.norm","inputs":["layer1.0.conv"],"kind":"batch-norm","epsilon":0.00001,"momentum":0.1},{"name":"sum","inputs":["layer1.0.norm","input"],"kind":"add"}]}"#;
+        assert_eq!((&*metadata["graph"], &*metadata["from"]), (expected, "a run"));
+        let sparse = safetensors_graph(&graph, &weights, Form::Csr, &[]).expect("its weights");
+        let file = SafeTensors::deserialize(&sparse).expect("a safetensors file");
+        assert_eq!(integers(&file, "layer1.0.conv.weight.crow_indices"), [0, 0, 1]);
+        assert_eq!(file.len(), 7);
+        assert!(safetensors_graph(&graph, &Weights::default(), Form::Csr, &[]).is_err());
     }
 
     #[test]

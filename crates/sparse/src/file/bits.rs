@@ -17,6 +17,10 @@ impl Writer {
         self.u32(value.to_bits());
     }
 
+    pub(super) fn f64(&mut self, value: f64) {
+        self.bytes.extend(value.to_bits().to_le_bytes());
+    }
+
     /// Some bytes, and zeros up to a multiple of four.
     pub(super) fn section(&mut self, bytes: impl IntoIterator<Item = u8>) {
         self.bytes.extend(bytes);
@@ -85,6 +89,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn f32(&mut self, what: &str) -> Result<f32, Error> {
         Ok(f32::from_bits(self.u32(what)?))
+    }
+
+    pub(super) fn f64(&mut self, what: &str) -> Result<f64, Error> {
+        let low = self.u32(what)?;
+        Ok(f64::from_bits(u64::from(self.u32(what)?) << 32 | u64::from(low)))
     }
 
     /// What [`Writer::section`] wrote: `length` bytes, and zeros up to a multiple of four.

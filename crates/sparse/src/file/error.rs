@@ -1,6 +1,6 @@
 //! What can be wrong with a model file, and with a network that is to become one.
 
-use crate::network;
+use crate::{Unsupported, network};
 
 /// Why a model cannot be written or read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -100,4 +100,21 @@ pub enum Error {
     /// The layers do not fit together.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// A node that does not fit those before it.
+    #[error("byte {place}: {source}")]
+    Node {
+        /// Where what describes it ends.
+        place: usize,
+        /// What is wrong with it.
+        source: secateur_graph::Error,
+    },
+    /// The weights to be written are not the graph's.
+    #[error(transparent)]
+    Weights(secateur_graph::Error),
+    /// The file holds a graph that is no chain of layers, and a chain was asked for.
+    #[error(transparent)]
+    Chain(#[from] Unsupported),
+    /// A chain is more than a graph may be.
+    #[error("as a graph: {0}")]
+    Large(secateur_graph::Error),
 }

@@ -193,18 +193,18 @@ fn sides<const N: usize>(what: &str, reader: &mut Reader<'_>) -> Result<[usize; 
 
 /// The places that a network may still have.
 #[derive(Debug)]
-struct Budget {
+pub(super) struct Budget {
     all: usize,
     left: usize,
 }
 
 impl Budget {
-    fn new(places: u32) -> Self {
+    pub(super) fn new(places: u32) -> Self {
         Self { all: places as usize, left: places as usize }
     }
 
     /// Takes the places of a tensor, rows first; gives the columns of a row.
-    fn tensor(&mut self, shape: &[usize], what: &str) -> Result<usize, Error> {
+    pub(super) fn tensor(&mut self, shape: &[usize], what: &str) -> Result<usize, Error> {
         let columns = product(&shape[1..]);
         let places = columns.and_then(|columns| columns.checked_mul(shape[0]));
         let left = places.and_then(|places| self.left.checked_sub(places));

@@ -8,25 +8,32 @@
 mod axis;
 mod bits;
 mod error;
+mod graph;
+mod info;
 mod layers;
+mod ops;
 mod positions;
 mod tensor;
 mod values;
 
-use crate::Network;
+use crate::{Network, Unsupported};
 use bits::{Reader, Writer};
 pub use error::Error;
+pub use graph::quantized_graph;
+pub use info::{Info, Precision, Scale};
 pub use layers::LayerSize;
 pub use positions::Coding;
-use serde::{Deserialize, Serialize};
+use secateur_graph::{Graph, Weights};
 pub(crate) use values::{code, row_scale};
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"secateur";
-/// The newest version of the format. Version 1 has one scale for all channels, and is written where that is enough.
+/// The newest version of the format: graphs. Version 1 has chains of layers with one scale for all channels, and is written
+/// for those.
 pub const VERSION: u32 = 2;
 /// The most dense places that a network in a file has: weights, biases, scales and shifts together. The values between two
-/// layers are bounded by the same number, and so is an image with the zeros that a convolution adds around it.
+/// layers are bounded by the same number, and so is an image with the zeros that a convolution adds around it; of a graph all
+/// of these together.
 pub const PLACES: u32 = 1 << 28;
 
 /// Bytes before the checksummed part: magic, version and checksum.
@@ -47,126 +54,86 @@ pub struct Model {
     pub sizes: Vec<LayerSize>,
 }
 
-/// What a network is, and what it wants to see.
+/// A graph out of a file, and what the file says beside it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Info {
-    /// Its name, for people.
-    pub name: String,
-    /// What it sees of an image's bytes: a scale for each channel of its input, or a single one for all.
-    pub scales: Vec<Scale>,
+pub struct GraphModel {
+    /// The graph.
+    pub graph: Graph,
+    /// Its weights and buffers, with their zeros.
+    pub weights: Weights,
+    /// What the network is, and what it wants to see.
+    pub info: Info,
+    /// How the weights are stored.
+    pub precision: Precision,
+    /// For each node that has values, what it takes in the file, input first.
+    pub sizes: Vec<LayerSize>,
 }
 
-/// What a network sees of a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scale {
-    /// A byte `b` becomes the input `b / divisor + shift`, in f32.
-    pub divisor: f32,
-    /// See `divisor`.
-    pub shift: f32,
-}
-
-impl Scale {
-    /// What a byte, or a number between two, becomes.
-    pub fn of(&self, byte: f32) -> f32 {
-        byte / self.divisor + self.shift
-    }
-
-    fn is_sound(&self) -> bool {
-        self.divisor.is_finite() && self.divisor != 0.0 && self.shift.is_finite()
+impl GraphModel {
+    /// The network as a chain of layers.
+    ///
+    /// # Errors
+    /// The first node that no chain has.
+    pub fn network(&self) -> Result<Network, Unsupported> {
+        Network::from_graph(&self.graph, &self.weights)
     }
 }
 
-impl Info {
-    /// The input that an image's bytes, `[channel][pixel]`, become.
-    pub fn input<'a>(&'a self, image: &'a [u8]) -> impl Iterator<Item = f32> + 'a {
-        let plane = (image.len() / self.scales.len().max(1)).max(1);
-        image
-            .chunks(plane)
-            .zip(&self.scales)
-            .flat_map(|(plane, scale)| plane.iter().map(move |byte| scale.of(f32::from(*byte))))
-    }
-
-    /// The scales as a file keeps them: one where all are the same.
-    fn stored(&self) -> &[Scale] {
-        let all_same = self.scales.windows(2).all(|pair| pair[0] == pair[1]);
-        &self.scales[..if all_same { self.scales.len().min(1) } else { self.scales.len() }]
-    }
-}
-
-/// How the weights of convolutions and fully connected layers are stored. Affine layers are f32 always; biases are f32
-/// beside f32 weights, and f16 otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// As they are.
-    F32,
-    /// Rounded to IEEE 754 binary16.
-    F16,
-    /// A whole number from -127 to 127, times a scale of its row that is chosen for the least squared error.
-    Int8,
-}
-
-impl Precision {
-    fn bits(self) -> usize {
-        match self {
-            Self::F32 => 32,
-            Self::F16 => 16,
-            Self::Int8 => 8,
-        }
-    }
-
-    /// The precision of a bias beside weights of this one.
-    fn of_bias(self) -> Self {
-        if self == Self::F32 { Self::F32 } else { Self::F16 }
-    }
-}
-
-/// The bytes of a file: the same for the same network.
+/// The bytes of a file: the same for the same network. Where its channels have scales of their own it is a graph's.
 ///
 /// # Errors
 /// When a value is not finite or too large for the precision, a divisor is 0, there is neither one scale nor one for each channel,
 /// or the network has more than [`PLACES`] places.
 pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
-    let scales = info.stored();
-    for (place, scale) in info.scales.iter().enumerate().filter(|(_, scale)| !scale.is_sound()) {
-        let found = if scale.shift.is_finite() { scale.divisor } else { scale.shift };
-        let wanted = "divisor and shift have to be finite, and the divisor not 0";
-        return Err(Error::Value { what: "the scale of a channel".to_owned(), place, found, wanted });
+    info.check(network.input()[0])?;
+    if info.stored().len() == 1 {
+        return written(1, info, precision, |writer| layers::write(network, precision, writer));
     }
-    let [channels, ..] = network.input();
-    if info.scales.len() != channels && info.scales.len() != 1 {
-        return Err(Error::Scales { found: info.scales.len(), channels });
-    }
+    let (graph, weights) = quantized(network, precision)?.to_graph().map_err(Error::Large)?;
+    encode_graph(&graph, &weights, info, precision)
+}
+
+/// The bytes of a file with a graph: the same for the same graph and weights.
+///
+/// # Errors
+/// When the weights are not the graph's, or for what [`encode`] refuses; also when a variance cannot be divided by.
+pub fn encode_graph(graph: &Graph, weights: &Weights, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
+    info.check(graph.shape(graph.input())[0])?;
+    written(VERSION, info, precision, |writer| graph::write(graph, weights, precision, writer))
+}
+
+/// The head, and what is written behind it.
+fn written(
+    version: u32,
+    info: &Info,
+    precision: Precision,
+    body: impl FnOnce(&mut Writer) -> Result<(), Error>,
+) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::default();
     writer.bytes.extend(MAGIC);
-    let each = scales.len() > 1;
-    writer.u32(if each { VERSION } else { 1 });
+    writer.u32(version);
     // The checksum and the length are known at the end.
     writer.bytes.resize(UNCHECKED + 4, 0);
-    writer.u32(match precision {
-        Precision::F32 => 0,
-        Precision::F16 => 1,
-        Precision::Int8 => 2,
-    });
-    if each {
-        writer.u32(bits::to_u32(scales.len(), "the number of scales")?);
+    writer.u32(precision.number());
+    if version > 1 {
+        writer.u32(bits::to_u32(info.stored().len(), "the number of scales")?);
     }
-    for scale in scales {
+    for scale in info.stored() {
         writer.f32(scale.divisor);
         writer.f32(scale.shift);
     }
     writer.text(&info.name, "the length of the model's name")?;
-    layers::write(network, precision, &mut writer)?;
+    body(&mut writer)?;
     let length = bits::to_u32(writer.bytes.len(), "the length of the file")?;
     writer.bytes[UNCHECKED..][..4].copy_from_slice(&length.to_le_bytes());
     seal(&mut writer.bytes);
     Ok(writer.bytes)
 }
 
-/// Reads a file.
+/// Reads a file with a chain of layers.
 ///
 /// # Errors
-/// When a byte of it is not as [`encode`] would write it, or the network has more than [`PLACES`] places.
+/// When a byte of it is not as [`encode`] would write it, or the network has more than [`PLACES`] places, or is no chain.
 pub fn decode(bytes: &[u8]) -> Result<Model, Error> {
     decode_within(bytes, PLACES)
 }
@@ -176,6 +143,46 @@ pub fn decode(bytes: &[u8]) -> Result<Model, Error> {
 /// # Errors
 /// As those of [`decode`].
 pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
+    match read(bytes, places)? {
+        Read::Chain(model) => Ok(model),
+        Read::Graph(model) => {
+            let network = model.network()?;
+            let GraphModel { info, precision, sizes, .. } = model;
+            Ok(Model { network, info, precision, sizes })
+        }
+    }
+}
+
+/// Reads a file with any graph; a chain of layers is one, too.
+///
+/// # Errors
+/// When a byte of it is not as [`encode_graph`] or [`encode`] would write it, or the network has more than [`PLACES`] places,
+/// or more than [`PLACES`] values for one image.
+pub fn decode_graph(bytes: &[u8]) -> Result<GraphModel, Error> {
+    decode_graph_within(bytes, PLACES)
+}
+
+/// Reads a file whose graph has no more than so many dense places, and no more values for one image.
+///
+/// # Errors
+/// As those of [`decode_graph`].
+pub fn decode_graph_within(bytes: &[u8], places: u32) -> Result<GraphModel, Error> {
+    match read(bytes, places)? {
+        Read::Graph(model) => Ok(model),
+        Read::Chain(Model { network, info, precision, sizes }) => {
+            let (graph, weights) = network.to_graph().map_err(Error::Large)?;
+            Ok(GraphModel { graph, weights, info, precision, sizes })
+        }
+    }
+}
+
+/// What a file holds, by its version.
+enum Read {
+    Chain(Model),
+    Graph(GraphModel),
+}
+
+fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     let mut reader = Reader::new(bytes, MAGIC.len());
     let Head { version, checksum } = head(bytes, bytes.len() as u64, &mut reader)?;
     let found = crc32fast::hash(&bytes[UNCHECKED..]);
@@ -188,6 +195,30 @@ pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
         2 => Precision::Int8,
         found => return Err(reader.field("the precision", found, "0 (f32), 1 (f16) or 2 (int8)")),
     };
+    let scales = scales(version, &mut reader)?;
+    let info = Info { name: reader.text("the model's name")?, scales };
+    let (found, channels) = if version == 1 {
+        let (network, sizes) = layers::read(precision, places, &mut reader)?;
+        let channels = network.input()[0];
+        (Read::Chain(Model { network, info, precision, sizes }), channels)
+    } else {
+        let (graph, weights, sizes) = graph::read(precision, places, &mut reader)?;
+        let channels = graph.shape(graph.input())[0];
+        (Read::Graph(GraphModel { graph, weights, info, precision, sizes }), channels)
+    };
+    let (Read::Chain(Model { info, .. }) | Read::Graph(GraphModel { info, .. })) = &found;
+    if info.scales.len() != 1 && (info.scales.len() != channels || info.stored().len() == 1) {
+        let found = format!("{} for {channels} channels", info.scales.len());
+        return Err(reader.field("the scales", found, "one, or one for each channel, not all the same"));
+    }
+    if reader.left() > 0 {
+        return Err(reader.field("what follows the last layer", format!("{} bytes", reader.left()), "nothing"));
+    }
+    Ok(found)
+}
+
+/// The scales: one in version 1.
+fn scales(version: u32, reader: &mut Reader<'_>) -> Result<Vec<Scale>, Error> {
     let count = if version == 1 { 1 } else { reader.u32("the number of scales")? };
     let mut scales = vec![];
     for _ in 0..count {
@@ -198,17 +229,7 @@ pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
         }
         scales.push(scale);
     }
-    let info = Info { name: reader.text("the model's name")?, scales };
-    let (network, sizes) = layers::read(precision, places, &mut reader)?;
-    let [channels, ..] = network.input();
-    if version > 1 && (info.scales.len() != channels || info.stored().len() == 1) {
-        let found = format!("{} for {channels} channels", info.scales.len());
-        return Err(reader.field("the scales", found, "one for each channel, not all the same"));
-    }
-    if reader.left() > 0 {
-        return Err(reader.field("what follows the last layer", format!("{} bytes", reader.left()), "nothing"));
-    }
-    Ok(Model { network, info, precision, sizes })
+    Ok(scales)
 }
 
 /// Checks a file of so many bytes by its first [`HEAD`], or all if it has fewer: what is no model, or is cut off or has bytes

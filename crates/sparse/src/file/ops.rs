@@ -1,0 +1,175 @@
+//! The operations of a graph as numbers in a file.
+
+use super::Error;
+use super::bits::{Reader, Writer, to_u32};
+use secateur_graph::{Activation, BatchNorm, Conv2d, Linear, Node, Op, Pool, PoolKind, Window};
+
+/// Most sides of a shape: a file of a few words could ask for many of them, node after node.
+pub(super) const MOST_SIDES: usize = 8;
+
+/// The number of an operation.
+pub(super) fn kind(op: &Op) -> u32 {
+    match op {
+        Op::Conv2d(_) => 0,
+        Op::Linear(_) => 1,
+        Op::BatchNorm(_) => 2,
+        Op::Activation(_) => 3,
+        Op::Pool(Pool { kind: PoolKind::Max, .. }) => 4,
+        Op::Pool(Pool { kind: PoolKind::Average, .. }) => 5,
+        Op::GlobalAveragePool => 6,
+        Op::Add => 7,
+        Op::Concat => 8,
+        Op::Flatten => 9,
+        Op::Reshape(_) => 10,
+        Op::Crop(_) => 11,
+    }
+}
+
+/// Writes what belongs to the operation beside its kind, for so many channels that it reads.
+pub(super) fn write(node: &Node, channels: usize, writer: &mut Writer) -> Result<(), Error> {
+    let what = format!("the shape of `{}`", node.name);
+    match &node.op {
+        Op::Conv2d(Conv2d { outputs, window, groups, bias }) => {
+            sizes(&[channels, *outputs, *groups], &what, writer)?;
+            write_window(window, &what, writer)?;
+            writer.u32(u32::from(*bias));
+        }
+        Op::Linear(Linear { outputs, bias }) => {
+            sizes(&[channels, *outputs], &what, writer)?;
+            writer.u32(u32::from(*bias));
+        }
+        Op::BatchNorm(BatchNorm { epsilon, momentum }) => {
+            sizes(&[channels], &what, writer)?;
+            let fine = [epsilon_fits(*epsilon), momentum_fits(*momentum)];
+            for ((field, wanted, value), fine) in fields([*epsilon, *momentum]).into_iter().zip(fine) {
+                if !fine {
+                    let what = format!("the {field} of `{}`", node.name);
+                    let found = value.to_string();
+                    return Err(Error::Field { place: writer.bytes.len(), what, found, wanted: wanted.to_owned() });
+                }
+                writer.f64(value);
+            }
+        }
+        Op::Activation(own) => writer.u32(match own {
+            Activation::Relu => 0,
+            Activation::Relu6 => 1,
+            Activation::Gelu => 2,
+            Activation::Silu => 3,
+        }),
+        Op::Pool(Pool { window, .. }) => write_window(window, &what, writer)?,
+        Op::Reshape(shape) => write_shape(shape, &what, writer)?,
+        Op::Crop(sides) => sizes(sides, &what, writer)?,
+        Op::GlobalAveragePool | Op::Add | Op::Concat | Op::Flatten => {}
+    }
+    Ok(())
+}
+
+/// Reads the operation of this kind that [`write`] wrote, of a node that is called `name` and reads so many channels.
+pub(super) fn read(kind: u32, name: &str, channels: usize, reader: &mut Reader<'_>) -> Result<Op, Error> {
+    let what = format!("the shape of `{name}`");
+    let bias = |reader: &mut Reader<'_>| {
+        let what = format!("the bias of `{name}`");
+        match reader.u32(&what)? {
+            own @ 0..=1 => Ok(own == 1),
+            found => Err(reader.field(&what, found, "0 (none) or 1")),
+        }
+    };
+    if kind <= 2 {
+        // Said so that a reader knows the size of the weights without the shapes of all values.
+        let what = format!("the number of channels that `{name}` reads");
+        let found = reader.usize(&what)?;
+        if found != channels {
+            return Err(reader.field(&what, found, channels));
+        }
+    }
+    Ok(match kind {
+        0 => {
+            let [outputs, groups] = [reader.usize(&what)?, reader.usize(&what)?];
+            let window = read_window(&what, reader)?;
+            Op::Conv2d(Conv2d { outputs, window, groups, bias: bias(reader)? })
+        }
+        1 => Op::Linear(Linear { outputs: reader.usize(&what)?, bias: bias(reader)? }),
+        2 => {
+            let mut values = [0.0; 2];
+            for (place, (field, wanted, _)) in fields(values).into_iter().enumerate() {
+                let what = format!("the {field} of `{name}`");
+                let value = reader.f64(&what)?;
+                if !(if place == 0 { epsilon_fits(value) } else { momentum_fits(value) }) {
+                    return Err(reader.field(&what, value, wanted));
+                }
+                values[place] = value;
+            }
+            let [epsilon, momentum] = values;
+            Op::BatchNorm(BatchNorm { epsilon, momentum })
+        }
+        3 => {
+            let what = format!("the activation of `{name}`");
+            Op::Activation(match reader.u32(&what)? {
+                0 => Activation::Relu,
+                1 => Activation::Relu6,
+                2 => Activation::Gelu,
+                3 => Activation::Silu,
+                found => return Err(reader.field(&what, found, "0 (relu), 1 (relu6), 2 (gelu) or 3 (silu)")),
+            })
+        }
+        4 => Op::Pool(Pool { kind: PoolKind::Max, window: read_window(&what, reader)? }),
+        5 => Op::Pool(Pool { kind: PoolKind::Average, window: read_window(&what, reader)? }),
+        6 => Op::GlobalAveragePool,
+        7 => Op::Add,
+        8 => Op::Concat,
+        9 => Op::Flatten,
+        10 => Op::Reshape(read_shape(&what, reader)?),
+        11 => Op::Crop([reader.usize(&what)?, reader.usize(&what)?]),
+        _ => return Err(reader.field(&format!("the kind of `{name}`"), kind, "0 to 11")),
+    })
+}
+
+/// Writes the number of sides, and the sides.
+pub(super) fn write_shape(shape: &[usize], what: &str, writer: &mut Writer) -> Result<(), Error> {
+    if shape.len() > MOST_SIDES {
+        let wanted = format!("at most {MOST_SIDES} sides");
+        let found = format!("{} sides", shape.len());
+        return Err(Error::Field { place: writer.bytes.len(), what: what.to_owned(), found, wanted });
+    }
+    writer.u32(shape.len() as u32);
+    sizes(shape, what, writer)
+}
+
+/// Reads what [`write_shape`] wrote.
+pub(super) fn read_shape(what: &str, reader: &mut Reader<'_>) -> Result<Vec<usize>, Error> {
+    let count = reader.usize(what)?;
+    if !(1..=MOST_SIDES).contains(&count) {
+        return Err(reader.field(what, format!("{count} sides"), format!("1 to {MOST_SIDES} sides")));
+    }
+    (0..count).map(|_| reader.usize(what)).collect()
+}
+
+/// Name, range and value of what batch normalisation is told.
+fn fields([epsilon, momentum]: [f64; 2]) -> [(&'static str, &'static str, f64); 2] {
+    [("epsilon", "finite and at least 0", epsilon), ("momentum", "from 0 to 1", momentum)]
+}
+
+fn epsilon_fits(epsilon: f64) -> bool {
+    epsilon.is_finite() && epsilon >= 0.0
+}
+
+fn momentum_fits(momentum: f64) -> bool {
+    (0.0..=1.0).contains(&momentum)
+}
+
+fn sizes(sizes: &[usize], what: &str, writer: &mut Writer) -> Result<(), Error> {
+    for size in sizes {
+        let size = to_u32(*size, what)?;
+        writer.u32(size);
+    }
+    Ok(())
+}
+
+fn write_window(window: &Window, what: &str, writer: &mut Writer) -> Result<(), Error> {
+    [window.size, window.stride, window.padding, window.dilation].iter().try_for_each(|own| sizes(own, what, writer))
+}
+
+fn read_window(what: &str, reader: &mut Reader<'_>) -> Result<Window, Error> {
+    let mut pair = || Ok::<_, Error>([reader.usize(what)?, reader.usize(what)?]);
+    Ok(Window { size: pair()?, stride: pair()?, padding: pair()?, dilation: pair()? })
+}

@@ -1,0 +1,326 @@
+//! Invariants of the model file with graphs, over random graphs of every operation; it leaves files in the build folder,
+//! which `scripts/check-format` compares with what the reader in `docs/` makes of them.
+
+mod fuzzing;
+mod graphs;
+
+use graphs::{Random, graph, weights};
+use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, Role, Weights};
+use secateur_sparse::Network;
+use secateur_sparse::file::{
+    Coding, Error, Info, Precision, Scale, decode, decode_graph, decode_graph_within, encode, encode_graph,
+    quantized_graph, seal,
+};
+use std::path::{Path, PathBuf};
+
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
+
+fn info(name: &str) -> Info {
+    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }] }
+}
+
+fn random(seed: u64) -> (Graph, Weights) {
+    let mut random = Random(seed);
+    let graph = graph(&mut random);
+    let weights = weights(&graph, &mut random);
+    (graph, weights)
+}
+
+fn encoded(graph: &Graph, weights: &Weights, precision: Precision) -> Vec<u8> {
+    encode_graph(graph, weights, &info("a graph"), precision).expect("finite")
+}
+
+/// A graph with every operation, of a few hundred bytes.
+fn everything() -> (Graph, Weights) {
+    let mut net = Builder::new(&[2, 4, 4]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    add("conv", Op::Conv2d(Conv2d::new(2, 3).padding(1).groups(2)), &["input"]);
+    add("norm", Op::BatchNorm(BatchNorm::default()), &["conv"]);
+    add("silu", Op::Activation(Activation::Silu), &["norm"]);
+    add("sum", Op::Add, &["silu", "input"]);
+    add("crop", Op::Crop([3, 3]), &["sum"]);
+    add("max", Op::Pool(Pool::max(2)), &["crop"]);
+    add("mean", Op::GlobalAveragePool, &["sum"]);
+    add("average", Op::Pool(Pool::average(3)), &["crop"]);
+    add("all", Op::Concat, &["max", "mean", "average"]);
+    add("shape", Op::Reshape(vec![3, 2]), &["all"]);
+    add("flat", Op::Flatten, &["shape"]);
+    add("fc", Op::Linear(Linear::new(2)), &["flat"]);
+    let graph = net.finish();
+    let value = |role: Role, index: usize| match role {
+        Role::Variance => 0.5 + index as f32,
+        Role::Weight if index % 3 == 0 => 0.0,
+        Role::Weight | Role::Bias | Role::Scale | Role::Shift | Role::Mean => index as f32 / 8.0 - 1.0,
+    };
+    let own = graph.parameters().iter();
+    let weights = own.map(|own| (own.name.clone(), (0..own.len()).map(|at| value(own.role, at)).collect())).collect();
+    (graph, weights)
+}
+
+#[test]
+fn what_is_read_is_what_was_written() {
+    for seed in 0..400 {
+        let (graph, weights) = random(seed);
+        for precision in PRECISIONS {
+            let bytes = encoded(&graph, &weights, precision);
+            let model = decode_graph(&bytes).expect("just written");
+            assert_eq!(model.graph, graph, "{seed}");
+            assert_eq!(model.weights, quantized_graph(&graph, &weights, precision).expect("finite"), "{seed}");
+            assert_eq!((&model.info, model.precision), (&info("a graph"), precision));
+            assert!(precision != Precision::F32 || model.weights == weights, "{seed}");
+            // A second time changes nothing.
+            assert_eq!(encoded(&model.graph, &model.weights, precision), bytes, "{seed}");
+            let stored: usize = model.sizes.iter().map(|own| own.bytes).sum();
+            assert!(stored <= bytes.len() && model.sizes.len() <= graph.nodes().len());
+        }
+    }
+}
+
+#[test]
+fn a_chain_is_a_graph_and_a_graph_may_be_a_chain() {
+    let ops = [
+        ("conv", Op::Conv2d(Conv2d::new(2, 3).without_bias())),
+        ("norm", Op::BatchNorm(BatchNorm::default())),
+        ("relu", Op::Activation(Activation::Relu)),
+        ("flat", Op::Flatten),
+        ("fc", Op::Linear(Linear::new(3))),
+    ];
+    let graph = Graph::sequential(&[2, 4, 4], ops).expect("fits");
+    let weights = weights(&graph, &mut Random(1));
+    let bytes = encoded(&graph, &weights, Precision::F32);
+    let model = decode(&bytes).expect("a chain");
+    let chain = Network::from_graph(&graph, &weights).expect("a chain");
+    assert_eq!(model.network, chain);
+    assert_eq!(model.sizes.iter().map(|own| &*own.name).collect::<Vec<_>>(), ["conv", "norm", "fc"]);
+    // A chain with one scale for all channels is a file of version 1, and a graph as well.
+    let one = encode(&chain, &info(""), Precision::F32).expect("finite");
+    assert_eq!((one[8], bytes[8]), (1, 2));
+    let model = decode_graph(&one).expect("a graph");
+    assert_eq!((model.graph, model.weights), chain.to_graph().expect("small"));
+    // With scales of its own for each channel it is one of version 2, rounded as one of version 1.
+    let scales = [1.0, 2.0].map(|divisor| Scale { divisor, shift: 0.0 }).to_vec();
+    for precision in PRECISIONS {
+        let [one, two] = [info("").scales, scales.clone()].map(|scales| {
+            let bytes = encode(&chain, &Info { name: "two".into(), scales }, precision).expect("finite");
+            (bytes[8], decode(&bytes).expect("just written").network)
+        });
+        assert_eq!((one.0, two.0), (1, 2));
+        assert_eq!(one.1, two.1, "{precision:?}");
+    }
+    let (graph, weights) = everything();
+    let refused = decode(&encoded(&graph, &weights, Precision::F32)).expect_err("no chain").to_string();
+    assert_eq!(refused, "node `conv`: a convolution in groups, which the native engine does not compute");
+}
+
+#[test]
+fn a_file_cut_off_or_with_one_bit_changed_is_refused() {
+    let (graph, weights) = everything();
+    for precision in PRECISIONS {
+        let bytes = encoded(&graph, &weights, precision);
+        for length in 0..bytes.len() {
+            let mut cut = bytes[..length].to_vec();
+            assert!(decode_graph(&cut).is_err(), "{length} bytes");
+            // With a head that knows of it, too.
+            if length >= 20 {
+                cut[16..20].copy_from_slice(&(length as u32).to_le_bytes());
+                seal(&mut cut);
+                assert!(decode_graph(&cut).is_err(), "{length} bytes");
+            }
+        }
+        let mut damaged = bytes.clone();
+        for bit in 0..8 * bytes.len() {
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_graph(&damaged).is_err(), "bit {bit}");
+            seal(&mut damaged);
+            fuzzing::read_graph(&damaged);
+            damaged.copy_from_slice(&bytes);
+        }
+    }
+}
+
+/// A file with a good checksum can still say anything: each of its words becomes what hurts most.
+#[test]
+fn a_sealed_lie_is_refused_or_is_another_graph() {
+    let words = [0, 1, 2, 3, 5, 8, 9, 31, 32, 0xffff, 0x7fff_ffff, 0x8000_0000, u32::MAX, u32::MAX - 3, 0x1000_0000];
+    let mut found = [0, 0];
+    for seed in 0..30 {
+        let (graph, weights) = if seed < 3 { everything() } else { random(seed) };
+        let bytes = encoded(&graph, &weights, PRECISIONS[seed as usize % 3]);
+        for place in (20..bytes.len().min(1200)).step_by(4) {
+            for word in words {
+                let mut lie = bytes.clone();
+                lie[place..place + 4].copy_from_slice(&u32::to_le_bytes(word));
+                seal(&mut lie);
+                found[usize::from(fuzzing::read_graph(&lie).is_some())] += 1;
+            }
+        }
+    }
+    assert!(found.iter().all(|count| *count > 5000), "{found:?} refused and accepted");
+}
+
+/// Several words at once, of those that the file has or of any.
+#[test]
+fn a_shuffled_file_is_refused_or_is_another_graph() {
+    let mut random = Random(1);
+    for seed in 0..40 {
+        let (graph, weights) = if seed < 3 { everything() } else { self::random(seed) };
+        let bytes = encoded(&graph, &weights, PRECISIONS[seed as usize % 3]);
+        let count = bytes.len() / 4;
+        for _ in 0..300 {
+            let mut lie = bytes.clone();
+            for _ in 0..1 + random.below(4) {
+                let [to, from] = [5 + random.below(count - 5), random.below(count)];
+                if random.one_in(3) {
+                    lie[4 * to..4 * to + 4].copy_from_slice(&(random.below(40) as u32).to_le_bytes());
+                } else {
+                    lie.copy_within(4 * from..4 * from + 4, 4 * to);
+                }
+            }
+            seal(&mut lie);
+            fuzzing::read_graph(&lie);
+        }
+    }
+}
+
+/// The file of a graph, with this change, sealed.
+fn changed(graph: &Graph, weights: &Weights, change: impl Fn(&mut Vec<u8>)) -> String {
+    let mut bytes = encoded(graph, weights, Precision::F32);
+    change(&mut bytes);
+    let length = (bytes.len() as u32).to_le_bytes();
+    bytes[16..20].copy_from_slice(&length);
+    seal(&mut bytes);
+    decode_graph(&bytes).expect_err("refused").to_string()
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_node_and_its_byte() {
+    let ops = [("fc", Op::Linear(Linear::new(3))), ("norm", Op::BatchNorm(BatchNorm::default()))];
+    let graph = Graph::sequential(&[2], ops).expect("fits");
+    let weights = Weights::neutral(&graph);
+    let set = |place: usize, word: u32| {
+        changed(&graph, &weights, |bytes| bytes[place..place + 4].copy_from_slice(&word.to_le_bytes()))
+    };
+    // Head of 24 bytes, one scale, the name `a graph`, the input's one side, two nodes.
+    let fc = 24 + 12 + 4 + 8 + 8 + 4;
+    assert_eq!(set(40 + 8, 0), "byte 52: the shape of the input is 0 sides, wanted 1 to 8 sides");
+    assert!(set(52, 0).contains("node `input`"));
+    assert_eq!(set(fc, 12), "byte 80: the kind of `fc` is 12, wanted 0 to 11");
+    assert_eq!(set(fc + 12, 0), "byte 76: the number of inputs of `fc` is 0, wanted at least one");
+    assert_eq!(set(fc + 12, 2), "byte 84: an input of `fc` is 2, wanted at most 0");
+    assert_eq!(set(fc + 16, 1), "byte 80: an input of `fc` is 1, wanted at most 0");
+    assert_eq!(set(fc + 20, 3), "byte 84: the number of channels that `fc` reads is 3, wanted 2");
+    assert_eq!(set(fc + 28, 7), "byte 92: the bias of `fc` is 7, wanted 0 (none) or 1");
+    assert_eq!(set(fc, 7), "byte 80: node `fc` (add): expected two inputs, found 1 inputs");
+    assert!(set(fc + 8, 0x2f2f).starts_with("byte 92: node `//`: expected 1 to 200 letters"));
+    let large = set(fc + 24, 1 << 28);
+    assert!(large.starts_with("byte 92: node `fc`: the network up to here has 268435458 values"), "{large}");
+    let large = set(fc + 24, 1 << 27);
+    assert_eq!(
+        large,
+        "the network up to `fc`, in parameters, asks for 402653184 places, at most 268435456 are allowed"
+    );
+    let small = decode_graph_within(&encoded(&graph, &weights, Precision::F32), 10).expect_err("21 parameters");
+    assert!(small.to_string().contains("the network up to `norm`, in parameters, asks for 21 places, at most 10"));
+}
+
+#[test]
+fn batch_normalisation_divides_by_something() {
+    let norm = |epsilon: f64, momentum: f64| {
+        Graph::sequential(&[2], [("norm", Op::BatchNorm(BatchNorm { epsilon, momentum }))]).expect("fits")
+    };
+    let refused = |graph: &Graph, variance: [f32; 2]| {
+        let mut weights = Weights::neutral(graph);
+        weights.insert("norm.running_var", variance.to_vec());
+        match encode_graph(graph, &weights, &info(""), Precision::F32) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    };
+    assert_eq!(refused(&norm(0.0, 0.0), [1.0; 2]), "");
+    assert_eq!(refused(&norm(1e-5, 1.0), [0.0; 2]), "");
+    let expected = "`norm.running_var`, value 1, is 0: a variance is at least 0, and more than 0 with epsilon";
+    assert_eq!(refused(&norm(0.0, 0.1), [1.0, 0.0]), expected);
+    assert!(refused(&norm(0.0, 0.1), [1.0, -1.0]).contains("is -1: a variance is at least 0"));
+    assert!(refused(&norm(f64::NAN, 0.1), [1.0; 2]).contains("the epsilon of `norm` is NaN, wanted finite"));
+    assert!(refused(&norm(-1.0, 0.1), [1.0; 2]).contains("the epsilon of `norm` is -1"));
+    assert!(refused(&norm(1.0, 2.0), [1.0; 2]).contains("the momentum of `norm` is 2, wanted from 0 to 1"));
+    // Read as well: the variances are the last values of the file.
+    let (graph, weights) = (norm(0.0, 0.1), Weights::neutral(&norm(0.0, 0.1)));
+    let said = changed(&graph, &weights, |bytes| {
+        let end = bytes.len();
+        bytes[end - 1] = 0xbf;
+    });
+    assert!(said.contains("a value of `norm.running_var` is -1, wanted a variance"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_stored_is_refused_by_name() {
+    let (graph, mut weights) = everything();
+    weights.get_mut("fc.bias").expect("there")[1] = f32::INFINITY;
+    let said = encode_graph(&graph, &weights, &info(""), Precision::F16).expect_err("infinite").to_string();
+    assert_eq!(said, "`fc.bias`, value 1, is inf: only finite values can be stored");
+    weights.remove("fc.bias");
+    let said = encode_graph(&graph, &weights, &info(""), Precision::F16).expect_err("missing").to_string();
+    assert_eq!(said, "no values for `fc.bias`; expected 2 of them, of shape [2]");
+    let scales = Info { scales: vec![], ..info("") };
+    assert_eq!(encode_graph(&graph, &weights, &scales, Precision::F16), Err(Error::Scales { found: 0, channels: 2 }));
+    let many = Graph::sequential(&[16], [("shape", Op::Reshape([&[16][..], &[1; 8]].concat()))]).expect("fits");
+    let said = encode_graph(&many, &Weights::default(), &info(""), Precision::F32).expect_err("sides").to_string();
+    assert!(said.ends_with("the shape of `shape` is 9 sides, wanted at most 8 sides"), "{said}");
+}
+
+#[test]
+fn a_small_file_holds_zeros_without_storing_them() {
+    let graph = Graph::sequential(&[1000], [("fc", Op::Linear(Linear::new(1000)))]).expect("fits");
+    let mut weights = Weights::neutral(&graph);
+    weights.get_mut("fc.weight").expect("there")[123_456] = 2.0;
+    let bytes = encoded(&graph, &weights, Precision::Int8);
+    assert!(bytes.len() < 4500, "{}", bytes.len());
+    let model = decode_graph(&bytes).expect("just written");
+    assert_eq!(model.weights, weights);
+    assert_ne!(model.sizes[0].coding, Coding::Dense);
+}
+
+/// The graph drawn in `docs/format.md`: a file of each of its bytes, so a change of the format shows there.
+#[test]
+fn the_example_in_the_documents_is_what_is_written() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/format.md");
+    let page = std::fs::read_to_string(page).expect("the page is there").replace("\r\n", "\n");
+    let drawn = page.split("```hex\n").nth(2).and_then(|rest| rest.split("```").next()).expect("a second example");
+    let hex = drawn.lines().flat_map(|line| line.split("  ").next().into_iter().flat_map(str::split_whitespace));
+    let drawn: Vec<u8> = hex.map(|byte| u8::from_str_radix(byte, 16).expect("two digits")).collect();
+    let mut net = Builder::new(&[2]).expect("a shape");
+    net.add_named("fc", Op::Linear(Linear { outputs: 2, bias: false }), &["input"]).expect("fits");
+    net.add_named("sum", Op::Add, &["fc", "input"]).expect("fits");
+    let graph = net.finish();
+    let mut weights = Weights::neutral(&graph);
+    weights.insert("fc.weight", vec![2.0, 0.0, 0.0, 1.0]);
+    let bytes = encode_graph(&graph, &weights, &info("tiny"), Precision::F32).expect("finite");
+    let lines: Vec<String> =
+        bytes.chunks(4).map(|word| word.iter().map(|byte| format!("{byte:02x} ")).collect()).collect();
+    assert!(drawn == bytes, "{}", lines.join("\n"));
+    assert_eq!(decode_graph(&drawn).expect("good").graph, graph);
+}
+
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("format");
+    std::fs::create_dir_all(&folder).expect("the build folder can be written");
+    folder
+}
+
+/// For `scripts/check-format`: files, and beside each all values of its parameters as f32, in the order of the graph.
+#[test]
+fn files_for_other_readers() {
+    let folder = folder();
+    for seed in 0..40 {
+        let (graph, weights) = if seed == 0 { everything() } else { random(seed) };
+        for precision in PRECISIONS {
+            let path = folder.join(format!("graph-{seed:02}-{precision:?}.secateur").to_lowercase());
+            std::fs::write(&path, encoded(&graph, &weights, precision)).expect("writes");
+            let rounded = quantized_graph(&graph, &weights, precision).expect("finite");
+            let values = graph.parameters().iter().flat_map(|own| rounded.get(&own.name));
+            let values: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+            std::fs::write(path.with_extension("f32"), values).expect("writes");
+        }
+    }
+}
