@@ -111,7 +111,7 @@ fn kind(graph: &Graph, node: &str) -> &'static str {
         Op::Linear(_) => "linear",
         Op::BatchNorm(_) | Op::Activation(_) | Op::Add => "batch-norm, add, relu",
         Op::Pool(_) | Op::GlobalAveragePool => "pooling",
-        Op::Concat | Op::Flatten | Op::Reshape(_) => "copies",
+        Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => "copies",
     }
 }
 

