@@ -4,6 +4,7 @@
 //! (`image/`), for calls with few images. What was chosen is a [`Plan`].
 
 mod aligned;
+mod any;
 mod batch;
 mod engine;
 mod form;
@@ -15,6 +16,7 @@ mod simple;
 mod step;
 mod tune;
 
+pub use any::AnyEngine;
 pub use engine::Engine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
 
@@ -108,6 +110,9 @@ pub enum Error {
         /// The value.
         found: String,
     },
+    /// A node that no engine computes.
+    #[error(transparent)]
+    Unsupported(crate::Unsupported),
     /// Instructions that this machine lacks.
     #[error("the instruction set is {found}, this machine has {available}")]
     InstructionSet {

@@ -252,6 +252,11 @@ impl GraphTrainer {
         }
     }
 
+    /// Bytes of the values that the last call left in memory.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.values.iter().map(|own| size_of_val(own.as_slice())).sum()
+    }
+
     /// Updates so far.
     pub fn time(&self) -> u64 {
         self.time
