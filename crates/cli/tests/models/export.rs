@@ -181,7 +181,7 @@ fn rows_that_were_exported_are_told_from_a_model() {
 #[test]
 fn a_weight_too_large_for_its_precision_is_named() {
     let folder = folder();
-    let mut layers = model().network.layers().to_vec();
+    let mut layers = network().layers().to_vec();
     for layer in &mut layers {
         if let Some(own) = layer.parameters_mut().filter(|own| own.name == "fc2") {
             own.weight[5] = 1e6;
