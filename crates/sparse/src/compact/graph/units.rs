@@ -20,7 +20,7 @@ pub(super) fn leave_out_unread(small: &mut Small) -> bool {
 }
 
 /// Whether a node has a weight for each pair of a channel that it reads and one that it gives.
-fn reads(node: &Node) -> bool {
+pub(super) fn reads(node: &Node) -> bool {
     match &node.op {
         Op::Conv2d(conv) => conv.groups == 1,
         Op::Linear(_) => true,
