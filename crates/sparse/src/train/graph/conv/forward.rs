@@ -32,7 +32,7 @@ impl Kernel for Forward<'_, '_> {
         let extent = (inputs - 1) * geometry.x.plane() + conv.forward.extent;
         let group = |filter: usize| filter / filters * inputs * geometry.x.plane();
         let Scratch { weights, tile, bias, room } = scratch;
-        let x = x.from_block::<V>(&geometry.x, item.block, room);
+        let x = x.block::<V>(&geometry.x, item.block, room);
         bias.clear();
         if let Some(own) = &conv.bias {
             own.copy_range(item.channels.clone(), bias);

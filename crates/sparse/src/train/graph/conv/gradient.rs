@@ -7,7 +7,9 @@ use crate::simd::{Kernel, Vector, sum_all};
 use std::ops::Range;
 
 /// Positions whose gradients stay in the first-level cache while all offsets go by.
-const GRADIENT_POSITIONS: usize = 64;
+const DENSE_POSITIONS: usize = 64;
+/// Positions whose inputs and gradients stay in the second-level cache while all kept weights go by.
+const SPARSE_POSITIONS: usize = 256;
 
 /// Some filters' gradients over some blocks.
 pub(super) struct Part<'a> {
@@ -34,14 +36,15 @@ impl Kernel for Gradient<'_, '_> {
         let geometry = &conv.geometry;
         let (inputs, filters, columns) = (geometry.inputs(), geometry.filters(), geometry.columns());
         let (pixels, plane) = (geometry.y.pixels(), geometry.dy.plane());
+        let each = if conv.is_sparse() { SPARSE_POSITIONS } else { DENSE_POSITIONS };
         item.weight.fill(0.0);
         item.bias.fill(0.0);
         let mut block = item.blocks.start;
         while block < item.blocks.end {
             let blocks = conv.blocks.min(item.blocks.end - block);
             let dy = &dy[block * geometry.dy.block()..];
-            let x = x.from_block::<V>(&geometry.x, block, room);
-            for pairs in conv.pairs[..blocks * pixels].chunks(GRADIENT_POSITIONS) {
+            let x = x.block::<V>(&geometry.x, block, room);
+            for pairs in conv.pairs[..blocks * pixels].chunks(each) {
                 let most = |own: fn(&Pair) -> u32| pairs.iter().map(own).max().map_or(0, |most| most as usize + 1);
                 let extents = [most(|own| own.input), most(|own| own.gradient)];
                 let sources = |filter: usize| {

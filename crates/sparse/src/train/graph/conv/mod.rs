@@ -12,7 +12,7 @@ use super::pointwise::{Pointwise, Read};
 use super::stored::Stored;
 use crate::InstructionSet;
 use crate::kernels::pointwise::Moments;
-use crate::kernels::tile_gradients::Pair;
+use crate::kernels::tile_gradients::{self, Pair};
 use crate::kernels::tiles::TILE_ROWS;
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
@@ -80,7 +80,7 @@ pub(super) enum Input<'a> {
 impl Input<'_> {
     /// The values from a block on; when they are worked out, of this block alone.
     #[inline(always)]
-    fn from_block<'b, V: Vector>(&'b self, layout: &Layout, block: usize, room: &'b mut Room) -> &'b [Lanes] {
+    fn block<'b, V: Vector>(&'b self, layout: &Layout, block: usize, room: &'b mut Room) -> &'b [Lanes] {
         match self {
             Self::Stored(values) => &values[block * layout.block()..],
             Self::Computed(pass, x) => {
@@ -108,8 +108,8 @@ impl Input<'_> {
 
 /// Positions that an item works on at least, if there are as many: the work that pays for arranging its weights.
 pub(super) const POSITIONS: usize = 64;
-/// Positions whose inputs stay in the first-level cache while all kept weights go by.
-const SPARSE_POSITIONS: usize = 32;
+/// Positions whose inputs stay in the second-level cache while all kept weights go by.
+const SPARSE_POSITIONS: usize = 128;
 /// Items of a phase for each thread.
 const ITEMS: usize = 8;
 /// Floats that the gradients of all groups of blocks may take.
@@ -219,8 +219,7 @@ impl Conv {
         let groups = blocks.div_ceil(own);
         weights.resize(groups * each, 0.0);
         biases.resize(groups * each_bias, 0.0);
-        // So that no other row is cut: the tiles of a gradient are as high as those of a product.
-        let rows = ranges(filters, tile_rows(at.set), x.parts(at, groups));
+        let rows = ranges(filters, tile_gradients::tile_rows(at.set), x.parts(at, groups));
         let mut items = vec![];
         let mut parts = weights.chunks_exact_mut(each.max(1));
         for (group, mut biases) in biases.chunks_exact_mut(each_bias).enumerate() {
