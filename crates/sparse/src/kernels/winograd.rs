@@ -56,7 +56,7 @@ pub(crate) fn gradients<V: Vector>(
     let Workspace { inputs: transformed, sums: gradients, offsets, products } = workspace;
     let inputs = sizes.inputs;
     // What is transformed stays in the second-level cache.
-    let strip = (512 / inputs).clamp(8, 32);
+    let strip = (1024 / inputs).clamp(16, 32);
     let (stride, gradient_stride) = (inputs * strip + 1, rows * strip + 1);
     offsets.clear();
     offsets.extend((0..inputs).map(|channel| (channel * strip) as u32));
