@@ -2,8 +2,9 @@
 
 use super::conv::{Conv, Input, Scratch};
 use super::copy::Copy;
+use super::norm::Norm;
 use super::plan::{Kind, Plan, Slot, Step as Planned, Way};
-use super::pointwise::{Norm, Pointwise, Read, Reads, Write, moments};
+use super::pointwise::{Pointwise, Read, Reads, Write, moments};
 use super::pooling::Pooling;
 use super::stored::Stored;
 use crate::Optimizer;

@@ -114,8 +114,8 @@ impl Kernel for Winograd<'_, '_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { conv, scratch, input, from, to, filters, tiles, item, start_with } = self;
-        let Scratch { bias, room, workspace, .. } = scratch;
-        let input: &[Lanes] = input.block::<V>(from, item.block, room);
+        let Scratch { bias, input: buffer, workspace, .. } = scratch;
+        let input: &[Lanes] = input.block::<V>(from, item.block, buffer);
         bias.clear();
         let start = match start_with {
             StartWith::Zero => Start::Zero,
