@@ -175,7 +175,7 @@ impl Geometry {
     /// Whether tiles of 2x2 outputs cover the outputs of a 3x3 convolution, and the inputs on the way back.
     pub(super) fn has_tiles(&self) -> bool {
         let plain = Window { padding: self.window.padding, ..Window::square(3) };
-        let even = |own: &Layout| own.height % 2 == 0 && own.width % 2 == 0;
+        let even = |own: &Layout| own.height.is_multiple_of(2) && own.width.is_multiple_of(2);
         self.window == plain && self.groups == 1 && even(&self.x) && even(&self.y)
     }
 
