@@ -227,7 +227,7 @@ mod tests {
         let sound = fs::read(&path).expect("there");
         assert!(error(&sound[1..]).contains("found 6145 bytes, expected a whole number of records of 3073 bytes"));
         assert!(error(&[]).contains("found 0 bytes"));
-        let mut label = sound.clone();
+        let mut label = sound;
         label[3073] = 10;
         assert!(error(&label).contains("record 1 has label 10, expected 0 to 9"));
         fs::remove_file(&path).expect("there");
