@@ -7,6 +7,7 @@ mod aligned;
 mod batch;
 mod engine;
 mod form;
+mod graph;
 mod image;
 mod matrix;
 mod plan;
@@ -16,10 +17,11 @@ mod step;
 mod tune;
 
 pub use engine::Engine;
+pub use graph::GraphEngine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
 
-use crate::InstructionSet;
 use crate::file::Precision;
+use crate::{InstructionSet, Unsupported};
 
 /// How an [`Engine`] computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,6 +108,15 @@ pub enum Error {
         /// Place of the value.
         place: usize,
         /// The value.
+        found: String,
+    },
+    /// A node of a graph that no kernel computes.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// Weights of a graph in another precision.
+    #[error("the precision is {found}, expected F32: the weights of a graph are held as they are")]
+    Precision {
+        /// The one that was asked for.
         found: String,
     },
     /// Instructions that this machine lacks.

@@ -6,16 +6,16 @@
 //! their window, stride, dilation and groups, forward and back, dense and sparse, are lists of offsets for two kernels:
 //! sums of weights times vectors (`kernels/tiles.rs`), and the gradients of these weights (`kernels/tile_gradients.rs`).
 
-mod conv;
-mod copy;
+pub(crate) mod conv;
+pub(crate) mod copy;
 mod ends;
-mod geometry;
-mod layout;
-mod lists;
+pub(crate) mod geometry;
+pub(crate) mod layout;
+pub(crate) mod lists;
 mod pieces;
-mod plan;
-mod pointwise;
-mod pooling;
+pub(crate) mod plan;
+pub(crate) mod pointwise;
+pub(crate) mod pooling;
 mod step;
 mod stored;
 

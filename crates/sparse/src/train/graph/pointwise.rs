@@ -34,13 +34,13 @@ pub(super) struct Norm {
 
 /// Values that are read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read<'a> {
+pub(crate) struct Read<'a> {
     pub layout: Layout,
     pub values: &'a [Lanes],
 }
 
 impl<'a> Read<'a> {
-    pub(super) fn plane(&self, block: usize, channel: usize) -> Plane<'a> {
+    pub(crate) fn plane(&self, block: usize, channel: usize) -> Plane<'a> {
         let start = block * self.layout.block() + channel * self.layout.plane();
         Plane { grid: self.layout.grid(), values: &self.values[start..start + self.layout.plane()] }
     }
@@ -72,8 +72,7 @@ impl Norm {
             let running = || (f64::from(means[channel]), f64::from(variances[channel]));
             let of_batch = |own: &Moments| (own.mean, own.squares / own.count);
             let (mean, variance) = if batch { of_batch(&self.batch[channel]) } else { running() };
-            let factor = f64::from(scales[channel]) / (variance + self.options.epsilon).sqrt();
-            Scale { mean: mean as f32, factor: factor as f32, shift: shifts[channel] }
+            Scale::of(self.options, [mean, variance], scales[channel], shifts[channel])
         };
         self.scales = (0..means.len()).map(scale).collect();
     }
@@ -103,6 +102,7 @@ macro_rules! with {
         }
     };
 }
+pub(crate) use with;
 
 impl Pointwise {
     /// The scale of a channel.

@@ -107,9 +107,9 @@ impl Input<'_> {
 }
 
 /// Positions that an item works on at least, if there are as many: the work that pays for arranging its weights.
-pub(super) const POSITIONS: usize = 64;
+pub(crate) const POSITIONS: usize = 64;
 /// Positions whose inputs stay in the first-level cache while all kept weights go by.
-const SPARSE_POSITIONS: usize = 32;
+pub(crate) const SPARSE_POSITIONS: usize = 32;
 /// Items of a phase for each thread.
 const ITEMS: usize = 8;
 /// Floats that the gradients of all groups of blocks may take.
@@ -257,7 +257,7 @@ impl Conv {
 }
 
 /// Rows of a tile.
-fn tile_rows(set: InstructionSet) -> usize {
+pub(crate) fn tile_rows(set: InstructionSet) -> usize {
     match set {
         InstructionSet::Portable => 2,
         InstructionSet::Avx2 | InstructionSet::Avx512 => TILE_ROWS,
@@ -266,7 +266,7 @@ fn tile_rows(set: InstructionSet) -> usize {
 
 /// The first channel and the height of each of the tiles, about equally high, that cover some channels; none reaches over
 /// the end of a group of `each`.
-fn tiles(channels: Range<usize>, each: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn tiles(channels: Range<usize>, each: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut first = channels.start;
     std::iter::from_fn(move || {
         let left = ((first / each + 1) * each).min(channels.end) - first.min(channels.end);
