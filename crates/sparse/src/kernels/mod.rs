@@ -16,3 +16,4 @@ pub(crate) mod tile_gradients;
 pub(crate) mod tiles;
 pub(crate) mod update;
 pub(crate) mod windows;
+pub(crate) mod winograd;

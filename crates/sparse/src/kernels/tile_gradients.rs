@@ -1,8 +1,9 @@
 //! Gradients of the weights that [`tiles`](super::tiles) multiplies with:
 //! `gradient[row][k] += sum over positions and images of dy[row][position] * x[offset[k] + position]`.
 
+use crate::InstructionSet;
 use crate::lanes::Lanes;
-use crate::simd::Vector;
+use crate::simd::{Register, Vector};
 
 /// Where an output is computed: offsets of its window in the input and of its gradient, from the first block on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ pub(crate) struct Sources<'a> {
     pub plane: usize,
     /// More than the largest offset of `pairs` in the input, and in the gradient.
     pub extents: [usize; 2],
+}
+
+/// Rows of the highest tile of an instruction set.
+pub(crate) fn tile_rows(set: InstructionSet) -> usize {
+    match set {
+        InstructionSet::Portable => 1,
+        InstructionSet::Avx2 => 4,
+        InstructionSet::Avx512 => 6,
+    }
 }
 
 /// Adds the gradients of all weights of `rows` rows to `sums`, `[row][offset]`.
@@ -45,8 +55,10 @@ pub(crate) fn dense<V: Vector>(from: Sources<'_>, rows: usize, offsets: &[u32], 
             }
         } else if V::REGISTERS >= 8 {
             match rows - row {
-                2.. => rows!(2, 2),
-                _ => rows!(1, 4),
+                4.. => rows!(4, 3),
+                3 => rows!(3, 3),
+                2 => rows!(2, 4),
+                _ => rows!(1, 8),
             }
         } else {
             rows!(1, 2)
@@ -57,10 +69,8 @@ pub(crate) fn dense<V: Vector>(from: Sources<'_>, rows: usize, offsets: &[u32], 
 /// Adds the gradients of the weights of one row, `sums` of them at `offsets`.
 #[inline(always)]
 pub(crate) fn row<V: Vector>(from: Sources<'_>, offsets: &[u32], sums: &mut [f32]) {
-    if V::REGISTERS >= 32 {
+    if V::REGISTERS >= 8 {
         strips::<V, 1, 8>(from, 0, offsets, sums);
-    } else if V::REGISTERS >= 8 {
-        strips::<V, 1, 4>(from, 0, offsets, sums);
     } else {
         strips::<V, 1, 2>(from, 0, offsets, sums);
     }
@@ -103,51 +113,56 @@ fn tile<V: Vector, const M: usize, const K: usize>(
     let [x_extent, dy_extent] = from.extents;
     let dy: [&[Lanes]; M] = std::array::from_fn(|m| &from.dy[(row + m) * from.plane..][..dy_extent]);
     let x: [&[Lanes]; K] = std::array::from_fn(|k| &from.x[offsets[k] as usize..][..x_extent]);
-    let mut own = [[V::splat(0.0); K]; M];
-    let mut pairs = from.pairs;
-    if M * K <= 2 {
-        // Two sums would wait for themselves; so each position of four has its own.
-        let mut wide = [[[V::splat(0.0); K]; M]; 4];
-        let (fours, rest) = pairs.as_chunks::<4>();
-        for four in fours {
-            for (pair, own) in four.iter().zip(&mut wide) {
-                step(pair, from.extents, &x, &dy, own);
+    for place in 0..V::Register::COUNT {
+        let mut own = [[V::Register::zero(); K]; M];
+        let mut pairs = from.pairs;
+        if M * K <= 2 {
+            // Two sums would wait for themselves; so each position of four has its own.
+            let mut wide = [[[V::Register::zero(); K]; M]; 4];
+            let (fours, rest) = pairs.as_chunks::<4>();
+            for four in fours {
+                for (pair, own) in four.iter().zip(&mut wide) {
+                    step(pair, from.extents, place, &x, &dy, own);
+                }
             }
+            for wide in &wide {
+                for m in 0..M {
+                    for k in 0..K {
+                        sums[m * each + k] += wide[m][k].sum();
+                    }
+                }
+            }
+            pairs = rest;
+        }
+        for pair in pairs {
+            step(pair, from.extents, place, &x, &dy, &mut own);
         }
         for m in 0..M {
             for k in 0..K {
-                own[m][k] = wide[0][m][k].add(wide[1][m][k]).add(wide[2][m][k].add(wide[3][m][k]));
+                sums[m * each + k] += own[m][k].sum();
             }
-        }
-        pairs = rest;
-    }
-    for pair in pairs {
-        step(pair, from.extents, &x, &dy, &mut own);
-    }
-    for m in 0..M {
-        for k in 0..K {
-            sums[m * each + k] += own[m][k].sum();
         }
     }
 }
 
-/// The products at one position.
+/// The products at one position, of one register of each vector.
 #[inline(always)]
-fn step<V: Vector, const M: usize, const K: usize>(
+fn step<R: Register, const M: usize, const K: usize>(
     pair: &Pair,
     [x_extent, dy_extent]: [usize; 2],
+    place: usize,
     x: &[&[Lanes]; K],
     dy: &[&[Lanes]; M],
-    own: &mut [[V; K]; M],
+    own: &mut [[R; K]; M],
 ) {
     let (input, gradient) = (pair.input as usize, pair.gradient as usize);
     assert!(input < x_extent && gradient < dy_extent, "positions lie below the extents");
-    let mut inputs = [V::splat(0.0); K];
+    let mut inputs = [R::zero(); K];
     for k in 0..K {
-        inputs[k] = V::load(&x[k][input]);
+        inputs[k] = R::load(&x[k][input], place);
     }
     for m in 0..M {
-        let gradient = V::load(&dy[m][gradient]);
+        let gradient = R::load(&dy[m][gradient], place);
         for k in 0..K {
             own[m][k] = gradient.mul_add(inputs[k], own[m][k]);
         }

@@ -5,6 +5,7 @@
 //! baseline. This room and the thread pool are the only ones with `unsafe` code.
 
 mod portable;
+mod registers;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -61,8 +62,27 @@ impl InstructionSet {
     }
 }
 
+/// One register of a vector: a kernel with many sums takes the registers one after the other, so that more of its sums
+/// find room.
+pub(crate) trait Register: Copy {
+    /// Registers of a vector.
+    const COUNT: usize;
+
+    /// All zero.
+    fn zero() -> Self;
+    /// Reads the floats of the `place`-th register of a vector.
+    fn load(from: &Lanes, place: usize) -> Self;
+    /// `self * factor + addend`, rounded once where the instruction set can.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// The sum of its floats, always in the same order for an instruction set.
+    fn sum(self) -> f32;
+}
+
 /// Sixteen floats in registers.
 pub(crate) trait Vector: Copy {
+    /// What the registers are; where there is no type for one, all of them together.
+    type Register: Register;
+
     /// How many vectors the registers hold: the size of a tile follows from it.
     const REGISTERS: usize;
 

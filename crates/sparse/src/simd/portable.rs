@@ -1,6 +1,7 @@
 //! The vector of the baseline: an array, for the compiler to vectorise.
 
 use super::Vector;
+use super::registers::Whole;
 use crate::lanes::{LANES, Lanes};
 
 #[derive(Clone, Copy)]
@@ -14,6 +15,8 @@ impl V {
 }
 
 impl Vector for V {
+    type Register = Whole<Self>;
+
     const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 8 } else { 4 };
 
     #[inline(always)]

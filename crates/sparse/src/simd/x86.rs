@@ -4,7 +4,8 @@
 //! that is what makes the `unsafe` below sound.
 #![expect(unsafe_code, reason = "intrinsics, and functions compiled for instructions that were detected before")]
 
-use super::{InstructionSet, Kernel, Vector};
+use super::registers::Whole;
+use super::{InstructionSet, Kernel, Register, Vector};
 use crate::lanes::{LANES, Lanes};
 use std::arch::x86_64::*;
 
@@ -34,6 +35,8 @@ pub(super) fn avx512<K: Kernel>(kernel: K) -> K::Output {
 struct Avx512(__m512);
 
 impl Vector for Avx512 {
+    type Register = Whole<Self>;
+
     const REGISTERS: usize = 32;
 
     #[inline(always)]
@@ -185,6 +188,8 @@ impl Vector for Avx512 {
 struct Avx2(__m256, __m256);
 
 impl Vector for Avx2 {
+    type Register = Half;
+
     const REGISTERS: usize = 8;
 
     #[inline(always)]
@@ -279,12 +284,7 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn sum(self) -> f32 {
-        unsafe {
-            let eight = _mm256_add_ps(self.0, self.1);
-            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-        }
+        Half(unsafe { _mm256_add_ps(self.0, self.1) }).sum()
     }
 
     #[inline(always)]
@@ -351,6 +351,40 @@ impl Vector for Avx2 {
                     _mm256_storeu_ps(to[column + 4 + lane].0[row..row + 8].as_mut_ptr(), high);
                 }
             }
+        }
+    }
+}
+
+/// Eight floats, half of an [`Avx2`].
+#[derive(Clone, Copy)]
+struct Half(__m256);
+
+impl Register for Half {
+    const COUNT: usize = 2;
+
+    #[inline(always)]
+    fn zero() -> Self {
+        Self(unsafe { _mm256_setzero_ps() })
+    }
+
+    #[inline(always)]
+    fn load(from: &Lanes, place: usize) -> Self {
+        let half = from.0[8 * place..].first_chunk::<8>().expect("a vector has two halves");
+        // SAFETY: eight floats are 32 bytes.
+        Self(unsafe { _mm256_loadu_ps(half.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
     }
 }

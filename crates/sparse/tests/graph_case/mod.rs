@@ -230,6 +230,23 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
             ("fc", linear(4), &["flat"]),
         ],
     );
+    // Even sizes and many channels: 3x3 convolutions in tiles of 2x2 outputs.
+    let even = build(
+        &[9, 6, 4],
+        vec![
+            ("a", Op::Conv2d(Conv2d::new(14, 3).padding(1)), &["input"]),
+            ("bn", norm(), &["a"]),
+            ("relu", act(Relu), &["bn"]),
+            ("b", Op::Conv2d(Conv2d::new(14, 3).padding(1).without_bias()), &["relu"]),
+            ("sum", Op::Add, &["b", "relu"]),
+            ("c", Op::Conv2d(Conv2d::new(11, 3)), &["sum"]),
+            ("d", Op::Conv2d(Conv2d::new(8, 3).padding(2)), &["c"]),
+            ("gelu", act(Gelu), &["d"]),
+            ("gap", Op::GlobalAveragePool, &["gelu"]),
+            ("flat", Op::Flatten, &["gap"]),
+            ("fc", linear(4), &["flat"]),
+        ],
+    );
     let features = build(
         &[7],
         vec![
@@ -265,6 +282,7 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
         ("depthwise", depthwise),
         ("branches", branches),
         ("wide", wide),
+        ("even", even),
         ("features", features),
         ("tiny", tiny),
     ]

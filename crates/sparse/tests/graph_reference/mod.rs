@@ -179,7 +179,7 @@ impl Pass<'_> {
             }
             Op::BatchNorm(norm) => {
                 let scale = self.of(node, "weight");
-                for channel in 0..channels {
+                for (channel, scale) in scale.iter().enumerate() {
                     let (mean, variance, count) = statistics(x, channel, each);
                     let root = (variance + norm.epsilon).sqrt();
                     let own = channel * each..(channel + 1) * each;
@@ -195,7 +195,7 @@ impl Pass<'_> {
                     let dx = &mut back[node.inputs[0].index()];
                     for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
                         for ((dx, x), dy) in dx[own.clone()].iter_mut().zip(&x[own.clone()]).zip(&dy[own.clone()]) {
-                            *dx += scale[channel] / root * (dy - sum / count - (x - mean) / root * products / count);
+                            *dx += scale / root * (dy - sum / count - (x - mean) / root * products / count);
                         }
                     }
                 }

@@ -3,9 +3,11 @@
 use crate::InstructionSet;
 use crate::kernels::activation::{Gelu, Identity, Relu, Relu6, Silu};
 use crate::kernels::pointwise::activate;
-use crate::kernels::tiles::{Outputs, Position, Rows, Start, product};
+use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
+use crate::kernels::winograd::{PRODUCTS, Workspace, convolve, transform_filters};
 use crate::lanes::Lanes;
 use crate::simd::Vector;
+use crate::train::graph::conv::winograd::{Tiles, sizes};
 use crate::train::graph::conv::{POSITIONS, SPARSE_POSITIONS, tile_rows, tiles};
 use crate::train::graph::geometry::Geometry;
 use crate::train::graph::lists::Lists;
@@ -34,6 +36,13 @@ enum Weights {
         tiles: Vec<(usize, usize)>,
         /// `[tile][column][filter]`
         values: Vec<f32>,
+    },
+    /// By tiles of 2x2 outputs of a 3x3 kernel.
+    Winograd {
+        /// The upper left output of each tile.
+        tiles: Vec<Position>,
+        /// Transformed, `[tile of rows][product][input][row]`.
+        filters: Vec<f32>,
     },
     Sparse {
         /// The inputs of each filter.
@@ -67,6 +76,8 @@ impl Conv {
             // They are in the order of the filters already.
             lists.places = vec![];
             Weights::Sparse { lists, values: indices.iter().map(|index| layer.weight[*index as usize]).collect() }
+        } else if Tiles::pay(&geometry) {
+            Weights::Winograd { tiles: geometry.forward_tiles(1), filters: transformed(&geometry, layer.weight) }
         } else {
             let tiles: Vec<(usize, usize)> = tiles(0..filters, geometry.filters(), tile_rows(set)).collect();
             let mut values = Vec::with_capacity(layer.weight.len());
@@ -91,19 +102,35 @@ impl Conv {
     pub(super) fn weight_bytes(&self) -> usize {
         let numbers = match &self.weights {
             Weights::Dense { offsets, values, .. } => offsets.len() + values.len(),
+            Weights::Winograd { filters, .. } => filters.len(),
             Weights::Sparse { lists, values } => lists.starts.len() + lists.offsets.len() + values.len(),
         };
         (numbers + self.bias.len()) * size_of::<f32>()
     }
 
-    /// Bytes of the list of positions.
+    /// Bytes of the lists of positions.
     pub(super) fn list_bytes(&self) -> usize {
-        self.positions.len() * size_of::<Position>()
+        let tiles = if let Weights::Winograd { tiles, .. } = &self.weights { tiles.len() } else { 0 };
+        (self.positions.len() + tiles) * size_of::<Position>()
+    }
+
+    /// Bytes of the workspace that it needs.
+    pub(super) fn workspace_bytes(&self) -> usize {
+        match &self.weights {
+            Weights::Winograd { .. } => Workspace::needed([self.geometry.x.channels, self.geometry.y.channels]),
+            Weights::Dense { .. } | Weights::Sparse { .. } => 0,
+        }
     }
 
     /// Writes the outputs of a block; `other` has their layout.
     #[inline(always)]
-    pub(super) fn run<V: Vector>(&self, x: &[Lanes], other: Option<&[Lanes]>, y: &mut [Lanes]) {
+    pub(super) fn run<V: Vector>(
+        &self,
+        x: &[Lanes],
+        other: Option<&[Lanes]>,
+        y: &mut [Lanes],
+        workspace: &mut Workspace,
+    ) {
         let (geometry, extent, plane) = (&self.geometry, self.extent, self.geometry.y.plane());
         let group = |filter: usize| filter / geometry.filters() * geometry.inputs() * geometry.x.plane();
         let others = other.as_slice();
@@ -121,6 +148,12 @@ impl Conv {
                         product::<V>(rows, positions, &x[group(*first)..], start, outputs);
                     }
                 }
+            }
+            Weights::Winograd { tiles, filters } => {
+                let sizes = sizes(&geometry.x, &geometry.y);
+                let outputs = Outputs { blocks: &mut [&mut *y], plane, row: 0, least };
+                let (rows, start) = (0..geometry.y.channels, start(&self.bias, others));
+                convolve::<V>(sizes, filters, rows, tiles, x, start, outputs, workspace);
             }
             Weights::Sparse { lists, values } => {
                 for positions in self.positions.chunks(SPARSE_POSITIONS) {
@@ -144,6 +177,20 @@ impl Conv {
             }
         }
     }
+}
+
+/// The transformed filters of a 3x3 convolution, `[tile of rows][product][input][row]`.
+fn transformed(geometry: &Geometry, weight: &[f32]) -> Vec<f32> {
+    let inputs = geometry.inputs();
+    let mut found = vec![0.0; geometry.y.channels * inputs * PRODUCTS];
+    for (tile, to) in found.chunks_mut(TILE_ROWS * inputs * PRODUCTS).enumerate() {
+        let own = |row: usize, input: usize| {
+            let first = ((tile * TILE_ROWS + row) * inputs + input) * 9;
+            *weight[first..].first_chunk::<9>().expect("a filter for each pair of channels")
+        };
+        transform_filters(inputs, to.len() / (inputs * PRODUCTS), own, to);
+    }
+    found
 }
 
 /// What the sums of some rows start with.

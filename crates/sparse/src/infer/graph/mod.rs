@@ -22,7 +22,7 @@ use crate::{InstructionSet, Unsupported};
 use plan::Plan;
 use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
-use step::{Step, Walk};
+use step::{Room, Step, Walk};
 
 /// A graph that answers, compiled for this machine. Nothing is timed, and the answers are the same for any number of threads
 /// and however images are put together into calls.
@@ -38,8 +38,8 @@ pub struct GraphEngine {
     steps: Vec<Step>,
     /// Of each logit its offset in the output's block.
     logits: Vec<usize>,
-    /// By thread the buffers of the plan.
-    buffers: Vec<Vec<Vec<Lanes>>>,
+    /// By thread.
+    rooms: Vec<Room>,
 }
 
 impl GraphEngine {
@@ -79,10 +79,9 @@ impl GraphEngine {
         let steps = plan.steps.iter().map(step).collect();
         let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product());
         let logits = (0..classes).map(|class| plan.layouts[plan.output].place(class)).collect();
-        let buffers = || plan.sizes.iter().map(|size| vec![Lanes::ZERO; *size]).collect();
-        let buffers = (0..threads).map(|_| buffers()).collect();
+        let rooms = (0..threads).map(|_| Room::new(&plan)).collect();
         let pool = Pool::new(threads).map_err(|error| Error::Threads { threads, why: error.to_string() })?;
-        Ok(Self { pool, set, pixels, classes, plan, steps, logits, buffers })
+        Ok(Self { pool, set, pixels, classes, plan, steps, logits, rooms })
     }
 
     /// Numbers of an image, `channels * height * width`.
@@ -103,8 +102,9 @@ impl GraphEngine {
     /// Memory that the engine holds, weights, lists of positions and buffers, in bytes.
     pub fn bytes(&self) -> usize {
         let lists: usize = self.steps.iter().map(Step::list_bytes).sum();
-        let buffers = self.buffers.iter().flatten().map(|buffer| buffer.len() * size_of::<Lanes>());
-        self.weight_bytes() + lists + buffers.sum::<usize>()
+        let buffers = self.plan.sizes.iter().sum::<usize>() * size_of::<Lanes>();
+        let workspace = self.steps.iter().map(Step::workspace_bytes).max().unwrap_or(0);
+        self.weight_bytes() + lists + self.rooms.len() * (buffers + workspace)
     }
 
     /// Logits `[image][class]` of images `[image][channels, height, width]`, any number of them.
@@ -122,14 +122,14 @@ impl GraphEngine {
     /// # Panics
     /// When `images` is no whole number of images, or `logits` has another length than they ask for.
     pub fn logits_into(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, pixels, classes, plan, steps, logits: places, buffers } = self;
+        let Self { pool, set, pixels, classes, plan, steps, logits: places, rooms } = self;
         assert!(images.len().is_multiple_of(*pixels), "expected whole images of {pixels} numbers");
         assert_eq!(logits.len(), images.len() / *pixels * *classes, "expected {classes} logits an image");
         let mut items: Vec<_> = images.chunks(LANES * *pixels).zip(logits.chunks_mut(LANES * *classes)).collect();
-        pool.each_with(buffers, &mut items, |buffers, (images, logits)| {
-            read(*set, images, *pixels, &mut buffers[plan.buffers[plan.input]]);
-            dispatch(*set, Walk { plan, steps, buffers });
-            let block = &buffers[plan.buffers[plan.output]];
+        pool.each_with(rooms, &mut items, |room, (images, logits)| {
+            read(*set, images, *pixels, &mut room.buffers[plan.buffers[plan.input]]);
+            dispatch(*set, Walk { plan, steps, room });
+            let block = &room.buffers[plan.buffers[plan.output]];
             for (image, logits) in logits.chunks_exact_mut(*classes).enumerate() {
                 logits.iter_mut().zip(&*places).for_each(|(logit, place)| *logit = block[*place].0[image]);
             }

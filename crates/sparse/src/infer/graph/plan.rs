@@ -2,7 +2,9 @@
 //! which of them share a buffer. Pure: no weights, no buffers.
 
 use crate::Unsupported;
+use crate::kernels::winograd::Workspace;
 use crate::lanes::Lanes;
+use crate::train::graph::conv::winograd::Tiles;
 use crate::train::graph::geometry::{Geometry, padding};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::plan::{Kind, Pass, passes};
@@ -80,12 +82,14 @@ impl Plan {
         Some(Geometry { window, groups, x, dx: x, y, dy: y })
     }
 
-    /// Bytes of the buffers of all threads and of the lists of positions, windows and copies; the largest `usize` when
+    /// Bytes of the buffers and the workspaces of all threads and of the lists of positions, windows and copies; the largest `usize` when
     /// that is too few.
     pub(super) fn bytes(&self, threads: usize) -> usize {
         let vectors = self.sizes.iter().fold(0usize, |sum, size| sum.saturating_add(*size));
         let lists = self.steps.iter().map(|step| self.list_bytes(step)).fold(0, usize::saturating_add);
-        vectors.saturating_mul(size_of::<Lanes>()).saturating_mul(threads).saturating_add(lists)
+        let workspace = self.steps.iter().map(|step| self.workspace_bytes(step)).max().unwrap_or(0);
+        let each = vectors.saturating_mul(size_of::<Lanes>()).saturating_add(workspace);
+        each.saturating_mul(threads).saturating_add(lists)
     }
 
     /// Bytes of the lists of a step at most.
@@ -102,6 +106,14 @@ impl Plan {
             Kind::Copy => y.values(),
         };
         elements.saturating_mul(16)
+    }
+
+    /// Bytes of the workspace of a step at most.
+    fn workspace_bytes(&self, step: &Step) -> usize {
+        match self.geometry(step) {
+            Some(own) if Tiles::pay(&own) => Workspace::needed([own.x.channels, own.y.channels]),
+            Some(_) | None => 0,
+        }
     }
 
     /// Gives every value the margins that the convolutions which read it need.

@@ -5,6 +5,7 @@ use super::plan::{Plan, Step as Planned};
 use crate::InstructionSet;
 use crate::kernels::activation::{Function, Gelu, Identity, Relu, Relu6, Silu};
 use crate::kernels::pointwise::{Scale, forward};
+use crate::kernels::winograd::Workspace;
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector};
 use crate::train::Crossovers;
@@ -26,7 +27,7 @@ pub(super) struct Step {
 
 #[derive(Debug)]
 enum Work {
-    Conv(Conv),
+    Conv(Box<Conv>),
     Pointwise {
         /// Of each channel.
         scales: Vec<Scale>,
@@ -61,7 +62,7 @@ impl Step {
                 let nonzero = weight.iter().filter(|value| **value != 0.0).count();
                 let is_sparse = (nonzero as f64) < crossover * weight.len() as f64;
                 let (bias, activation) = (of(node, Role::Bias), planned.activation);
-                Work::Conv(Conv::new(geometry, Layer { weight, bias, activation, is_sparse }, set))
+                Work::Conv(Box::new(Conv::new(geometry, Layer { weight, bias, activation, is_sparse }, set)))
             }
             Kind::Pointwise { norm, activation } => {
                 let scales = norm.map_or_else(
@@ -117,15 +118,28 @@ impl Step {
         }
     }
 
+    /// Bytes of the workspace that it needs.
+    pub(super) fn workspace_bytes(&self) -> usize {
+        match &self.work {
+            Work::Conv(own) => own.workspace_bytes(),
+            Work::Pointwise { .. } | Work::Pooling(_) | Work::Copies(_) => 0,
+        }
+    }
+
     /// Writes the output of a block.
     #[inline(always)]
-    fn run<'a, V: Vector>(&self, read: impl Fn(usize) -> Read<'a>, layout: &Layout, y: &mut [Lanes]) {
+    fn run<'a, V: Vector>(
+        &self,
+        read: impl Fn(usize) -> Read<'a>,
+        layout: &Layout,
+        y: &mut [Lanes],
+        workspace: &mut Workspace,
+    ) {
         let x = read(self.inputs[0]);
         let other = if self.inputs.len() > 1 { Some(read(self.inputs[1])) } else { None };
         match &self.work {
             Work::Conv(own) => {
-                let other = if let Some(own) = other { Some(own.values) } else { None };
-                own.run::<V>(x.values, other, y);
+                own.run::<V>(x.values, other.map(|own| own.values), y, workspace);
             }
             Work::Pointwise { scales, activation } => with!(activation, channels, scales, x, other, layout, y),
             Work::Pooling(own) => {
@@ -155,10 +169,7 @@ fn channels<V: Vector, F: Function>(
     y: &mut [Lanes],
 ) {
     for ((channel, y), scale) in y.chunks_exact_mut(layout.plane()).enumerate().zip(scales) {
-        let other = match other {
-            Some(other) => Some(other.plane(0, channel)),
-            None => None,
-        };
+        let other = other.map(|own| own.plane(0, channel));
         forward::<V, F>(*scale, x.plane(0, channel), other, layout.grid(), y);
     }
 }
@@ -177,8 +188,22 @@ fn cropped(layout: &Layout, [height, width]: [usize; 2]) -> Layout {
 pub(super) struct Walk<'a> {
     pub plan: &'a Plan,
     pub steps: &'a [Step],
+    pub room: &'a mut Room,
+}
+
+/// What a thread works in.
+#[derive(Debug)]
+pub(super) struct Room {
     /// By buffer of the plan.
-    pub buffers: &'a mut [Vec<Lanes>],
+    pub buffers: Vec<Vec<Lanes>>,
+    workspace: Workspace,
+}
+
+impl Room {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let buffers = plan.sizes.iter().map(|size| vec![Lanes::ZERO; *size]).collect();
+        Self { buffers, workspace: Workspace::default() }
+    }
 }
 
 impl Kernel for Walk<'_> {
@@ -186,7 +211,7 @@ impl Kernel for Walk<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { plan, steps, buffers } = self;
+        let Self { plan, steps, room: Room { buffers, workspace } } = self;
         for step in steps {
             let own = plan.buffers[step.output];
             let (before, rest) = buffers.split_at_mut(own);
@@ -196,7 +221,7 @@ impl Kernel for Walk<'_> {
                 let values = if place < own { &before[place] } else { &behind[place - own - 1] };
                 Read { layout: plan.layouts[value], values }
             };
-            step.run::<V>(read, &plan.layouts[step.output], y);
+            step.run::<V>(read, &plan.layouts[step.output], y, workspace);
         }
     }
 }

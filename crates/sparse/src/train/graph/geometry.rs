@@ -172,6 +172,34 @@ impl Geometry {
         Phase { taps, offsets, positions, extent }
     }
 
+    /// Whether tiles of 2x2 outputs cover the outputs of a 3x3 convolution, and the inputs on the way back.
+    pub(crate) fn has_tiles(&self) -> bool {
+        let plain = Window { padding: self.window.padding, ..Window::square(3) };
+        let even = |own: &Layout| own.height.is_multiple_of(2) && own.width.is_multiple_of(2);
+        self.window == plain && self.groups == 1 && even(&self.x) && even(&self.y)
+    }
+
+    /// The upper left outputs of the tiles of some blocks, with where their windows begin.
+    pub(crate) fn forward_tiles(&self, blocks: usize) -> Vec<Position> {
+        tiles(blocks, [&self.x, &self.y], |row, column| self.corner(row, column))
+    }
+
+    /// The same for the gradients of the inputs, whose filters are turned around.
+    pub(crate) fn backward_tiles(&self, blocks: usize) -> Vec<Position> {
+        let (margins, [rows, columns]) = (self.dy.margins, self.window.padding);
+        let corner = |row: usize, column: usize| {
+            (row + rows + margins.top - 2) * self.dy.columns() + column + columns + margins.left - 2
+        };
+        tiles(blocks, [&self.dy, &self.dx], corner)
+    }
+
+    /// The tiles' windows and the upper left of their gradients.
+    pub(crate) fn tile_pairs(&self, blocks: usize) -> Vec<Pair> {
+        let windows = self.forward_tiles(blocks);
+        let gradients = tiles(blocks, [&self.dy, &self.y], |row, column| self.dy.at(row, column));
+        windows.iter().zip(gradients).map(|(x, dy)| Pair { input: x.input, gradient: dy.input }).collect()
+    }
+
     /// Inputs and outputs' gradients that meet in a weight's gradient.
     pub(crate) fn pairs(&self, blocks: usize) -> Vec<Pair> {
         let pair = |block: usize, pixel: usize| {
@@ -183,4 +211,19 @@ impl Geometry {
         };
         (0..blocks).flat_map(|block| (0..self.y.pixels()).map(move |pixel| pair(block, pixel))).collect()
     }
+}
+
+/// The upper left of every 2x2 tile of `to`, with the offset in `from` that `corner` gives.
+fn tiles(blocks: usize, [from, to]: [&Layout; 2], corner: impl Fn(usize, usize) -> usize) -> Vec<Position> {
+    let mut found = vec![];
+    for block in 0..blocks {
+        for row in (0..to.height).step_by(2) {
+            found.extend((0..to.width).step_by(2).map(|column| Position {
+                block: block as u32,
+                input: (block * from.block() + corner(row, column)) as u32,
+                output: to.at(row, column) as u32,
+            }));
+        }
+    }
+    found
 }

@@ -295,10 +295,7 @@ fn write<V: Vector, F: Function>(
     y: &mut [Lanes],
 ) {
     for (channel, y) in channels.zip(y.chunks_exact_mut(layout.plane())) {
-        let other = match other {
-            Some(other) => Some(other.plane(block, channel)),
-            None => None,
-        };
+        let other = other.map(|other| other.plane(block, channel));
         kernel::forward::<V, F>(own.scale(channel), x.plane(block, channel), other, layout.grid(), y);
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Step {
 
 #[derive(Debug)]
 pub(super) enum Work {
-    Conv(Conv),
-    Pointwise(Pointwise),
+    Conv(Box<Conv>),
+    Pointwise(Box<Pointwise>),
     Pooling(Pooling),
     /// One for each input.
     Copies(Vec<Copy>),
@@ -86,7 +86,8 @@ impl Step {
                 } else {
                     Stored::dense(&weight, total, optimizer)
                 };
-                Work::Conv(Conv::new(geometry, weight, has_bias.then(|| dense(planned.node, Role::Bias))))
+                let bias = has_bias.then(|| dense(planned.node, Role::Bias));
+                Work::Conv(Box::new(Conv::new(geometry, weight, bias)))
             }
             Kind::Pointwise { norm, activation } => {
                 let norm = norm.map(|node| {
@@ -100,7 +101,7 @@ impl Step {
                     let running = [buffer(Role::Mean), buffer(Role::Variance)];
                     Norm::new(options, dense(node, Role::Scale), dense(node, Role::Shift), running)
                 });
-                Work::Pointwise(Pointwise { norm, activation })
+                Work::Pointwise(Box::new(Pointwise { norm, activation }))
             }
             Kind::Pool(pool) => Work::Pooling(Pooling::new(pool, [&x.values, &y.values], [&x.gradient, &y.gradient])),
             Kind::GlobalAveragePool => {

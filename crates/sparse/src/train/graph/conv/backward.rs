@@ -29,6 +29,9 @@ impl Kernel for Backward<'_, '_> {
             |channel: usize| item.block * geometry.dy.block() + channel / inputs * filters * geometry.dy.plane();
         let Scratch { weights, tile, .. } = scratch;
         for Back { phase, offsets, channels } in &conv.backward {
+            if adds && phase.taps.is_empty() {
+                continue;
+            }
             let each = phase.positions.len() / conv.blocks;
             let positions = &phase.positions[..item.values.len() * each];
             let extent = if phase.taps.is_empty() { 0 } else { (filters - 1) * geometry.dy.plane() + phase.extent };

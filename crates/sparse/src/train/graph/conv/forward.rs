@@ -31,8 +31,8 @@ impl Kernel for Forward<'_, '_> {
         let positions = &conv.forward.positions[..item.values.len() * geometry.y.pixels()];
         let extent = (inputs - 1) * geometry.x.plane() + conv.forward.extent;
         let group = |filter: usize| filter / filters * inputs * geometry.x.plane();
-        let Scratch { weights, tile, bias, room } = scratch;
-        let x = x.from_block::<V>(&geometry.x, item.block, room);
+        let Scratch { weights, tile, bias, room, .. } = scratch;
+        let x = x.block::<V>(&geometry.x, item.block, room);
         bias.clear();
         if let Some(own) = &conv.bias {
             own.copy_range(item.channels.clone(), bias);
@@ -81,6 +81,24 @@ impl Kernel for Forward<'_, '_> {
             // While the rows are in the caches.
             gather::<V>(geometry, item, row..row + count, images, moments);
         }
+    }
+}
+
+/// Works out the moments of a piece, if they are wanted.
+pub(super) struct Gather<'a, 'b> {
+    pub geometry: &'a Geometry,
+    pub item: &'a Piece<'b>,
+    pub images: Option<usize>,
+    /// `[channel][block]`
+    pub moments: &'a mut Vec<Moments>,
+}
+
+impl Kernel for Gather<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        gather::<V>(self.geometry, self.item, 0..self.item.channels.len(), self.images, self.moments);
     }
 }
 

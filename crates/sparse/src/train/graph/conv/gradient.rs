@@ -1,13 +1,17 @@
 //! Gradients of the weights.
 
-use super::{Conv, Input, Room, tiles};
+use super::winograd::sizes;
+use super::{Conv, Input, Scratch, tiles};
 use crate::kernels::tile_gradients::{self, Pair, Sources};
+use crate::kernels::winograd::gradients;
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, sum_all};
 use std::ops::Range;
 
 /// Positions whose gradients stay in the first-level cache while all offsets go by.
-const GRADIENT_POSITIONS: usize = 64;
+const DENSE_POSITIONS: usize = 64;
+/// Positions whose inputs and gradients stay in the second-level cache while all kept weights go by.
+const SPARSE_POSITIONS: usize = 256;
 
 /// Some filters' gradients over some blocks.
 pub(super) struct Part<'a> {
@@ -20,7 +24,7 @@ pub(super) struct Part<'a> {
 pub(super) struct Gradient<'a, 'b> {
     pub conv: &'a Conv,
     pub x: Input<'a>,
-    pub room: &'a mut Room,
+    pub scratch: &'a mut Scratch,
     pub dy: &'a [Lanes],
     pub item: &'a mut Part<'b>,
 }
@@ -30,18 +34,26 @@ impl Kernel for Gradient<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { conv, x, room, dy, item } = self;
+        let Self { conv, x, scratch: Scratch { room, workspace, .. }, dy, item } = self;
         let geometry = &conv.geometry;
         let (inputs, filters, columns) = (geometry.inputs(), geometry.filters(), geometry.columns());
         let (pixels, plane) = (geometry.y.pixels(), geometry.dy.plane());
+        let each = if conv.is_sparse() { SPARSE_POSITIONS } else { DENSE_POSITIONS };
         item.weight.fill(0.0);
         item.bias.fill(0.0);
         let mut block = item.blocks.start;
         while block < item.blocks.end {
             let blocks = conv.blocks.min(item.blocks.end - block);
             let dy = &dy[block * geometry.dy.block()..];
-            let x = x.from_block::<V>(&geometry.x, block, room);
-            for pairs in conv.pairs[..blocks * pixels].chunks(GRADIENT_POSITIONS) {
+            let x = x.block::<V>(&geometry.x, block, room);
+            if let Some(tiles) = &conv.tiles {
+                let own = &tiles.pairs[..tiles.pairs.len() / conv.blocks * blocks];
+                let sizes = sizes(&geometry.x, &geometry.dy);
+                let sources = [x, &dy[item.rows.start * plane..]];
+                gradients::<V>(sizes, item.rows.len(), own, sources, item.weight, workspace);
+            }
+            let pairs = if conv.tiles.is_some() { &[][..] } else { &conv.pairs[..blocks * pixels] };
+            for pairs in pairs.chunks(each) {
                 let most = |own: fn(&Pair) -> u32| pairs.iter().map(own).max().map_or(0, |most| most as usize + 1);
                 let extents = [most(|own| own.input), most(|own| own.gradient)];
                 let sources = |filter: usize| {

@@ -3,6 +3,7 @@
 mod backward;
 mod forward;
 mod gradient;
+pub(crate) mod winograd;
 
 use super::geometry::{Geometry, Phase};
 use super::layout::Layout;
@@ -12,16 +13,18 @@ use super::pointwise::{Pointwise, Read};
 use super::stored::Stored;
 use crate::InstructionSet;
 use crate::kernels::pointwise::Moments;
-use crate::kernels::tile_gradients::Pair;
+use crate::kernels::tile_gradients::{self, Pair};
 use crate::kernels::tiles::TILE_ROWS;
 use crate::kernels::update::Rule;
+use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Vector, dispatch};
 use crate::train::Context;
 use backward::Backward;
-use forward::Forward;
+use forward::{Forward, Gather};
 use gradient::{Gradient, Part};
 use std::ops::Range;
+use winograd::{StartWith, Tiles, Winograd};
 
 /// A convolution in training.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(super) struct Conv {
     offsets: Vec<u32>,
     backward: Vec<Back>,
     pairs: Vec<Pair>,
+    /// Where they cover everything, and all weights are held.
+    tiles: Option<Tiles>,
     /// The kept weights of each filter, where only they are held.
     filters: Option<Lists>,
     /// Gradients of a group of blocks each.
@@ -59,6 +64,9 @@ pub(super) struct Scratch {
     tile: Vec<f32>,
     bias: Vec<f32>,
     room: Room,
+    workspace: Workspace,
+    /// Transformed filters, for all threads, of the first one.
+    transformed: Vec<f32>,
 }
 
 /// A block of an input that is not in memory.
@@ -80,7 +88,7 @@ pub(super) enum Input<'a> {
 impl Input<'_> {
     /// The values from a block on; when they are worked out, of this block alone.
     #[inline(always)]
-    fn from_block<'b, V: Vector>(&'b self, layout: &Layout, block: usize, room: &'b mut Room) -> &'b [Lanes] {
+    fn block<'b, V: Vector>(&'b self, layout: &Layout, block: usize, room: &'b mut Room) -> &'b [Lanes] {
         match self {
             Self::Stored(values) => &values[block * layout.block()..],
             Self::Computed(pass, x) => {
@@ -96,22 +104,23 @@ impl Input<'_> {
         }
     }
 
-    /// Parts of a block's channels that are worth their own items: few, if each has to work the input out.
-    fn parts(&self, at: &Context<'_>, items: usize) -> usize {
-        let each = match self {
-            Self::Stored(_) => ITEMS,
-            Self::Computed(..) => 2,
-        };
-        (each * at.pool.threads()).div_ceil(items.max(1))
+    /// Whether each item has to work the input out.
+    fn is_computed(&self) -> bool {
+        matches!(self, Self::Computed(..))
     }
 }
 
 /// Positions that an item works on at least, if there are as many: the work that pays for arranging its weights.
 pub(crate) const POSITIONS: usize = 64;
-/// Positions whose inputs stay in the first-level cache while all kept weights go by.
-pub(crate) const SPARSE_POSITIONS: usize = 32;
-/// Items of a phase for each thread.
-const ITEMS: usize = 8;
+/// Positions whose inputs stay in the second-level cache while all kept weights go by.
+pub(crate) const SPARSE_POSITIONS: usize = 128;
+/// Parts of the channels that make enough items for all threads, of so many blocks; few, where each item has something to
+/// do that is the same for all channels.
+fn parts(at: &Context<'_>, blocks: usize, has_overhead: bool) -> usize {
+    let each = if has_overhead { 2 } else { 8 };
+    (each * at.pool.threads()).div_ceil(blocks.max(1))
+}
+
 /// Floats that the gradients of all groups of blocks may take.
 const PARTIAL: usize = 1 << 18;
 
@@ -131,7 +140,9 @@ impl Conv {
             phase,
         });
         let (backward, pairs) = (backward.collect(), geometry.pairs(blocks));
-        Self { geometry, weight, bias, blocks, forward, offsets, backward, pairs, filters, partial: [vec![], vec![]] }
+        let tiles = if filters.is_some() { None } else { Tiles::new(&geometry, blocks) };
+        let partial = [vec![], vec![]];
+        Self { geometry, weight, bias, blocks, forward, offsets, backward, pairs, tiles, filters, partial }
     }
 
     /// Whether it holds its kept weights only.
@@ -146,7 +157,13 @@ impl Conv {
 
     /// Channels by which an item's ends are: a whole number of tiles.
     fn unit(&self, set: InstructionSet) -> usize {
-        if self.is_sparse() { 1 } else { tile_rows(set) }
+        if self.is_sparse() {
+            1
+        } else if self.tiles.is_some() {
+            TILE_ROWS
+        } else {
+            tile_rows(set)
+        }
     }
 
     /// Writes the outputs; `x` and `y` are of whole blocks. For so many images, if they are wanted, gives the moments of
@@ -162,12 +179,27 @@ impl Conv {
         let blocks = y.len() / self.geometry.y.block();
         let layout = &self.geometry.y;
         let items = blocks.div_ceil(self.blocks);
-        let channels = ranges(layout.channels, self.unit(at.set), x.parts(at, items));
+        let parts = parts(at, items, x.is_computed() || self.tiles.is_some());
+        let channels = ranges(layout.channels, self.unit(at.set), parts);
         let pieces = pieces(y, layout, self.blocks, &channels).into_iter();
         let mut items: Vec<(Piece<'_>, Vec<Moments>)> = pieces.map(|piece| (piece, vec![])).collect();
-        at.pool.each_with(scratch, &mut items, |scratch, (item, moments)| {
-            dispatch(at.set, Forward { conv: self, scratch, x, item, set: at.set, images, moments });
-        });
+        if let Some(tiles) = &self.tiles {
+            let mut filters = std::mem::take(&mut scratch[0].transformed);
+            self.transform(at, scratch, false, &mut filters);
+            let (from, to) = (&self.geometry.x, layout);
+            let start_with = self.bias.as_ref().map_or(StartWith::Zero, StartWith::Bias);
+            at.pool.each_with(scratch, &mut items, |scratch, (item, moments)| {
+                let (filters, tiles) = (&filters, &tiles.forward);
+                let task = Winograd { conv: self, scratch, input: x, from, to, filters, tiles, item, start_with };
+                dispatch(at.set, task);
+                dispatch(at.set, Gather { geometry: &self.geometry, item, images, moments });
+            });
+            scratch[0].transformed = filters;
+        } else {
+            at.pool.each_with(scratch, &mut items, |scratch, (item, moments)| {
+                dispatch(at.set, Forward { conv: self, scratch, x, item, set: at.set, images, moments });
+            });
+        }
         if images.is_none() {
             return vec![];
         }
@@ -194,9 +226,21 @@ impl Conv {
     ) {
         let layout = &self.geometry.dx;
         let items = (dx.len() / layout.block()).div_ceil(self.blocks);
-        let parts = (ITEMS * at.pool.threads()).div_ceil(items.max(1));
+        let parts = parts(at, items, self.tiles.is_some());
         let channels = ranges(layout.channels, self.unit(at.set), parts);
         let mut items = pieces(dx, layout, self.blocks, &channels);
+        if let Some(tiles) = &self.tiles {
+            let mut filters = std::mem::take(&mut scratch[0].transformed);
+            self.transform(at, scratch, true, &mut filters);
+            let (input, from, to) = (Input::Stored(dy), &self.geometry.dy, layout);
+            let start_with = if adds { StartWith::Output } else { StartWith::Zero };
+            at.pool.each_with(scratch, &mut items, |scratch, item| {
+                let (filters, tiles) = (&filters, &tiles.backward);
+                dispatch(at.set, Winograd { conv: self, scratch, input, from, to, filters, tiles, item, start_with });
+            });
+            scratch[0].transformed = filters;
+            return;
+        }
         at.pool.each_with(scratch, &mut items, |scratch, item| {
             dispatch(at.set, Backward { conv: self, scratch, dy, item, adds, set: at.set });
         });
@@ -219,8 +263,11 @@ impl Conv {
         let groups = blocks.div_ceil(own);
         weights.resize(groups * each, 0.0);
         biases.resize(groups * each_bias, 0.0);
-        // So that no other row is cut: the tiles of a gradient are as high as those of a product.
-        let rows = ranges(filters, tile_rows(at.set), x.parts(at, groups));
+        let rows = ranges(
+            filters,
+            tile_gradients::tile_rows(at.set),
+            parts(at, groups, x.is_computed() || self.tiles.is_some()),
+        );
         let mut items = vec![];
         let mut parts = weights.chunks_exact_mut(each.max(1));
         for (group, mut biases) in biases.chunks_exact_mut(each_bias).enumerate() {
@@ -236,8 +283,7 @@ impl Conv {
         }
         let conv = &*self;
         at.pool.each_with(scratch, &mut items, |scratch, item| {
-            let room = &mut scratch.room;
-            dispatch(at.set, Gradient { conv, x, room, dy, item });
+            dispatch(at.set, Gradient { conv, x, scratch, dy, item });
         });
         drop(items);
         self.weight.update(at, rule, &weights);
