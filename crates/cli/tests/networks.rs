@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 /// A run on small synthetic colour images with this model and these lines in `[prune]`.
 fn config(folder: &Path, model: &str, prune: &str) -> PathBuf {
     let text = format!(
-        "name = \"net\"\ndevice = \"flex\"\n{model}\n\
+        "name = \"net\"\n{model}\n\
          [data]\nsource = \"synthetic\"\nsynthetic_shape = [3, 12, 12]\nsynthetic_train = 64\nsynthetic_test = 32\n\
          validation = 32\nnormalisation = {{ kind = \"training\" }}\naugment = {{ crop = 1, flip = true, cutout = 3 }}\n\
          [train]\nbatch_size = 16\nlength = {{ epochs = 1 }}\noptimizer = {{ kind = \"sgd\", lr = 0.05, momentum = 0.9 }}\n\
-         [measure]\nenabled = false\n[checkpoint]\nevery_steps = 2\n\
+         [checkpoint]\nevery_steps = 2\n\
          [prune]\nschedule = {{ kind = \"linear\", final = 0.6, prunes = 2 }}\nevery = {{ epochs = 1 }}\n{prune}\n"
     );
     let path = folder.join("net.toml");
@@ -25,6 +25,7 @@ fn config(folder: &Path, model: &str, prune: &str) -> PathBuf {
 const RESNET: &str = "model = { kind = \"resnet\", depth = 8, width = 4 }";
 const WIDE: &str = "model = { kind = \"wide-resnet\", depth = 10, widen = 1 }";
 const MOBILE: &str = "model = { kind = \"mobilenet\", width = 4 }";
+const VGG: &str = "model = { kind = \"vgg\", depth = 11, width = 4 }";
 const LIST: &str = r#"
 [model]
 kind = "layers"
@@ -72,24 +73,107 @@ fn dead(model: &[u8], name: &str) -> Vec<bool> {
 
 #[test]
 fn runs_that_are_killed_end_with_the_same_bytes() {
-    for (model, prune) in [
-        (RESNET, ""),
-        (RESNET, "granularity = { kind = \"filter\" }"),
-        (MOBILE, "granularity = { kind = \"filter\" }"),
-        (LIST, "scope = \"layerwise\""),
+    for (model, prune, device) in [
+        (RESNET, "", "cpu"),
+        (RESNET, "granularity = { kind = \"filter\" }", "cpu"),
+        (RESNET, "", "flex"),
+        (MOBILE, "granularity = { kind = \"filter\" }", "cpu"),
+        (LIST, "scope = \"layerwise\"", "cpu"),
+        (LIST, "granularity = { kind = \"filter\" }", "flex"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let config = config(folder.path(), model, prune);
-        let whole = run(folder.path(), &config);
-        let lines = log_lines(&folder.path().join("out"));
+        let begin = |out: &Path| start(&["run", text(&config), "--out", text(out), "--device", device]);
+        let out = folder.path().join("out");
+        assert!(begin(&out).wait().expect("a child").success(), "{model} {prune} {device}");
+        let whole = only_run(&out).expect("a run");
+        let lines = log_lines(&out);
         for part in [1, 2, 3] {
             let torn = folder.path().join(format!("torn{part}"));
-            killed_at(start(&["run", text(&config), "--out", text(&torn)]), &torn, lines * part / 4);
+            killed_at(begin(&torn), &torn, lines * part / 4);
             let own = only_run(&torn).expect("a run");
             succeed(&["resume", text(&own)]);
-            assert_eq!(self::model(&own), self::model(&whole), "{model} {prune}, killed at {part} of 4");
+            assert_same_run(&whole, &own, &format!("{model} {prune} {device}, killed at {part} of 4"));
         }
     }
+}
+
+#[test]
+fn native_training_agrees_with_burn() {
+    for (model, shape) in [(RESNET, 12), (WIDE, 12), (MOBILE, 12), (VGG, 32), (LIST, 12)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path(), model, "");
+        let shape = format!("data.synthetic_shape=[3, {shape}, {shape}]");
+        let losses = |device: &str| -> Vec<f64> {
+            let out = folder.path().join(device);
+            let changes = ["--set", "measure.enabled=false", "--set", &shape, "--device", device];
+            succeed(&[&["run", text(&config), "--out", text(&out)], &changes[..]].concat());
+            let ended = facts_of(&only_run(&out).expect("a run"), "epoch_ended");
+            ended.iter().map(|own| own["train"]["loss"].as_f64().expect("a loss")).collect()
+        };
+        let (own, burn) = (losses("cpu"), losses("flex"));
+        assert_eq!(own.len(), burn.len());
+        for (place, (own, burn)) in own.iter().zip(&burn).enumerate() {
+            // Rounding grows from step to step; the first epoch has four.
+            let bound = if place == 0 { 1e-4 } else { 2e-2 };
+            assert!((own - burn).abs() < bound * burn.abs().max(1.0), "{model} epoch {place}: {own} {burn}");
+        }
+    }
+}
+
+#[test]
+fn a_pruned_network_is_exported_timed_and_asked() {
+    for model in [RESNET, MOBILE, LIST] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = run(folder.path(), &config(folder.path(), model, "granularity = { kind = \"filter\" }"));
+        let measured = facts_of(&run, "measured").pop().expect("the last network is measured");
+        let delta = measured["compacted"]["max_logit_delta"].as_f64().expect("a number");
+        assert!(delta < 1e-3, "{model}: {delta}");
+        let file = folder.path().join("small.secateur");
+        let said = succeed(&["export", text(&run), "--compact", "--out", text(&file)]);
+        assert!(said.contains("largest difference of a logit") && said.contains("32 test images"), "{said}");
+        let macs = |path: &Path| {
+            let answer = succeed(&["bench", text(path), "--batch", "1,16", "--seconds", "0.01", "--json"]);
+            let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+            let row = answer["results"][1].clone();
+            for form in ["dense", "sparse", "compacted"] {
+                assert!(row[form]["same_answers"].as_f64().expect("a share") > 0.96, "{model} {form}: {row}");
+            }
+            row["compacted"]["macs"].as_u64().expect("a count")
+        };
+        assert_eq!(macs(&run), macs(&file), "{model}");
+        for format in ["onnx", "safetensors"] {
+            let out = folder.path().join(format!("own.{format}"));
+            succeed(&["export", text(&file), "--format", format, "--out", text(&out)]);
+            assert!(fs::metadata(&out).expect("written").len() > 1000);
+        }
+        let picture = folder.path().join("picture.png");
+        fs::write(&picture, png(12, [200, 30, 90])).expect("written");
+        let answer = |path: &Path| -> Vec<f64> {
+            let said = succeed(&["predict", text(path), text(&picture), "--json"]);
+            let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+            said["logits"].as_array().expect("a list").iter().map(|own| own.as_f64().expect("a number")).collect()
+        };
+        for (own, small) in answer(&run).into_iter().zip(answer(&file)) {
+            assert!((own - small).abs() < 1e-3 * own.abs().max(1.0), "{model}: {own} {small}");
+        }
+        let page = folder.path().join("page");
+        succeed(&["report", text(&run), "--out", text(&page)]);
+        let page = fs::read_to_string(page.join("index.html")).expect("a page");
+        assert!(!page.contains("is not shown"), "{model}: the model is on the page");
+    }
+}
+
+/// A picture of one colour.
+fn png(side: u32, color: [u8; 3]) -> Vec<u8> {
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, side, side);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().expect("into memory");
+    writer.write_image_data(&color.repeat((side * side) as usize)).expect("as many as were told");
+    writer.finish().expect("into memory");
+    bytes
 }
 
 #[test]
@@ -140,8 +224,6 @@ fn a_part_of_what_goes_together_is_refused() {
 fn what_a_device_cannot_compute_is_refused_before_anything_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = config(folder.path(), RESNET, "");
-    let said = fail(&["plan", text(&config), "--set", "measure.enabled=true"]);
-    assert!(said.contains("`measure.enabled`") && said.contains("node `layer1.0."), "{said}");
     for (change, wanted) in [
         ("model.depth=9", "`model`: found a depth of 9, expected 6 n + 2"),
         ("data.synthetic_shape=[3, 2, 12]", "`data.synthetic_shape`"),
@@ -187,13 +269,8 @@ fn images_of_another_kind_are_described_by_their_files() {
     succeed(&["test", text(&own)]);
     let file = folder.path().join("own.secateur");
     succeed(&["export", text(&own), "--out", text(&file)]);
-    let mut bytes = vec![];
-    let mut encoder = png::Encoder::new(&mut bytes, 32, 32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header().expect("into memory").write_image_data(&[100; 3072]).expect("as many as were told");
     let picture = folder.path().join("picture.png");
-    fs::write(&picture, bytes).expect("written");
+    fs::write(&picture, png(32, [100; 3])).expect("written");
     let (of_run, of_file) =
         (succeed(&["predict", text(&own), text(&picture)]), succeed(&["predict", text(&file), text(&picture)]));
     assert_eq!(of_run, of_file);

@@ -17,8 +17,9 @@ mod reference;
 mod simd;
 mod to_graph;
 pub mod train;
+mod trained;
 
-pub use compact::{Compacted, CompactedGraph, Footprint, compact, compact_graph, difference};
+pub use compact::{Compacted, CompactedGraph, Footprint, compact, compact_graph};
 pub use cost::{Cost, LayerCost};
 pub use from_graph::{Unsupported, supports};
 pub use kernels::update::Optimizer;
@@ -26,3 +27,4 @@ pub use layer::{Affine, Conv2d, Layer, Linear, Parameters, ParametersMut};
 pub use network::{Error, Network};
 pub use peak::peak;
 pub use simd::InstructionSet;
+pub use trained::{LayerWeights, Trained, TrainedFile, difference};

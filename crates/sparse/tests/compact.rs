@@ -1,6 +1,6 @@
 //! Compacted networks against the originals, whose answers they have to give.
 
-use secateur_sparse::{Affine, Conv2d, Error, Footprint, Layer, Network, compact, difference};
+use secateur_sparse::{Affine, Conv2d, Error, Footprint, Layer, Network, Trained, compact};
 
 /// Numbers in [0, 1): xorshift64* (Vigna, 2016).
 struct Random(u64);
@@ -117,6 +117,11 @@ fn pairs(before: Footprint, after: Footprint) -> [[usize; 2]; 5] {
     let values = |own: Footprint| [own.units, own.weights, own.nonzero, own.macs, own.remaining_macs];
     let (before, after) = (values(before), values(after));
     std::array::from_fn(|place| [before[place], after[place]])
+}
+
+/// The largest difference between the answers of two chains.
+fn difference<'a>(a: &Network, b: &Network, images: impl IntoIterator<Item = &'a [f32]>) -> f32 {
+    secateur_sparse::difference(&Trained::Chain(a.clone()), &Trained::Chain(b.clone()), images)
 }
 
 #[test]

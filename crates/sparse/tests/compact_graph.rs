@@ -160,6 +160,17 @@ fn a_constant_stays_where_it_meets_padding() {
     assert_eq!((found.after.units, found.graph.parameter("b.bias")), (3, None));
     let found = compacted(&graph(Window::square(3)), &fill);
     assert_eq!((found.after.units, found.weights.get("b.bias")), (2, &[18.0f32][..]));
+    // Of two of them one does the work of both: 4 (1 + 1 * 2 / 4) = 2 + 4.
+    let ops = [
+        ("a", Op::Conv2d(Conv2d::new(3, 1))),
+        ("relu", Op::Activation(Activation::Relu)),
+        ("b", Op::Conv2d(Conv2d::new(1, 3).padding(1))),
+    ];
+    let several = Graph::sequential(&[1, 3, 3], ops).expect("fits");
+    let found =
+        compacted(&several, &[("a.weight", &[0.0, 1.0, 0.0]), ("a.bias", &[2.0, 0.0, 4.0]), ("b.weight", &[1.0; 27])]);
+    assert_eq!((found.after.units, found.weights.get("a.bias")), (3, &[0.0, 4.0][..]));
+    assert_eq!(found.weights.get("b.weight"), [[1.0; 9], [1.5; 9]].concat());
     // Only elements that never meet the padding have weights.
     let centre = |index: usize| if index % 9 == 4 { 1.0 } else { 0.0 };
     let weight: Vec<f32> = (0..18).map(centre).collect();

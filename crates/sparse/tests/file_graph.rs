@@ -49,7 +49,7 @@ fn everything() -> (Graph, Weights) {
     let graph = net.finish();
     let value = |role: Role, index: usize| match role {
         Role::Variance => 0.5 + index as f32,
-        Role::Weight if index % 3 == 0 => 0.0,
+        Role::Weight if index.is_multiple_of(3) => 0.0,
         Role::Weight | Role::Bias | Role::Scale | Role::Shift | Role::Mean => index as f32 / 8.0 - 1.0,
     };
     let own = graph.parameters().iter();

@@ -57,7 +57,7 @@ impl Experiment {
         check_on_data(&config, &data)?;
         let graph = config.model.graph(data.shape, data.classes);
         let graph = Arc::new(graph.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })?);
-        check_graph(&config, &graph)?;
+        device::supports(&config.device, &graph)?;
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &graph)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, training_images(&config, &data), targets)?;
@@ -308,18 +308,6 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     }
     config.prune.as_ref().map_or(Ok(()), |prune| check_pruning(config, prune))?;
     check_retraining(config)
-}
-
-/// The first node that the config's device, or what measures its network, cannot compute.
-fn check_graph(config: &ExperimentConfig, graph: &Graph) -> Result<(), Error> {
-    device::supports(&config.device, graph)?;
-    if config.measure.enabled {
-        secateur_sparse::supports(graph).map_err(|fault| {
-            let why = format!("the inference engine cannot time this network: {fault}; set it to false");
-            Error::Meaning { key: "measure.enabled", why }
-        })?;
-    }
-    Ok(())
 }
 
 /// What the plan shows to be without effect.

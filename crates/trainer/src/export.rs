@@ -7,7 +7,7 @@ use crate::trained_on::{self, TrainedOn};
 use crate::{Error, Experiment};
 use secateur_graph::Graph;
 use secateur_pruner::{Mask, MaskSet};
-use secateur_sparse::Network;
+use secateur_sparse::Trained;
 use secateur_sparse::file::Scale;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -108,15 +108,15 @@ pub(crate) fn shapes(graph: &Graph) -> Vec<(String, Vec<usize>)> {
 /// The graph's network with these parameters, pruned weights as zeros.
 ///
 /// # Errors
-/// When a parameter is missing, or the native engine does not compute such a network.
-pub(crate) fn network(graph: &Graph, parameters: &[Weights], masks: &MaskSet) -> Result<Network, Error> {
+/// When a parameter is missing.
+pub(crate) fn network(graph: &Graph, parameters: &[Weights], masks: &MaskSet) -> Result<Trained, Error> {
     let mut weights = secateur_graph::Weights::default();
     for own in graph.parameters() {
         let found = parameters.iter().find(|found| found.name == own.name);
         let found = found.ok_or_else(|| Error::Foreign { name: own.name.clone(), wanted: own.len() })?;
         weights.insert(&own.name, whole(found, masks.get(&own.name)));
     }
-    Ok(Network::from_graph(graph, &weights)?)
+    Ok(Trained::of(graph, weights))
 }
 
 /// Weights as parameters in the graph's order, all of their values.

@@ -8,9 +8,9 @@ use crate::session::Session;
 use crate::{Error, device, export, memory};
 use secateur_report::Timing;
 use secateur_report::event::{Compacted, Event, FileSize, Inference, Latency, Measured};
-use secateur_sparse::file::{Info, Precision, encode};
-use secateur_sparse::infer::{Engine, Form, Forms, LanesHold, Options, Plan, StepPlan};
-use secateur_sparse::{InstructionSet, Layer, Network, compact, difference};
+use secateur_sparse::file::{Info, Precision};
+use secateur_sparse::infer::{AnyEngine, Engine, Form, Forms, LanesHold, Options, Plan, StepPlan};
+use secateur_sparse::{InstructionSet, Layer, Trained, difference};
 use std::time::Duration;
 
 /// Precisions of the file, first the one that charts show.
@@ -66,11 +66,11 @@ impl Session<'_> {
 }
 
 /// Sizes of the files, what compaction leaves, and the compacted network: the same wherever the network is the same.
-fn facts(network: &Network, info: &Info, images: &Split) -> (Vec<FileSize>, Compacted, Network) {
-    let secateur_sparse::Compacted { network: smaller, before, after } = compact(network);
+fn facts(network: &Trained, info: &Info, images: &Split) -> (Vec<FileSize>, Compacted, Trained) {
+    let (smaller, [before, after]) = network.compacted();
     let size = |(word, precision): (&str, Precision)| {
         // A weight that f16 has no room for leaves this precision out.
-        let bytes = encode(&smaller, info, precision).ok()?.len() as u64;
+        let bytes = smaller.encode(info, precision).ok()?.len() as u64;
         Some(FileSize { precision: word.to_owned(), bytes })
     };
     let files = PRECISIONS.into_iter().filter_map(size).collect();
@@ -96,14 +96,19 @@ fn pixels(split: &Split, count: usize) -> Vec<f32> {
 }
 
 /// Compiles by a plan that is known, if one is, and by timing the forms of the layers otherwise.
-fn compiled(network: &Network, options: &Options, plan: Option<Plan>) -> Result<Engine, Error> {
-    let known = plan.and_then(|plan| Engine::with_plan(network, options, plan).ok());
-    Ok(known.map_or_else(|| Engine::new(network, options), Ok)?)
+fn compiled(network: &Trained, options: &Options, plan: Option<Plan>) -> Result<AnyEngine, Error> {
+    let known = match (network, plan) {
+        (Trained::Chain(network), Some(plan)) => Engine::with_plan(network, options, plan).ok(),
+        (Trained::Chain(_) | Trained::Graph(..), _) => None,
+    };
+    let known = known.map(|engine| AnyEngine::Chain(Box::new(engine)));
+    Ok(known.map_or_else(|| AnyEngine::new(network, options), Ok)?)
 }
 
 /// How a large network with most of its weights is computed: a dense layer has one form, and only trying it would take
 /// seconds. `None` for a small network, and for one with few weights, whose layers have several forms.
-fn plain(network: &Network, batch: usize) -> Option<Plan> {
+fn plain(network: &Trained, batch: usize) -> Option<Plan> {
+    let Trained::Chain(network) = network else { return None };
     let cost = network.cost();
     if cost.macs < LARGE || cost.remaining_macs * 2 < cost.macs {
         return None;
@@ -126,8 +131,8 @@ impl Meter {
     /// all.
     fn read(
         &mut self,
-        network: &Network,
-        smaller: &Network,
+        network: &Trained,
+        smaller: &Trained,
         images: &Split,
         options: Options,
     ) -> Result<Inference, Error> {
@@ -137,7 +142,7 @@ impl Meter {
             let any = Options { batch, threads, ..options };
             let all = Options { forms: Forms::Dense, ..any };
             let mut dense = compiled(network, &all, dense_plan.take().or_else(|| plain(network, batch)))?;
-            *dense_plan = Some(dense.plan().clone());
+            *dense_plan = dense.plan().cloned();
             let mut sparse = compiled(smaller, &any, plain(smaller, batch))?;
             let pixels = pixels(images, batch);
             let times = interleaved(&mut [&mut dense, &mut sparse], &pixels, TIME);

@@ -6,8 +6,8 @@ use crate::models::MNIST;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained_on};
-use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head, decode};
-use secateur_sparse::{Layer, Network};
+use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head};
+use secateur_sparse::{Layer, Trained, TrainedFile};
 use std::io::Read;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ const WIDEST: usize = 1 << 22;
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The network, pruned weights as zeros.
-    pub network: Network,
+    pub network: Trained,
     /// Its name, and what the byte of a pixel means.
     pub info: Info,
     /// How the file holds its values; `None` where that is f32 without further ado.
@@ -71,21 +71,15 @@ impl Model {
                 Ok(Self { network, info: info(&name, scales), precision: None, experiment: None, run: None, notes })
             }
             Some("secateur") => {
-                let model = decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
-                let widest = widest(&model.network);
+                let file = Trained::decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
+                let TrainedFile { network, info, precision, .. } = file;
+                let widest = widest(&network);
                 if widest > WIDEST {
                     let why =
                         format!("a layer takes or gives {widest} numbers for an image, expected at most {WIDEST}");
                     return Err(refuse(&why));
                 }
-                Ok(Self {
-                    network: model.network,
-                    info: model.info,
-                    precision: Some(model.precision),
-                    experiment: None,
-                    run: None,
-                    notes: vec![],
-                })
+                Ok(Self { network, info, precision: Some(precision), experiment: None, run: None, notes: vec![] })
             }
             _ if !path.exists() => Err(refuse("no such file or folder")),
             _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file of a reference model")),
@@ -136,7 +130,14 @@ pub(crate) fn info(name: &str, mut scales: Vec<Scale>) -> Info {
 }
 
 /// The most numbers that a layer takes, padding included, or gives for an image.
-fn widest(network: &Network) -> usize {
+fn widest(network: &Trained) -> usize {
+    let network = match network {
+        Trained::Chain(network) => network,
+        Trained::Graph(graph, _) => {
+            let values = std::iter::once(graph.input()).chain(graph.nodes().iter().map(|node| node.output));
+            return values.map(|value| graph.shape(value).iter().product()).max().unwrap_or(0);
+        }
+    };
     let shapes = (0..=network.layers().len()).map(|place| network.shape(place));
     let padded = network.layers().iter().enumerate().filter_map(|(place, layer)| match layer {
         Layer::Conv2d(conv) => Some(conv.padded(network.shape(place))),
@@ -146,7 +147,7 @@ fn widest(network: &Network) -> usize {
 }
 
 /// The reference model that these tensors are, by their shapes.
-fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
+fn reference(file: &TensorReader) -> Result<(String, Trained), Error> {
     // The largest tensor tells the width: the file has as many bytes, so no small file asks for a large network.
     let width = match file.shape("fc1.weight") {
         Some(&[neurons, inputs]) if neurons / 120 == inputs / 400 => neurons / 120,
@@ -187,6 +188,5 @@ fn reference(file: &TensorReader) -> Result<(String, Network), Error> {
         }
         weights.insert(name, values);
     }
-    let network = Network::from_graph(&graph, &weights)?;
-    Ok((model.to_string(), network))
+    Ok((model.to_string(), Trained::of(&graph, weights)))
 }

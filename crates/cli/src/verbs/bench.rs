@@ -5,9 +5,9 @@ use super::{Done, print};
 use crate::args::{BenchArgs, Values};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use secateur_sparse::file::{Precision, encode, quantized};
-use secateur_sparse::infer::{Engine, Forms, LanesHold, Options, Plan};
-use secateur_sparse::{Network, compact};
+use secateur_sparse::Trained;
+use secateur_sparse::file::Precision;
+use secateur_sparse::infer::{AnyEngine, Engine, Forms, LanesHold, Options, Plan};
 use secateur_trainer::inference::{Agreement, interleaved, made_up};
 use secateur_trainer::{Model, json_fault, peak_memory, write_file};
 use serde::Serialize;
@@ -55,7 +55,8 @@ struct Timed {
     max_logit_delta: f32,
     /// Top-1, where the classes are known.
     accuracy: Option<f64>,
-    plan: Plan,
+    /// How a chain's layers are computed; other graphs have no plan.
+    plan: Option<Plan>,
 }
 
 /// Everything, for `--json`.
@@ -113,7 +114,10 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     }
     bar.finish_and_clear();
     if let (Some(path), Some(row)) = (&args.plan_out, rows.first()) {
-        write_file(path, format!("{:#}\n", serde_json::to_value(&row.compacted.plan)?).as_bytes())?;
+        let Some(plan) = &row.compacted.plan else {
+            bail!("--plan-out: {} is no chain of layers, and only those have plans; leave it out", row.model)
+        };
+        write_file(path, format!("{:#}\n", serde_json::to_value(plan)?).as_bytes())?;
     }
     let answer = Answer {
         secateur: env!("CARGO_PKG_VERSION"),
@@ -130,7 +134,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
 struct Subject {
     name: String,
     images: Images,
-    networks: [Network; 3],
+    networks: [Trained; 3],
     precision: Precision,
     file_bytes: usize,
     classes: usize,
@@ -141,14 +145,14 @@ struct Subject {
 impl Subject {
     fn new(name: String, model: Model, images: Images, precision: Precision) -> Result<Self> {
         // Without a clock, so that answers are compared with the same ones at each call.
-        let mut reference = Engine::by_density(&model.network, &Options::new(128)).with_context(|| name.clone())?;
+        let mut reference = AnyEngine::by_density(&model.network, &Options::new(128)).with_context(|| name.clone())?;
         let wanted = reference.logits(&images.pixels);
-        let network = quantized(&model.network, precision).with_context(|| name.clone())?;
-        let smaller = compact(&model.network).network;
-        let file_bytes = encode(&smaller, &model.info, precision).with_context(|| name.clone())?.len();
-        let classes = network.shape(network.layers().len()).iter().product();
+        let network = model.network.quantized(precision).with_context(|| name.clone())?;
+        let (smaller, _) = model.network.compacted();
+        let file_bytes = smaller.encode(&model.info, precision).with_context(|| name.clone())?.len();
+        let classes = network.classes();
         // Compaction comes first: what it folds into biases is not rounded twice.
-        let networks = [network.clone(), network, quantized(&smaller, precision)?];
+        let networks = [network.clone(), network, smaller.quantized(precision)?];
         Ok(Self { name, images, networks, precision, file_bytes, classes, wanted })
     }
 }
@@ -160,9 +164,14 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
         for (form, network) in FORMS.into_iter().zip(&subject.networks) {
             let forms = if form == "dense" { Forms::Dense } else { Forms::Any };
             let options = Options { forms, precision: subject.precision, ..options };
-            let engine = match plan.filter(|_| form == "compacted") {
-                Some(plan) => Engine::with_plan(network, &options, plan.clone()).context("--plan")?,
-                None => Engine::new(network, &options).with_context(|| subject.name.clone())?,
+            let engine = match (plan.filter(|_| form == "compacted"), network) {
+                (Some(plan), Trained::Chain(network)) => {
+                    AnyEngine::Chain(Box::new(Engine::with_plan(network, &options, plan.clone()).context("--plan")?))
+                }
+                (Some(_), Trained::Graph(..)) => {
+                    bail!("--plan: {} is no chain of layers, and only those have plans; leave it out", subject.name)
+                }
+                (None, _) => AnyEngine::new(network, &options).with_context(|| subject.name.clone())?,
             };
             engines.push(engine);
         }
@@ -171,7 +180,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
     let mut calls = vec![];
     for (subject, engines) in subjects.iter().zip(engines.chunks_mut(FORMS.len())) {
         let images = made_up(&subject.networks[0], options.batch);
-        let mut own: Vec<&mut Engine> = engines.iter_mut().collect();
+        let mut own: Vec<&mut AnyEngine> = engines.iter_mut().collect();
         calls.push(interleaved(&mut own, &images, time));
     }
     let mut rows = vec![];
@@ -190,7 +199,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
                 same_answers: agreement.same as f64 / agreement.images.max(1) as f64,
                 max_logit_delta: agreement.max_delta,
                 accuracy: subject.images.accuracy(&logits, subject.classes),
-                plan: engine.plan().clone(),
+                plan: engine.plan().cloned(),
             }
         });
         let mut next = || timed.next().expect("one for each form");
@@ -244,7 +253,9 @@ fn text(answer: &Answer) -> String {
                 own.max_logit_delta,
             );
         }
-        let _ = writeln!(text, "         compacted: {}", plan_text(&row.compacted.plan));
+        if let Some(plan) = &row.compacted.plan {
+            let _ = writeln!(text, "         compacted: {}", plan_text(plan));
+        }
     }
     if let Some(peak) = answer.peak_memory_bytes {
         let _ = writeln!(text, "\npeak memory of this process {:.1} MB", peak as f64 / 1e6);

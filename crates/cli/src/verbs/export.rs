@@ -4,10 +4,9 @@ use super::models::{Images, precision_word};
 use super::{Done, print};
 use crate::args::{ExportArgs, Format, Values};
 use anyhow::{Context, Result, bail};
-use secateur_sparse::export::{Form, onnx, safetensors};
-use secateur_sparse::file::{decode, encode, quantized};
-use secateur_sparse::infer::{Engine, Options};
-use secateur_sparse::{Compacted, Network, compact};
+use secateur_sparse::Trained;
+use secateur_sparse::export::Form;
+use secateur_sparse::infer::{AnyEngine, Options};
 use secateur_trainer::inference::Agreement;
 use secateur_trainer::{Model, write_file};
 use std::fmt::Write;
@@ -27,8 +26,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     let mut network = model.network.clone();
     let wanted = answers(&model.network, &images).with_context(|| args.model.display().to_string())?;
     if args.compact {
-        let Compacted { network: smaller, before, after } = compact(&network);
-        let agreement = Agreement::of(&wanted, &answers(&smaller, &images)?, classes(&network));
+        let (smaller, [before, after]) = network.compacted();
+        let agreement = Agreement::of(&wanted, &answers(&smaller, &images)?, network.classes());
         let _ = writeln!(text, "compacted        before      after");
         for (name, before, after) in [
             ("units", before.units, after.units),
@@ -54,18 +53,18 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
         network = smaller;
     }
     let precision = args.values.precision();
-    let stored = quantized(&network, precision).with_context(|| args.model.display().to_string())?;
+    let stored = network.quantized(precision).with_context(|| args.model.display().to_string())?;
     let bytes = match format {
-        Format::Secateur => encode(&network, &model.info, precision)?,
+        Format::Secateur => network.encode(&model.info, precision)?,
         Format::Safetensors => {
             let notes: Vec<_> = model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect();
-            safetensors(&stored, if args.csr { Form::Csr } else { Form::Dense }, &notes)
+            stored.safetensors(if args.csr { Form::Csr } else { Form::Dense }, &notes)?
         }
-        Format::Onnx => onnx(&stored, &model.info.name, args.batch.map(|batch| batch as usize))?,
+        Format::Onnx => stored.onnx(&model.info.name, args.batch.map(|batch| batch as usize))?,
     };
     if format == Format::Secateur {
         let _ = writeln!(text, "layer            weights   positions as      positions     values      bytes");
-        for own in decode(&bytes).context("the file just made cannot be read back")?.sizes {
+        for own in Trained::decode(&bytes).context("the file just made cannot be read back")?.sizes {
             let (name, coding) = (&own.name, own.coding.to_string());
             let (places, values) = (own.position_bytes, own.value_bytes);
             let _ = writeln!(
@@ -78,7 +77,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     write_file(&out, &bytes)?;
     let found = answers(&stored, &images)?;
     if args.values != Values::F32 || model.precision.is_some() {
-        let agreement = Agreement::of(&wanted, &found, classes(&network));
+        let agreement = Agreement::of(&wanted, &found, network.classes());
         let share = 100.0 * agreement.same as f64 / agreement.images.max(1) as f64;
         let _ = writeln!(
             text,
@@ -88,7 +87,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
         );
     }
     if let (Some(before), Some(after)) =
-        (images.accuracy(&wanted, classes(&network)), images.accuracy(&found, classes(&network)))
+        (images.accuracy(&wanted, network.classes()), images.accuracy(&found, network.classes()))
     {
         let _ = writeln!(
             text,
@@ -180,13 +179,9 @@ fn destination(args: &ExportArgs) -> Result<(PathBuf, Format)> {
     Ok((out, format))
 }
 
-fn classes(network: &Network) -> usize {
-    network.shape(network.layers().len()).iter().product()
-}
-
 /// Logits, without a clock: what is said of them is the same at each call.
-fn answers(network: &Network, images: &Images) -> Result<Vec<f32>> {
-    Ok(Engine::by_density(network, &Options::new(BATCH))?.logits(&images.pixels))
+fn answers(network: &Trained, images: &Images) -> Result<Vec<f32>> {
+    Ok(AnyEngine::by_density(network, &Options::new(BATCH))?.logits(&images.pixels))
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Images {
         if let Some(dataset) = dataset.filter(|dataset| dataset.train.shape() == model.network.input()) {
             return Ok(Self::test(model, &dataset));
         }
-        let classes: usize = model.network.shape(model.network.layers().len()).iter().product();
+        let classes = model.network.classes();
         let count = (NUMBERS / (pixels + classes)).clamp(1, MADE_UP);
         let pixels = inference::made_up(&model.network, count);
         Ok(Self { name: format!("{count} made-up images"), pixels, labels: vec![] })

@@ -6,7 +6,7 @@ use super::{Done, print};
 use crate::args::PredictArgs;
 use anyhow::{Context, Result, bail};
 use picture::{Kind, fitted, is_bright_outside, kind, picture};
-use secateur_sparse::infer::{Engine, Options};
+use secateur_sparse::infer::{AnyEngine, Options};
 use secateur_trainer::data::{Images, read_images};
 use secateur_trainer::{Model, inference};
 use serde_json::json;
@@ -16,7 +16,7 @@ use std::path::Path;
 pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let model = Model::open(&args.model, None)?;
     // Without a clock, so that an image gets the same digits at each call.
-    let mut engine = Engine::by_density(&model.network, &Options { threads: 1, ..Options::new(1) })
+    let mut engine = AnyEngine::by_density(&model.network, &Options { threads: 1, ..Options::new(1) })
         .with_context(|| args.model.display().to_string())?;
     let [channels, height, width] = model.network.input();
     if ![1, 3].contains(&channels) {

@@ -31,7 +31,7 @@ fn every_model_and_batch_size_has_its_numbers() {
         .collect();
     wanted.sort();
     assert_eq!(places, wanted);
-    let (network, info) = (model().network, model().info);
+    let (network, info) = (network(), model().info);
     let smaller = compact(&network).network;
     for row in rows {
         assert_eq!(row["threads"], 1);

@@ -4,7 +4,7 @@ use super::*;
 use safetensors::SafeTensors;
 use secateur_sparse::export::onnx;
 use secateur_sparse::file::{Precision, decode, quantized};
-use secateur_sparse::{Network, compact, difference};
+use secateur_sparse::{Network, Trained, compact, difference};
 use secateur_trainer::inference::made_up;
 
 /// Exports the run into a file of this name; returns what was said, and the file's bytes.
@@ -26,7 +26,7 @@ fn the_sparse_file_holds_the_network_at_each_precision() {
     for (word, precision) in [("f32", Precision::F32), ("f16", Precision::F16), ("int8", Precision::Int8)] {
         let (said, bytes) = export(&folder.path().join(format!("{word}.secateur")), &["--values", word]);
         let found = decode(&bytes).expect("own file");
-        assert_eq!(found.network, quantized(&model.network, precision).expect("small weights"), "{word}");
+        assert_eq!(found.network, quantized(&network(), precision).expect("small weights"), "{word}");
         assert_eq!((found.info, found.precision), (model.info.clone(), precision));
         for own in found.sizes {
             let line = said.lines().find(|line| line.trim_start().starts_with(&own.name));
@@ -43,7 +43,7 @@ fn the_sparse_file_holds_the_network_at_each_precision() {
 fn compaction_is_told_and_changes_no_answer() {
     let (folder, model) = (folder(), model());
     let (said, bytes) = export(&folder.path().join("small.secateur"), &["--compact"]);
-    let smaller = compact(&model.network);
+    let smaller = compact(&network());
     assert_eq!(decode(&bytes).expect("own file").network, smaller.network);
     let line = |name: &str| -> Vec<String> {
         let line = said.lines().map(str::trim_start).find(|line| line.starts_with(name)).expect(name);
@@ -53,7 +53,7 @@ fn compaction_is_told_and_changes_no_answer() {
     assert_eq!(line("MACs "), [smaller.before.macs, smaller.after.macs].map(|macs| macs.to_string()));
     assert!(smaller.after.macs < smaller.before.macs, "conv1 computes what pooling does not read");
     let images = made_up(&model.network, 4);
-    let delta = difference(&model.network, &smaller.network, images.chunks_exact(784));
+    let delta = difference(&model.network, &Trained::Chain(smaller.network), images.chunks_exact(784));
     assert!(delta < 1e-4, "{delta}");
     let (again, _) = export(&folder.path().join("small.secateur"), &["--compact", "--force"]);
     assert_eq!(again, said, "no clock takes part in what is told");
@@ -65,7 +65,7 @@ fn other_formats_hold_the_same_weights() {
     let (_, dense) = export(&folder.path().join("d.safetensors"), &["--format", "safetensors"]);
     let (_, rows) = export(&folder.path().join("r.safetensors"), &["--format", "safetensors", "--csr"]);
     let (dense, rows) = [&dense, &rows].map(|bytes| SafeTensors::deserialize(bytes).expect("safetensors")).into();
-    for own in model.network.parameters() {
+    for own in network().parameters() {
         let name = |field: &str| format!("{}.{field}", own.name);
         assert_eq!(floats(dense.tensor(&name("weight")).expect("there").data()), own.weight);
         assert_eq!(floats(dense.tensor(&name("bias")).expect("there").data()), own.bias);
@@ -74,7 +74,7 @@ fn other_formats_hold_the_same_weights() {
     }
     for (args, batch) in [(&["--format", "onnx"][..], None), (&["--format", "onnx", "--batch", "4"], Some(4))] {
         let (_, bytes) = export(&folder.path().join(format!("{batch:?}.onnx")), args);
-        assert!(bytes == onnx(&model.network, &model.info.name, batch).expect("small"), "{batch:?}");
+        assert!(bytes == onnx(&network(), &model.info.name, batch).expect("small"), "{batch:?}");
     }
 }
 
@@ -89,7 +89,7 @@ fn an_exported_file_is_a_model_like_any_other() {
     let out = folder.path().join("again.secateur");
     let said = succeed(&["export", text(&reference), "--out", text(&out)]);
     let again = decode(&fs::read(&out).expect("a file")).expect("own file");
-    assert_eq!((again.network, again.info.name.as_str()), (model().network, "lenet k=1"));
+    assert_eq!((again.network, again.info.name.as_str()), (network(), "lenet k=1"));
     assert!(said.contains("bytes"), "{said}");
 }
 
@@ -98,7 +98,7 @@ fn a_checkpoint_is_exported_by_its_name() {
     let folder = folder();
     let name = checkpoints(run()).pop().expect("a checkpoint");
     let (_, bytes) = export(&folder.path().join("c.secateur"), &["--checkpoint", &name]);
-    assert_eq!(decode(&bytes).expect("own file").network, model().network, "the last one is what the run left");
+    assert_eq!(decode(&bytes).expect("own file").network, network(), "the last one is what the run left");
     assert!(fail(&["export", text(run()), "--checkpoint", "nonsense"]).contains("no checkpoint of this name"));
 }
 
@@ -160,7 +160,7 @@ fn what_cannot_be_exported_is_named_and_leaves_nothing() {
 fn the_ending_of_the_file_decides_the_format() {
     let (folder, model) = (folder(), model());
     let (_, bytes) = export(&folder.path().join("q.onnx"), &[]);
-    assert!(bytes == onnx(&model.network, &model.info.name, None).expect("small"), "ONNX, as the ending says");
+    assert!(bytes == onnx(&network(), &model.info.name, None).expect("small"), "ONNX, as the ending says");
     let (_, bytes) = export(&folder.path().join("q.safetensors"), &["--csr"]);
     assert!(SafeTensors::deserialize(&bytes).expect("safetensors").tensor("fc1.weight.col_indices").is_ok());
 }
@@ -181,7 +181,7 @@ fn rows_that_were_exported_are_told_from_a_model() {
 #[test]
 fn a_weight_too_large_for_its_precision_is_named() {
     let folder = folder();
-    let mut layers = model().network.layers().to_vec();
+    let mut layers = network().layers().to_vec();
     for layer in &mut layers {
         if let Some(own) = layer.parameters_mut().filter(|own| own.name == "fc2") {
             own.weight[5] = 1e6;

@@ -31,9 +31,14 @@ fn run() -> &'static Path {
     run
 }
 
-/// The network that the run left.
+/// The model that the run left.
 fn model() -> Model {
     Model::open(run(), None).expect("a finished run")
+}
+
+/// Its network, which is a chain of layers.
+fn network() -> Network {
+    model().network.chain().expect("LeNet is a chain").clone()
 }
 
 fn folder() -> TempDir {

@@ -56,7 +56,7 @@ fn the_last_cycle_is_what_export_writes() {
         succeed(&["export", text(run()), "--values", word, "--compact", "--out", text(&out)]);
         assert_eq!(file["bytes"].as_u64(), Some(fs::metadata(&out).expect("a file").len()), "{word}");
     }
-    let smaller = compact(&model().network);
+    let smaller = compact(&network());
     let (compacted, cost) = (&last["compacted"], smaller.network.cost());
     for (key, wanted) in [
         ("units", smaller.after.units),

@@ -95,25 +95,3 @@ pub fn compact(network: &Network) -> Compacted {
     let small = rebuilt(crop::cropped(small));
     Compacted { before: Footprint::of(network), after: Footprint::of(&small), network: small }
 }
-
-/// The largest difference between the answers of two networks to these images, `[channels, height, width]` row-major. NaN
-/// when an answer is NaN.
-///
-/// # Panics
-/// When an image has another size than a network's input, or the networks have not the same number of outputs.
-pub fn difference<'a>(a: &Network, b: &Network, images: impl IntoIterator<Item = &'a [f32]>) -> f32 {
-    let mut most = 0f32;
-    for image in images {
-        let (a, b) = (a.forward(image), b.forward(image));
-        assert_eq!(a.len(), b.len(), "networks are compared that have the same outputs");
-        for (a, b) in a.iter().zip(&b) {
-            // Equal infinities do not differ, though their difference is NaN.
-            let own = if a == b { 0.0 } else { (a - b).abs() };
-            most = if own.is_nan() || own > most { own } else { most };
-            if most.is_nan() {
-                return most;
-            }
-        }
-    }
-    most
-}

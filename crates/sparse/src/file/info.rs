@@ -51,7 +51,7 @@ impl Info {
 
     /// Whether a network with so many channels can have these scales.
     pub(super) fn check(&self, channels: usize) -> Result<(), Error> {
-        for (place, scale) in self.scales.iter().enumerate().filter(|(_, scale)| !scale.is_sound()) {
+        if let Some((place, scale)) = self.scales.iter().enumerate().find(|(_, scale)| !scale.is_sound()) {
             let found = if scale.shift.is_finite() { scale.divisor } else { scale.shift };
             let wanted = "divisor and shift have to be finite, and the divisor not 0";
             return Err(Error::Value { what: "the scale of a channel".to_owned(), place, found, wanted });

@@ -16,7 +16,7 @@ mod positions;
 mod tensor;
 mod values;
 
-use crate::{Network, Unsupported};
+use crate::{Network, Trained, TrainedFile, Unsupported};
 use bits::{Reader, Writer};
 pub use error::Error;
 pub use graph::quantized_graph;
@@ -160,6 +160,21 @@ pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
 /// or more than [`PLACES`] values for one image.
 pub fn decode_graph(bytes: &[u8]) -> Result<GraphModel, Error> {
     decode_graph_within(bytes, PLACES)
+}
+
+/// Reads a file with a network of either kind.
+///
+/// # Errors
+/// As those of [`decode_graph`].
+pub(crate) fn decode_trained(bytes: &[u8]) -> Result<TrainedFile, Error> {
+    Ok(match read(bytes, PLACES)? {
+        Read::Chain(Model { network, info, precision, sizes }) => {
+            TrainedFile { network: Trained::Chain(network), info, precision, sizes }
+        }
+        Read::Graph(GraphModel { graph, weights, info, precision, sizes }) => {
+            TrainedFile { network: Trained::of(&graph, weights), info, precision, sizes }
+        }
+    })
 }
 
 /// Reads a file whose graph has no more than so many dense places, and no more values for one image.

@@ -4,6 +4,7 @@
 //! (`image/`), for calls with few images. What was chosen is a [`Plan`].
 
 mod aligned;
+mod any;
 mod batch;
 mod engine;
 mod form;
@@ -16,6 +17,7 @@ mod simple;
 mod step;
 mod tune;
 
+pub use any::AnyEngine;
 pub use engine::Engine;
 pub use graph::GraphEngine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
@@ -110,7 +112,7 @@ pub enum Error {
         /// The value.
         found: String,
     },
-    /// A node of a graph that no kernel computes.
+    /// A node that no engine computes.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
     /// Weights of a graph in another precision.

@@ -67,7 +67,7 @@ impl Growing<'_> {
         let conv = Conv2d { outputs, window: self.window(3), groups: 1, bias: self.random.one_in(2) };
         match self.random.below(5) {
             0 if channels > 1 => Conv2d { outputs: channels * (1 + self.random.below(2)), groups: channels, ..conv },
-            1 if channels % 2 == 0 => Conv2d { outputs: 2 + 2 * self.random.below(2), groups: 2, ..conv },
+            1 if channels.is_multiple_of(2) => Conv2d { outputs: 2 + 2 * self.random.below(2), groups: 2, ..conv },
             _ => conv,
         }
     }
@@ -163,7 +163,7 @@ impl Growing<'_> {
         let to = match self.random.below(4) {
             0 => vec![shape[0], all / shape[0]],
             1 => vec![shape[0], all / shape[0], 1],
-            2 if all % 2 == 0 => vec![2, all / 2, 1],
+            2 if all.is_multiple_of(2) => vec![2, all / 2, 1],
             _ => vec![all, 1, 1],
         };
         self.add(Op::Reshape(to), &[x])

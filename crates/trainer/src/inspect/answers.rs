@@ -4,8 +4,8 @@ use crate::Error;
 use crate::data::Split;
 use crate::inference::answer;
 use secateur_report::views::{Answers, Confusion, Mistake, Picture};
-use secateur_sparse::infer::{Engine, Options};
-use secateur_sparse::{InstructionSet, Network};
+use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::{InstructionSet, Trained};
 
 /// Images a call.
 const BATCH: usize = 512;
@@ -18,11 +18,11 @@ const CLOSE: f32 = 1e-5;
 ///
 /// # Errors
 /// When the engine has no room for the network.
-pub(super) fn answers(network: &Network, split: &Split) -> Result<Answers, Error> {
+pub(super) fn answers(network: &Trained, split: &Split) -> Result<Answers, Error> {
     Ok(answers_of(engine(network, InstructionSet::best())?, split))
 }
 
-fn answers_of(mut engine: Engine, split: &Split) -> Answers {
+fn answers_of(mut engine: AnyEngine, split: &Split) -> Answers {
     let classes = engine.classes();
     let (mut confusion, mut close, mut mistakes) = (Confusion::new(classes), 0, vec![]);
     let order: Vec<u32> = (0..split.len() as u32).collect();
@@ -50,9 +50,9 @@ fn answers_of(mut engine: Engine, split: &Split) -> Answers {
 }
 
 /// Forms chosen by what is left of each layer, not by a clock: the same model gives the same page.
-fn engine(network: &Network, instruction_set: InstructionSet) -> Result<Engine, Error> {
+fn engine(network: &Trained, instruction_set: InstructionSet) -> Result<AnyEngine, Error> {
     let options = Options { instruction_set, ..Options::new(BATCH) };
-    Ok(Engine::by_density(network, &options)?)
+    Ok(AnyEngine::by_density(network, &options)?)
 }
 
 /// An image in shades of grey: the mean of its channels.
@@ -94,7 +94,7 @@ mod tests {
         // More images than a call takes, and no whole number of calls or blocks.
         let split = split(BATCH + 77);
         for model in [ModelConfig::Lenet { width: 1 }, ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}] {
-            let network = testing::network(&model, 5);
+            let network = Trained::Chain(testing::network(&model, 5));
             // The reference implementation, image by image.
             let right = |index: usize| {
                 let pixels = split.gather(&[index as u32]).pixels;
@@ -150,7 +150,7 @@ mod tests {
             layer.bias.fill(f32::NAN);
             Ok::<(), secateur_sparse::Error>(())
         });
-        let own = answers(&network.expect("only values changed"), &split).expect("it fits");
+        let own = answers(&Trained::Chain(network.expect("only values changed")), &split).expect("it fits");
         assert_eq!((own.confusion.total(), own.mistakes.len()), (20, 0));
     }
 }

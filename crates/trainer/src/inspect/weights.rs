@@ -7,7 +7,7 @@ use crate::plan::Stage;
 use crate::{Error, export, folder, fork, start};
 use secateur_pruner::MaskSet;
 use secateur_report::views::{Filter, Filters, Histogram, LayerWeights, Moment, Picture};
-use secateur_sparse::{Network, Parameters};
+use secateur_sparse::{LayerWeights as Layer, Trained};
 use std::path::Path;
 
 /// Filters that are shown, at most.
@@ -16,18 +16,18 @@ const FILTERS: usize = 40;
 /// The weights of each layer of the final network, and what they were, as far as that is known.
 pub(super) fn layers(
     own: &Finished<'_>,
-    network: Network,
+    network: Trained,
     faults: &mut Vec<String>,
 ) -> Result<Vec<LayerWeights>, Error> {
-    let layer = |Parameters { name, weight, .. }: Parameters<'_>| LayerWeights {
+    let layer = |Layer { name, weight, .. }: Layer<'_>| LayerWeights {
         name: format!("{name}.weight"),
         kept: weight.iter().filter(|weight| **weight != 0.0).count() as u64,
         total: weight.len() as u64,
         moments: vec![],
     };
-    let mut layers: Vec<LayerWeights> = network.parameters().map(layer).collect();
-    let mut add = |moment: Moment, network: &Network| {
-        for (layer, Parameters { weight, .. }) in layers.iter_mut().zip(network.parameters()) {
+    let mut layers: Vec<LayerWeights> = network.layers().into_iter().map(layer).collect();
+    let mut add = |moment: Moment, network: &Trained| {
+        for (layer, Layer { weight, .. }) in layers.iter_mut().zip(network.layers()) {
             let living: Vec<f32> = weight.iter().copied().filter(|weight| *weight != 0.0).collect();
             layer.moments.push((moment, Histogram::of(&living)));
         }
@@ -48,7 +48,7 @@ pub(super) fn layers(
 }
 
 /// The weights before the first step: those that the seed draws, or those of the file that the run started from.
-fn initial(own: &Finished<'_>) -> Result<Network, Error> {
+fn initial(own: &Finished<'_>) -> Result<Trained, Error> {
     let manifest = folder::read_manifest(own.run.folder)?;
     let wanted = manifest.start.as_ref().map(|start| start.sha256.as_str());
     match start::read(&own.experiment, wanted)? {
@@ -62,7 +62,7 @@ fn initial(own: &Finished<'_>) -> Result<Network, Error> {
 
 /// The network between the dense training and the first prune, when a checkpoint of that time is still there. `None` for a
 /// run that only trains, too: there it is the final one. Cells of a sweep have it in the dense training that they began with.
-fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
+fn dense(own: &Finished<'_>) -> Result<Option<Trained>, Error> {
     let stages = &own.experiment.plan().stages;
     let Some(first) = stages.iter().position(|planned| planned.cycle > 0) else { return Ok(None) };
     let trained = stages[..first].iter().rposition(|planned| matches!(planned.stage, Stage::Train(_)));
@@ -98,7 +98,7 @@ fn dense(own: &Finished<'_>) -> Result<Option<Network>, Error> {
 }
 
 /// The end of the dense training that a cell of a sweep began with, where that is still there.
-fn shared(own: &Finished<'_>) -> Result<Option<Network>, Error> {
+fn shared(own: &Finished<'_>) -> Result<Option<Trained>, Error> {
     let Some(start) = fork::start_of(&own.experiment)? else { return Ok(None) };
     let beside = own.run.folder.parent().map(|out| out.join(fork::STARTS).join(start.run_name()));
     let Some(run) = beside.filter(|run| folder::is_finished(run)) else { return Ok(None) };
@@ -107,9 +107,9 @@ fn shared(own: &Finished<'_>) -> Result<Option<Network>, Error> {
 }
 
 /// The first layer's weights as pictures, those filters that keep most; `None` where they are none.
-pub(super) fn filters(network: &Network) -> Option<Filters> {
+pub(super) fn filters(network: &Trained) -> Option<Filters> {
     let [channels, _, columns] = network.input();
-    let Parameters { name, shape, weight, .. } = network.parameters().next()?;
+    let Layer { name, shape, weight } = network.layers().into_iter().next()?;
     let width = match shape[..] {
         [_, 1, _, width] => width,
         // Each neuron sees the whole image.
@@ -149,7 +149,7 @@ mod tests {
             }
             Ok::<(), secateur_sparse::Error>(())
         });
-        let own = filters(&network.expect("only values changed")).expect("pictures of whole images");
+        let own = filters(&Trained::Chain(network.expect("only values changed"))).expect("pictures of whole images");
         assert_eq!((own.layer.as_str(), own.count, own.shown.len(), own.scale), ("fc1", 300, FILTERS, 0.5));
         let indices: Vec<u64> = own.shown.iter().map(|filter| filter.index).collect();
         // Numbers 87 to 99 of each hundred are 39, and neuron 7 makes 40.
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_convolution_is_a_picture_a_filter() {
-        let own = filters(&testing::network(ModelConfig::Lenet5 {}, 1)).expect("one channel");
+        let own = filters(&Trained::Chain(testing::network(ModelConfig::Lenet5 {}, 1))).expect("one channel");
         assert_eq!((own.layer.as_str(), own.count, own.shown.len()), ("conv1", 20, 20));
         assert!(own.shown.iter().all(|filter| (filter.picture.width(), filter.kept, filter.total) == (5, 25, 25)));
     }

@@ -1,8 +1,7 @@
 //! Finds channels that do not vary with the input, and moves what they contribute to a layer into its bias.
 
-use super::fold::biased;
-use super::{Part, Small, name};
-use secateur_graph::{Conv2d, MOST_PARAMETERS, Node, Op, Pool, PoolKind, Role, Window};
+use super::{Part, Small, biased, is_layer, name};
+use secateur_graph::{MOST_PARAMETERS, Node, Op, Pool, PoolKind, Role, Window};
 
 /// What a channel (or a feature) always is, a finite number; `None` when that depends on the image.
 pub(super) type Constant = Option<f32>;
@@ -16,32 +15,21 @@ pub(super) fn move_into_biases(small: &mut Small) -> (bool, Vec<Vec<Constant>>) 
     for (place, node) in graph.nodes().iter().enumerate() {
         let read = &constants[node.inputs[0].index()];
         let [before, after] = [node.inputs[0], node.output].map(|value| graph.shape(value));
-        let own = match &node.op {
-            Op::Conv2d(Conv2d { window, groups, .. }) => {
-                let layer = Layer { read, groups: *groups, inside: &never_in_padding(window, before, after) };
-                Some(layer.moved(small, node, &mut parameters))
-            }
-            Op::Linear(_) => Some(Layer { read, groups: 1, inside: &[true] }.moved(small, node, &mut parameters)),
-            Op::BatchNorm(_)
-            | Op::Activation(_)
-            | Op::Pool(_)
-            | Op::GlobalAveragePool
-            | Op::Add
-            | Op::Concat
-            | Op::Flatten
-            | Op::Reshape(_)
-            | Op::Crop(_) => None,
-        };
-        let given = match own {
-            Some(moved) => {
-                changed |= moved.changed;
-                new_biases[place] = moved.new_bias;
-                moved.given
-            }
-            None => {
-                let inputs = node.inputs.iter().map(|value| constants[value.index()].as_slice()).collect::<Vec<_>>();
-                passed_on(small, node, place, &inputs, [before, after])
-            }
+        let given = if is_layer(&node.op) {
+            // A fully connected layer has no window.
+            let (groups, inside) = if let Op::Conv2d(conv) = &node.op {
+                (conv.groups, never_in_padding(&conv.window, before, after))
+            } else {
+                (1, vec![true])
+            };
+            let layer = Layer { read, groups, inside: &inside };
+            let moved = layer.moved(small, &node.name, after[0], &mut parameters);
+            changed |= moved.changed;
+            new_biases[place] = moved.new_bias;
+            moved.given
+        } else {
+            let inputs = node.inputs.iter().map(|value| constants[value.index()].as_slice()).collect::<Vec<_>>();
+            passed_on(small, node, place, &inputs, [before, after])
         };
         constants.push(given);
     }
@@ -139,19 +127,14 @@ struct Moved {
 }
 
 impl Layer<'_> {
-    /// Moves constants into the biases of this node; `parameters` is how many the graph has.
-    fn moved(&self, small: &mut Small, node: &Node, parameters: &mut usize) -> Moved {
-        let [weight_name, bias_name] = [Role::Weight, Role::Bias].map(|role| name(&node.name, role));
-        let whole = "weights are checked against their graph";
-        let mut weight = small.weights.remove(&weight_name).expect(whole);
+    /// Moves constants into the biases of this node with so many outputs; `parameters` is how many the graph has.
+    fn moved(&self, small: &mut Small, node: &str, outputs: usize, parameters: &mut usize) -> Moved {
+        let [weight_name, bias_name] = [Role::Weight, Role::Bias].map(|role| name(node, role));
+        let mut weight = small.weights.remove(&weight_name).expect("weights are checked against their graph");
         let had = small.weights.remove(&bias_name);
-        let outputs = match &node.op {
-            Op::Conv2d(conv) => conv.outputs,
-            Op::Linear(linear) => linear.outputs,
-            _ => unreachable!("a layer with weights"),
-        };
         let may_shift = had.is_some() || *parameters + outputs <= MOST_PARAMETERS;
-        let (mut bias, has_bias) = (had.clone().unwrap_or_else(|| vec![0.0; outputs]), had.is_some());
+        let has_bias = had.is_some();
+        let mut bias = had.unwrap_or_else(|| vec![0.0; outputs]);
         let columns = weight.len() / outputs;
         let (mut changed, mut given) = (false, Vec::with_capacity(outputs));
         for (row, weights) in weight.chunks_exact_mut(columns).enumerate() {

@@ -1,6 +1,6 @@
 //! Folds batch normalisation into the layer before it: scaling and shifting what a linear layer gives is a linear layer.
 
-use super::{Part, Small, name};
+use super::{Part, Small, biased, is_layer, name};
 use secateur_graph::{BatchNorm, Op, Role};
 
 /// Folds what can be folded; whether there was something.
@@ -14,23 +14,15 @@ pub(super) fn fold(small: &mut Small) -> bool {
     for place in 0..count {
         let node = &small.graph.nodes()[place];
         let (input, output) = (node.inputs[0].index(), node.output.index());
-        match &node.op {
-            Op::Conv2d(_) | Op::Linear(_) => layers[output] = Some(place),
-            Op::BatchNorm(norm) => {
-                let (norm, layer) = (*norm, layers[input].filter(|_| readers[input] == 1));
-                if let Some(layer) = layer.filter(|layer| fold_into(small, *layer, place, norm)) {
-                    layers[output] = Some(layer);
-                    (folds.into[place], folds.last[layer]) = (Some(layer), Some(place));
-                }
+        if is_layer(&node.op) {
+            layers[output] = Some(place);
+        }
+        if let Op::BatchNorm(norm) = &node.op {
+            let (norm, layer) = (*norm, layers[input].filter(|_| readers[input] == 1));
+            if let Some(layer) = layer.filter(|layer| fold_into(small, *layer, place, norm)) {
+                layers[output] = Some(layer);
+                (folds.into[place], folds.last[layer]) = (Some(layer), Some(place));
             }
-            Op::Activation(_)
-            | Op::Pool(_)
-            | Op::GlobalAveragePool
-            | Op::Add
-            | Op::Concat
-            | Op::Flatten
-            | Op::Reshape(_)
-            | Op::Crop(_) => {}
         }
     }
     let changed = folds.into.iter().any(Option::is_some);
@@ -66,23 +58,6 @@ impl Folds {
             values[node.output.index()] = parts.len();
         }
         parts
-    }
-}
-
-/// The layer with a bias.
-pub(super) fn biased(op: &Op) -> Op {
-    match op {
-        Op::Conv2d(conv) => Op::Conv2d(secateur_graph::Conv2d { bias: true, ..*conv }),
-        Op::Linear(linear) => Op::Linear(secateur_graph::Linear { bias: true, ..*linear }),
-        Op::BatchNorm(_)
-        | Op::Activation(_)
-        | Op::Pool(_)
-        | Op::GlobalAveragePool
-        | Op::Add
-        | Op::Concat
-        | Op::Flatten
-        | Op::Reshape(_)
-        | Op::Crop(_) => op.clone(),
     }
 }
 

@@ -2,11 +2,12 @@
 
 mod constants;
 mod fold;
+mod merge;
 mod reach;
 mod units;
 
 use super::Footprint;
-use secateur_graph::{Builder, Graph, Op, Role, Value, Weights};
+use secateur_graph::{Builder, Conv2d, Graph, Linear, Op, Role, Value, Weights};
 
 /// A graph without what its answers do not depend on.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +51,8 @@ impl Footprint {
 ///   nothing else reads that one's output.
 /// - A channel that does not vary with the input is a constant. What it contributes to a convolution or a fully connected
 ///   layer is added to that one's bias, and its weights become zero. In a padded convolution a constant other than zero is
-///   smaller at the border, so there the weights stay when one of them reaches the border.
+///   smaller at the border, so there the weights stay when one of them reaches the border; but of several such channels that
+///   stand in the same values one takes over the weights of all.
 /// - A sum with zeros is its other value, and nodes that the output does not depend on go.
 /// - A unit (channels that belong together, as in a dependency group) goes when nothing reads it: each weight out of it is
 ///   zero, or leads to a unit that goes. Where a layer would read nothing at all, it reads one unit, with zeros for values.
@@ -65,10 +67,11 @@ pub fn compact_graph(graph: &Graph, weights: &Weights) -> CompactedGraph {
     loop {
         let folded = fold::fold(&mut small);
         let (moved, constants) = constants::move_into_biases(&mut small);
+        let merged = merge::merge_constants(&mut small, &constants);
         let dropped = reach::drop_unreached(&mut small, &constants);
         let left_out = units::leave_out_unread(&mut small);
         // What one of them does may make work for any other, so all have to find nothing in one round.
-        if !(folded || moved || dropped || left_out) {
+        if !(folded || moved || merged || dropped || left_out) {
             break;
         }
     }
@@ -116,6 +119,36 @@ impl Small {
         let own = self.graph.parameters().iter();
         *weights = own.map(|own| (own.name.clone(), weights.remove(&own.name).expect(whole))).collect();
     }
+}
+
+/// Whether an operation is a sum over what it reads, with weights and maybe a bias.
+fn is_layer(op: &Op) -> bool {
+    match op {
+        Op::Conv2d(_) | Op::Linear(_) => true,
+        Op::BatchNorm(_)
+        | Op::Activation(_)
+        | Op::Pool(_)
+        | Op::GlobalAveragePool
+        | Op::Add
+        | Op::Concat
+        | Op::Flatten
+        | Op::Reshape(_)
+        | Op::Crop(_) => false,
+    }
+}
+
+/// Whether it has a weight for each pair of a channel that it reads and one that it gives.
+fn joins_all(op: &Op) -> bool {
+    is_layer(op) && !matches!(op, Op::Conv2d(conv) if conv.groups > 1)
+}
+
+/// The layer with a bias.
+fn biased(op: &Op) -> Op {
+    let mut op = op.clone();
+    if let Op::Conv2d(Conv2d { bias, .. }) | Op::Linear(Linear { bias, .. }) = &mut op {
+        *bias = true;
+    }
+    op
 }
 
 /// The name of a node's parameter.

@@ -1,6 +1,6 @@
 //! Leaves out units (channels that belong together) that nothing reads.
 
-use super::{Part, Small, name};
+use super::{Part, Small, joins_all, name};
 use secateur_graph::{ChannelUnits, Conv2d, Graph, Linear, Node, Op, Role};
 
 /// Leaves out what can be left out; whether there was something.
@@ -19,29 +19,12 @@ pub(super) fn leave_out_unread(small: &mut Small) -> bool {
     true
 }
 
-/// Whether a node has a weight for each pair of a channel that it reads and one that it gives.
-fn reads(node: &Node) -> bool {
-    match &node.op {
-        Op::Conv2d(conv) => conv.groups == 1,
-        Op::Linear(_) => true,
-        Op::BatchNorm(_)
-        | Op::Activation(_)
-        | Op::Pool(_)
-        | Op::GlobalAveragePool
-        | Op::Add
-        | Op::Concat
-        | Op::Flatten
-        | Op::Reshape(_)
-        | Op::Crop(_) => false,
-    }
-}
-
 /// By unit: whether it is pinned, or a nonzero weight leads from it to such a unit, by way of others.
 fn read_units(small: &Small, units: &ChannelUnits) -> Vec<bool> {
     let graph = &small.graph;
     // By unit: the rows of weights that give it.
     let mut rows: Vec<Vec<(usize, usize)>> = vec![vec![]; units.pinned.len()];
-    for (place, node) in graph.nodes().iter().enumerate().filter(|(_, node)| reads(node)) {
+    for (place, node) in graph.nodes().iter().enumerate().filter(|(_, node)| joins_all(&node.op)) {
         let given = units.of[node.output.index()].iter().enumerate();
         given.for_each(|(row, unit)| rows[*unit].push((place, row)));
     }
@@ -88,7 +71,7 @@ fn keep_something_to_read(graph: &Graph, units: &ChannelUnits, kept: &mut [bool]
         let counts = counts(units, kept);
         let needed = needed(graph, &counts);
         let mut missing = false;
-        for node in graph.nodes().iter().filter(|node| needed[node.output.index()] && reads(node)) {
+        for node in graph.nodes().iter().filter(|node| needed[node.output.index()] && joins_all(&node.op)) {
             let input = node.inputs[0].index();
             if counts[input] == 0 {
                 let unit = units.of[input][0];
@@ -191,7 +174,7 @@ impl Left {
             let values = small.weights.remove(&own.name).expect("weights are checked against their graph");
             let given = &self.channels[node.output.index()];
             let mut values = gather(&values, given);
-            if own.role == Role::Weight && reads(node) {
+            if own.role == Role::Weight && joins_all(&node.op) {
                 let columns = values.len() / self.counts[node.output.index()];
                 let read = &self.channels[node.inputs[0].index()];
                 values = values.chunks_exact(columns).flat_map(|row| gather(row, read)).collect();

@@ -1,0 +1,207 @@
+//! A trained network: a chain of layers, which has an engine, a compaction and a file format of its own, or any other graph.
+//! Whoever measures, stores, exports and asks networks need not care which.
+
+use crate::compact::{compact, compact_graph};
+use crate::export::{self, Form};
+use crate::file::{self, Info, LayerSize, Precision, decode_trained, encode, encode_graph, quantized, quantized_graph};
+use crate::{Compacted, CompactedGraph, Cost, Footprint, Network};
+use secateur_graph::{Graph, Role, Weights};
+
+/// A network with its weights, pruned ones as zeros.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trained {
+    /// A chain of layers.
+    Chain(Network),
+    /// Any other graph.
+    Graph(Graph, Weights),
+}
+
+/// A trained network out of a file, and what the file says beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedFile {
+    /// The network.
+    pub network: Trained,
+    /// What it is, and what it wants to see.
+    pub info: Info,
+    /// How the weights are stored.
+    pub precision: Precision,
+    /// For each layer that has values, what it takes in the file, input first.
+    pub sizes: Vec<LayerSize>,
+}
+
+/// The weights of a convolution or a fully connected layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerWeights<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Shape of the weight, `[outputs, inputs, ..]`.
+    pub shape: Vec<usize>,
+    /// The weight.
+    pub weight: &'a [f32],
+}
+
+impl Trained {
+    /// The network that a graph with these weights is: a chain where it can be one.
+    ///
+    /// # Panics
+    /// When the weights are not the graph's; [`Weights::check`] finds that out.
+    pub fn of(graph: &Graph, weights: Weights) -> Self {
+        match Network::from_graph(graph, &weights) {
+            Ok(network) => Self::Chain(network),
+            Err(_) => Self::Graph(graph.clone(), weights),
+        }
+    }
+
+    /// The chain of layers; `None` where it is none.
+    pub fn chain(&self) -> Option<&Network> {
+        match self {
+            Self::Chain(network) => Some(network),
+            Self::Graph(..) => None,
+        }
+    }
+
+    /// Channels, rows and columns of an image; features are `[n, 1, 1]`.
+    pub fn input(&self) -> [usize; 3] {
+        match self {
+            Self::Chain(network) => network.input(),
+            Self::Graph(graph, _) => match *graph.shape(graph.input()) {
+                [channels, rows, columns] => [channels, rows, columns],
+                ref other => [other.iter().product(), 1, 1],
+            },
+        }
+    }
+
+    /// Numbers that it answers to an image.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::Chain(network) => network.shape(network.layers().len()).iter().product(),
+            Self::Graph(graph, _) => graph.shape(graph.output()).iter().product(),
+        }
+    }
+
+    /// The reference implementation's answers to an image, `[channels, height, width]` row-major.
+    ///
+    /// # Panics
+    /// When the image has another size than the network's input.
+    pub fn forward(&self, image: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Chain(network) => network.forward(image),
+            Self::Graph(graph, weights) => graph.forward(weights, image),
+        }
+    }
+
+    /// What it costs.
+    pub fn cost(&self) -> Cost {
+        match self {
+            Self::Chain(network) => network.cost(),
+            Self::Graph(graph, weights) => secateur_graph::Survey::of(graph, weights).cost(),
+        }
+    }
+
+    /// The convolutions and fully connected layers, input first.
+    pub fn layers(&self) -> Vec<LayerWeights<'_>> {
+        match self {
+            Self::Chain(network) => {
+                let own = network.parameters();
+                own.map(|own| LayerWeights { name: own.name, shape: own.shape, weight: own.weight }).collect()
+            }
+            Self::Graph(graph, weights) => {
+                let own = graph.parameters().iter().filter(|own| own.role == Role::Weight);
+                own.map(|own| LayerWeights {
+                    name: &graph.nodes()[own.node].name,
+                    shape: own.shape.clone(),
+                    weight: weights.get(&own.name),
+                })
+                .collect()
+            }
+        }
+    }
+
+    /// The same network without what its answers do not depend on, and its size before and after.
+    pub fn compacted(&self) -> (Self, [Footprint; 2]) {
+        match self {
+            Self::Chain(network) => {
+                let Compacted { network, before, after } = compact(network);
+                (Self::Chain(network), [before, after])
+            }
+            Self::Graph(graph, weights) => {
+                let CompactedGraph { graph, weights, before, after } = compact_graph(graph, weights);
+                (Self::Graph(graph, weights), [before, after])
+            }
+        }
+    }
+
+    /// The network that a file of this precision holds.
+    ///
+    /// # Errors
+    /// When a value is not finite, or too large for the precision.
+    pub fn quantized(&self, precision: Precision) -> Result<Self, file::Error> {
+        Ok(match self {
+            Self::Chain(network) => Self::Chain(quantized(network, precision)?),
+            Self::Graph(graph, weights) => Self::Graph(graph.clone(), quantized_graph(graph, weights, precision)?),
+        })
+    }
+
+    /// The bytes of a model file.
+    ///
+    /// # Errors
+    /// As [`encode`] and [`encode_graph`].
+    pub fn encode(&self, info: &Info, precision: Precision) -> Result<Vec<u8>, file::Error> {
+        match self {
+            Self::Chain(network) => encode(network, info, precision),
+            Self::Graph(graph, weights) => encode_graph(graph, weights, info, precision),
+        }
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// When a byte of it is not as [`Self::encode`] would write it, or the network is too large.
+    pub fn decode(bytes: &[u8]) -> Result<TrainedFile, file::Error> {
+        decode_trained(bytes)
+    }
+
+    /// The network as an ONNX model called `name`, for so many images a call, or any number.
+    ///
+    /// # Errors
+    /// When it does not fit into one message.
+    pub fn onnx(&self, name: &str, batch: Option<usize>) -> Result<Vec<u8>, export::Error> {
+        match self {
+            Self::Chain(network) => export::onnx(network, name, batch),
+            Self::Graph(graph, weights) => export::onnx_graph(graph, weights, name, batch),
+        }
+    }
+
+    /// The network as a safetensors file with these notes in its header.
+    ///
+    /// # Errors
+    /// When the weights are not the graph's.
+    pub fn safetensors(&self, form: Form, notes: &[(&str, &str)]) -> Result<Vec<u8>, export::Error> {
+        match self {
+            Self::Chain(network) => Ok(export::safetensors(network, form, notes)),
+            Self::Graph(graph, weights) => export::safetensors_graph(graph, weights, form, notes),
+        }
+    }
+}
+
+/// The largest difference between the answers of two networks to these images, `[channels, height, width]` row-major. NaN
+/// when an answer is NaN.
+///
+/// # Panics
+/// When an image has another size than a network's input, or the networks have not the same number of outputs.
+pub fn difference<'a>(a: &Trained, b: &Trained, images: impl IntoIterator<Item = &'a [f32]>) -> f32 {
+    let mut most = 0f32;
+    for image in images {
+        let (a, b) = (a.forward(image), b.forward(image));
+        assert_eq!(a.len(), b.len(), "networks are compared that have the same outputs");
+        for (a, b) in a.iter().zip(&b) {
+            // Equal infinities do not differ, though their difference is NaN.
+            let own = if a == b { 0.0 } else { (a - b).abs() };
+            most = if own.is_nan() || own > most { own } else { most };
+            if most.is_nan() {
+                return most;
+            }
+        }
+    }
+    most
+}
