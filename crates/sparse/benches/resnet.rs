@@ -120,10 +120,11 @@ fn measure(graph: &Graph, density: f64, options: Options, (batch, rounds): (usiz
     }
     let seconds = least(&mut totals);
     println!(
-        "  {:<8} density {density:<5} {:8.1} images/s, {:7.1} ms a step",
+        "  {:<8} density {density:<5} {:8.1} images/s, {:7.1} ms a step, peak memory of the process so far {} MiB",
         options.instruction_set.name(),
         batch as f64 / seconds,
-        seconds * 1e3
+        seconds * 1e3,
+        peak_mib().map_or("?".to_owned(), |mib| mib.to_string())
     );
     for (name, [forward, backward]) in names.iter().zip(least_times).filter(|_| nodes) {
         println!("    {name:<22} forward {:8.3} ms, backward {:8.3} ms", forward * 1e3, backward * 1e3);
@@ -142,6 +143,13 @@ fn measure(graph: &Graph, density: f64, options: Options, (batch, rounds): (usiz
         };
         println!("    {kind:<22} forward {:8.2} ms, backward {:8.2} ms{rate}", forward * 1e3, backward * 1e3);
     }
+}
+
+/// The largest resident size of this process so far, in MiB, where the system says it.
+fn peak_mib() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<usize>().ok()? / 1024)
 }
 
 fn least(values: &mut [f64]) -> f64 {

@@ -135,17 +135,20 @@ fn transform_gradient<V: Vector>(from: &[Lanes], pitch: usize, to: &mut [Lanes],
     }
 }
 
-/// Transforms 3x3 filters of `count` rows: `filter(row, input)` gives one, and `to` is `[product][input][row]`.
+/// Transforms 3x3 filters of `count` rows, which stand as `[row or input][input or row][9]` with these strides; `to` is
+/// `[product][input][row]`.
 #[inline(always)]
 pub(crate) fn transform_filters(
     inputs: usize,
     count: usize,
-    filter: impl Fn(usize, usize) -> [f32; 9],
+    filters: &[f32],
+    [row_stride, input_stride]: [usize; 2],
     to: &mut [f32],
 ) {
     for input in 0..inputs {
         for row in 0..count {
-            let g = filter(row, input);
+            let place = 9 * (row * row_stride + input * input_stride);
+            let g = filters[place..].first_chunk::<9>().expect("a filter for each row and input");
             let mut half = [[0.0f32; 3]; 4];
             for column in 0..3 {
                 let own = expanded([g[column], g[3 + column], g[6 + column]]);
@@ -300,7 +303,7 @@ mod tests {
         #[inline(always)]
         fn run<V: Vector>(self) -> Vec<f32> {
             let mut filters = [0.0; PRODUCTS];
-            transform_filters(1, 1, |_, _| self.filter, &mut filters);
+            transform_filters(1, 1, &self.filter, [1, 1], &mut filters);
             let sizes = Sizes { inputs: 1, plane: 16, pitch: 4, output_plane: 4, output_pitch: 2, tile_rows: 1 };
             let tile = Position { block: 0, input: 0, output: 0 };
             let (mut output, mut workspace) = (vec![Lanes::ZERO; 4], Workspace::default());

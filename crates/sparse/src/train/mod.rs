@@ -1,4 +1,5 @@
-//! Training without burn: forward, backward and update of a sequential network on the CPU.
+//! Training without burn: forward, backward and update on the CPU, of a sequential network ([`Trainer`]) or of any graph
+//! ([`GraphTrainer`]).
 //!
 //! A [`Trainer`] holds a network in the form that computes fastest: a layer either has all of its weights, or only the
 //! kept ones, and a unit that the masks have cut off is not computed at all (`units.rs` says when, and what becomes of what

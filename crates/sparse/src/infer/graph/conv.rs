@@ -184,11 +184,8 @@ fn transformed(geometry: &Geometry, weight: &[f32]) -> Vec<f32> {
     let inputs = geometry.inputs();
     let mut found = vec![0.0; geometry.y.channels * inputs * PRODUCTS];
     for (tile, to) in found.chunks_mut(TILE_ROWS * inputs * PRODUCTS).enumerate() {
-        let own = |row: usize, input: usize| {
-            let first = ((tile * TILE_ROWS + row) * inputs + input) * 9;
-            *weight[first..].first_chunk::<9>().expect("a filter for each pair of channels")
-        };
-        transform_filters(inputs, to.len() / (inputs * PRODUCTS), own, to);
+        let own = &weight[tile * TILE_ROWS * inputs * 9..];
+        transform_filters(inputs, to.len() / (inputs * PRODUCTS), own, [inputs, 1], to);
     }
     found
 }

@@ -77,7 +77,7 @@ impl Plan {
 
     /// The geometry of a convolution.
     pub(super) fn geometry(&self, step: &Step) -> Option<Geometry> {
-        let Kind::Conv { window, groups } = step.kind else { return None };
+        let Kind::Conv { window, groups, .. } = step.kind else { return None };
         let (x, y) = (self.layouts[step.inputs[0]], self.layouts[step.output]);
         Some(Geometry { window, groups, x, dx: x, y, dy: y })
     }

@@ -54,11 +54,11 @@ impl Step {
         let [x, y] = [&plan.layouts[planned.inputs[0]], &plan.layouts[planned.output]];
         let op = planned.node.map(|node| &graph.nodes()[node].op);
         let work = match planned.kind {
-            Kind::Conv { .. } => {
+            Kind::Conv { is_linear, .. } => {
                 let node = planned.node.expect("a convolution is a node");
                 let geometry = plan.geometry(planned).expect("it is a convolution");
                 let weight = of(node, Role::Weight).expect("a convolution has weights");
-                let crossover = if let Some(Op::Linear(_)) = op { crossovers.linear } else { crossovers.conv };
+                let crossover = if is_linear { crossovers.linear } else { crossovers.conv };
                 let nonzero = weight.iter().filter(|value| **value != 0.0).count();
                 let is_sparse = (nonzero as f64) < crossover * weight.len() as f64;
                 let (bias, activation) = (of(node, Role::Bias), planned.activation);

@@ -5,6 +5,10 @@
 //! convolutions behind it read. Then a step is one or two passes over blocks of sixteen images. All convolutions, whatever
 //! their window, stride, dilation and groups, forward and back, dense and sparse, are lists of offsets for two kernels:
 //! sums of weights times vectors (`kernels/tiles.rs`), and the gradients of these weights (`kernels/tile_gradients.rs`).
+//! Dense 3x3 convolutions with stride 1 take fewer products by Winograd's tiles (`kernels/winograd.rs`), which use the same
+//! two. A normalised value that only a convolution reads is not kept, but worked out again where it is read.
+//!
+//! The sum behind every number has a fixed order, whatever the number of threads.
 
 pub(crate) mod conv;
 pub(crate) mod copy;
@@ -12,6 +16,7 @@ mod ends;
 pub(crate) mod geometry;
 pub(crate) mod layout;
 pub(crate) mod lists;
+mod norm;
 mod pieces;
 pub(crate) mod plan;
 pub(crate) mod pointwise;
@@ -192,7 +197,7 @@ impl GraphTrainer {
             let (before, rest) = self.steps.split_at_mut(place);
             let step = &mut rest[0];
             if let Work::Pointwise(own) = &mut step.work {
-                own.norm.iter_mut().for_each(pointwise::Norm::track);
+                own.norm.iter_mut().for_each(norm::Norm::track);
             }
             if step.planned.goes_back {
                 let at = Context { pool: &self.pool, set: self.options.instruction_set };

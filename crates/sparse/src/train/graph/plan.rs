@@ -65,6 +65,8 @@ pub(crate) enum Kind {
     Conv {
         window: Window,
         groups: usize,
+        has_bias: bool,
+        is_linear: bool,
     },
     /// Batch normalisation (by its node), addition and activation, of which each may be missing.
     Pointwise {
@@ -133,7 +135,7 @@ impl Plan {
 
     /// The geometry of a convolution.
     pub(super) fn geometry(&self, step: &Step) -> Option<Geometry> {
-        let Kind::Conv { window, groups } = step.kind else { return None };
+        let Kind::Conv { window, groups, .. } = step.kind else { return None };
         let (x, y) = (self.slots[step.inputs[0]], self.slots[step.output]);
         Some(Geometry { window, groups, x: x.values, dx: x.gradient, y: y.values, dy: y.gradient })
     }
@@ -221,8 +223,10 @@ pub(crate) fn passes(graph: &Graph) -> Vec<Pass> {
         }
         let (mut last, mut inputs) = (place, node.inputs.clone());
         let kind = match &node.op {
-            Op::Conv2d(Conv2d { window, groups, .. }) => Kind::Conv { window: *window, groups: *groups },
-            Op::Linear(_) => Kind::Conv { window: Window::square(1), groups: 1 },
+            Op::Conv2d(Conv2d { window, groups, bias, .. }) => {
+                Kind::Conv { window: *window, groups: *groups, has_bias: *bias, is_linear: false }
+            }
+            Op::Linear(own) => Kind::Conv { window: Window::square(1), groups: 1, has_bias: own.bias, is_linear: true },
             Op::Pool(pool) => Kind::Pool(*pool),
             Op::GlobalAveragePool => Kind::GlobalAveragePool,
             Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => Kind::Copy,

@@ -1,15 +1,15 @@
 //! Batch normalisation, addition and activation, which are one pass where they follow each other.
 
 use super::layout::Layout;
+use super::norm::Norm;
 use super::pieces::{Piece, images_of, pieces, ranges};
-use super::stored::Stored;
 use crate::kernels::activation::{Function, Gelu, Identity, Relu, Relu6, Silu};
 use crate::kernels::pointwise::{self as kernel, Moments, Plane, PlaneMut, Scale, Slopes};
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
-use secateur_graph::{Activation, BatchNorm};
+use secateur_graph::Activation;
 use std::ops::Range;
 
 /// `y = activation(norm(x) + other)`, of which each may be missing.
@@ -17,19 +17,6 @@ use std::ops::Range;
 pub(super) struct Pointwise {
     pub norm: Option<Norm>,
     pub activation: Option<Activation>,
-}
-
-/// A batch normalisation in training.
-#[derive(Debug)]
-pub(super) struct Norm {
-    options: BatchNorm,
-    pub scale: Stored,
-    pub shift: Stored,
-    /// The running mean and variance.
-    pub running: [Vec<f32>; 2],
-    /// Of each channel of the last batch.
-    batch: Vec<Moments>,
-    scales: Vec<Scale>,
 }
 
 /// Values that are read.
@@ -56,39 +43,6 @@ pub(super) struct Write<'a> {
 
 /// Items of a phase for each thread.
 const ITEMS: usize = 8;
-
-impl Norm {
-    pub(super) fn new(options: BatchNorm, scale: Stored, shift: Stored, running: [Vec<f32>; 2]) -> Self {
-        Self { options, scale, shift, running, batch: vec![], scales: vec![] }
-    }
-
-    /// Works out the scales: from the mean and the variance of a batch, or the running ones.
-    fn set_scales(&mut self, batch: bool) {
-        let [mut scales, mut shifts] = [vec![], vec![]];
-        self.scale.copy_to(&mut scales);
-        self.shift.copy_to(&mut shifts);
-        let [means, variances] = &self.running;
-        let scale = |channel: usize| {
-            let running = || (f64::from(means[channel]), f64::from(variances[channel]));
-            let of_batch = |own: &Moments| (own.mean, own.squares / own.count);
-            let (mean, variance) = if batch { of_batch(&self.batch[channel]) } else { running() };
-            Scale::of(self.options, [mean, variance], scales[channel], shifts[channel])
-        };
-        self.scales = (0..means.len()).map(scale).collect();
-    }
-
-    /// Moves the running mean and variance towards those of the last batch; the variance without bias, as in PyTorch.
-    pub(super) fn track(&mut self) {
-        let momentum = self.options.momentum;
-        let [means, variances] = &mut self.running;
-        for ((own, mean), variance) in self.batch.iter().zip(means).zip(variances) {
-            let unbiased = own.squares / (own.count - 1.0).max(1.0);
-            let moved = |old: f32, new: f64| (f64::from(old) * (1.0 - momentum) + new * momentum) as f32;
-            *mean = moved(*mean, own.mean);
-            *variance = moved(*variance, unbiased);
-        }
-    }
-}
 
 /// Calls a function that is generic over the activation.
 macro_rules! with {

@@ -2,8 +2,9 @@
 
 use super::conv::{Conv, Input, Scratch};
 use super::copy::Copy;
+use super::norm::Norm;
 use super::plan::{Kind, Plan, Slot, Step as Planned, Way};
-use super::pointwise::{Norm, Pointwise, Read, Reads, Write, moments};
+use super::pointwise::{Pointwise, Read, Reads, Write, moments};
 use super::pooling::Pooling;
 use super::stored::Stored;
 use crate::Optimizer;
@@ -72,14 +73,10 @@ impl Step {
         let slots = |input: &usize| (&plan.slots[*input], &plan.slots[planned.output]);
         let (x, y) = slots(&planned.inputs[0]);
         let work = match planned.kind {
-            Kind::Conv { .. } => {
+            Kind::Conv { has_bias, is_linear, .. } => {
                 let geometry = plan.geometry(planned).expect("it is a convolution");
                 let (weight, total) = tensor(planned.node, Role::Weight);
-                let (crossover, has_bias) = match &graph.nodes()[planned.node].op {
-                    Op::Linear(own) => (crossovers.linear, own.bias),
-                    Op::Conv2d(own) => (crossovers.conv, own.bias),
-                    _ => unreachable!("a convolution's node is one"),
-                };
+                let crossover = if is_linear { crossovers.linear } else { crossovers.conv };
                 let density = weight.values.len() as f64 / total as f64;
                 let weight = if density < crossover {
                     Stored::sparse(&weight, total, optimizer)
@@ -123,10 +120,11 @@ impl Step {
 
     /// What a convolution reads; `before` are the steps before it.
     fn input<'a>(planned: &Planned, run: &Run<'a>, before: &'a [Step]) -> Input<'a> {
-        match planned.source.map(|place| &before[place]) {
-            Some(Step { planned, work: Work::Pointwise(own) }) => Input::Computed(own, run.read(planned.inputs[0])),
-            Some(_) | None => Input::Stored(&run.values[planned.inputs[0]]),
-        }
+        let Some(source) = planned.source.map(|place| &before[place]) else {
+            return Input::Stored(&run.values[planned.inputs[0]]);
+        };
+        let Work::Pointwise(own) = &source.work else { unreachable!("only such a pass is worked out again") };
+        Input::Computed(own, run.read(source.planned.inputs[0]))
     }
 
     /// Writes the output, if it is kept; with the batch's statistics in training. `before` are the steps before it.

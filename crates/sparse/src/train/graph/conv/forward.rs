@@ -31,8 +31,8 @@ impl Kernel for Forward<'_, '_> {
         let positions = &conv.forward.positions[..item.values.len() * geometry.y.pixels()];
         let extent = (inputs - 1) * geometry.x.plane() + conv.forward.extent;
         let group = |filter: usize| filter / filters * inputs * geometry.x.plane();
-        let Scratch { weights, tile, bias, room, .. } = scratch;
-        let x = x.block::<V>(&geometry.x, item.block, room);
+        let Scratch { weights, tile, bias, input: buffer, .. } = scratch;
+        let x = x.block::<V>(&geometry.x, item.block, buffer);
         bias.clear();
         if let Some(own) = &conv.bias {
             own.copy_range(item.channels.clone(), bias);

@@ -34,7 +34,7 @@ impl Kernel for Gradient<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { conv, x, scratch: Scratch { room, workspace, .. }, dy, item } = self;
+        let Self { conv, x, scratch: Scratch { input: buffer, workspace, .. }, dy, item } = self;
         let geometry = &conv.geometry;
         let (inputs, filters, columns) = (geometry.inputs(), geometry.filters(), geometry.columns());
         let (pixels, plane) = (geometry.y.pixels(), geometry.dy.plane());
@@ -45,7 +45,7 @@ impl Kernel for Gradient<'_, '_> {
         while block < item.blocks.end {
             let blocks = conv.blocks.min(item.blocks.end - block);
             let dy = &dy[block * geometry.dy.block()..];
-            let x = x.block::<V>(&geometry.x, block, room);
+            let x = x.block::<V>(&geometry.x, block, buffer);
             if let Some(tiles) = &conv.tiles {
                 let own = &tiles.pairs[..tiles.pairs.len() / conv.blocks * blocks];
                 let sizes = sizes(&geometry.x, &geometry.dy);

@@ -3,13 +3,12 @@
 mod backward;
 mod forward;
 mod gradient;
+mod input;
 pub(crate) mod winograd;
 
 use super::geometry::{Geometry, Phase};
-use super::layout::Layout;
 use super::lists::Lists;
 use super::pieces::{Piece, pieces, ranges};
-use super::pointwise::{Pointwise, Read};
 use super::stored::Stored;
 use crate::InstructionSet;
 use crate::kernels::pointwise::Moments;
@@ -18,11 +17,13 @@ use crate::kernels::tiles::TILE_ROWS;
 use crate::kernels::update::Rule;
 use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes};
-use crate::simd::{Vector, dispatch};
+use crate::simd::dispatch;
 use crate::train::Context;
 use backward::Backward;
 use forward::{Forward, Gather};
 use gradient::{Gradient, Part};
+use input::Buffer;
+pub(super) use input::Input;
 use std::ops::Range;
 use winograd::{StartWith, Tiles, Winograd};
 
@@ -63,64 +64,16 @@ pub(super) struct Scratch {
     weights: Vec<f32>,
     tile: Vec<f32>,
     bias: Vec<f32>,
-    room: Room,
+    input: Buffer,
     workspace: Workspace,
-    /// Transformed filters, for all threads, of the first one.
+    /// Filters transformed for Winograd's tiles; the first thread's are those that all read.
     transformed: Vec<f32>,
-}
-
-/// A block of an input that is not in memory.
-#[derive(Debug, Default)]
-struct Room {
-    layout: Option<Layout>,
-    values: Vec<Lanes>,
-}
-
-/// What a convolution reads.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Input<'a> {
-    /// Values of all blocks.
-    Stored(&'a [Lanes]),
-    /// Values that are worked out from others each time that they are read, block by block.
-    Computed(&'a Pointwise, Read<'a>),
-}
-
-impl Input<'_> {
-    /// The values from a block on; when they are worked out, of this block alone.
-    #[inline(always)]
-    fn block<'b, V: Vector>(&'b self, layout: &Layout, block: usize, room: &'b mut Room) -> &'b [Lanes] {
-        match self {
-            Self::Stored(values) => &values[block * layout.block()..],
-            Self::Computed(pass, x) => {
-                if room.layout != Some(*layout) {
-                    // The margins are zeros.
-                    room.values.clear();
-                    room.values.resize(layout.block(), Lanes::ZERO);
-                    room.layout = Some(*layout);
-                }
-                pass.write_channels::<V>(*x, None, layout, block, 0..layout.channels, &mut room.values);
-                &room.values
-            }
-        }
-    }
-
-    /// Whether each item has to work the input out.
-    fn is_computed(&self) -> bool {
-        matches!(self, Self::Computed(..))
-    }
 }
 
 /// Positions that an item works on at least, if there are as many: the work that pays for arranging its weights.
 pub(crate) const POSITIONS: usize = 64;
 /// Positions whose inputs stay in the second-level cache while all kept weights go by.
 pub(crate) const SPARSE_POSITIONS: usize = 128;
-/// Parts of the channels that make enough items for all threads, of so many blocks; few, where each item has something to
-/// do that is the same for all channels.
-fn parts(at: &Context<'_>, blocks: usize, has_overhead: bool) -> usize {
-    let each = if has_overhead { 2 } else { 8 };
-    (each * at.pool.threads()).div_ceil(blocks.max(1))
-}
-
 /// Floats that the gradients of all groups of blocks may take.
 const PARTIAL: usize = 1 << 18;
 
@@ -300,6 +253,13 @@ impl Conv {
             None => filter * self.geometry.columns(),
         }
     }
+}
+
+/// Parts of the channels that make enough items for all threads, of so many blocks; few, where each item has something to
+/// do that is the same for all channels.
+fn parts(at: &Context<'_>, blocks: usize, has_overhead: bool) -> usize {
+    let each = if has_overhead { 2 } else { 8 };
+    (each * at.pool.threads()).div_ceil(blocks.max(1))
 }
 
 /// Rows of a tile.

@@ -5,7 +5,7 @@ use crate::kernels::tile_gradients::Pair;
 use crate::kernels::tiles::{Outputs, Position, Start, TILE_ROWS};
 use crate::kernels::winograd::{PRODUCTS, Sizes, convolve, transform_filters};
 use crate::lanes::Lanes;
-use crate::simd::{Kernel, Vector};
+use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pieces::Piece;
@@ -61,30 +61,44 @@ impl Conv {
         let [rows, columns] = if back { [inputs, filters] } else { [filters, inputs] };
         to.resize(rows * columns * PRODUCTS, 0.0);
         let mut items: Vec<_> = to.chunks_mut(TILE_ROWS * columns * PRODUCTS).enumerate().collect();
-        at.pool.each_with(scratch, &mut items, |Scratch { weights, .. }, (place, to)| {
-            let (first, count) = (*place * TILE_ROWS, to.len() / (columns * PRODUCTS));
-            if !back {
+        at.pool.each_with(scratch, &mut items, |Scratch { weights, tile, .. }, (place, to)| {
+            let first = *place * TILE_ROWS;
+            let count = to.len() / (columns * PRODUCTS);
+            if back {
+                // The filters of each input channel, turned around.
+                weights.clear();
+                for filter in 0..filters {
+                    let start = (filter * inputs + first) * 9;
+                    self.weight.copy_range(start..start + count * 9, tile);
+                    weights.extend_from_slice(tile);
+                }
+                weights.chunks_exact_mut(9).for_each(<[f32]>::reverse);
+            } else {
                 self.weight.copy_range(first * columns * 9..(first + count) * columns * 9, weights);
-                let own = |row: usize, input: usize| {
-                    *weights[(row * columns + input) * 9..].first_chunk::<9>().expect("a filter for each pair")
-                };
-                return transform_filters(columns, count, own, to);
             }
-            weights.clear();
-            let mut own = vec![];
-            for filter in 0..filters {
-                let start = (filter * inputs + first) * 9;
-                self.weight.copy_range(start..start + count * 9, &mut own);
-                weights.extend_from_slice(&own);
-            }
-            let own = |row: usize, filter: usize| {
-                let own = weights[(filter * count + row) * 9..].first_chunk::<9>().expect("a filter for each pair");
-                let mut turned = *own;
-                turned.reverse();
-                turned
-            };
-            transform_filters(columns, count, own, to);
+            // One filter after the other of a row, or of a column on the way back.
+            let strides = if back { [1, count] } else { [columns, 1] };
+            dispatch(at.set, Transform { weights, strides, columns, count, to });
         });
+    }
+}
+
+/// A transformation of the filters of a tile of rows.
+struct Transform<'a, 'b> {
+    weights: &'a [f32],
+    /// Filters from one row to the next, and from one column to the next.
+    strides: [usize; 2],
+    columns: usize,
+    count: usize,
+    to: &'a mut &'b mut [f32],
+}
+
+impl Kernel for Transform<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        transform_filters(self.columns, self.count, self.weights, self.strides, self.to);
     }
 }
 
@@ -118,8 +132,8 @@ impl Kernel for Winograd<'_, '_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { conv, scratch, input, from, to, filters, tiles, item, start_with } = self;
-        let Scratch { bias, room, workspace, .. } = scratch;
-        let input: &[Lanes] = input.block::<V>(from, item.block, room);
+        let Scratch { bias, input: buffer, workspace, .. } = scratch;
+        let input: &[Lanes] = input.block::<V>(from, item.block, buffer);
         bias.clear();
         let start = match start_with {
             StartWith::Zero => Start::Zero,
