@@ -6,7 +6,7 @@
 
 mod affine;
 mod crop;
-mod graph;
+pub(crate) mod graph;
 mod units;
 
 pub use graph::{CompactedGraph, compact_graph};

@@ -8,6 +8,7 @@ mod any;
 mod batch;
 mod engine;
 mod form;
+mod graph;
 mod image;
 mod matrix;
 mod plan;
@@ -18,10 +19,11 @@ mod tune;
 
 pub use any::AnyEngine;
 pub use engine::Engine;
+pub use graph::GraphEngine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
 
-use crate::InstructionSet;
 use crate::file::Precision;
+use crate::{InstructionSet, Unsupported};
 
 /// How an [`Engine`] computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,7 +114,13 @@ pub enum Error {
     },
     /// A node that no engine computes.
     #[error(transparent)]
-    Unsupported(crate::Unsupported),
+    Unsupported(#[from] Unsupported),
+    /// Weights of a graph in another precision.
+    #[error("the precision is {found}, expected F32: the weights of a graph are held as they are")]
+    Precision {
+        /// The one that was asked for.
+        found: String,
+    },
     /// Instructions that this machine lacks.
     #[error("the instruction set is {found}, this machine has {available}")]
     InstructionSet {

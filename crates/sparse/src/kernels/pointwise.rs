@@ -4,6 +4,7 @@
 use super::activation::Function;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::Vector;
+use secateur_graph::BatchNorm;
 
 /// Where the rows of a channel stand in its plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,12 @@ pub(crate) struct Scale {
 impl Scale {
     /// None.
     pub(crate) const NONE: Self = Self { mean: 0.0, factor: 1.0, shift: 0.0 };
+
+    /// Of a channel of this mean and variance, whose normalised values are scaled and shifted.
+    pub(crate) fn of(norm: BatchNorm, [mean, variance]: [f64; 2], scale: f32, shift: f32) -> Self {
+        let factor = f64::from(scale) / (variance + norm.epsilon).sqrt();
+        Self { mean: mean as f32, factor: factor as f32, shift }
+    }
 
     #[inline(always)]
     fn apply<V: Vector>(self, x: V) -> V {
@@ -86,6 +93,16 @@ pub(crate) fn forward<V: Vector, F: Function>(
                     F::value(scale.apply(V::load(x))).store(y);
                 }
             }
+        }
+    }
+}
+
+/// Applies a function to some rows of a plane.
+#[inline(always)]
+pub(crate) fn activate<V: Vector, F: Function>(grid: Grid, plane: &mut [Lanes]) {
+    for row in 0..grid.rows {
+        for own in grid.row_mut(plane, row) {
+            F::value(V::load(own)).store(own);
         }
     }
 }

@@ -17,6 +17,11 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
+    /// Bytes of the lists.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.starts) + size_of_val(&*self.elements) + size_of_val(&*self.outputs)
+    }
+
     #[inline(always)]
     fn of(&self, window: usize) -> &[[u32; 2]] {
         &self.elements[self.starts[window] as usize..self.starts[window + 1] as usize]

@@ -31,6 +31,8 @@ pub(crate) enum Start<'a> {
     Bias(&'a [f32]),
     /// What stands in the output.
     Output,
+    /// A number for each row, and what stands where the outputs go in other blocks of their layout.
+    Added(&'a [f32], &'a [&'a [Lanes]]),
 }
 
 /// Rows that read the same inputs.
@@ -54,6 +56,8 @@ pub(crate) struct Outputs<'a, 'b> {
     pub plane: usize,
     /// The first row that is computed.
     pub row: usize,
+    /// What sums below it become: 0 rectifies them, negative infinity leaves them as they are. NaN stays NaN.
+    pub least: f32,
 }
 
 impl Outputs<'_, '_> {
@@ -61,6 +65,12 @@ impl Outputs<'_, '_> {
     #[inline(always)]
     fn at(&mut self, position: &Position) -> &mut [Lanes] {
         &mut self.blocks[position.block as usize][self.row * self.plane + position.output as usize..]
+    }
+
+    /// The same rows of other blocks.
+    #[inline(always)]
+    fn of<'o>(&self, others: &[&'o [Lanes]], position: &Position) -> &'o [Lanes] {
+        &others[position.block as usize][self.row * self.plane + position.output as usize..]
     }
 }
 
@@ -169,14 +179,21 @@ fn row_tile<V: Vector, const P: usize, const X: usize, const Y: usize>(
     outputs: &mut Outputs<'_, '_>,
 ) -> bool {
     let input = &input[position.input as usize..][..rows.extent + (P - 1) * X];
-    let output = &mut outputs.at(&position)[..(P - 1) * Y + 1];
+    let least = V::splat(outputs.least);
     let mut sums = [V::splat(0.0); P];
     match start {
         Start::Zero => {}
         Start::Bias(bias) => sums = [V::splat(bias[0]); P],
         Start::Output => {
+            let output = outputs.at(&position);
             for p in 0..P {
                 sums[p] = V::load(&output[p * Y]);
+            }
+        }
+        Start::Added(bias, others) => {
+            let other = &outputs.of(others, &position)[..(P - 1) * Y + 1];
+            for p in 0..P {
+                sums[p] = V::splat(bias[0]).add(V::load(&other[p * Y]));
             }
         }
     }
@@ -187,8 +204,9 @@ fn row_tile<V: Vector, const P: usize, const X: usize, const Y: usize>(
             sums[p] = weight.mul_add(V::load(&x[p * X]), sums[p]);
         }
     }
+    let output = &mut outputs.at(&position)[..(P - 1) * Y + 1];
     for p in 0..P {
-        sums[p].store(&mut output[p * Y]);
+        least.max(sums[p]).store(&mut output[p * Y]);
     }
     true
 }
@@ -220,6 +238,16 @@ fn tile<V: Vector, const M: usize, const P: usize>(
                 }
             }
         }
+        Start::Added(bias, others) => {
+            let bias = bias.first_chunk::<M>().expect("a bias for each row");
+            let plane = outputs.plane;
+            for p in 0..P {
+                let other = outputs.of(others, &positions[p]);
+                for m in 0..M {
+                    sums[m][p] = V::splat(bias[m]).add(V::load(&other[m * plane]));
+                }
+            }
+        }
     }
     let (weights, _) = rows.weights.as_chunks::<M>();
     for (offset, weights) in rows.offsets.iter().zip(weights) {
@@ -236,11 +264,11 @@ fn tile<V: Vector, const M: usize, const P: usize>(
             }
         }
     }
-    let plane = outputs.plane;
+    let (plane, least) = (outputs.plane, V::splat(outputs.least));
     for p in 0..P {
         let output = outputs.at(&positions[p]);
         for m in 0..M {
-            sums[m][p].store(&mut output[m * plane]);
+            least.max(sums[m][p]).store(&mut output[m * plane]);
         }
     }
 }

@@ -27,6 +27,13 @@ pub(crate) struct Workspace {
     products: Vec<f32>,
 }
 
+impl Workspace {
+    /// Bytes that a convolution of so many channels in and out needs.
+    pub(crate) fn needed([inputs, outputs]: [usize; 2]) -> usize {
+        PRODUCTS * (STRIP * (inputs + outputs) + 2) * size_of::<Lanes>()
+    }
+}
+
 /// The sizes of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
@@ -175,7 +182,7 @@ pub(crate) fn convolve<V: Vector>(
     tiles: &[Position],
     input: &[Lanes],
     start: Start<'_>,
-    outputs: &mut [&mut [Lanes]],
+    outputs: Outputs<'_, '_>,
     workspace: &mut Workspace,
 ) {
     let Sizes { inputs, tile_rows, .. } = sizes;
@@ -204,15 +211,17 @@ pub(crate) fn convolve<V: Vector>(
                 let weights = &filters[(first * PRODUCTS + part * count) * inputs..][..count * inputs];
                 let row = first - rows.start;
                 let rows = Rows { offsets, weights, count, extent };
-                let outputs = Outputs { blocks: &mut [&mut *sums], plane: STRIP, row };
+                let outputs = Outputs { blocks: &mut [&mut *sums], plane: STRIP, row, least: f32::NEG_INFINITY };
                 product::<V>(rows, &own[..strip.len()], input, Start::Zero, outputs);
             }
         }
         for row in 0..rows.len() {
             for (place, tile) in strip.iter().enumerate() {
-                let to = &mut outputs[tile.block as usize][row * sizes.output_plane + tile.output as usize..];
-                let from = &sums[row * STRIP + place..];
-                transform_output::<V>(from, sums_stride, start, row, to, sizes.output_pitch);
+                let (block, offset) = (tile.block as usize, (outputs.row + row) * outputs.plane + tile.output as usize);
+                let other = if let Start::Added(_, others) = start { &others[block][offset..] } else { &[] };
+                let to = &mut outputs.blocks[block][offset..];
+                let (from, pitch) = (&sums[row * STRIP + place..], sizes.output_pitch);
+                transform_output::<V>(from, sums_stride, start, row, other, to, pitch, outputs.least);
             }
         }
     }
@@ -236,16 +245,19 @@ fn transform_input<V: Vector>(from: &[Lanes], pitch: usize, to: &mut [Lanes], st
     }
 }
 
-/// `A' m A`, added to what the sums start with.
+/// `A' m A`, added to what the sums start with: a bias of the row, what is in the output, or what is in another value.
 #[inline(always)]
 fn transform_output<V: Vector>(
     from: &[Lanes],
     stride: usize,
     start: Start<'_>,
     row: usize,
+    other: &[Lanes],
     to: &mut [Lanes],
     pitch: usize,
+    least: f32,
 ) {
+    let least = V::splat(least);
     let mut half = [[V::splat(0.0); 4]; 2];
     for column in 0..4 {
         let part = |line: usize| (4 * line + column) * stride;
@@ -263,8 +275,12 @@ fn transform_output<V: Vector>(
                 Start::Zero => {}
                 Start::Bias(bias) => own[column] = own[column].add(V::splat(bias[row])),
                 Start::Output => own[column] = own[column].add(V::load(&to[column])),
+                Start::Added(bias, _) => {
+                    let other = V::load(&other[line * pitch + column]);
+                    own[column] = own[column].add(V::splat(bias[row]).add(other));
+                }
             }
-            own[column].store(&mut to[column]);
+            least.max(own[column]).store(&mut to[column]);
         }
     }
 }
@@ -292,8 +308,9 @@ mod tests {
             let tile = Position { block: 0, input: 0, output: 0 };
             let (mut output, mut workspace) = (vec![Lanes::ZERO; 4], Workspace::default());
             let blocks = &mut [output.as_mut_slice()];
+            let outputs = Outputs { blocks, plane: sizes.output_plane, row: 0, least: f32::NEG_INFINITY };
             let start = Start::Bias(&[0.5]);
-            convolve::<V>(sizes, &filters, 0..1, &[tile], &self.image, start, blocks, &mut workspace);
+            convolve::<V>(sizes, &filters, 0..1, &[tile], &self.image, start, outputs, &mut workspace);
             output.iter().map(|own| own.0[3]).collect()
         }
     }

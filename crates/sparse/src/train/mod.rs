@@ -10,7 +10,7 @@
 
 mod conv;
 mod crossover;
-mod graph;
+pub(crate) mod graph;
 mod kept;
 mod layer;
 mod linear;

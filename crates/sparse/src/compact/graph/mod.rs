@@ -84,6 +84,13 @@ pub fn compact_graph(graph: &Graph, weights: &Weights) -> CompactedGraph {
     }
 }
 
+/// The graph with batch normalisation folded into the layers before it, where nothing else reads them, and its weights.
+pub(crate) fn folded(graph: &Graph, weights: &Weights) -> (Graph, Weights) {
+    let mut small = Small { graph: graph.clone(), weights: weights.clone() };
+    fold::fold(&mut small);
+    (small.graph, small.weights)
+}
+
 /// The graph so far, and its weights.
 struct Small {
     graph: Graph,

@@ -16,10 +16,10 @@ pub(super) struct Copy {
 
 /// Values that stand side by side in both buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    from: usize,
-    to: usize,
-    len: usize,
+pub(crate) struct Run {
+    pub from: usize,
+    pub to: usize,
+    pub len: usize,
 }
 
 impl Copy {
@@ -43,8 +43,8 @@ impl Copy {
     }
 }
 
-/// The runs of values that stand side by side.
-fn runs(count: usize, places: impl Fn(usize) -> [usize; 2]) -> Vec<Run> {
+/// The runs of values that stand side by side; `places` gives where each value comes from and where it goes.
+pub(crate) fn runs(count: usize, places: impl Fn(usize) -> [usize; 2]) -> Vec<Run> {
     let mut found: Vec<Run> = vec![];
     for [from, to] in (0..count).map(places) {
         match found.last_mut() {

@@ -8,7 +8,7 @@ use secateur_graph::Window;
 
 /// A convolution between two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Geometry {
+pub(crate) struct Geometry {
     pub window: Window,
     pub groups: usize,
     /// Layouts of the input and of its gradient.
@@ -21,7 +21,7 @@ pub(super) struct Geometry {
 
 /// Positions of some blocks whose outputs read the same list of offsets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Phase {
+pub(crate) struct Phase {
     /// The elements of the window that meet something here: `row * columns + column`.
     pub taps: Vec<u32>,
     /// Of each of these elements its offset in a plane.
@@ -43,7 +43,7 @@ fn readers(window: &Window, axis: usize, index: usize) -> impl Iterator<Item = (
 }
 
 /// The margins around the input of a convolution whose padding is read from it.
-pub(super) fn padding(window: &Window, input: &Layout, output: &Layout) -> Margins {
+pub(crate) fn padding(window: &Window, input: &Layout, output: &Layout) -> Margins {
     let behind = |axis: usize, side: usize, positions: usize| {
         let last = (positions - 1) * window.stride[axis] + (window.size[axis] - 1) * window.dilation[axis];
         (last + 1).saturating_sub(window.padding[axis] + side)
@@ -57,7 +57,7 @@ pub(super) fn padding(window: &Window, input: &Layout, output: &Layout) -> Margi
 }
 
 /// The margins around the gradient of a convolution's output, so that every element of a window finds one for every input.
-pub(super) fn gradient_margins(window: &Window, input: &Layout, output: &Layout) -> Margins {
+pub(crate) fn gradient_margins(window: &Window, input: &Layout, output: &Layout) -> Margins {
     let ends = |axis: usize, inputs: usize, outputs: usize| {
         let read = || (0..inputs).flat_map(move |index| readers(window, axis, index));
         let before = read().map(|(_, index)| (-index).max(0)).max().unwrap_or(0);
@@ -71,22 +71,22 @@ pub(super) fn gradient_margins(window: &Window, input: &Layout, output: &Layout)
 
 impl Geometry {
     /// Elements of a window.
-    pub(super) fn taps(&self) -> usize {
+    pub(crate) fn taps(&self) -> usize {
         self.window.size[0] * self.window.size[1]
     }
 
     /// Input channels of a group.
-    pub(super) fn inputs(&self) -> usize {
+    pub(crate) fn inputs(&self) -> usize {
         self.x.channels / self.groups
     }
 
     /// Filters of a group.
-    pub(super) fn filters(&self) -> usize {
+    pub(crate) fn filters(&self) -> usize {
         self.y.channels / self.groups
     }
 
     /// Weights of a filter.
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.inputs() * self.taps()
     }
 
@@ -108,7 +108,7 @@ impl Geometry {
     }
 
     /// Outputs from inputs.
-    pub(super) fn forward(&self, blocks: usize) -> Phase {
+    pub(crate) fn forward(&self, blocks: usize) -> Phase {
         let taps: Vec<u32> = (0..self.taps() as u32).collect();
         let offsets: Vec<u32> = (0..self.taps()).map(|tap| self.tap(tap) as u32).collect();
         let positions = (0..blocks).flat_map(|block| {
@@ -126,7 +126,7 @@ impl Geometry {
     }
 
     /// Inputs' gradients from outputs': with a stride, inputs that stand differently to it meet different elements.
-    pub(super) fn backward(&self, blocks: usize) -> Vec<Phase> {
+    pub(crate) fn backward(&self, blocks: usize) -> Vec<Phase> {
         let [rows, columns] = self.window.stride;
         let mut found = vec![];
         for first_row in 0..rows.min(self.x.height) {
@@ -173,19 +173,19 @@ impl Geometry {
     }
 
     /// Whether tiles of 2x2 outputs cover the outputs of a 3x3 convolution, and the inputs on the way back.
-    pub(super) fn has_tiles(&self) -> bool {
+    pub(crate) fn has_tiles(&self) -> bool {
         let plain = Window { padding: self.window.padding, ..Window::square(3) };
         let even = |own: &Layout| own.height.is_multiple_of(2) && own.width.is_multiple_of(2);
         self.window == plain && self.groups == 1 && even(&self.x) && even(&self.y)
     }
 
     /// The upper left outputs of the tiles of some blocks, with where their windows begin.
-    pub(super) fn forward_tiles(&self, blocks: usize) -> Vec<Position> {
+    pub(crate) fn forward_tiles(&self, blocks: usize) -> Vec<Position> {
         tiles(blocks, [&self.x, &self.y], |row, column| self.corner(row, column))
     }
 
     /// The same for the gradients of the inputs, whose filters are turned around.
-    pub(super) fn backward_tiles(&self, blocks: usize) -> Vec<Position> {
+    pub(crate) fn backward_tiles(&self, blocks: usize) -> Vec<Position> {
         let (margins, [rows, columns]) = (self.dy.margins, self.window.padding);
         let corner = |row: usize, column: usize| {
             (row + rows + margins.top - 2) * self.dy.columns() + column + columns + margins.left - 2
@@ -194,14 +194,14 @@ impl Geometry {
     }
 
     /// The tiles' windows and the upper left of their gradients.
-    pub(super) fn tile_pairs(&self, blocks: usize) -> Vec<Pair> {
+    pub(crate) fn tile_pairs(&self, blocks: usize) -> Vec<Pair> {
         let windows = self.forward_tiles(blocks);
         let gradients = tiles(blocks, [&self.dy, &self.y], |row, column| self.dy.at(row, column));
         windows.iter().zip(gradients).map(|(x, dy)| Pair { input: x.input, gradient: dy.input }).collect()
     }
 
     /// Inputs and outputs' gradients that meet in a weight's gradient.
-    pub(super) fn pairs(&self, blocks: usize) -> Vec<Pair> {
+    pub(crate) fn pairs(&self, blocks: usize) -> Vec<Pair> {
         let pair = |block: usize, pixel: usize| {
             let (row, column) = (pixel / self.y.width, pixel % self.y.width);
             Pair {

@@ -5,7 +5,7 @@ use crate::kernels::pointwise::Grid;
 
 /// Rows and columns of zeros around a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Margins {
+pub(crate) struct Margins {
     pub top: usize,
     pub bottom: usize,
     pub left: usize,
@@ -14,7 +14,7 @@ pub(super) struct Margins {
 
 impl Margins {
     /// What both need.
-    pub(super) fn max(self, other: Self) -> Self {
+    pub(crate) fn max(self, other: Self) -> Self {
         Self {
             top: self.top.max(other.top),
             bottom: self.bottom.max(other.bottom),
@@ -26,7 +26,7 @@ impl Margins {
 
 /// The memory layout of a value or of its gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     pub channels: usize,
     pub height: usize,
     pub width: usize,
@@ -36,7 +36,7 @@ pub(super) struct Layout {
 impl Layout {
     /// Of a value of this shape, without margins. What is neither an image nor a list of features is taken as channels of
     /// one row each.
-    pub(super) fn of(shape: &[usize]) -> Self {
+    pub(crate) fn of(shape: &[usize]) -> Self {
         let [channels, height, width] = match *shape {
             [channels, height, width] => [channels, height, width],
             [features] => [features, 1, 1],
@@ -47,48 +47,48 @@ impl Layout {
     }
 
     /// Rows, margins included.
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.margins.top + self.height + self.margins.bottom
     }
 
     /// Columns, margins included.
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.margins.left + self.width + self.margins.right
     }
 
     /// Vectors of a channel.
-    pub(super) fn plane(&self) -> usize {
+    pub(crate) fn plane(&self) -> usize {
         self.rows() * self.columns()
     }
 
     /// Vectors of a block.
-    pub(super) fn block(&self) -> usize {
+    pub(crate) fn block(&self) -> usize {
         self.channels * self.plane()
     }
 
     /// Values of a channel.
-    pub(super) fn pixels(&self) -> usize {
+    pub(crate) fn pixels(&self) -> usize {
         self.height * self.width
     }
 
     /// Values of an image.
-    pub(super) fn values(&self) -> usize {
+    pub(crate) fn values(&self) -> usize {
         self.channels * self.pixels()
     }
 
     /// Offset of a pixel in its plane.
-    pub(super) fn at(&self, row: usize, column: usize) -> usize {
+    pub(crate) fn at(&self, row: usize, column: usize) -> usize {
         (self.margins.top + row) * self.columns() + self.margins.left + column
     }
 
     /// Offset of the value that is the `index`-th of an image, row-major, in its block.
-    pub(super) fn place(&self, index: usize) -> usize {
+    pub(crate) fn place(&self, index: usize) -> usize {
         let (channel, pixel) = (index / self.pixels(), index % self.pixels());
         channel * self.plane() + self.at(pixel / self.width, pixel % self.width)
     }
 
     /// Where the rows of a channel stand.
-    pub(super) fn grid(&self) -> Grid {
+    pub(crate) fn grid(&self) -> Grid {
         Grid { rows: self.height, columns: self.width, start: self.at(0, 0), pitch: self.columns() }
     }
 }

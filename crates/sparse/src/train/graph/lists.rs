@@ -5,7 +5,7 @@ use super::geometry::{Geometry, Phase};
 
 /// Lists of offsets, one for each row, in one vector (CSR).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lists {
+pub(crate) struct Lists {
     /// The entries of row `r` are `starts[r]..starts[r + 1]`.
     pub starts: Vec<u32>,
     pub offsets: Vec<u32>,
@@ -33,12 +33,12 @@ impl Lists {
     }
 
     /// The entries of a row.
-    pub(super) fn of(&self, row: usize) -> std::ops::Range<usize> {
+    pub(crate) fn of(&self, row: usize) -> std::ops::Range<usize> {
         self.starts[row] as usize..self.starts[row + 1] as usize
     }
 
     /// The filters, each with the offsets of its inputs within its group.
-    pub(super) fn forward(geometry: &Geometry, indices: &[u32], offsets: &[u32]) -> Self {
+    pub(crate) fn forward(geometry: &Geometry, indices: &[u32], offsets: &[u32]) -> Self {
         let columns = geometry.columns();
         let entries: Vec<(u32, u32, u32)> = indices
             .iter()
@@ -52,7 +52,7 @@ impl Lists {
     }
 
     /// The input channels, each with the offsets of the gradients that go back to it in a phase.
-    pub(super) fn backward(geometry: &Geometry, indices: &[u32], phase: &Phase) -> Self {
+    pub(crate) fn backward(geometry: &Geometry, indices: &[u32], phase: &Phase) -> Self {
         let (columns, taps) = (geometry.columns(), geometry.taps());
         let (inputs, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dy.plane());
         let mut by_tap = vec![None; taps];

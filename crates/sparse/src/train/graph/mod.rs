@@ -10,17 +10,17 @@
 //!
 //! The sum behind every number has a fixed order, whatever the number of threads.
 
-mod conv;
-mod copy;
+pub(crate) mod conv;
+pub(crate) mod copy;
 mod ends;
-mod geometry;
-mod layout;
-mod lists;
+pub(crate) mod geometry;
+pub(crate) mod layout;
+pub(crate) mod lists;
 mod norm;
 mod pieces;
-mod plan;
-mod pointwise;
-mod pooling;
+pub(crate) mod plan;
+pub(crate) mod pointwise;
+pub(crate) mod pooling;
 mod step;
 mod stored;
 
@@ -255,11 +255,6 @@ impl GraphTrainer {
                 buffer.iter().enumerate().for_each(|(index, value)| tensor.write(index, *value, [0.0; 2]));
             }
         }
-    }
-
-    /// Bytes of the values that the last call left in memory.
-    pub(crate) fn value_bytes(&self) -> usize {
-        self.values.iter().map(|own| size_of_val(own.as_slice())).sum()
     }
 
     /// Updates so far.

@@ -32,8 +32,7 @@ impl Norm {
             let running = || (f64::from(means[channel]), f64::from(variances[channel]));
             let of_batch = |own: &Moments| (own.mean, own.squares / own.count);
             let (mean, variance) = if batch { of_batch(&self.batch[channel]) } else { running() };
-            let factor = f64::from(scales[channel]) / (variance + self.options.epsilon).sqrt();
-            Scale { mean: mean as f32, factor: factor as f32, shift: shifts[channel] }
+            Scale::of(self.options, [mean, variance], scales[channel], shifts[channel])
         };
         self.scales = (0..means.len()).map(scale).collect();
     }

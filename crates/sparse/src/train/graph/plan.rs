@@ -60,7 +60,7 @@ pub(super) enum Way {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A convolution or a fully connected layer.
     Conv {
         window: Window,
@@ -75,7 +75,7 @@ pub(super) enum Kind {
     },
     Pool(Pool),
     GlobalAveragePool,
-    /// Flatten, reshape and concat.
+    /// Flatten, reshape, concat and crop.
     Copy,
 }
 
@@ -201,10 +201,10 @@ impl Plan {
 }
 
 /// A pass: the node that it is named after, what it does, what it reads and what it gives.
-type Pass = (usize, Kind, Vec<Value>, Value);
+pub(crate) type Pass = (usize, Kind, Vec<Value>, Value);
 
 /// The passes of a graph, in the order in which they are computed.
-fn passes(graph: &Graph) -> Vec<Pass> {
+pub(crate) fn passes(graph: &Graph) -> Vec<Pass> {
     let nodes = graph.nodes();
     let mut readers: Vec<Vec<usize>> = vec![vec![]; nodes.len() + 1];
     for (place, node) in nodes.iter().enumerate() {
@@ -229,8 +229,7 @@ fn passes(graph: &Graph) -> Vec<Pass> {
             Op::Linear(own) => Kind::Conv { window: Window::square(1), groups: 1, has_bias: own.bias, is_linear: true },
             Op::Pool(pool) => Kind::Pool(*pool),
             Op::GlobalAveragePool => Kind::GlobalAveragePool,
-            Op::Concat | Op::Flatten | Op::Reshape(_) => Kind::Copy,
-            Op::Crop(_) => unreachable!("a graph with a crop is refused"),
+            Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => Kind::Copy,
             Op::Activation(own) => Kind::Pointwise { norm: None, activation: Some(*own) },
             Op::BatchNorm(_) | Op::Add => {
                 let norm = matches!(node.op, Op::BatchNorm(_)).then_some(place);

@@ -21,13 +21,13 @@ pub(super) struct Pointwise {
 
 /// Values that are read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read<'a> {
+pub(crate) struct Read<'a> {
     pub layout: Layout,
     pub values: &'a [Lanes],
 }
 
 impl<'a> Read<'a> {
-    pub(super) fn plane(&self, block: usize, channel: usize) -> Plane<'a> {
+    pub(crate) fn plane(&self, block: usize, channel: usize) -> Plane<'a> {
         let start = block * self.layout.block() + channel * self.layout.plane();
         Plane { grid: self.layout.grid(), values: &self.values[start..start + self.layout.plane()] }
     }
@@ -56,6 +56,7 @@ macro_rules! with {
         }
     };
 }
+pub(crate) use with;
 
 impl Pointwise {
     /// The scale of a channel.

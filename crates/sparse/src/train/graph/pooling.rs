@@ -11,7 +11,7 @@ use secateur_graph::{Pool, PoolKind, Window};
 
 /// Pooling in training.
 #[derive(Debug)]
-pub(super) struct Pooling {
+pub(crate) struct Pooling {
     kind: PoolKind,
     windows: Windows,
 }
@@ -21,7 +21,7 @@ const ITEMS: usize = 4;
 
 impl Pooling {
     /// `x` and `y` are the layouts of the values, `dx` and `dy` those of their gradients.
-    pub(super) fn new(pool: Pool, [x, y]: [&Layout; 2], [dx, dy]: [&Layout; 2]) -> Self {
+    pub(crate) fn new(pool: Pool, [x, y]: [&Layout; 2], [dx, dy]: [&Layout; 2]) -> Self {
         let Window { size, stride, padding, dilation } = pool.window;
         let meets = |axis: usize, position: usize, element: usize, side: usize| {
             let padded = position * stride[axis] + element * dilation[axis];
@@ -43,9 +43,14 @@ impl Pooling {
     }
 
     /// The mean of each channel.
-    pub(super) fn global(values: [&Layout; 2], gradients: [&Layout; 2]) -> Self {
+    pub(crate) fn global(values: [&Layout; 2], gradients: [&Layout; 2]) -> Self {
         let window = Window { size: [values[0].height, values[0].width], ..Window::square(1) };
         Self::new(Pool { kind: PoolKind::Average, window }, values, gradients)
+    }
+
+    /// Bytes of the lists of windows.
+    pub(crate) fn bytes(&self) -> usize {
+        self.windows.bytes()
     }
 
     /// Writes the outputs.
@@ -53,6 +58,15 @@ impl Pooling {
         let layout = y.layout;
         let mut items = cut(at, y.values, &layout);
         at.pool.each(&mut items, |item| dispatch(at.set, Forward { own: self, x, layout, item }));
+    }
+
+    /// Writes a channel of a block; `x` and `y` are its planes.
+    #[inline(always)]
+    pub(crate) fn write_channel<V: Vector>(&self, x: &[Lanes], y: &mut [Lanes]) {
+        match self.kind {
+            PoolKind::Max => max::<V>(&self.windows, x, y),
+            PoolKind::Average => average::<V>(&self.windows, x, y),
+        }
     }
 
     /// Writes the gradients of the inputs, or adds to them; `x` and `y` are the values.
@@ -86,11 +100,7 @@ impl Kernel for Forward<'_, '_> {
         let Self { own, x, layout, item } = self;
         let channels = item.values[0].chunks_exact_mut(layout.plane());
         for (channel, y) in item.channels.clone().zip(channels) {
-            let x = x.plane(item.block, channel).values;
-            match own.kind {
-                PoolKind::Max => max::<V>(&own.windows, x, y),
-                PoolKind::Average => average::<V>(&own.windows, x, y),
-            }
+            own.write_channel::<V>(x.plane(item.block, channel).values, y);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Kernel for Backward<'_, '_> {
                             positions,
                             &dy[group(channel)..],
                             start,
-                            Outputs { blocks: &mut item.values, plane, row },
+                            Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
                         );
                     }
                 }
@@ -76,7 +76,7 @@ impl Kernel for Backward<'_, '_> {
                     positions,
                     &dy[group(first)..],
                     start,
-                    Outputs { blocks: &mut item.values, plane, row },
+                    Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
                 );
             }
         }

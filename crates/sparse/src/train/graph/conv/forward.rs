@@ -53,7 +53,7 @@ impl Kernel for Forward<'_, '_> {
                         positions,
                         &x[group(filter)..],
                         start,
-                        Outputs { blocks: &mut item.values, plane, row },
+                        Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
                     );
                 }
             }
@@ -71,7 +71,13 @@ impl Kernel for Forward<'_, '_> {
             let rows = Rows { offsets: &conv.offsets, weights: tile, count, extent };
             let bias = &bias[start(row, bias)..];
             let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
-            product::<V>(rows, positions, &x[group(first)..], start, Outputs { blocks: &mut item.values, plane, row });
+            product::<V>(
+                rows,
+                positions,
+                &x[group(first)..],
+                start,
+                Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
+            );
             // While the rows are in the caches.
             gather::<V>(geometry, item, row..row + count, images, moments);
         }

@@ -1,5 +1,6 @@
 //! Gradients of the weights.
 
+use super::winograd::sizes;
 use super::{Conv, Input, Scratch, tiles};
 use crate::kernels::tile_gradients::{self, Pair, Sources};
 use crate::kernels::winograd::gradients;
@@ -47,7 +48,7 @@ impl Kernel for Gradient<'_, '_> {
             let x = x.block::<V>(&geometry.x, block, buffer);
             if let Some(tiles) = &conv.tiles {
                 let own = &tiles.pairs[..tiles.pairs.len() / conv.blocks * blocks];
-                let sizes = Conv::sizes(&geometry.x, &geometry.dy);
+                let sizes = sizes(&geometry.x, &geometry.dy);
                 let sources = [x, &dy[item.rows.start * plane..]];
                 gradients::<V>(sizes, item.rows.len(), own, sources, item.weight, workspace);
             }

@@ -4,7 +4,7 @@ mod backward;
 mod forward;
 mod gradient;
 mod input;
-mod winograd;
+pub(crate) mod winograd;
 
 use super::geometry::{Geometry, Phase};
 use super::lists::Lists;
@@ -71,9 +71,9 @@ pub(super) struct Scratch {
 }
 
 /// Positions that an item works on at least, if there are as many: the work that pays for arranging its weights.
-pub(super) const POSITIONS: usize = 64;
+pub(crate) const POSITIONS: usize = 64;
 /// Positions whose inputs stay in the second-level cache while all kept weights go by.
-const SPARSE_POSITIONS: usize = 128;
+pub(crate) const SPARSE_POSITIONS: usize = 128;
 /// Floats that the gradients of all groups of blocks may take.
 const PARTIAL: usize = 1 << 18;
 
@@ -263,7 +263,7 @@ fn parts(at: &Context<'_>, blocks: usize, has_overhead: bool) -> usize {
 }
 
 /// Rows of a tile.
-fn tile_rows(set: InstructionSet) -> usize {
+pub(crate) fn tile_rows(set: InstructionSet) -> usize {
     match set {
         InstructionSet::Portable => 2,
         InstructionSet::Avx2 | InstructionSet::Avx512 => TILE_ROWS,
@@ -272,7 +272,7 @@ fn tile_rows(set: InstructionSet) -> usize {
 
 /// The first channel and the height of each of the tiles, about equally high, that cover some channels; none reaches over
 /// the end of a group of `each`.
-fn tiles(channels: Range<usize>, each: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn tiles(channels: Range<usize>, each: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut first = channels.start;
     std::iter::from_fn(move || {
         let left = ((first / each + 1) * each).min(channels.end) - first.min(channels.end);

@@ -2,7 +2,7 @@
 
 use super::{Conv, Geometry, Input, Scratch};
 use crate::kernels::tile_gradients::Pair;
-use crate::kernels::tiles::{Position, Start, TILE_ROWS};
+use crate::kernels::tiles::{Outputs, Position, Start, TILE_ROWS};
 use crate::kernels::winograd::{PRODUCTS, Sizes, convolve, transform_filters};
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
@@ -13,7 +13,7 @@ use crate::train::graph::stored::Stored;
 
 /// The tiles of a convolution.
 #[derive(Debug)]
-pub(super) struct Tiles {
+pub(crate) struct Tiles {
     pub forward: Vec<Position>,
     pub backward: Vec<Position>,
     pub pairs: Vec<Pair>,
@@ -27,29 +27,33 @@ const LEAST_PIXELS: usize = 16;
 impl Tiles {
     /// Those of some blocks; `None` where they do not fit or do not pay.
     pub(super) fn new(conv: &Geometry, blocks: usize) -> Option<Self> {
-        let channels = conv.inputs().min(conv.filters());
-        let pays = conv.has_tiles() && channels >= LEAST_CHANNELS && conv.y.pixels() >= LEAST_PIXELS;
-        pays.then(|| Self {
+        Self::pay(conv).then(|| Self {
             forward: conv.forward_tiles(blocks),
             backward: conv.backward_tiles(blocks),
             pairs: conv.tile_pairs(blocks),
         })
     }
+
+    /// Whether they fit and pay.
+    pub(crate) fn pay(conv: &Geometry) -> bool {
+        let channels = conv.inputs().min(conv.filters());
+        conv.has_tiles() && channels >= LEAST_CHANNELS && conv.y.pixels() >= LEAST_PIXELS
+    }
+}
+
+/// The sizes of a way from one layout to another.
+pub(crate) fn sizes(from: &Layout, to: &Layout) -> Sizes {
+    Sizes {
+        inputs: from.channels,
+        plane: from.plane(),
+        pitch: from.columns(),
+        output_plane: to.plane(),
+        output_pitch: to.columns(),
+        tile_rows: TILE_ROWS,
+    }
 }
 
 impl Conv {
-    /// The sizes of a way from one layout to another.
-    pub(super) fn sizes(from: &Layout, to: &Layout) -> Sizes {
-        Sizes {
-            inputs: from.channels,
-            plane: from.plane(),
-            pitch: from.columns(),
-            output_plane: to.plane(),
-            output_pitch: to.columns(),
-            tile_rows: TILE_ROWS,
-        }
-    }
-
     /// The transformed filters, `[tile of rows][product][input][row]`, where a row is a filter, or an input channel on the
     /// way back.
     pub(super) fn transform(&self, at: &Context<'_>, scratch: &mut [Scratch], back: bool, to: &mut Vec<f32>) {
@@ -139,8 +143,9 @@ impl Kernel for Winograd<'_, '_> {
                 Start::Bias(bias)
             }
         };
-        let sizes = Conv::sizes(from, to);
+        let sizes = sizes(from, to);
         let tiles = &tiles[..tiles.len() / conv.blocks * item.values.len()];
-        convolve::<V>(sizes, filters, item.channels.clone(), tiles, input, start, &mut item.values, workspace);
+        let outputs = Outputs { blocks: &mut item.values, plane: to.plane(), row: 0, least: f32::NEG_INFINITY };
+        convolve::<V>(sizes, filters, item.channels.clone(), tiles, input, start, outputs, workspace);
     }
 }

@@ -1,0 +1,197 @@
+//! Convolutions and fully connected layers, with all of their weights or with the nonzero ones only.
+
+use crate::InstructionSet;
+use crate::kernels::activation::{Gelu, Identity, Relu, Relu6, Silu};
+use crate::kernels::pointwise::activate;
+use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
+use crate::kernels::winograd::{PRODUCTS, Workspace, convolve, transform_filters};
+use crate::lanes::Lanes;
+use crate::simd::Vector;
+use crate::train::graph::conv::winograd::{Tiles, sizes};
+use crate::train::graph::conv::{POSITIONS, SPARSE_POSITIONS, tile_rows, tiles};
+use crate::train::graph::geometry::Geometry;
+use crate::train::graph::lists::Lists;
+use crate::train::graph::pointwise::with;
+use secateur_graph::Activation;
+use std::mem::size_of;
+
+/// `y = activation(conv(x) + bias + other)`, of which the last and the first may be missing.
+#[derive(Debug)]
+pub(super) struct Conv {
+    geometry: Geometry,
+    positions: Vec<Position>,
+    /// More than the largest offset within a group's channels.
+    extent: usize,
+    bias: Vec<f32>,
+    activation: Option<Activation>,
+    weights: Weights,
+}
+
+#[derive(Debug)]
+enum Weights {
+    Dense {
+        /// Of each column of the matrix its offset in the input, `[channel][tap]`.
+        offsets: Vec<u32>,
+        /// The first filter of each tile, and how many it has.
+        tiles: Vec<(usize, usize)>,
+        /// `[tile][column][filter]`
+        values: Vec<f32>,
+    },
+    /// By tiles of 2x2 outputs of a 3x3 kernel.
+    Winograd {
+        /// The upper left output of each tile.
+        tiles: Vec<Position>,
+        /// Transformed, `[tile of rows][product][input][row]`.
+        filters: Vec<f32>,
+    },
+    Sparse {
+        /// The inputs of each filter.
+        lists: Lists,
+        /// The nonzero weights of each filter, one after the other.
+        values: Vec<f32>,
+    },
+}
+
+/// What a convolution has beside its geometry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layer<'a> {
+    /// `[filter][channel][tap]`
+    pub weight: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub activation: Option<Activation>,
+    /// Whether it is computed by its nonzero weights.
+    pub is_sparse: bool,
+}
+
+impl Conv {
+    pub(super) fn new(geometry: Geometry, layer: Layer<'_>, set: InstructionSet) -> Self {
+        let phase = geometry.forward(1);
+        let (columns, filters, plane) = (geometry.columns(), geometry.y.channels, geometry.x.plane());
+        let spread = |channel: usize| phase.offsets.iter().map(move |own| own + (channel * plane) as u32);
+        let offsets: Vec<u32> = (0..geometry.inputs()).flat_map(spread).collect();
+        let weights = if layer.is_sparse {
+            let nonzero = |index: &u32| layer.weight[*index as usize] != 0.0;
+            let indices: Vec<u32> = (0..layer.weight.len() as u32).filter(nonzero).collect();
+            let mut lists = Lists::forward(&geometry, &indices, &offsets);
+            // They are in the order of the filters already.
+            lists.places = vec![];
+            Weights::Sparse { lists, values: indices.iter().map(|index| layer.weight[*index as usize]).collect() }
+        } else if Tiles::pay(&geometry) {
+            Weights::Winograd { tiles: geometry.forward_tiles(1), filters: transformed(&geometry, layer.weight) }
+        } else {
+            let tiles: Vec<(usize, usize)> = tiles(0..filters, geometry.filters(), tile_rows(set)).collect();
+            let mut values = Vec::with_capacity(layer.weight.len());
+            for (first, count) in &tiles {
+                for column in 0..columns {
+                    values.extend((*first..first + count).map(|filter| layer.weight[filter * columns + column]));
+                }
+            }
+            Weights::Dense { offsets, tiles, values }
+        };
+        Self {
+            positions: phase.positions,
+            extent: (geometry.inputs() - 1) * plane + phase.extent,
+            bias: layer.bias.map_or_else(|| vec![0.0; filters], <[f32]>::to_vec),
+            activation: layer.activation,
+            geometry,
+            weights,
+        }
+    }
+
+    /// Bytes of the weights, with all that says where they stand, and of the bias.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let numbers = match &self.weights {
+            Weights::Dense { offsets, values, .. } => offsets.len() + values.len(),
+            Weights::Winograd { filters, .. } => filters.len(),
+            Weights::Sparse { lists, values } => lists.starts.len() + lists.offsets.len() + values.len(),
+        };
+        (numbers + self.bias.len()) * size_of::<f32>()
+    }
+
+    /// Bytes of the lists of positions.
+    pub(super) fn list_bytes(&self) -> usize {
+        let tiles = if let Weights::Winograd { tiles, .. } = &self.weights { tiles.len() } else { 0 };
+        (self.positions.len() + tiles) * size_of::<Position>()
+    }
+
+    /// Bytes of the workspace that it needs.
+    pub(super) fn workspace_bytes(&self) -> usize {
+        match &self.weights {
+            Weights::Winograd { .. } => Workspace::needed([self.geometry.x.channels, self.geometry.y.channels]),
+            Weights::Dense { .. } | Weights::Sparse { .. } => 0,
+        }
+    }
+
+    /// Writes the outputs of a block; `other` has their layout.
+    #[inline(always)]
+    pub(super) fn run<V: Vector>(
+        &self,
+        x: &[Lanes],
+        other: Option<&[Lanes]>,
+        y: &mut [Lanes],
+        workspace: &mut Workspace,
+    ) {
+        let (geometry, extent, plane) = (&self.geometry, self.extent, self.geometry.y.plane());
+        let group = |filter: usize| filter / geometry.filters() * geometry.inputs() * geometry.x.plane();
+        let others = other.as_slice();
+        let least = if self.activation == Some(Activation::Relu) { 0.0 } else { f32::NEG_INFINITY };
+        match &self.weights {
+            Weights::Dense { offsets, tiles, values } => {
+                for positions in self.positions.chunks(POSITIONS) {
+                    let mut rest = values.as_slice();
+                    for (first, count) in tiles {
+                        let (weights, behind) = rest.split_at(offsets.len() * count);
+                        rest = behind;
+                        let rows = Rows { offsets, weights, count: *count, extent };
+                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row: *first, least };
+                        let start = start(&self.bias[*first..], others);
+                        product::<V>(rows, positions, &x[group(*first)..], start, outputs);
+                    }
+                }
+            }
+            Weights::Winograd { tiles, filters } => {
+                let sizes = sizes(&geometry.x, &geometry.y);
+                let outputs = Outputs { blocks: &mut [&mut *y], plane, row: 0, least };
+                let (rows, start) = (0..geometry.y.channels, start(&self.bias, others));
+                convolve::<V>(sizes, filters, rows, tiles, x, start, outputs, workspace);
+            }
+            Weights::Sparse { lists, values } => {
+                for positions in self.positions.chunks(SPARSE_POSITIONS) {
+                    for filter in 0..geometry.y.channels {
+                        let own = lists.of(filter);
+                        let (offsets, weights) = (&lists.offsets[own.clone()], &values[own]);
+                        let rows = Rows { offsets, weights, count: 1, extent };
+                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row: filter, least };
+                        let start = start(&self.bias[filter..], others);
+                        product::<V>(rows, positions, &x[group(filter)..], start, outputs);
+                    }
+                }
+            }
+        }
+        match self.activation {
+            None | Some(Activation::Relu) => {}
+            Some(Activation::Relu6 | Activation::Gelu | Activation::Silu) => {
+                for y in y.chunks_exact_mut(plane) {
+                    with!(self.activation, activate, geometry.y.grid(), y);
+                }
+            }
+        }
+    }
+}
+
+/// The transformed filters of a 3x3 convolution, `[tile of rows][product][input][row]`.
+fn transformed(geometry: &Geometry, weight: &[f32]) -> Vec<f32> {
+    let inputs = geometry.inputs();
+    let mut found = vec![0.0; geometry.y.channels * inputs * PRODUCTS];
+    for (tile, to) in found.chunks_mut(TILE_ROWS * inputs * PRODUCTS).enumerate() {
+        let own = &weight[tile * TILE_ROWS * inputs * 9..];
+        transform_filters(inputs, to.len() / (inputs * PRODUCTS), own, [inputs, 1], to);
+    }
+    found
+}
+
+/// What the sums of some rows start with.
+#[inline(always)]
+fn start<'a>(bias: &'a [f32], others: &'a [&'a [Lanes]]) -> Start<'a> {
+    if others.is_empty() { Start::Bias(bias) } else { Start::Added(bias, others) }
+}

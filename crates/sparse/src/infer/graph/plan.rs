@@ -1,0 +1,255 @@
+//! What the engine does with a graph, step by step: which nodes are computed in one pass, how the values lie in memory, and
+//! which of them share a buffer. Pure: no weights, no buffers.
+
+use crate::Unsupported;
+use crate::kernels::winograd::Workspace;
+use crate::lanes::Lanes;
+use crate::train::graph::conv::winograd::Tiles;
+use crate::train::graph::geometry::{Geometry, padding};
+use crate::train::graph::layout::Layout;
+use crate::train::graph::plan::{Kind, Pass, passes};
+use secateur_graph::{Activation, Graph};
+use std::mem::size_of;
+
+/// The steps of a graph.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    /// By value.
+    pub layouts: Vec<Layout>,
+    /// By value: the buffer that it lies in.
+    pub buffers: Vec<usize>,
+    /// By buffer: vectors of a block.
+    pub sizes: Vec<usize>,
+    pub steps: Vec<Step>,
+    /// The value that images are read into, which has no margins.
+    pub input: usize,
+    /// The value of the logits.
+    pub output: usize,
+}
+
+/// One pass over the values of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    /// The node that it is named after; `None` for the copy of the images into a layout with margins.
+    pub node: Option<usize>,
+    pub kind: Kind,
+    /// The values that it reads. A convolution adds the second one, which has the layout of the output, to its sums.
+    pub inputs: Vec<usize>,
+    pub output: usize,
+    /// What a convolution applies to its sums.
+    pub activation: Option<Activation>,
+}
+
+impl Plan {
+    /// # Errors
+    /// When a value is larger than the kernels' 32-bit offsets reach.
+    pub(super) fn new(graph: &Graph) -> Result<Self, Unsupported> {
+        let mut own = Self {
+            layouts: vec![Layout::of(graph.shape(graph.input()))],
+            buffers: vec![],
+            sizes: vec![],
+            steps: vec![],
+            input: 0,
+            output: 0,
+        };
+        let mut values = vec![None; graph.nodes().len() + 1];
+        values[0] = Some(0);
+        for ((node, kind, inputs, output), activation) in fused(needed(graph)) {
+            let inputs = inputs.iter().map(|value| values[value.index()].expect("it is computed before")).collect();
+            values[output.index()] = Some(own.layouts.len());
+            let step = Step { node: Some(node), kind, inputs, output: own.layouts.len(), activation };
+            own.layouts.push(Layout::of(graph.shape(output)));
+            own.steps.push(step);
+        }
+        own.output = values[graph.output().index()].expect("the output is needed");
+        own.set_margins();
+        let large = |step: &&Step| {
+            let mut values = step.inputs.iter().chain([&step.output]);
+            values.any(|value| own.layouts[*value].block() > u32::MAX as usize)
+        };
+        if let Some(node) = own.steps.iter().find(large).and_then(|step| step.node) {
+            let why = "its values with their padding are more than 4294967295 for one image".to_owned();
+            return Err(Unsupported { node: graph.nodes()[node].name.clone(), why });
+        }
+        own.share_buffers();
+        Ok(own)
+    }
+
+    /// The geometry of a convolution.
+    pub(super) fn geometry(&self, step: &Step) -> Option<Geometry> {
+        let Kind::Conv { window, groups, .. } = step.kind else { return None };
+        let (x, y) = (self.layouts[step.inputs[0]], self.layouts[step.output]);
+        Some(Geometry { window, groups, x, dx: x, y, dy: y })
+    }
+
+    /// Bytes of the buffers and the workspaces of all threads and of the lists of positions, windows and copies; the largest `usize` when
+    /// that is too few.
+    pub(super) fn bytes(&self, threads: usize) -> usize {
+        let vectors = self.sizes.iter().fold(0usize, |sum, size| sum.saturating_add(*size));
+        let lists = self.steps.iter().map(|step| self.list_bytes(step)).fold(0, usize::saturating_add);
+        let workspace = self.steps.iter().map(|step| self.workspace_bytes(step)).max().unwrap_or(0);
+        let each = vectors.saturating_mul(size_of::<Lanes>()).saturating_add(workspace);
+        each.saturating_mul(threads).saturating_add(lists)
+    }
+
+    /// Bytes of the lists of a step at most.
+    fn list_bytes(&self, step: &Step) -> usize {
+        let (x, y) = (&self.layouts[step.inputs[0]], &self.layouts[step.output]);
+        let elements = match step.kind {
+            Kind::Conv { .. } => y.pixels(),
+            Kind::Pointwise { .. } => 0,
+            Kind::Pool(pool) => {
+                let [rows, columns] = pool.window.size;
+                rows.saturating_mul(columns).saturating_add(2).saturating_mul(y.pixels())
+            }
+            Kind::GlobalAveragePool => x.pixels(),
+            Kind::Copy => y.values(),
+        };
+        elements.saturating_mul(16)
+    }
+
+    /// Bytes of the workspace of a step at most.
+    fn workspace_bytes(&self, step: &Step) -> usize {
+        match self.geometry(step) {
+            Some(own) if Tiles::pay(&own) => Workspace::needed([own.x.channels, own.y.channels]),
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Gives every value the margins that the convolutions which read it need.
+    fn set_margins(&mut self) {
+        for step in &self.steps {
+            if let Kind::Conv { window, .. } = &step.kind {
+                let (x, y) = (self.layouts[step.inputs[0]], self.layouts[step.output]);
+                self.layouts[step.inputs[0]].margins = x.margins.max(padding(window, &x, &y));
+            }
+        }
+        // What is added to a convolution's sums is read at the outputs' offsets.
+        let alike: Vec<[usize; 2]> = self.steps.iter().filter_map(Step::alike).collect();
+        loop {
+            let before = self.layouts.clone();
+            for pair in &alike {
+                let margins = self.layouts[pair[0]].margins.max(self.layouts[pair[1]].margins);
+                pair.iter().for_each(|value| self.layouts[*value].margins = margins);
+            }
+            if before == self.layouts {
+                break;
+            }
+        }
+        let layout = self.layouts[0];
+        if layout.margins != Default::default() {
+            self.input = self.layouts.len();
+            self.layouts.push(Layout { margins: Default::default(), ..layout });
+            let inputs = vec![self.input];
+            self.steps.insert(0, Step { node: None, kind: Kind::Copy, inputs, output: 0, activation: None });
+        }
+    }
+
+    /// Gives every value a buffer, which it shares with others that are not needed at the same time. Only values of one
+    /// layout share, so that the zeros of their margins stay.
+    fn share_buffers(&mut self) {
+        let mut last: Vec<usize> = vec![0; self.layouts.len()];
+        for (place, step) in self.steps.iter().enumerate() {
+            step.inputs.iter().chain([&step.output]).for_each(|value| last[*value] = place);
+        }
+        last[self.output] = self.steps.len();
+        self.buffers = vec![usize::MAX; self.layouts.len()];
+        let mut free: Vec<(Layout, usize)> = vec![];
+        let (sizes, buffers, layouts) = (&mut self.sizes, &mut self.buffers, &self.layouts);
+        let mut take = |value: usize, free: &mut Vec<(Layout, usize)>| {
+            let found = free.iter().position(|(layout, _)| *layout == layouts[value]);
+            let fresh = sizes.len();
+            let buffer = found.map_or(fresh, |place| free.remove(place).1);
+            if buffer == fresh {
+                sizes.push(layouts[value].block());
+            }
+            buffer
+        };
+        buffers[self.input] = take(self.input, &mut free);
+        for (place, step) in self.steps.iter().enumerate() {
+            buffers[step.output] = take(step.output, &mut free);
+            let mut done: Vec<usize> = step.inputs.iter().filter(|value| last[**value] == place).copied().collect();
+            done.sort_unstable();
+            done.dedup();
+            free.extend(done.into_iter().map(|value| (layouts[value], buffers[value])));
+        }
+    }
+}
+
+impl Step {
+    /// The output of a convolution and what is added to its sums.
+    fn alike(&self) -> Option<[usize; 2]> {
+        match (self.kind, self.inputs.as_slice()) {
+            (Kind::Conv { .. }, [_, other]) => Some([*other, self.output]),
+            _ => None,
+        }
+    }
+}
+
+/// The passes that the output depends on.
+fn needed(graph: &Graph) -> Vec<Pass> {
+    let mut needed = vec![false; graph.nodes().len() + 1];
+    needed[graph.output().index()] = true;
+    let mut found: Vec<Pass> = passes(graph).into_iter().rev().collect();
+    found.retain(|(_, _, inputs, output)| {
+        let own = needed[output.index()];
+        inputs.iter().filter(|_| own).for_each(|value| needed[value.index()] = true);
+        own
+    });
+    found.reverse();
+    found
+}
+
+/// The passes, with an addition and an activation that alone read a convolution put into the convolution's own.
+fn fused(passes: Vec<Pass>) -> Vec<(Pass, Option<Activation>)> {
+    let mut found: Vec<Option<(Pass, Option<Activation>)>> = passes.into_iter().map(|own| Some((own, None))).collect();
+    for place in 0..found.len() {
+        let Some(((node, kind @ Kind::Conv { .. }, inputs, output), None)) = found[place].clone() else { continue };
+        let reads =
+            |own: &Option<(Pass, _)>| own.iter().flat_map(|own| &own.0.2).filter(|value| **value == output).count();
+        let readers: Vec<usize> = (place + 1..found.len()).flat_map(|own| vec![own; reads(&found[own])]).collect();
+        let ([reader], [x]) = (readers.as_slice(), inputs.as_slice()) else { continue };
+        let Some(((_, Kind::Pointwise { norm: None, activation }, read, result), _)) = &found[*reader] else {
+            continue;
+        };
+        let others = read.iter().filter(|value| **value != output);
+        let inputs = [x].into_iter().chain(others).copied().collect();
+        found[*reader] = Some(((node, kind, inputs, *result), *activation));
+        found[place] = None;
+    }
+    found.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secateur_graph::{Builder, Conv2d, Linear, Op};
+
+    #[test]
+    fn a_residual_block_is_a_pass_for_each_convolution() {
+        let mut net = Builder::new(&[4, 6, 6]).expect("a shape");
+        let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+        let (conv, relu) = (|| Op::Conv2d(Conv2d::new(4, 3).padding(1)), || Op::Activation(Activation::Relu));
+        add("conv1", conv(), &["input"]);
+        add("relu1", relu(), &["conv1"]);
+        add("unread", relu(), &["relu1"]);
+        add("conv2", conv(), &["relu1"]);
+        add("sum", Op::Add, &["input", "conv2"]);
+        add("relu2", relu(), &["sum"]);
+        add("conv3", conv(), &["relu2"]);
+        add("flat", Op::Flatten, &["conv3"]);
+        add("fc", Op::Linear(Linear::new(3)), &["flat"]);
+        let graph = net.finish();
+        let plan = Plan::new(&graph).expect("small");
+        let name = |step: &Step| step.node.map_or("copy", |node| graph.nodes()[node].name.as_str());
+        assert_eq!(plan.steps.iter().map(name).collect::<Vec<_>>(), ["copy", "conv1", "conv2", "conv3", "flat", "fc"]);
+        let sum = &plan.steps[2];
+        assert_eq!((sum.inputs.as_slice(), sum.output, sum.activation), (&[1, 0][..], 2, Some(Activation::Relu)));
+        assert_eq!(plan.steps[3].activation, None);
+        // Values: 0 input with margins, 1 relu1, 2 relu2, 3 conv3, 4 flat, 5 fc, 6 images. conv3 has no margins, as the
+        // images have none.
+        assert_eq!(plan.buffers, [1, 2, 3, 0, 4, 5, 0]);
+        assert_eq!(plan.sizes, [4 * 36, 4 * 64, 4 * 64, 4 * 64, 144, 3]);
+        assert_eq!(plan.bytes(2), plan.bytes(1) + 64 * (36 * 4 + 3 * 256 + 147));
+    }
+}

@@ -1,0 +1,172 @@
+//! The engine of graphs against the reference implementation: random graphs of every operation, with zeros of every kind,
+//! compacted or not, on every instruction set.
+
+mod graphs;
+
+use graphs::{Random, graph, images, weights};
+use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, Role, Weights};
+use secateur_sparse::file::Precision;
+use secateur_sparse::infer::{Error, Forms, GraphEngine, Options};
+use secateur_sparse::{InstructionSet, compact_graph};
+
+/// Images of the calls: a block that is not full, a full one, and more than one.
+const COUNTS: [usize; 5] = [1, 15, 16, 17, 33];
+
+fn engine(graph: &Graph, weights: &Weights, options: &Options) -> GraphEngine {
+    GraphEngine::new(graph, weights, options).unwrap_or_else(|error| panic!("{error}: {graph:#?}"))
+}
+
+/// The largest difference between answers, and the largest answer of those that are expected.
+fn difference(found: &[f32], expected: &[f32]) -> [f32; 2] {
+    assert_eq!(found.len(), expected.len());
+    let [mut most, mut scale] = [0f32; 2];
+    for (found, expected) in found.iter().zip(expected) {
+        let own = (found - expected).abs();
+        most = if own.is_nan() || own > most { own } else { most };
+        scale = scale.max(expected.abs());
+    }
+    [most, scale]
+}
+
+/// Images whose values are all finite, unlike those of a window in nothing but padding.
+fn finite_images(graph: &Graph, weights: &Weights, random: &mut Random) -> Vec<Vec<f32>> {
+    let mut all = images(graph, COUNTS[4], random);
+    all.retain(|image| graph.forward_all(weights, image).iter().flatten().all(|value| value.is_finite()));
+    all
+}
+
+/// The engine's answers to any number of these images, against the reference implementation's.
+fn check(graph: &Graph, weights: &Weights, images: &[Vec<f32>], about: &str) {
+    let expected: Vec<f32> = images.iter().flat_map(|image| graph.forward(weights, image)).collect();
+    let (rows, classes) = (images.concat(), expected.len() / images.len());
+    for instruction_set in InstructionSet::available() {
+        for forms in [Forms::Any, Forms::Dense] {
+            let options = |threads| Options { threads, instruction_set, forms, ..Options::new(16) };
+            let mut one = engine(graph, weights, &options(1));
+            let about = || format!("{about}, {}, {forms:?}: {graph:#?}", instruction_set.name());
+            let all = one.logits(&rows);
+            let [most, scale] = difference(&all, &expected);
+            assert!(most <= 1e-4 * scale.max(1e-2), "differs by {most} of {scale}; {}", about());
+            for (place, count) in COUNTS.into_iter().enumerate() {
+                let count = count.min(images.len());
+                let mut many = engine(graph, weights, &options(1 + place % 3));
+                let found = many.logits(&rows[..count * one.pixels()]);
+                assert!(found == all[..count * classes], "{count} images differ; {}", about());
+            }
+        }
+    }
+}
+
+#[test]
+fn any_graph_answers_as_the_reference_does() {
+    let mut checked = 0;
+    for seed in 0..400 {
+        let mut random = Random(seed);
+        let graph = graph(&mut random);
+        let weights = weights(&graph, &mut random);
+        let images = finite_images(&graph, &weights, &mut random);
+        if images.is_empty() {
+            continue;
+        }
+        checked += 1;
+        check(&graph, &weights, &images, &format!("seed {seed}"));
+        let small = compact_graph(&graph, &weights);
+        check(&small.graph, &small.weights, &images, &format!("seed {seed}, compacted"));
+    }
+    assert!(checked > 300, "{checked}");
+}
+
+/// `input -> conv -> bn -> relu -> conv -> bn -> + projection -> relu -> conv -> + its input -> crop -> max-pool -> mean ->
+/// fc`, on images of these sides.
+fn residual(sides: [usize; 2]) -> Graph {
+    let mut net = Builder::new(&[3, sides[0], sides[1]]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    let conv = |outputs: usize, kernel: usize| Conv2d::new(outputs, kernel).padding(kernel / 2).without_bias();
+    let norm = || Op::BatchNorm(BatchNorm::default());
+    add("conv1", Op::Conv2d(conv(19, 3)), &["input"]);
+    add("bn1", norm(), &["conv1"]);
+    add("relu1", Op::Activation(Activation::Relu), &["bn1"]);
+    add("conv2", Op::Conv2d(conv(23, 3)), &["relu1"]);
+    add("bn2", norm(), &["conv2"]);
+    add("projection", Op::Conv2d(conv(23, 1)), &["input"]);
+    add("sum", Op::Add, &["bn2", "projection"]);
+    add("relu2", Op::Activation(Activation::Relu), &["sum"]);
+    add("next", Op::Conv2d(conv(23, 5)), &["relu2"]);
+    add("again", Op::Add, &["relu2", "next"]);
+    add("narrow", Op::Conv2d(conv(9, 3)), &["again"]);
+    add("gelu", Op::Activation(Activation::Gelu), &["narrow"]);
+    add("crop", Op::Crop([9, 35]), &["gelu"]);
+    add("max", Op::Pool(Pool::max(2)), &["crop"]);
+    add("mean", Op::GlobalAveragePool, &["max"]);
+    add("flat", Op::Flatten, &["mean"]);
+    add("fc", Op::Linear(Linear::new(10)), &["flat"]);
+    net.finish()
+}
+
+/// Weights of which a fraction is kept.
+fn kept(graph: &Graph, density: f32, random: &mut Random) -> Weights {
+    let mut own = Weights::neutral(graph);
+    for parameter in graph.parameters().iter().filter(|own| own.role == Role::Weight) {
+        let bound = (3.0 / (parameter.len() / parameter.shape[0]) as f32 / density.max(0.05)).sqrt();
+        for value in own.get_mut(&parameter.name).expect("there") {
+            *value = if random.signed() < 2.0 * density - 1.0 { bound * random.signed() } else { 0.0 };
+        }
+    }
+    own
+}
+
+const DENSITIES: [f32; 4] = [0.0, 0.05, 0.3, 1.0];
+
+#[test]
+fn wide_layers_answer_as_the_reference_does() {
+    // Even sides are covered by tiles of 2x2 outputs, odd ones are not.
+    for (graph, density) in
+        [[11, 37], [10, 36]].map(residual).iter().flat_map(|own| DENSITIES.map(|density| (own, density)))
+    {
+        let mut random = Random((density * 100.0) as u64);
+        let weights = kept(graph, density, &mut random);
+        let images = images(graph, COUNTS[4], &mut random);
+        check(graph, &weights, &images, &format!("density {density}"));
+    }
+}
+
+#[test]
+fn weights_that_are_zero_take_no_memory() {
+    let graph = residual([11, 37]);
+    let weights = kept(&graph, 0.05, &mut Random(1));
+    let all: usize = graph.parameters().iter().filter(|own| own.role == Role::Weight).map(|own| own.len()).sum();
+    for instruction_set in InstructionSet::available() {
+        let options = Options { threads: 1, instruction_set, ..Options::new(16) };
+        let own = engine(&graph, &weights, &options);
+        let dense = engine(&graph, &weights, &Options { forms: Forms::Dense, ..options });
+        assert!(own.weight_bytes() < all && dense.weight_bytes() >= 4 * all);
+        assert_eq!([own.pixels(), own.classes()], [3 * 11 * 37, 10]);
+        // Three values of 23 channels of at most 15 x 41, one of 19 of 13 x 39, the images twice, and what is small.
+        assert!(own.bytes() < 64 * 16 * 2 * (3 * 23 * 15 * 41 + 19 * 13 * 39 + 2 * 3 * 15 * 41), "{}", own.bytes());
+    }
+}
+
+#[test]
+fn what_cannot_be_compiled_is_said() {
+    let graph = residual([11, 37]);
+    let weights = Weights::neutral(&graph);
+    let refused = |options: &Options| GraphEngine::new(&graph, &weights, options).expect_err("refused").to_string();
+    let small = Options { buffer_bytes: 1000, ..Options::new(16) };
+    assert!(refused(&small).contains("bytes, expected at most 1000: use fewer threads"), "{}", refused(&small));
+    let many = Options { threads: usize::MAX, ..Options::new(16) };
+    assert!(refused(&many).contains("expected at most 1073741824"), "{}", refused(&many));
+    let half = Options { precision: Precision::F16, ..Options::new(16) };
+    assert_eq!(refused(&half), "the precision is F16, expected F32: the weights of a graph are held as they are");
+    // Lists of windows count, too: these have 512 x 512 elements each.
+    let huge = Graph::sequential(&[1, 1023, 1023], [("pool", Op::Pool(overlapping(512)))]).expect("fits");
+    let error = GraphEngine::new(&huge, &Weights::default(), &Options::new(1)).expect_err("too many");
+    assert!(matches!(error, Error::Memory { .. }), "{error}");
+    let wide = Graph::sequential(&[1], [("own", Op::Linear(Linear::new(1)))]).expect("fits");
+    assert_eq!(GraphEngine::supports(&wide), Ok(()));
+}
+
+fn overlapping(size: usize) -> Pool {
+    let mut own = Pool::max(size);
+    own.window.stride = [1; 2];
+    own
+}
