@@ -251,7 +251,7 @@ fn all(net: &Net, old: &MaskSet, scores: &[Vec<f32>], request: &Request, macs: b
             let alive = (0..group.len()).filter(alive).count();
             // The last ones to go stay until a multiple is left.
             let mut count = going.len();
-            while count > 0 && (alive - count) % group.round_to != 0 {
+            while count > 0 && !(alive - count).is_multiple_of(group.round_to) {
                 count -= 1;
             }
             going[..count].iter().for_each(|unit| take(net, group, *unit, &mut own));
