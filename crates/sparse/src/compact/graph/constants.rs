@@ -174,3 +174,48 @@ impl Layer<'_> {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_that_meet_padding_are_told() {
+        let meets = |window: Window, [height, width]: [usize; 2]| {
+            let [rows, columns] = window.positions([height, width]).expect("it fits");
+            let inside = never_in_padding(&window, &[1, height, width], &[1, rows, columns]);
+            inside.iter().map(|inside| if *inside { '.' } else { 'x' }).collect::<String>()
+        };
+        assert_eq!(meets(Window::square(2), [4, 4]), "....");
+        assert_eq!(meets(Window { padding: [1, 1], ..Window::square(3) }, [4, 4]), "xxxx.xxxx");
+        assert_eq!(meets(Window { padding: [0, 1], ..Window::square(3) }, [4, 4]), "x.xx.xx.x");
+        // Of 1 + 4 + 1 rows, windows of 3 in steps of 2 do not reach the last one.
+        assert_eq!(meets(Window { padding: [1, 1], stride: [2, 2], ..Window::square(3) }, [4, 4]), "xxxx..x..");
+        // Elements at distance 2, of the rows -1, 1 and 3.
+        assert_eq!(meets(Window { padding: [1, 0], dilation: [2, 1], ..Window::square(3) }, [3, 3]), "xxx...xxx");
+    }
+
+    #[test]
+    fn a_regrouped_channel_is_constant_when_all_of_it_is_the_same() {
+        let read = [Some(1.0), Some(1.0), None, Some(2.0)];
+        let regrouped = |before: &[usize], after: &[usize]| regrouped(&read, [before, after]);
+        assert_eq!(regrouped(&[4, 3], &[2, 6]), [Some(1.0), None]);
+        assert_eq!(regrouped(&[4, 3], &[4, 3, 1]), read);
+        assert_eq!(regrouped(&[4, 3], &[12]), read.map(|own| [own; 3]).concat());
+        assert_eq!(regrouped(&[4, 3], &[3, 4]), [Some(1.0), None, None]);
+    }
+
+    #[test]
+    fn a_window_in_nothing_but_padding_gives_no_constant() {
+        let pool = |kind, window| {
+            let [rows, columns] = Window::positions(&window, [2, 2]).expect("it fits");
+            padding(&Pool { kind, window }, [&[1, 2, 2], &[1, rows, columns]])
+        };
+        let padded = Window { padding: [1, 1], ..Window::square(3) };
+        let apart = Window { dilation: [3, 3], padding: [1, 1], ..Window::square(2) };
+        assert_eq!(pool(PoolKind::Max, padded), [false, false]);
+        assert_eq!(pool(PoolKind::Average, padded), [true, false]);
+        assert_eq!(pool(PoolKind::Max, apart), [false, true]);
+        assert_eq!(pool(PoolKind::Average, Window::square(2)), [false, false]);
+    }
+}
