@@ -143,6 +143,14 @@ struct Subject {
 }
 
 impl Subject {
+    /// How the engine holds the weights: that of graphs which are no chains holds f32, whatever the file's precision.
+    fn held(&self) -> Precision {
+        match self.networks[0] {
+            Trained::Chain(_) => self.precision,
+            Trained::Graph(..) => Precision::F32,
+        }
+    }
+
     fn new(name: String, model: Model, images: Images, precision: Precision) -> Result<Self> {
         // Without a clock, so that answers are compared with the same ones at each call.
         let mut reference = AnyEngine::by_density(&model.network, &Options::new(128)).with_context(|| name.clone())?;
@@ -208,7 +216,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
             model: subject.name.clone(),
             batch: options.batch as u32,
             threads: options.threads,
-            values: precision_word(subject.precision),
+            values: precision_word(subject.held()),
             file_bytes: subject.file_bytes,
             images: subject.images.name.clone(),
             dense,
