@@ -22,7 +22,7 @@ mod trained;
 pub use compact::{Compacted, CompactedGraph, Footprint, compact, compact_graph};
 pub use cost::{Cost, LayerCost};
 pub use from_graph::{Unsupported, supports};
-pub use kernels::update::Optimizer;
+pub use kernels::update::{Optimizer, Update};
 pub use layer::{Affine, Conv2d, Layer, Linear, Parameters, ParametersMut};
 pub use network::{Error, Network};
 pub use peak::peak;

@@ -4,10 +4,10 @@ mod graph_case;
 mod graph_reference;
 
 use graph_case::{Case, States, every_option, graphs, spread};
-use graph_reference::{gradients, moved};
-use secateur_graph::{BatchNorm, Graph, Linear, Op};
-use secateur_sparse::Optimizer;
-use secateur_sparse::train::{Crossovers, Images, Options};
+use graph_reference::{gradients, moved, smoothed};
+use secateur_graph::{BatchNorm, Graph, Linear, Op, Parameter, Role};
+use secateur_sparse::train::{Crossovers, GraphTrainer, Images, Options};
+use secateur_sparse::{Optimizer, Update};
 
 /// After one step its velocities are the gradients.
 const PLAIN: Optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
@@ -71,6 +71,45 @@ fn gradients_are_those_of_the_reference() {
 }
 
 #[test]
+fn labels_are_smoothed_gradients_cut_to_a_length_and_norms_and_biases_spared_weight_decay() {
+    let optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.25 };
+    for (name, graph) in graphs() {
+        let case = Case::new(&graph, 0.6, 21, 2);
+        let before = case.values();
+        let mut expected = smoothed(&graph, &before, &case.images64(), &case.labels, 0.3);
+        for (name, gradients) in &mut expected.gradients {
+            let kept = &case.states[name].kept;
+            let pruned = gradients.iter_mut().enumerate().filter(|(index, _)| kept.place(*index).is_none());
+            pruned.for_each(|(_, own)| *own = 0.0);
+        }
+        let norm = expected.gradients.values().flatten().map(|own| own * own).sum::<f64>().sqrt();
+        for (decays_weights_only, max_norm) in [(true, 0.5 * norm), (false, 0.5 * norm), (true, 2.0 * norm)] {
+            let (max_norm, factor) = (Some(max_norm as f32), (max_norm / norm).min(1.0));
+            let update = Update { optimizer, decays_weights_only, label_smoothing: 0.3, max_norm };
+            for options in every_option() {
+                let about = format!("{name}, {update:?}, {options:?}");
+                let mut trainer = case.trainer(update, options);
+                let (_, loss) = case.step(&mut trainer, 1.0);
+                close(&[loss as f32], &[expected.loss], 1e-5, &format!("the loss is that of the labels, {about}"));
+                // What the loss does not depend on rests.
+                let reached = |name: &str| expected.gradients[name].iter().any(|own| *own != 0.0);
+                let learnt = |own: &&Parameter| !own.role.is_buffer() && reached(&own.name);
+                for own in graph.parameters().iter().filter(learnt) {
+                    let decay = if own.role == Role::Weight || !decays_weights_only { 0.25 } else { 0.0 };
+                    let way = before[&own.name].iter().zip(&expected.gradients[&own.name]);
+                    let way = way.map(|(old, gradient)| factor * gradient + decay * old).collect::<Vec<_>>();
+                    let after = case.export_all(&trainer, &own.name);
+                    let found = before[&own.name].iter().zip(&after[0]).map(|(old, new)| (*old as f32) - new);
+                    // Rounded where it is taken from the value.
+                    let scale = largest(&before[&own.name]).max(largest(&way)).max(norm / 100.0);
+                    close_to_scale(&found.collect::<Vec<_>>(), &way, 1e-4 * scale, &format!("{}, {about}", own.name));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_reference_agrees_with_finite_differences() {
     for (name, graph) in graphs() {
         let case = Case::new(&graph, 1.0, 3, 9);
@@ -125,22 +164,39 @@ fn running_statistics_by_hand() {
         // The mean is 3, the squared distances are 4 + 1 + 0 + 9 = 14, a third of which is the variance without bias.
         assert_eq!(found["bn.running_mean"].values, [0.75 * 1.0 + 0.25 * 3.0]);
         close(&found["bn.running_var"].values, &[0.75 * 2.0 + 0.25 * 14.0 / 3.0], 1e-6, "variance");
+        // Recalibrated: nothing is left of what was, and batches count alike.
+        let mut trainer = case.trainer(PLAIN, options);
+        let recalibrate = |trainer: &mut GraphTrainer, batch: &[[f32; 1]], number: usize| {
+            let rows: Vec<&[f32]> = batch.iter().map(<[f32; 1]>::as_slice).collect();
+            trainer.recalibrate(Images::Floats { rows: &rows }, number);
+        };
+        recalibrate(&mut trainer, &[[1.0], [2.0], [3.0], [6.0]], 0);
+        recalibrate(&mut trainer, &[[4.0], [6.0]], 1);
+        recalibrate(&mut trainer, &[], 2);
+        let mut expected = case.states.clone();
+        expected.get_mut("bn.running_mean").expect("there").values = vec![4.0];
+        expected.get_mut("bn.running_var").expect("there").values = vec![f32::midpoint(14.0 / 3.0, 2.0)];
+        assert_eq!(case.export(&trainer), expected);
+        assert_eq!(trainer.time(), 0);
     }
 }
 
 #[test]
 fn the_same_bytes_for_any_number_of_threads_and_across_an_export() {
     let adam = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-3, decoupled: false };
-    for (name, graph) in graphs() {
+    let cut_to_a_length = Update { max_norm: Some(0.1), label_smoothing: 0.1, ..adam.into() };
+    for ((name, graph), update) in
+        graphs().into_iter().flat_map(|own| [(own.clone(), adam.into()), (own, cut_to_a_length)])
+    {
         let case = Case::new(&graph, 0.4, 70, 3);
         for Options { instruction_set, crossovers, .. } in every_option() {
             let options = |threads| Options { threads, instruction_set, crossovers, ..Options::default() };
-            let mut whole = case.trainer(adam, options(1));
+            let mut whole = case.trainer(update, options(1));
             (0..4).for_each(|_| drop(case.step(&mut whole, 1e-2)));
-            let mut cut = case.trainer(adam, options(3));
+            let mut cut = case.trainer(update, options(3));
             (0..2).for_each(|_| drop(case.step(&mut cut, 1e-2)));
             let states = case.export(&cut);
-            let mut cut = case.resumed(&states, adam, cut.time(), options(2));
+            let mut cut = case.resumed(&states, update, cut.time(), options(2));
             assert_eq!(case.export(&cut), states, "{name}, {crossovers:?}");
             (0..2).for_each(|_| drop(case.step(&mut cut, 1e-2)));
             assert_eq!(case.export(&whole), case.export(&cut), "{name}, {crossovers:?}");
@@ -226,7 +282,7 @@ fn a_loss_that_is_not_finite_changes_nothing() {
             let pixel = std::mem::replace(&mut case.images[2][0], f32::NAN);
             let (_, loss) = case.step(&mut trainer, 1e-2);
             case.images[2][0] = pixel;
-            let same = |states: States, trainer: &secateur_sparse::train::GraphTrainer| {
+            let same = |states: States, trainer: &GraphTrainer| {
                 assert_eq!((states, trainer.time()), (before.clone(), time), "{name}, {options:?}");
             };
             // Not every graph reads its first pixel.

@@ -4,9 +4,9 @@ mod case;
 mod reference;
 
 use case::{Case, PLAIN, TABLE, borrowed, every_option, networks};
-use reference::gradients;
+use reference::{gradients, smoothed};
 use secateur_sparse::train::{Images, Options};
-use secateur_sparse::{Layer, Network, Optimizer};
+use secateur_sparse::{Layer, Network, Optimizer, Update};
 
 #[test]
 fn gradients_are_those_of_the_slow_twin() {
@@ -50,6 +50,51 @@ fn close(found: &[f32], wanted: &[f64], about: &str) {
 }
 
 #[test]
+fn labels_are_smoothed_gradients_cut_to_a_length_and_biases_spared_weight_decay() {
+    let optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.25 };
+    for (place, network) in networks().into_iter().enumerate() {
+        let case = Case::new(network, 0.6, 21, place as u64 + 1);
+        let pixels = |image: &Vec<u8>| image.iter().map(|byte| f64::from(TABLE[usize::from(*byte)])).collect();
+        let images: Vec<Vec<f64>> = case.images.iter().map(pixels).collect();
+        let found = smoothed(&case.network, &images, &case.labels, 0.3);
+        let mut expected = vec![];
+        for ((weight, bias), bits) in found.layers.into_iter().zip(&case.kept) {
+            expected.push(
+                [weight, bias]
+                    .into_iter()
+                    .zip(bits)
+                    .map(|(values, bits)| {
+                        let keeps = |place: usize| f64::from(bits[place / 8] >> (place % 8) & 1);
+                        values.into_iter().enumerate().map(|(place, value)| value * keeps(place)).collect::<Vec<f64>>()
+                    })
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let norm = expected.iter().flatten().flatten().map(|own| own * own).sum::<f64>().sqrt();
+        for (decays_weights_only, max_norm) in [(true, 0.5 * norm), (false, 0.5 * norm), (true, 2.0 * norm)] {
+            let (max_norm, factor) = (Some(max_norm as f32), (max_norm / norm).min(1.0));
+            let update = Update { optimizer, decays_weights_only, label_smoothing: 0.3, max_norm };
+            for options in every_option() {
+                let about = format!("network {place}, {update:?}, {options:?}");
+                let mut trainer = case.trainer(update, options);
+                case.step(&mut trainer, 1.0);
+                let states = case.export(&trainer);
+                for (layer, own) in case.network.parameters().enumerate() {
+                    for (kind, before) in [own.weight, own.bias].into_iter().enumerate() {
+                        let decay = if kind == 0 || !decays_weights_only { 0.25 } else { 0.0 };
+                        let gradients = before.iter().zip(&expected[layer][kind]);
+                        let way = gradients.map(|(old, own)| factor * own + decay * f64::from(*old));
+                        let found: Vec<f32> =
+                            before.iter().zip(&states[layer][kind]).map(|(before, after)| before - after).collect();
+                        close(&found, &way.collect::<Vec<_>>(), &format!("layer {layer}, tensor {kind}, {about}"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_slow_twin_agrees_with_finite_differences() {
     let (network, labels) = (networks().swap_remove(2), vec![1, 4]);
     let mut case = Case::new(network, 1.0, 2, 9);
@@ -80,22 +125,24 @@ fn the_slow_twin_agrees_with_finite_differences() {
 #[test]
 fn the_same_bytes_for_any_number_of_threads_and_across_an_export() {
     let adam = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-3, decoupled: false };
-    for network in networks() {
+    let cut_to_a_length = Update { max_norm: Some(0.1), label_smoothing: 0.1, ..adam.into() };
+    for (network, update) in networks().into_iter().flat_map(|own| [(own.clone(), adam.into()), (own, cut_to_a_length)])
+    {
         let case = Case::new(network, 0.4, 70, 3);
         for Options { instruction_set, crossovers, .. } in every_option() {
             let options = |threads| Options { threads, instruction_set, crossovers, ..Options::default() };
-            let mut whole = case.trainer(adam, options(1));
+            let mut whole = case.trainer(update, options(1));
             for _ in 0..4 {
                 case.step(&mut whole, 1e-2);
             }
-            let mut cut = case.trainer(adam, options(3));
+            let mut cut = case.trainer(update, options(3));
             for _ in 0..2 {
                 case.step(&mut cut, 1e-2);
             }
             let (kept, time) = (case.export_kept(&cut), cut.time());
             assert_eq!(kept, case.kept_only(&case.export(&cut)), "{crossovers:?}");
             // Into a trainer that has done something else before.
-            let mut cut = case.trainer(adam, options(2));
+            let mut cut = case.trainer(update, options(2));
             case.step(&mut cut, 1.0);
             cut.set(&case.network, &borrowed(&kept, &case.kept()), time).expect("it can be trained");
             for _ in 0..2 {

@@ -35,6 +35,54 @@ impl Default for Optimizer {
     }
 }
 
+/// All that a training step does with gradients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Whether weight decay is for the weights of convolutions and fully connected layers only: biases, and what batch
+    /// normalisation learns, are spared.
+    pub decays_weights_only: bool,
+    /// Fraction of the target that all classes get in equal parts, in `[0, 1)`; Szegedy et al. (2016).
+    pub label_smoothing: f32,
+    /// Length that the gradient of all parameters together is cut to, if it is longer; Pascanu et al. (2013).
+    pub max_norm: Option<f32>,
+}
+
+/// The optimizer alone.
+impl From<Optimizer> for Update {
+    fn from(optimizer: Optimizer) -> Self {
+        Self { optimizer, decays_weights_only: false, label_smoothing: 0.0, max_norm: None }
+    }
+}
+
+impl Update {
+    /// What is held for a parameter: the weight of a convolution or a fully connected layer, or another one.
+    pub(crate) fn held(&self, is_weight: bool) -> Held {
+        Held {
+            moments: self.optimizer.moments(),
+            decays: is_weight || !self.decays_weights_only,
+            gathers: self.max_norm.is_some(),
+        }
+    }
+
+    /// The factor that cuts a gradient of this length, as PyTorch's `clip_grad_norm_` computes it.
+    pub(crate) fn factor(&self, norm: f64) -> f32 {
+        self.max_norm.map_or(1.0, |most| (f64::from(most) / (norm + 1e-6)).min(1.0) as f32)
+    }
+}
+
+/// What training holds for a parameter beside its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Held {
+    /// Numbers that the optimizer remembers for each value.
+    pub moments: usize,
+    /// Whether weight decay is for it.
+    pub decays: bool,
+    /// Whether its gradient is gathered first, since all gradients together say how far it goes.
+    pub gathers: bool,
+}
+
 impl Optimizer {
     /// Numbers that are remembered for each weight.
     pub fn moments(&self) -> usize {
@@ -83,6 +131,18 @@ pub(crate) struct Slot<'a> {
 }
 
 impl Rule {
+    /// The same without weight decay.
+    pub(crate) fn without_decay(self) -> Self {
+        match self {
+            Self::Adam { beta_1, beta_2, rate, epsilon, .. } => {
+                Self::Adam { beta_1, beta_2, rate, epsilon, penalty: 0.0, shrink: 1.0 }
+            }
+            Self::Sgd { lr, momentum, nesterov, first, .. } => {
+                Self::Sgd { lr, momentum, nesterov, penalty: 0.0, first }
+            }
+        }
+    }
+
     /// Moves sixteen weights along their gradient. A weight of zero with no gradient and no moments stays `+0.0`.
     #[inline(always)]
     pub(crate) fn apply<V: Vector>(&self, slot: Slot<'_>, gradient: V) {

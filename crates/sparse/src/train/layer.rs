@@ -11,7 +11,7 @@ use super::sparse_linear::SparseLinear;
 use super::spec::{Kind, Spec};
 use super::units::Units;
 use super::{Backward, Context, LayerPath, LayerState, Options, Sizes};
-use crate::Optimizer;
+use crate::Update;
 use crate::kernels::conv::Codes;
 use crate::kernels::sparse_linear::Pattern;
 use crate::lanes::{Lanes, panels};
@@ -107,16 +107,10 @@ impl TensorMut<'_> {
 
 impl Layer {
     /// The layer with some of its units, in this state of all of it.
-    pub(super) fn new(
-        original: Spec,
-        units: Units,
-        state: &LayerState<'_>,
-        optimizer: &Optimizer,
-        options: Options,
-    ) -> Self {
+    pub(super) fn new(original: Spec, units: Units, state: &LayerState<'_>, update: &Update, options: Options) -> Self {
         let inputs = units.columns.len() / original.taps();
         let spec = original.narrowed(inputs, units.rows.len());
-        let origin = Origin::new(original, units, state, optimizer);
+        let origin = Origin::new(original, units, state, &update.optimizer);
         let index = |row: usize, column: usize| origin.index(row, column);
         let keeps = |row: usize, column: usize| state.weight.keeps(index(row, column));
         let crossover = match spec.kind {
@@ -130,9 +124,9 @@ impl Layer {
             (Kind::Linear, Path::Dense) => Places::Linear(sizes),
             (_, Path::Sparse) => Places::Pattern(Arc::new(Pattern::new(spec.outputs, spec.columns(), keeps))),
         };
-        let mut weight = Param::zeros(places.vectors(), optimizer);
+        let mut weight = Param::zeros(places.vectors(), update.held(true));
         places.each(|place, row, column| state.weight.read(&mut weight, place, index(row, column)));
-        let mut bias = Param::zeros(panels(spec.outputs), optimizer);
+        let mut bias = Param::zeros(panels(spec.outputs), update.held(false));
         for unit in 0..spec.outputs {
             state.bias.read(&mut bias, unit, origin.bias_index(unit));
         }
@@ -205,6 +199,17 @@ impl Layer {
             bias.write(self.origin.bias_index(unit), value, moments);
         }
         self.origin.export(&mut weight, &mut bias);
+    }
+
+    /// Its parameters.
+    pub(super) fn params(&mut self) -> [&mut Param; 2] {
+        let Params { weight, bias } = match &mut self.form {
+            Form::Conv(conv) => &mut conv.params,
+            Form::SparseConv(conv) => &mut conv.params,
+            Form::Linear(linear) => &mut linear.params,
+            Form::SparseLinear(linear) => &mut linear.params,
+        };
+        [weight, bias]
     }
 
     pub(super) fn path(&self) -> LayerPath {

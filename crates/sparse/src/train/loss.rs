@@ -47,10 +47,31 @@ pub(super) fn logits(blocks: &[Lanes], classes: usize, images: usize) -> Vec<f32
     (0..images).flat_map(logit).collect()
 }
 
-/// The gradient of the mean cross-entropy: `(softmax - one hot) / images`; zero in lanes without an image.
-pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u16], gradient: &mut [Lanes]) {
+/// What softmax should answer, with smoothed labels.
+pub(super) struct Target {
+    others: f64,
+    truth: f64,
+}
+
+impl Target {
+    pub(super) fn new(smoothing: f32, classes: usize) -> Self {
+        let smoothing = f64::from(smoothing);
+        let others = smoothing / classes.max(1) as f64;
+        Self { others, truth: 1.0 - smoothing + others }
+    }
+
+    pub(super) fn of(&self, is_truth: bool) -> f64 {
+        if is_truth { self.truth } else { self.others }
+    }
+}
+
+/// The gradient of the mean cross-entropy with smoothed labels: `(softmax - target) / images`; zero in lanes without an
+/// image.
+pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u16], smoothing: f32, gradient: &mut [Lanes]) {
     gradient[..blocks.len()].fill(Lanes::ZERO);
     let share = 1.0 / labels.len() as f32;
+    let target = Target::new(smoothing, classes);
+    let [truth, others] = [true, false].map(|own| target.of(own) as f32);
     for (image, label) in labels.iter().enumerate() {
         let (block, lane) = (image / LANES * classes, image % LANES);
         let logits = blocks[block..block + classes].iter().map(|lanes| lanes.0[lane]);
@@ -58,7 +79,7 @@ pub(super) fn gradient(blocks: &[Lanes], classes: usize, labels: &[u16], gradien
         let sum: f32 = logits.clone().map(|logit| (logit - top).exp()).sum();
         assert!(usize::from(*label) < classes, "label {label} names none of {classes} classes");
         for (class, logit) in logits.enumerate() {
-            let truth = if class == usize::from(*label) { 1.0 } else { 0.0 };
+            let truth = if class == usize::from(*label) { truth } else { others };
             gradient[block + class].0[lane] = ((logit - top).exp() / sum - truth) * share;
         }
     }

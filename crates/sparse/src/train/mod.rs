@@ -33,7 +33,7 @@ use crate::kernels::conv_backward::Lists;
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
-use crate::{InstructionSet, Network, Optimizer};
+use crate::{InstructionSet, Network, Update};
 use layer::Layer;
 use spec::Spec;
 use std::time::{Duration, Instant};
@@ -135,7 +135,7 @@ struct Scratch {
 pub struct Trainer {
     options: Options,
     pool: Pool,
-    optimizer: Optimizer,
+    update: Update,
     /// Updates so far.
     time: u64,
     layers: Vec<Layer>,
@@ -158,7 +158,7 @@ impl Trainer {
     pub fn new(
         network: &Network,
         states: &[LayerState<'_>],
-        optimizer: Optimizer,
+        update: impl Into<Update>,
         time: u64,
         options: Options,
     ) -> Result<Self, Unsupported> {
@@ -166,7 +166,8 @@ impl Trainer {
         let mut scratch = vec![];
         scratch.resize_with(pool.threads(), Scratch::default);
         let (layers, activations, gradients) = (vec![], vec![], [vec![], vec![]]);
-        let mut own = Self { options, pool, optimizer, time, layers, activations, gradients, images: 0, scratch };
+        let update = update.into();
+        let mut own = Self { options, pool, update, time, layers, activations, gradients, images: 0, scratch };
         own.set(network, states, time)?;
         Ok(own)
     }
@@ -200,7 +201,7 @@ impl Trainer {
         self.scratch.fill_with(Scratch::default);
         (self.time, self.images) = (time, 0);
         for ((spec, units), state) in specs.into_iter().zip(units).zip(states) {
-            self.layers.push(Layer::new(spec, units, state, &self.optimizer, self.options));
+            self.layers.push(Layer::new(spec, units, state, &self.update, self.options));
         }
         Ok(())
     }
@@ -253,7 +254,7 @@ impl Trainer {
         loss::logits(self.activations.last().map_or(&[], Vec::as_slice), classes, images.count())
     }
 
-    /// Goes back from the mean cross-entropy of the last [`Self::forward`]'s logits, and updates every weight. After a
+    /// Goes back from the mean cross-entropy, with smoothed labels where it is asked for, of the last [`Self::forward`]'s logits, and updates every weight. After a
     /// batch without images nothing changes, and no update is counted.
     ///
     /// # Panics
@@ -268,7 +269,7 @@ impl Trainer {
             return;
         }
         self.time += 1;
-        let rule = self.optimizer.rule(lr, self.time);
+        let rule = self.update.optimizer.rule(lr, self.time);
         let at = Context { pool: &self.pool, set: self.options.instruction_set };
         let classes = self.layers.last().map_or(0, Layer::outputs);
         let [dy, dx] = &mut self.gradients;
@@ -277,7 +278,13 @@ impl Trainer {
         for room in [&mut *dy, &mut *dx] {
             room.resize(most.max(room.len()), Lanes::ZERO);
         }
-        loss::gradient(self.activations.last().map_or(&[], Vec::as_slice), classes, labels, dy);
+        loss::gradient(
+            self.activations.last().map_or(&[], Vec::as_slice),
+            classes,
+            labels,
+            self.update.label_smoothing,
+            dy,
+        );
         for place in (0..self.layers.len()).rev() {
             let (before, own) = self.layers.split_at_mut(place);
             let x = &self.activations[place];
@@ -294,6 +301,9 @@ impl Trainer {
             own[0].backward(&at, step);
             done(place);
             std::mem::swap(dy, dx);
+        }
+        if self.update.max_norm.is_some() {
+            param::settle(&at, &rule, &self.update, self.layers.iter_mut().flat_map(Layer::params).collect());
         }
     }
 

@@ -1,9 +1,10 @@
 //! How a layer's weights stand in the original one, and what rests there because the layer computes without it.
 
+use super::LayerState;
 use super::layer::{Tensor, TensorMut};
 use super::spec::Spec;
 use super::units::Units;
-use super::{LayerState, Optimizer};
+use crate::Optimizer;
 
 /// The original of a layer.
 #[derive(Debug)]

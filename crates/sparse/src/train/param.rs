@@ -1,8 +1,10 @@
 //! A parameter tensor as training holds it: values, what the optimizer remembers, and one mask bit a weight.
 
-use crate::kernels::update::{Optimizer, Rule, Slot};
+use super::Context;
+use crate::Update;
+use crate::kernels::update::{Held, Rule, Slot};
 use crate::lanes::{LANES, Lanes};
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector, dispatch};
 use std::ops::Range;
 
 /// A tensor in lanes. What the lanes mean is the layer's business.
@@ -11,9 +13,15 @@ pub(super) struct Param {
     pub values: Vec<Lanes>,
     /// Empty where the optimizer remembers nothing.
     moments: [Vec<Lanes>; 2],
+    /// Gradients that wait for those of all other parameters; empty where none do.
+    gradients: Vec<Lanes>,
     /// One bit a value, set where it is kept; empty when all are.
     kept: Vec<u16>,
+    decays: bool,
 }
+
+/// Vectors that an item of an update owns.
+pub(super) const CHUNK: usize = 512;
 
 /// The parameters of a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +32,15 @@ pub(super) struct Params {
 
 impl Param {
     /// All zero, all kept.
-    pub(super) fn zeros(vectors: usize, optimizer: &Optimizer) -> Self {
-        let moment = |place: usize| vec![Lanes::ZERO; if place < optimizer.moments() { vectors } else { 0 }];
-        Self { values: vec![Lanes::ZERO; vectors], moments: [moment(0), moment(1)], kept: vec![] }
+    pub(super) fn zeros(vectors: usize, held: Held) -> Self {
+        let zeros = |is_held: bool| vec![Lanes::ZERO; if is_held { vectors } else { 0 }];
+        Self {
+            values: zeros(true),
+            moments: [zeros(held.moments > 0), zeros(held.moments > 1)],
+            gradients: zeros(held.gathers),
+            kept: vec![],
+            decays: held.decays,
+        }
     }
 
     /// Sets the value at `place`, with its moments.
@@ -62,12 +76,15 @@ impl Param {
     pub(super) fn chunks(&mut self, vectors: usize) -> Vec<Chunk<'_>> {
         let [first, second] = &mut self.moments;
         let (mut first, mut second) = (first.chunks_mut(vectors), second.chunks_mut(vectors));
+        let mut gradients = self.gradients.chunks_mut(vectors);
         let mut kept = self.kept.chunks(vectors);
         let chunk = |(place, values)| Chunk {
             start: place * vectors,
             values,
             moments: [first.next().unwrap_or_default(), second.next().unwrap_or_default()],
+            gradients: gradients.next().unwrap_or_default(),
             kept: kept.next().unwrap_or_default(),
+            decays: self.decays,
         };
         self.values.chunks_mut(vectors).enumerate().map(chunk).collect()
     }
@@ -80,7 +97,9 @@ pub(super) struct Chunk<'a> {
     pub start: usize,
     pub values: &'a mut [Lanes],
     moments: [&'a mut [Lanes]; 2],
+    gradients: &'a mut [Lanes],
     kept: &'a [u16],
+    decays: bool,
 }
 
 impl Chunk<'_> {
@@ -89,15 +108,53 @@ impl Chunk<'_> {
         self.start..self.start + self.values.len()
     }
 
-    /// Moves the vector at `place` of this piece along its gradient; pruned values stay.
+    /// Moves the vector at `place` of this piece along its gradient, or sets the gradient aside for [`settle`]; pruned
+    /// values stay.
     #[inline(always)]
     pub(super) fn update<V: Vector>(&mut self, rule: &Rule, place: usize, gradient: V) {
         let gradient = match self.kept.get(place) {
             Some(bits) => gradient.keep(*bits),
             None => gradient,
         };
+        match self.gradients.get_mut(place) {
+            Some(own) => gradient.store(own),
+            None => self.apply(rule, place, gradient),
+        }
+    }
+
+    #[inline(always)]
+    fn apply<V: Vector>(&mut self, rule: &Rule, place: usize, gradient: V) {
         let [first, second] = &mut self.moments;
         let slot = Slot { weight: &mut self.values[place], moments: [first.get_mut(place), second.get_mut(place)] };
-        rule.apply(slot, gradient);
+        if self.decays { rule.apply(slot, gradient) } else { rule.without_decay().apply(slot, gradient) }
     }
+
+    /// The sum of the squares of the gradients that were set aside.
+    fn squares(&self) -> f64 {
+        self.gradients.iter().flat_map(|own| own.0).map(|own| f64::from(own) * f64::from(own)).sum()
+    }
+}
+
+/// Cuts the gradients that the parameters have set aside to the length that is allowed, and moves the parameters along them.
+pub(super) fn settle(at: &Context<'_>, rule: &Rule, update: &Update, params: Vec<&mut Param>) {
+    struct Settled<'a, 'b>(&'a mut Chunk<'b>, &'a Rule, f32);
+    impl Kernel for Settled<'_, '_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vector>(self) {
+            let Self(chunk, rule, factor) = self;
+            for place in 0..chunk.values.len() {
+                let gradient = V::load(&chunk.gradients[place]).mul(V::splat(factor));
+                chunk.apply(rule, place, gradient);
+            }
+        }
+    }
+    let chunks = params.into_iter().flat_map(|param| param.chunks(CHUNK));
+    let mut items: Vec<(Chunk<'_>, f64)> = chunks.map(|chunk| (chunk, 0.0)).collect();
+    at.pool.each(&mut items, |(chunk, squares)| *squares = chunk.squares());
+    // In the parameters' order, so that the sum does not depend on the threads.
+    let norm = items.iter().map(|(_, squares)| squares).sum::<f64>().sqrt();
+    let factor = update.factor(norm);
+    at.pool.each(&mut items, |(chunk, _)| dispatch(at.set, Settled(chunk, rule, factor)));
 }

@@ -1,7 +1,7 @@
 //! What the tests of the trainer share: networks with odd sizes, random masks and weights, a batch.
 
 use secateur_sparse::train::{Crossovers, Images, Kept, LayerState, Options, Tensor, TensorMut, Trainer};
-use secateur_sparse::{InstructionSet, Layer, Network, Optimizer};
+use secateur_sparse::{InstructionSet, Layer, Network, Optimizer, Update};
 
 pub(crate) const TABLE: [f32; 256] = {
     let mut table = [0.0; 256];
@@ -49,7 +49,7 @@ impl Case {
         Self { network, kept, images, labels }
     }
 
-    pub(crate) fn trainer(&self, optimizer: Optimizer, options: Options) -> Trainer {
+    pub(crate) fn trainer(&self, update: impl Into<Update>, options: Options) -> Trainer {
         let states: Vec<State> = self
             .network
             .parameters()
@@ -59,13 +59,13 @@ impl Case {
                 [w.to_vec(), b.to_vec(), zeros(w), zeros(w), zeros(b), zeros(b)]
             })
             .collect();
-        self.resumed(&states, optimizer, 0, options)
+        self.resumed(&states, update, 0, options)
     }
 
-    pub(crate) fn resumed(&self, states: &[State], optimizer: Optimizer, time: u64, options: Options) -> Trainer {
+    pub(crate) fn resumed(&self, states: &[State], update: impl Into<Update>, time: u64, options: Options) -> Trainer {
         let (kept, states) = (self.kept(), self.kept_only(states));
         let states = borrowed(&states, &kept);
-        Trainer::new(&self.network, &states, optimizer, time, options).expect("a network that can be trained")
+        Trainer::new(&self.network, &states, update, time, options).expect("a network that can be trained")
     }
 
     /// What is kept of each layer's weight and bias.

@@ -3,7 +3,7 @@
 use super::graph_reference::Values;
 use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Role, Window};
 use secateur_sparse::train::{Crossovers, GraphTrainer, Images, Kept, Options, Tensor, TensorMut};
-use secateur_sparse::{InstructionSet, Optimizer};
+use secateur_sparse::{InstructionSet, Update};
 use std::collections::BTreeMap;
 
 /// The kept values of a parameter, with their moments.
@@ -53,12 +53,18 @@ impl Case {
         Self { graph: graph.clone(), states, images, labels }
     }
 
-    pub(crate) fn trainer(&self, optimizer: Optimizer, options: Options) -> GraphTrainer {
-        self.resumed(&self.states, optimizer, 0, options)
+    pub(crate) fn trainer(&self, update: impl Into<Update>, options: Options) -> GraphTrainer {
+        self.resumed(&self.states, update, 0, options)
     }
 
-    pub(crate) fn resumed(&self, states: &States, optimizer: Optimizer, time: u64, options: Options) -> GraphTrainer {
-        GraphTrainer::new(&self.graph, |name| tensor(&states[name]), optimizer, time, options).expect("small")
+    pub(crate) fn resumed(
+        &self,
+        states: &States,
+        update: impl Into<Update>,
+        time: u64,
+        options: Options,
+    ) -> GraphTrainer {
+        GraphTrainer::new(&self.graph, |name| tensor(&states[name]), update, time, options).expect("small")
     }
 
     pub(crate) fn forward(&self, trainer: &mut GraphTrainer) -> Vec<f32> {

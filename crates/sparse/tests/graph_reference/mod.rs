@@ -21,6 +21,11 @@ pub(crate) struct Found {
 
 /// The mean cross-entropy of a batch, and its gradients.
 pub(crate) fn gradients(graph: &Graph, own: &Values, images: &[Vec<f64>], labels: &[u16]) -> Found {
+    smoothed(graph, own, images, labels, 0.0)
+}
+
+/// The same with gradients of the loss on smoothed labels.
+pub(crate) fn smoothed(graph: &Graph, own: &Values, images: &[Vec<f64>], labels: &[u16], smoothing: f64) -> Found {
     let mut pass = Pass { graph, own, values: vec![images.to_vec()], statistics: Values::new() };
     for node in graph.nodes() {
         let output = pass.forward(node);
@@ -32,7 +37,8 @@ pub(crate) fn gradients(graph: &Graph, own: &Values, images: &[Vec<f64>], labels
         let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = logits.iter().map(|own| (own - top).exp()).sum();
         loss += (sum.ln() + top - logits[usize::from(*label)]) / labels.len() as f64;
-        let truth = |class: usize| if class == usize::from(*label) { 1.0 } else { 0.0 };
+        let equal = smoothing / logits.len() as f64;
+        let truth = |class: usize| equal + if class == usize::from(*label) { 1.0 - smoothing } else { 0.0 };
         let gradient = |(class, own): (usize, &f64)| ((own - top).exp() / sum - truth(class)) / labels.len() as f64;
         dy.push(logits.iter().enumerate().map(gradient).collect::<Vec<_>>());
     }

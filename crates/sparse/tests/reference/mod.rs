@@ -11,6 +11,11 @@ pub(crate) struct Gradients {
 
 /// Forward and backward over a batch of images, each `[channels, height, width]`.
 pub(crate) fn gradients(network: &Network, images: &[Vec<f64>], labels: &[u16]) -> Gradients {
+    smoothed(network, images, labels, 0.0)
+}
+
+/// The same with gradients of the loss on smoothed labels.
+pub(crate) fn smoothed(network: &Network, images: &[Vec<f64>], labels: &[u16], smoothing: f64) -> Gradients {
     let mut found = Gradients { loss: 0.0, logits: vec![], layers: vec![] };
     for own in network.parameters() {
         found.layers.push((vec![0.0; own.weight.len()], vec![0.0; own.bias.len()]));
@@ -26,7 +31,8 @@ pub(crate) fn gradients(network: &Network, images: &[Vec<f64>], labels: &[u16]) 
         let sum: f64 = logits.iter().map(|logit| (logit - top).exp()).sum();
         found.loss += share * (top + sum.ln() - logits[usize::from(*label)]);
         found.logits.extend(logits);
-        let truth = |class| if class == usize::from(*label) { 1.0 } else { 0.0 };
+        let equal = smoothing / logits.len() as f64;
+        let truth = |class| equal + if class == usize::from(*label) { 1.0 - smoothing } else { 0.0 };
         let mut gradient: Vec<f64> = logits
             .iter()
             .enumerate()

@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use crate::lanes::{LANES, Lanes};
+use crate::train::loss::Target;
 use crate::train::{Context, Images};
 
 /// Reads images into blocks; lanes without an image are zero.
@@ -52,9 +53,11 @@ pub(super) fn logits(blocks: &[Lanes], layout: &Layout, images: usize) -> Vec<f3
     (0..images).flat_map(logits).collect()
 }
 
-/// The mean cross-entropy of logits `[image][class]`, and its gradient, `(softmax - one hot) / images`, like the logits.
-pub(super) fn loss(logits: &[f32], labels: &[u16]) -> (f64, Vec<f32>) {
+/// The mean cross-entropy of logits `[image][class]`, and the gradient of that with smoothed labels,
+/// `(softmax - target) / images`, like the logits.
+pub(super) fn loss(logits: &[f32], labels: &[u16], smoothing: f32) -> (f64, Vec<f32>) {
     let (classes, images) = (logits.len() / labels.len(), labels.len() as f64);
+    let target = Target::new(smoothing, classes);
     let (mut loss, mut gradient) = (0.0, Vec::with_capacity(logits.len()));
     for (logits, label) in logits.chunks_exact(classes).zip(labels) {
         let truth = usize::from(*label);
@@ -63,10 +66,12 @@ pub(super) fn loss(logits: &[f32], labels: &[u16]) -> (f64, Vec<f32>) {
         let above = |logit: f32| f64::from(logit) - f64::from(top);
         let sum: f64 = logits.iter().map(|logit| above(*logit).exp()).sum();
         loss += sum.ln() - above(logits[truth]);
-        gradient.extend(logits.iter().enumerate().map(|(class, logit)| {
-            let truth = if class == truth { 1.0 } else { 0.0 };
-            ((above(*logit).exp() / sum - truth) / images) as f32
-        }));
+        gradient.extend(
+            logits
+                .iter()
+                .enumerate()
+                .map(|(class, logit)| ((above(*logit).exp() / sum - target.of(class == truth)) / images) as f32),
+        );
     }
     (loss / images, gradient)
 }

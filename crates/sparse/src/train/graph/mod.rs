@@ -28,7 +28,8 @@ use super::layer::{Tensor, TensorMut};
 use super::{Context, Images, LayerPath, Options};
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
-use crate::{Optimizer, Unsupported};
+use crate::train::param;
+use crate::{Unsupported, Update};
 use conv::Scratch;
 use plan::Plan;
 use secateur_graph::{Graph, Role};
@@ -45,7 +46,7 @@ pub struct GraphTrainer {
     plan: Plan,
     options: Options,
     pool: Pool,
-    optimizer: Optimizer,
+    update: Update,
     /// Updates so far.
     time: u64,
     steps: Vec<Step>,
@@ -88,7 +89,7 @@ impl GraphTrainer {
     pub fn new<'s>(
         graph: &Graph,
         state: impl Fn(&str) -> Tensor<'s>,
-        optimizer: Optimizer,
+        update: impl Into<Update>,
         time: u64,
         options: Options,
     ) -> Result<Self, Unsupported> {
@@ -99,8 +100,9 @@ impl GraphTrainer {
         let values = vec![vec![]; plan.slots.len()];
         let gradients = vec![vec![]; plan.buffers.len()];
         let (graph, steps, logits) = (graph.clone(), vec![], vec![]);
+        let update = update.into();
         let mut own =
-            Self { graph, plan, options, pool, optimizer, time, steps, values, gradients, logits, images: 0, scratch };
+            Self { graph, plan, options, pool, update, time, steps, values, gradients, logits, images: 0, scratch };
         own.set(state, time);
         Ok(own)
     }
@@ -110,8 +112,8 @@ impl GraphTrainer {
     /// # Panics
     /// When a state's length is not that of the parameter.
     pub fn set<'s>(&mut self, state: impl Fn(&str) -> Tensor<'s>, time: u64) {
-        let Self { graph, plan, optimizer, options, .. } = self;
-        let step = |own| Step::new(graph, plan, own, &state, optimizer, &options.crossovers);
+        let Self { graph, plan, update, options, .. } = self;
+        let step = |own| Step::new(graph, plan, own, &state, update, &options.crossovers);
         self.steps = plan.steps.iter().map(step).collect();
         (self.time, self.images) = (time, 0);
     }
@@ -164,8 +166,26 @@ impl GraphTrainer {
         ends::logits(&self.values[self.plan.output], &slots[self.plan.output].values, count)
     }
 
+    /// Moves the running statistics to the mean of those of some batches, of which this is the `number`-th, from 0, and
+    /// nothing else.
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn recalibrate(&mut self, images: Images<'_>, number: usize) {
+        if images.count() == 0 {
+            return;
+        }
+        self.images = 0;
+        self.walk(images, true, |_| {});
+        for step in &mut self.steps {
+            if let Work::Pointwise(own) = &mut step.work {
+                own.norm.iter_mut().for_each(|norm| norm.track(1.0 / (number + 1) as f64));
+            }
+        }
+    }
+
     /// Goes back from the mean cross-entropy of the last [`Self::forward`]'s logits, updates every parameter that they
-    /// depend on, and moves the running statistics. Gives the loss; when it is not finite, as after a batch without images,
+    /// depend on, and moves the running statistics. Gives the loss, without smoothed labels; when it is not finite, as after a batch without images,
     /// nothing changes and no update is counted.
     ///
     /// # Panics
@@ -179,12 +199,12 @@ impl GraphTrainer {
         if labels.is_empty() {
             return f64::NAN;
         }
-        let (loss, gradient) = ends::loss(&self.logits, labels);
+        let (loss, gradient) = ends::loss(&self.logits, labels, self.update.label_smoothing);
         if !loss.is_finite() {
             return loss;
         }
         self.time += 1;
-        let rule = self.optimizer.rule(lr, self.time);
+        let rule = self.update.optimizer.rule(lr, self.time);
         let (slots, blocks) = (&self.plan.slots, labels.len().div_ceil(LANES));
         let mut gradients = Gradients { slots, buffers: &mut self.gradients, blocks };
         let output = self.plan.output;
@@ -197,7 +217,7 @@ impl GraphTrainer {
             let (before, rest) = self.steps.split_at_mut(place);
             let step = &mut rest[0];
             if let Work::Pointwise(own) = &mut step.work {
-                own.norm.iter_mut().for_each(norm::Norm::track);
+                own.norm.iter_mut().for_each(|norm| norm.track(norm.options.momentum));
             }
             if step.planned.goes_back {
                 let at = Context { pool: &self.pool, set: self.options.instruction_set };
@@ -206,6 +226,10 @@ impl GraphTrainer {
                 step.backward(&mut run, before, &rule, &mut gradients);
             }
             done(place);
+        }
+        if self.update.max_norm.is_some() {
+            let at = Context { pool: &self.pool, set: self.options.instruction_set };
+            param::settle(&at, &rule, &self.update, self.steps.iter_mut().flat_map(Step::params).collect());
         }
         loss
     }

@@ -37,9 +37,9 @@ impl Norm {
         self.scales = (0..means.len()).map(scale).collect();
     }
 
-    /// Moves the running mean and variance towards those of the last batch; the variance without bias, as in PyTorch.
-    pub(super) fn track(&mut self) {
-        let momentum = self.options.momentum;
+    /// Moves the running mean and variance by this fraction towards those of the last batch; the variance without bias, as
+    /// in PyTorch.
+    pub(super) fn track(&mut self, momentum: f64) {
         let [means, variances] = &mut self.running;
         for ((own, mean), variance) in self.batch.iter().zip(means).zip(variances) {
             let unbiased = own.squares / (own.count - 1.0).max(1.0);

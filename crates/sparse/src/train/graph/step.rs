@@ -7,11 +7,12 @@ use super::plan::{Kind, Plan, Slot, Step as Planned, Way};
 use super::pointwise::{Pointwise, Read, Reads, Write, moments};
 use super::pooling::Pooling;
 use super::stored::Stored;
-use crate::Optimizer;
+use crate::Update;
 use crate::kernels::pointwise::Moments;
 use crate::kernels::update::Rule;
 use crate::lanes::Lanes;
 use crate::train::layer::{Path, Tensor};
+use crate::train::param::Param;
 use crate::train::{Context, Crossovers, LayerPath};
 use secateur_graph::{Graph, Op, Role};
 
@@ -56,7 +57,7 @@ impl Step {
         plan: &Plan,
         planned: &Planned,
         state: &impl Fn(&str) -> Tensor<'s>,
-        optimizer: &Optimizer,
+        update: &Update,
         crossovers: &Crossovers,
     ) -> Self {
         let tensor = |node: usize, role: Role| {
@@ -68,7 +69,7 @@ impl Step {
         };
         let dense = |node: usize, role: Role| {
             let (tensor, total) = tensor(node, role);
-            Stored::dense(&tensor, total, optimizer)
+            Stored::dense(&tensor, total, update.held(false))
         };
         let slots = |input: &usize| (&plan.slots[*input], &plan.slots[planned.output]);
         let (x, y) = slots(&planned.inputs[0]);
@@ -79,9 +80,9 @@ impl Step {
                 let crossover = if is_linear { crossovers.linear } else { crossovers.conv };
                 let density = weight.values.len() as f64 / total as f64;
                 let weight = if density < crossover {
-                    Stored::sparse(&weight, total, optimizer)
+                    Stored::sparse(&weight, total, update.held(true))
                 } else {
-                    Stored::dense(&weight, total, optimizer)
+                    Stored::dense(&weight, total, update.held(true))
                 };
                 let bias = has_bias.then(|| dense(planned.node, Role::Bias));
                 Work::Conv(Box::new(Conv::new(geometry, weight, bias)))
@@ -209,6 +210,20 @@ impl Step {
             }
         }
         gradients.put(*output, dy_buffer);
+    }
+
+    /// Its parameters, if it is computed on the way back.
+    pub(super) fn params(&mut self) -> impl Iterator<Item = &mut Param> {
+        let goes_back = self.planned.goes_back;
+        let params = match &mut self.work {
+            Work::Conv(own) => [Some(&mut own.weight), own.bias.as_mut()],
+            Work::Pointwise(own) => match &mut own.norm {
+                Some(norm) => [Some(&mut norm.scale), Some(&mut norm.shift)],
+                None => [None, None],
+            },
+            Work::Pooling(_) | Work::Copies(_) => [None, None],
+        };
+        params.into_iter().flatten().filter(move |_| goes_back).map(Stored::param)
     }
 
     /// How it computes, if it is a convolution or a fully connected layer.

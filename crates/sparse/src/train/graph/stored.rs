@@ -1,11 +1,11 @@
 //! A parameter as training holds it: all of its values, or the kept ones only, with what the optimizer remembers.
 
-use crate::kernels::update::{Optimizer, Rule};
+use crate::kernels::update::{Held, Rule};
 use crate::lanes::{LANES, panels};
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
 use crate::train::layer::{Tensor, TensorMut};
-use crate::train::param::{Chunk, Param};
+use crate::train::param::{CHUNK, Chunk, Param};
 
 /// A parameter in training. Its values stand in the order of the original, row-major.
 #[derive(Debug)]
@@ -16,13 +16,10 @@ pub(super) struct Stored {
     held: usize,
 }
 
-/// Vectors that an item of an update owns.
-const CHUNK: usize = 512;
-
 impl Stored {
     /// All values; those that are not kept are 0 and stay so.
-    pub(super) fn dense(tensor: &Tensor<'_>, total: usize, optimizer: &Optimizer) -> Self {
-        let mut param = Param::zeros(panels(total), optimizer);
+    pub(super) fn dense(tensor: &Tensor<'_>, total: usize, held: Held) -> Self {
+        let mut param = Param::zeros(panels(total), held);
         for index in 0..total {
             match tensor.at(index) {
                 Some((value, moments)) => param.set(index, value, moments),
@@ -33,14 +30,19 @@ impl Stored {
     }
 
     /// The kept values only.
-    pub(super) fn sparse(tensor: &Tensor<'_>, total: usize, optimizer: &Optimizer) -> Self {
+    pub(super) fn sparse(tensor: &Tensor<'_>, total: usize, held: Held) -> Self {
         let indices: Vec<u32> = (0..total as u32).filter(|index| tensor.keeps(*index as usize)).collect();
-        let mut param = Param::zeros(panels(indices.len()), optimizer);
+        let mut param = Param::zeros(panels(indices.len()), held);
         for (place, index) in indices.iter().enumerate() {
             let (value, moments) = tensor.at(*index as usize).expect("it is kept");
             param.set(place, value, moments);
         }
         Self { param, held: indices.len(), indices: Some(indices) }
+    }
+
+    /// The whole of it, to be updated.
+    pub(super) fn param(&mut self) -> &mut Param {
+        &mut self.param
     }
 
     /// Values that are held.
