@@ -47,6 +47,22 @@ layers = [
 ]
 "#;
 
+/// Every option of a training at once, and more.
+const ALL_OF_TRAIN: [&str; 7] = [
+    "train.weight_decay_of=weights",
+    "train.optimizer={ kind = \"sgd\", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 0.05 }",
+    "train.label_smoothing=0.1",
+    "train.max_gradient_norm=0.5",
+    "train.average={ decay = 0.8, every_steps = 2 }",
+    "prune.recalibrate=2",
+    "train.lr_schedule={ kind = \"one-cycle\" }",
+];
+
+/// These as arguments.
+fn set(changes: &[&'static str]) -> Vec<&'static str> {
+    changes.iter().flat_map(|change| ["--set", change]).collect()
+}
+
 fn run(folder: &Path, config: &Path) -> PathBuf {
     let out = folder.join("out");
     succeed(&["run", text(config), "--out", text(&out)]);
@@ -73,17 +89,21 @@ fn dead(model: &[u8], name: &str) -> Vec<bool> {
 
 #[test]
 fn runs_that_are_killed_end_with_the_same_bytes() {
-    for (model, prune, device) in [
-        (RESNET, "", "cpu"),
-        (RESNET, "granularity = { kind = \"filter\" }", "cpu"),
-        (RESNET, "", "flex"),
-        (MOBILE, "granularity = { kind = \"filter\" }", "cpu"),
-        (LIST, "scope = \"layerwise\"", "cpu"),
-        (LIST, "granularity = { kind = \"filter\" }", "flex"),
+    for (model, prune, device, options) in [
+        (RESNET, "", "cpu", &[][..]),
+        (RESNET, "granularity = { kind = \"filter\" }", "cpu", &[]),
+        (RESNET, "", "flex", &[]),
+        (MOBILE, "granularity = { kind = \"filter\" }", "cpu", &[]),
+        (LIST, "scope = \"layerwise\"", "cpu", &[]),
+        (LIST, "granularity = { kind = \"filter\" }", "flex", &[]),
+        (RESNET, "", "cpu", &ALL_OF_TRAIN),
+        (LIST, "", "flex", &ALL_OF_TRAIN),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let config = config(folder.path(), model, prune);
-        let begin = |out: &Path| start(&["run", text(&config), "--out", text(out), "--device", device]);
+        let begin = |out: &Path| {
+            start(&[&["run", text(&config), "--out", text(out), "--device", device], &set(options)[..]].concat())
+        };
         let out = folder.path().join("out");
         assert!(begin(&out).wait().expect("a child").success(), "{model} {prune} {device}");
         let whole = only_run(&out).expect("a run");
@@ -100,23 +120,34 @@ fn runs_that_are_killed_end_with_the_same_bytes() {
 
 #[test]
 fn native_training_agrees_with_burn() {
-    for (model, shape) in [(RESNET, 12), (WIDE, 12), (MOBILE, 12), (VGG, 32), (LIST, 12)] {
+    for (model, shape, options) in [
+        (RESNET, 12, &[][..]),
+        (WIDE, 12, &[]),
+        (MOBILE, 12, &[]),
+        (VGG, 32, &[]),
+        (LIST, 12, &[]),
+        (RESNET, 12, &ALL_OF_TRAIN),
+        (LIST, 12, &ALL_OF_TRAIN),
+    ] {
         let folder = tempfile::tempdir().expect("a folder");
         let config = config(folder.path(), model, "");
         let shape = format!("data.synthetic_shape=[3, {shape}, {shape}]");
-        let losses = |device: &str| -> Vec<f64> {
+        let losses = |device: &str| -> Vec<[f64; 2]> {
             let out = folder.path().join(device);
             let changes = ["--set", "measure.enabled=false", "--set", &shape, "--device", device];
-            succeed(&[&["run", text(&config), "--out", text(&out)], &changes[..]].concat());
+            succeed(&[&["run", text(&config), "--out", text(&out)], &changes[..], &set(options)].concat());
             let ended = facts_of(&only_run(&out).expect("a run"), "epoch_ended");
-            ended.iter().map(|own| own["train"]["loss"].as_f64().expect("a loss")).collect()
+            let loss = |own: &serde_json::Value, split: &str| own[split]["loss"].as_f64().expect("a loss");
+            ended.iter().map(|own| ["train", "validation"].map(|split| loss(own, split))).collect()
         };
         let (own, burn) = (losses("cpu"), losses("flex"));
         assert_eq!(own.len(), burn.len());
         for (place, (own, burn)) in own.iter().zip(&burn).enumerate() {
             // Rounding grows from step to step; the first epoch has four.
             let bound = if place == 0 { 1e-4 } else { 2e-2 };
-            assert!((own - burn).abs() < bound * burn.abs().max(1.0), "{model} epoch {place}: {own} {burn}");
+            for (own, burn) in own.iter().zip(burn) {
+                assert!((own - burn).abs() < bound * burn.abs().max(1.0), "{model} epoch {place}: {own} {burn}");
+            }
         }
     }
 }
@@ -187,6 +218,34 @@ fn running_statistics_are_part_of_a_model() {
         serde_json::from_str(&fs::read_to_string(whole.join("manifest.json")).expect("there")).expect("JSON");
     assert_eq!(told["description"]["shape"], serde_json::json!([3, 12, 12]));
     assert_eq!(told["scales"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn options_of_a_training_do_what_they_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path(), RESNET, "");
+    let facts = |name: &str, changes: &[&'static str]| {
+        let out = folder.path().join(name);
+        succeed(&[&["run", text(&config), "--out", text(&out)][..], &set(changes)].concat());
+        let run = only_run(&out).expect("a run");
+        let loss = |event: &str, place: usize, split: &str| {
+            facts_of(&run, event)[place][split]["loss"].as_f64().expect("a loss")
+        };
+        let first = ["train", "validation"].map(|split| loss("epoch_ended", 0, split));
+        (first, loss("tested", 1, "score"))
+    };
+    let ([train, validation], just_pruned) = facts("plain", &[]);
+    // The steps of an epoch are the same, whatever is averaged beside them.
+    let ([averaged_train, averaged], _) = facts("average", &["train.average={ decay = 0.5 }"]);
+    assert_eq!(train, averaged_train);
+    assert_ne!(validation, averaged);
+    let (other_first, recalibrated) = facts("recalibrated", &["prune.recalibrate=4"]);
+    assert_eq!([train, validation], other_first);
+    assert_ne!(just_pruned, recalibrated);
+    for (name, change) in [("smoothing", "train.label_smoothing=0.2"), ("cut", "train.max_gradient_norm=0.1")] {
+        let (other, _) = facts(name, &[change]);
+        assert_ne!(train, other[0], "{change}");
+    }
 }
 
 #[test]

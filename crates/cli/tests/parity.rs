@@ -110,6 +110,9 @@ fn our_own_kernels_agree_with_flex_on_other_models_and_optimizers() {
     let sgd = "train.optimizer={ kind = \"sgd\", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 1e-3 }";
     check(&own(), &["model={ kind = \"lenet-300-100\" }", sgd, "prune.include=[\"*\"]"]);
     check(&own(), &["train.optimizer={ kind = \"sgd\", lr = 0.05 }", "train.paths=sparse", "prune.scope=global"]);
+    let options = ["train.weight_decay_of=weights", "train.label_smoothing=0.1", "train.max_gradient_norm=0.5"];
+    let average = ["train.average={ decay = 0.9 }", sgd];
+    check(&own(), &[&["model={ kind = \"lenet-5\" }"], &options[..], &average].concat());
 }
 
 #[cfg(feature = "wgpu")]

@@ -130,7 +130,7 @@ impl Session<'_> {
         self.cursor.count(&state);
         let (cursor, masks) = (&self.cursor, &self.masks);
         let remembered = self.remembered.as_deref();
-        Snapshot { cursor, state: &state, masks, remembered, best: None }.save(&kept, ALL)
+        Snapshot { cursor, state: &state, masks, remembered, best: None, average: None }.save(&kept, ALL)
     }
 
     fn take_up_last(&mut self) -> Result<(), Error> {

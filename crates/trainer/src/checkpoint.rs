@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! checkpoints/stage-000004-step-0000001290/
-//!   state.safetensors  parameter/<name>, mask/<name> (one bit a weight), optimizer/<name>/<field>, remembered/, best/
+//!   state.safetensors  parameter/<name>, mask/<name> (one bit a weight), optimizer/<name>/<field>, remembered/, best/, average/
 //!   cursor.json        where in the plan the run is, the counters that go with it, and the log's length and checksum
 //!   SHA256SUMS         checksums of the two; check with `sha256sum -c`
 //! ```
@@ -47,6 +47,8 @@ pub(crate) struct Checkpoint {
     pub remembered: Option<Vec<Weights>>,
     /// Weights of the best epoch of the training stage that is going on.
     pub best: Option<Vec<Weights>>,
+    /// Average of the weights over the steps of that stage.
+    pub average: Option<Vec<Weights>>,
 }
 
 /// A [`Checkpoint`] that is to be saved.
@@ -62,6 +64,8 @@ pub(crate) struct Snapshot<'a> {
     pub remembered: Option<&'a [Weights]>,
     /// Weights of the best epoch.
     pub best: Option<&'a [Weights]>,
+    /// Average of the weights.
+    pub average: Option<&'a [Weights]>,
 }
 
 /// Where a run is in its plan.
@@ -189,6 +193,7 @@ impl Snapshot<'_> {
             ("parameter", Some(self.state.parameters.as_slice())),
             ("remembered", self.remembered),
             ("best", self.best),
+            ("average", self.average),
         ];
         for (group, parameters) in groups {
             for own in parameters.into_iter().flatten() {
@@ -273,7 +278,7 @@ impl Checkpoint {
         let begun = |name: &str| file.names().any(|own| own.split_once('/').is_some_and(|(first, _)| first == name));
         let if_begun = |name: &str| begun(name).then(|| group(name)).transpose();
         let mut state = State { parameters: group("parameter")?, shadows: cursor.shadows, ..State::default() };
-        let (remembered, best) = (if_begun("remembered")?, if_begun("best")?);
+        let [remembered, best, average] = [if_begun("remembered")?, if_begun("best")?, if_begun("average")?];
         for name in file.names() {
             let Some((parameter, field)) = name.strip_prefix("optimizer/").and_then(|rest| rest.split_once('/')) else {
                 continue;
@@ -288,7 +293,7 @@ impl Checkpoint {
         for (parameter, field, counter) in &cursor.counters {
             state.counters.insert((parameter.clone(), field.clone()), *counter);
         }
-        let found = Self { cursor, state, masks, remembered, best };
+        let found = Self { cursor, state, masks, remembered, best, average };
         Ok(if old_shapes.is_some() { older::like_pytorch(found) } else { found })
     }
 

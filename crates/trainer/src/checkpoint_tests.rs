@@ -29,7 +29,14 @@ fn masked(step: u64, keeps: fn(usize) -> bool) -> Checkpoint {
     let remembered = Some(parameters([0.25, 1.0, 2.0, 3.0, 4.0, 5.0]));
     let state =
         State { parameters: parameters([step as f32, 0.1, -0.0, 0.0, 5.0, 6.0]), moments, counters, shadows: false };
-    Checkpoint { cursor, state, masks: MaskSet::new(vec![("fc.weight".into(), mask)]), remembered, best: None }
+    Checkpoint {
+        cursor,
+        state,
+        masks: MaskSet::new(vec![("fc.weight".into(), mask)]),
+        remembered,
+        best: None,
+        average: None,
+    }
 }
 
 fn checkpoint(step: u64) -> Checkpoint {

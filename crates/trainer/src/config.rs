@@ -11,6 +11,7 @@ mod regrow;
 mod until;
 pub(crate) mod words;
 
+pub use crate::average::AverageConfig;
 pub use criterion::CriterionConfig;
 pub use differences::{Difference, differences};
 pub(crate) use prune::is_calibration;
@@ -256,6 +257,21 @@ pub struct TrainConfig {
     /// The optimizer.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
+    /// Which parameters the optimizer's weight decay is for.
+    #[serde(default, skip_serializing_if = "DecayOf::is_default")]
+    pub weight_decay_of: DecayOf,
+    /// Fraction of each label that all classes get in equal parts, in `[0, 1)` (Szegedy et al., 2016). Losses in the log are
+    /// those of the labels as they are.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub label_smoothing: f32,
+    /// Length that a step's gradient of all parameters together is cut to, if it is longer (Pascanu et al., 2013); left out,
+    /// it is never cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_gradient_norm: Option<f32>,
+    /// The average of the weights over the steps, which a training then is validated by and ends with; left out, the weights
+    /// themselves are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<AverageConfig>,
     /// How the learning rate moves.
     #[serde(default)]
     pub lr_schedule: LrSchedule,
@@ -268,6 +284,35 @@ pub struct TrainConfig {
     /// Ends a training stage when validation stops improving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<EarlyStop>,
+}
+
+impl TrainConfig {
+    /// All that a step does with gradients, in Secateur's own kernels.
+    pub(crate) fn update(&self) -> secateur_sparse::Update {
+        secateur_sparse::Update {
+            optimizer: self.optimizer.native(),
+            decays_weights_only: self.weight_decay_of == DecayOf::Weights,
+            label_smoothing: self.label_smoothing,
+            max_norm: self.max_gradient_norm,
+        }
+    }
+}
+
+/// Which parameters weight decay is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecayOf {
+    /// All of them.
+    #[default]
+    All,
+    /// The weights of convolutions and fully connected layers; biases, and what batch normalisation learns, are spared.
+    Weights,
+}
+
+impl DecayOf {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Which epoch's weights a training stage ends with.
@@ -516,6 +561,10 @@ fn one() -> u64 {
 
 fn is_zero(value: &usize) -> bool {
     *value == 0
+}
+
+fn is_none(fraction: &f32) -> bool {
+    *fraction == 0.0
 }
 
 fn cpu() -> String {

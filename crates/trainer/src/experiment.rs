@@ -3,7 +3,9 @@
 mod warnings;
 
 use crate::config::words;
-use crate::config::{CriterionConfig, ExperimentConfig, Keep, PruneConfig, Retrain, Source, Zeros, is_calibration};
+use crate::config::{
+    CriterionConfig, DecayOf, ExperimentConfig, Keep, PruneConfig, Retrain, Source, Zeros, is_calibration,
+};
 use crate::data::Description;
 use crate::device;
 use crate::learning_rate::LrSchedule;
@@ -12,7 +14,7 @@ use crate::optimizer::{OptimizerConfig, rate_fault};
 use crate::plan::{Plan, Planned, Stage, Training};
 use crate::pruning::{Masked, Pruning};
 use crate::{Error, data, export, state};
-use secateur_graph::{Graph, Weights};
+use secateur_graph::{Graph, Op, Weights};
 use secateur_pruner::Sparsity;
 use secateur_report::event;
 use std::sync::{Arc, OnceLock};
@@ -58,6 +60,10 @@ impl Experiment {
         let graph = config.model.graph(data.shape, data.classes);
         let graph = Arc::new(graph.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })?);
         device::supports(&config.device, &graph)?;
+        if config.prune.as_ref().is_some_and(|prune| prune.recalibrate > 0) && !has_norms(&graph) {
+            let why = "the model has no batch normalisation whose statistics could be worked out anew, expected 0";
+            return Err(Error::Meaning { key: "prune.recalibrate", why: why.into() });
+        }
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &graph)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, training_images(&config, &data), targets)?;
@@ -201,6 +207,10 @@ impl Experiment {
     }
 }
 
+fn has_norms(graph: &Graph) -> bool {
+    graph.nodes().iter().any(|node| matches!(node.op, Op::BatchNorm(_)))
+}
+
 /// Images that are trained on: those of the training part that are not held out.
 fn training_images(config: &ExperimentConfig, data: &Description) -> usize {
     data.train - config.data.validation
@@ -287,6 +297,7 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         let why = format!("found {}, wanted from 1 to {LARGEST_BATCH}", config.train.batch_size);
         return refuse("train.batch_size", why);
     }
+    check_steps(config)?;
     if let Some(stop) = &config.train.early_stop {
         if stop.patience == 0 {
             return refuse("train.early_stop.patience", "found 0, wanted at least 1".into());
@@ -308,6 +319,32 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     }
     config.prune.as_ref().map_or(Ok(()), |prune| check_pruning(config, prune))?;
     check_retraining(config)
+}
+
+/// What makes no sense of what a step does beside the optimizer's rule.
+fn check_steps(config: &ExperimentConfig) -> Result<(), Error> {
+    let refuse = |key: &'static str, why: String| Err(Error::Meaning { key, why });
+    let train = &config.train;
+    if !(0.0..1.0).contains(&train.label_smoothing) {
+        let why = format!("found {}, expected at least 0 and below 1", train.label_smoothing);
+        return refuse("train.label_smoothing", why);
+    }
+    if let Some(most) = train.max_gradient_norm.filter(|most| !(*most > 0.0 && most.is_finite())) {
+        return refuse("train.max_gradient_norm", format!("found {most}, expected a finite number above 0"));
+    }
+    if train.weight_decay_of == DecayOf::Weights && train.optimizer == train.optimizer.without_decay() {
+        let why = "found `weights`, expected an optimizer with a weight_decay above 0 beside it";
+        return refuse("train.weight_decay_of", why.into());
+    }
+    let Some(average) = train.average else { return Ok(()) };
+    if let Some((key, why)) = average.fault() {
+        return refuse(key, why);
+    }
+    if config.prune.as_ref().is_some_and(|prune| prune.enabled && prune.regrow.is_some()) {
+        let why = "masks that move leave no weights to average over, expected no `prune.regrow` beside it";
+        return refuse("train.average", why.into());
+    }
+    Ok(())
 }
 
 /// What the plan shows to be without effect.

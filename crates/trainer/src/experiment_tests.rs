@@ -52,6 +52,14 @@ fn faults_are_named_with_found_and_wanted() {
         ("retrain={kind=\"rewind-weights\", rewind_to={epochs=3}}", "found 3 epochs, wanted a point within"),
         ("retrain.lr=-1.0", "`retrain.lr`: lr is -1.0"),
         ("train.early_stop={patience=0}", "`train.early_stop.patience`"),
+        ("train.label_smoothing=1.0", "`train.label_smoothing`: found 1, expected at least 0 and below 1"),
+        ("train.label_smoothing=-0.1", "`train.label_smoothing`: found -0.1"),
+        ("train.max_gradient_norm=0.0", "`train.max_gradient_norm`: found 0, expected a finite number above 0"),
+        ("train.max_gradient_norm=inf", "`train.max_gradient_norm`: found inf"),
+        ("train.weight_decay_of=weights", "`train.weight_decay_of`: found `weights`, expected an optimizer with"),
+        ("train.average={ decay = 1.0 }", "`train.average.decay`: found 1, expected above 0 and below 1"),
+        ("train.average={ decay = 0.9, every_steps = 0 }", "`train.average.every_steps`: found 0"),
+        ("prune.recalibrate=10", "`prune.recalibrate`: the model has no batch normalisation"),
         ("checkpoint.keep=1", "`checkpoint.keep`: found 1, wanted at least 2"),
         ("checkpoint.every_steps=0", "`checkpoint.every_steps`"),
         ("test.every_cycles=0", "`test.every_cycles`"),
@@ -60,6 +68,17 @@ fn faults_are_named_with_found_and_wanted() {
     ] {
         let found = experiment(&[change]).expect_err(change).to_string();
         assert!(found.contains(wanted), "{change}: {found}");
+    }
+}
+
+#[test]
+fn an_average_and_masks_that_move_do_not_go_together() {
+    let average = "train.average={ decay = 0.9 }";
+    let moving = "prune.regrow={ kind = \"set\", every = { steps = 2 } }";
+    let found = experiment(&[average, moving]).expect_err("both").to_string();
+    assert!(found.contains("`train.average`: masks that move"), "{found}");
+    for alone in [&[average][..], &[moving], &[average, moving, "prune.enabled=false"]] {
+        experiment(alone).expect("valid");
     }
 }
 

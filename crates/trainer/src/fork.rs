@@ -130,7 +130,8 @@ fn fork(experiment: &Experiment, start: &Path, out: &Path, facts: Facts<'_>) -> 
     let masks = fresh_masks(experiment);
     LockedRun::create(out, experiment, facts.typed, manifest, |folder| {
         (cursor.log_bytes, cursor.log_sha256) = copy_log(&from.log(), cursor.log_bytes, &folder.log(), told)?;
-        let snapshot = Snapshot { cursor: &cursor, state: &state, masks: &masks, remembered: None, best: None };
+        let snapshot =
+            Snapshot { cursor: &cursor, state: &state, masks: &masks, remembered: None, best: None, average: None };
         snapshot.save(&folder.checkpoints(), own.checkpoint.keep).map(|_| ())
     })?;
     Ok(())

@@ -3,6 +3,7 @@
 //! [`ExperimentConfig`] is what a person types, [`Experiment`] what it means, [`Plan`] what a run will do. [`run()`],
 //! [`resume()`], [`test()`] and [`Probe`] are the verbs; a session, inside, walks the plan.
 
+mod average;
 mod budget;
 mod checkpoint;
 pub mod config;

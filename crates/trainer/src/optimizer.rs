@@ -135,6 +135,16 @@ impl OptimizerConfig {
         }
     }
 
+    /// The same without weight decay.
+    pub(crate) fn without_decay(mut self) -> Self {
+        match &mut self {
+            Self::Adam { weight_decay, .. } | Self::Adamw { weight_decay, .. } | Self::Sgd { weight_decay, .. } => {
+                *weight_decay = 0.0;
+            }
+        }
+        self
+    }
+
     /// Burn's optimizer, without any state yet.
     pub fn init(&self) -> ModuleOptimizer {
         let penalty = |decay: f32| (decay > 0.0).then_some(WeightDecayConfig { penalty: decay });

@@ -3,7 +3,7 @@
 use crate::scoring::{Scoring, full};
 use crate::session::Session;
 use crate::state::{State, carry};
-use crate::{Error, seed};
+use crate::{Error, data, seed};
 use secateur_pruner::{Mask, MaskSet, Sparsity};
 use secateur_report::event::{self, Event};
 
@@ -22,6 +22,7 @@ impl Session<'_> {
             search.target = target.get();
         }
         self.take(state, masks)?;
+        self.recalibrate();
         let layers = self.masks.iter().map(|(name, mask)| event::LayerDensity {
             name: name.to_owned(),
             kept: mask.kept() as u64,
@@ -38,6 +39,19 @@ impl Session<'_> {
         };
         self.record(&Event::Pruned(pruned), Some(self.timing(None)))?;
         self.record_paths(cycle)
+    }
+
+    /// Works the running statistics out anew by the batches that the current epoch begins with, if the config asks for it.
+    fn recalibrate(&mut self) {
+        let config = self.experiment.config();
+        let batches = config.prune.as_ref().map_or(0, |prune| prune.recalibrate);
+        if batches == 0 {
+            return;
+        }
+        let (train, epoch) = (&self.dataset.train, self.cursor.step / self.experiment.plan().epoch_steps);
+        let order = data::order(train.len(), config.seed, epoch);
+        let batches: Vec<&[u32]> = order.chunks(config.train.batch_size).take(batches as usize).collect();
+        self.engine.recalibrate(train, &batches);
     }
 
     /// Exchanges a share of each layer's living weights for others.

@@ -67,6 +67,8 @@ pub(crate) struct Session<'a> {
     pub(crate) remembered: Option<Vec<Weights>>,
     /// The best epoch's parameters of the training stage that is going on.
     pub(crate) best: Option<Vec<Weights>>,
+    /// The average of the weights over the steps of that stage.
+    pub(crate) average: Option<Vec<Weights>>,
     pub(crate) cursor: Cursor,
     pub(crate) masks: MaskSet,
     pub(crate) meter: Meter,
@@ -150,7 +152,7 @@ impl<'a> Session<'a> {
 
     fn assemble(folder: LockedRun, around: Surroundings<'a>, log: RunLog, restored: Restored) -> Self {
         let Surroundings { experiment, dataset, device, scores, observer, stop, .. } = around;
-        let Restored { engine, masks, remembered, best, cursor } = restored;
+        let Restored { engine, masks, remembered, best, average, cursor } = restored;
         let before = Duration::from_millis(cursor.elapsed_ms);
         let scores = scores.map(|(scores, _)| scores);
         let began = Instant::now();
@@ -166,6 +168,7 @@ impl<'a> Session<'a> {
             engine,
             remembered,
             best,
+            average,
             cursor,
             masks,
             meter: Meter::default(),
@@ -310,9 +313,16 @@ impl<'a> Session<'a> {
             fs::remove_dir_all(&beside).map_err(Error::io(&beside, "remove"))?;
         }
         fs::create_dir(&beside).map_err(Error::io(&beside, "create"))?;
-        let saved = Snapshot { cursor: &cursor, state: &state, masks: &self.masks, remembered: None, best: None }
-            .save(&beside, 1)
-            .and_then(|_| fs::rename(&beside, &path).map_err(Error::io(&path, "rename")));
+        let saved = Snapshot {
+            cursor: &cursor,
+            state: &state,
+            masks: &self.masks,
+            remembered: None,
+            best: None,
+            average: None,
+        }
+        .save(&beside, 1)
+        .and_then(|_| fs::rename(&beside, &path).map_err(Error::io(&path, "rename")));
         if saved.is_err() {
             // The first error is the one to tell.
             let _ = fs::remove_dir_all(&beside);
@@ -346,6 +356,7 @@ impl<'a> Session<'a> {
             masks: &self.masks,
             remembered: self.remembered.as_deref(),
             best: self.best.as_deref(),
+            average: self.average.as_deref(),
         };
         let name = snapshot.save(&self.folder.checkpoints(), self.experiment.config().checkpoint.keep)?;
         self.folder.mark_saved(&name)?;
@@ -403,6 +414,7 @@ struct Restored {
     masks: MaskSet,
     remembered: Option<Vec<Weights>>,
     best: Option<Vec<Weights>>,
+    average: Option<Vec<Weights>>,
     cursor: Cursor,
 }
 
@@ -462,7 +474,7 @@ fn fresh(experiment: &Experiment, start: Option<Start>) -> Checkpoint {
         None => (experiment.initial(experiment.config().seed), fresh_masks(experiment)),
     };
     let state = State::fresh(parameters, &masks, experiment.has_shadows());
-    Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None }
+    Checkpoint { cursor: Cursor::start(), state, masks, remembered: None, best: None, average: None }
 }
 
 /// Masks that keep everything, for a run that prunes; none for one that does not.
@@ -478,7 +490,7 @@ pub(crate) fn fresh_masks(experiment: &Experiment) -> MaskSet {
 
 /// Brings a checkpoint to life on a device.
 fn restore(experiment: &Experiment, device: &Device, checkpoint: Checkpoint) -> Result<Restored, Error> {
-    let Checkpoint { cursor, state, masks, remembered, best } = checkpoint;
+    let Checkpoint { cursor, state, masks, remembered, best, average } = checkpoint;
     let engine = engine::open(experiment, device, state, &masks)?;
-    Ok(Restored { engine, masks, remembered, best, cursor })
+    Ok(Restored { engine, masks, remembered, best, average, cursor })
 }

@@ -32,6 +32,9 @@ impl Session<'_> {
             }
             self.cursor.stage_step += 1;
             self.cursor.step += 1;
+            if training.chooses {
+                self.take_into_average();
+            }
             lap.images += seen;
             self.observer.step(&self.tick(&training, loss, lap.speed()));
 
@@ -54,7 +57,8 @@ impl Session<'_> {
                 self.save()?;
             }
         }
-        if let Some(parameters) = self.best.take() {
+        let average = self.average.take();
+        if let Some(parameters) = self.best.take().or(average) {
             self.set(State { parameters, ..self.engine.state()? })?;
         }
         self.cursor.best = None;
@@ -91,12 +95,12 @@ impl Session<'_> {
     /// Scores the validation split, keeps the best epoch's weights, and writes the epoch down.
     fn end_epoch(&mut self, cycle: u64, training: &Training, speed: f64) -> Result<(), Error> {
         let split = &self.dataset.validation;
-        let validation = (!split.is_empty()).then(|| self.score("validation", split));
+        let validation = (!split.is_empty()).then(|| self.validated()).transpose()?;
         let best = validation.is_some_and(|score| beats(score, self.cursor.best));
         if let Some(score) = validation.filter(|_| best) {
             self.cursor.best = Some(Best { correct: score.correct, loss: score.loss });
             self.cursor.stale_epochs = 0;
-            self.best = (training.chooses && self.experiment.keeps_best()).then(|| self.engine.parameters());
+            self.best = (training.chooses && self.experiment.keeps_best()).then(|| self.outcome());
         } else {
             self.cursor.stale_epochs += 1;
         }

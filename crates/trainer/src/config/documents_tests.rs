@@ -1,16 +1,28 @@
-//! The documents on `[prune]` against the section itself.
+//! The documents on `[prune]` and `[train]` against the sections themselves.
 
 use crate::ExperimentConfig;
 use std::collections::BTreeSet;
 
 const OPTIONS: &str = include_str!("../../../../docs/options.md");
+const TRAINING: &str = include_str!("../../../../docs/training.md");
 const PYTORCH: &str = include_str!("../../../../docs/pytorch.md");
 
+const MODEL: &str = "name = \"p\"\nmodel = { kind = \"lenet\", width = 1 }\n";
+const PRUNE: &str = "schedule = { kind = \"one-shot\", sparsity = 0.5 }\nevery = { epochs = 1 }\n";
+const TRAIN: &str = "length = { epochs = 1 }\n";
+
+/// A config with these lines in `[prune]`.
 fn parse(lines: &str) -> Result<ExperimentConfig, String> {
-    let text = format!(
-        "name = \"p\"\nmodel = {{ kind = \"lenet\", width = 1 }}\ntrain = {{ length = {{ epochs = 1 }} }}\n[prune]\n{lines}"
-    );
-    ExperimentConfig::parse("p", &text, &[]).map_err(|error| error.to_string())
+    read(&format!("{MODEL}[train]\n{TRAIN}[prune]\n{lines}"))
+}
+
+/// A config with these lines in `[train]`.
+fn parse_train(lines: &str) -> Result<ExperimentConfig, String> {
+    read(&format!("{MODEL}[train]\n{lines}"))
+}
+
+fn read(text: &str) -> Result<ExperimentConfig, String> {
+    ExperimentConfig::parse("p", text, &[]).map_err(|error| error.to_string())
 }
 
 /// What stands in backticks.
@@ -24,20 +36,16 @@ fn rows(page: &str) -> Vec<Vec<&str>> {
     table.skip(2).map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
 }
 
-#[test]
-fn the_table_of_options_names_every_key_and_no_other() {
+/// Keys of a section and what a page writes of them: every key stands in the page's first table and no other, and every value
+/// there can be written.
+fn check(page: &str, base: &str, least: usize, parse: impl Fn(&str) -> Result<ExperimentConfig, String>) {
     let error = parse("nonsense = 1").expect_err("unknown");
     let (_, expected) = error.split_once("expected one of").expect("serde names them");
     let known: BTreeSet<&str> = code(expected.lines().next().expect("a line")).collect();
-    let named: BTreeSet<&str> = rows(OPTIONS).iter().flat_map(|row| code(row[0])).collect();
+    let named: BTreeSet<&str> = rows(page).iter().flat_map(|row| code(row[0])).collect();
     assert_eq!(named, known);
-}
-
-#[test]
-fn every_value_in_the_table_of_options_can_be_written() {
-    let base = "schedule = { kind = \"one-shot\", sparsity = 0.5 }\nevery = { epochs = 1 }\n";
     let (mut key, mut tried) = (String::new(), 0);
-    for row in rows(OPTIONS) {
+    for row in rows(page) {
         if let Some(own) = code(row[0]).next() {
             own.clone_into(&mut key);
         }
@@ -50,7 +58,13 @@ fn every_value_in_the_table_of_options_can_be_written() {
             tried += 1;
         }
     }
-    assert!(tried > 35, "only {tried} values");
+    assert!(tried >= least, "only {tried} values");
+}
+
+#[test]
+fn the_tables_of_options_name_every_key_and_no_other_with_values_that_can_be_written() {
+    check(OPTIONS, PRUNE, 36, parse);
+    check(TRAINING, TRAIN, 20, parse_train);
 }
 
 #[test]
@@ -58,13 +72,11 @@ fn the_config_column_beside_pytorch_can_be_written() {
     let mut tried = 0;
     for row in rows(PYTORCH) {
         for setting in code(row[1]).filter(|setting| setting.contains(" = ")) {
-            let base = "every = { epochs = 1 }\n";
-            let one_shot = "schedule = { kind = \"one-shot\", sparsity = 0.5 }\n";
             let lines = match setting.split(' ').next() {
-                Some("kind") => format!("{base}schedule = {{ {setting}, prunes = 2 }}"),
+                Some("kind") => format!("every = {{ epochs = 1 }}\nschedule = {{ {setting}, prunes = 2 }}"),
                 // A key of the whole config, not of the section.
                 Some("start") => continue,
-                _ => format!("{base}{one_shot}{setting}"),
+                _ => format!("{PRUNE}{setting}"),
             };
             if let Err(error) = parse(&lines) {
                 panic!("{setting}: {error}");

@@ -63,6 +63,10 @@ pub struct PruneConfig {
     /// An accuracy budget: the schedule is followed for as long as validation bears it, and the last step is refined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UntilConfig>,
+    /// Batches of training images by which the running statistics of batch normalisation are worked out anew after each
+    /// prune; 0 leaves them to the training that follows.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub recalibrate: u64,
     /// Of how many the filters that a layer keeps are a multiple, where whole filters go; 8, say, is what kernels like.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub round_to: usize,

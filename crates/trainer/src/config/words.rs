@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// What serde calls the types of a config, and what a person writes for them.
-const EXPECTED: [(&str, &str); 23] = [
+const EXPECTED: [(&str, &str); 24] = [
     ("internally tagged enum ModelConfig", "a table such as { kind = \"lenet\", width = 5 }"),
     ("internally tagged enum OptimizerConfig", "a table such as { kind = \"adam\", lr = 1e-3 }"),
     ("internally tagged enum LrSchedule", "a table such as { kind = \"cosine\" }"),
@@ -17,6 +17,7 @@ const EXPECTED: [(&str, &str); 23] = [
     ("struct RetrainConfig", "a table such as { kind = \"fine-tune\" }"),
     ("struct CheckpointConfig", "a table such as { every_steps = 500 }"),
     ("struct EarlyStop", "a table such as { patience = 3 }"),
+    ("struct AverageConfig", "a table such as { decay = 0.999 }"),
     ("usize", "a whole number from 0"),
     ("u64", "a whole number from 0"),
     ("u32", "a whole number from 0"),

@@ -1,5 +1,6 @@
 //! burn's operations, on any of its devices.
 
+use super::descent::Descent;
 use super::{Engine, MOVEMENT};
 use crate::data::Split;
 use crate::evaluate::Tally;
@@ -8,11 +9,11 @@ use crate::state::{State, Weights};
 use crate::{Error, Experiment};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use secateur_pruner::{
-    MaskSet, Movement, OptimizerState, Parameter, StateTensor, attach_masks, attach_straight_through, focus,
-    move_masks, parameters, set_masks, set_parameters, stored,
+    MaskSet, Movement, Parameter, StateTensor, attach_masks, attach_straight_through, focus, move_masks, parameters,
+    set_masks, set_parameters, stored,
 };
 use secateur_report::event::LayerPath;
 
@@ -21,7 +22,7 @@ pub(crate) struct Burn {
     /// Without gradients.
     device: Device,
     net: Net,
-    optimizer: ModuleOptimizer,
+    descent: Descent,
     masks: MaskSet,
     /// Weights that receive gradients, where not all do.
     active: Option<usize>,
@@ -39,13 +40,18 @@ impl Burn {
             let shadows = experiment.has_shadows();
             net = if shadows { attach_straight_through(net, &masked)? } else { attach_masks(net, &masked)? };
         }
-        let optimizer = experiment.config().train.optimizer.init();
+        let descent = Descent::new(experiment);
         let (device, experiment) = (device.clone(), experiment.clone());
         let movement = experiment.watches_movement().then(|| Movement::new(&masked));
         let masks_yet = MaskSet::default();
-        let mut own = Self { device, net, optimizer, masks: masks_yet, active: None, movement, experiment };
+        let mut own = Self { device, net, descent, masks: masks_yet, active: None, movement, experiment };
         own.set(state, masks)?;
         Ok(own)
+    }
+
+    fn loss(&self) -> CrossEntropyLossConfig {
+        let smoothing = self.experiment.config().train.label_smoothing;
+        CrossEntropyLossConfig::new().with_smoothing((smoothing > 0.0).then_some(smoothing))
     }
 
     /// Makes of a step's gradients what the run wants of them.
@@ -68,11 +74,19 @@ impl Engine for Burn {
         let answers = logits.clone().inner().into_data();
         let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &split.labels(indices));
         if loss.is_finite() {
-            let cost = CrossEntropyLossConfig::new().init(&device).forward(logits, labels);
+            let cost = self.loss().init(&device).forward(logits, labels);
             let gradients = self.heed(GradientsParams::from_grads(cost.backward(), &self.net))?;
-            self.net = self.optimizer.step(lr, self.net.clone(), gradients).absorb(statistics);
+            self.net = self.descent.step(lr, self.net.clone(), gradients).absorb(statistics, None);
         }
         Ok(loss)
+    }
+
+    fn recalibrate(&mut self, split: &Split, batches: &[&[u32]]) {
+        for (number, indices) in batches.iter().enumerate() {
+            let images = models::images(split.gather(indices).pixels, split.shape(), &self.device.clone().autodiff());
+            let (_, statistics) = self.net.forward_training(images);
+            self.net = self.net.clone().absorb(statistics, Some(1.0 / (number + 1) as f64));
+        }
     }
 
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {
@@ -85,7 +99,7 @@ impl Engine for Burn {
     }
 
     fn state(&self) -> Result<State, Error> {
-        let mut optimizer = OptimizerState::read(&self.optimizer)?;
+        let mut optimizer = self.descent.state()?;
         let moved = self.movement.as_ref().and_then(Movement::saliency);
         for Parameter { name, shape, values } in moved.into_iter().flat_map(|moved| moved.iter()).cloned() {
             optimizer.tensors.push(StateTensor { parameter: name, field: MOVEMENT.into(), shape, values });
@@ -112,8 +126,7 @@ impl Engine for Burn {
         }
         let net = set_parameters(self.net.clone(), &parameters)?;
         self.net = if shadows { move_masks(net, masks)? } else { set_masks(net, masks)? };
-        let fresh = self.experiment.config().train.optimizer.init();
-        self.optimizer = optimizer.write(fresh, &self.net)?;
+        self.descent.set(optimizer, &self.net)?;
         self.masks = masks.clone();
         Ok(())
     }

@@ -25,10 +25,11 @@ pub(crate) struct OfGraph {
 
 impl OfGraph {
     pub(super) fn new(experiment: &Experiment, options: Options, state: State, masks: &MaskSet) -> Result<Self, Error> {
-        let optimizer = experiment.config().train.optimizer.native();
+        let update = experiment.config().train.update();
+        let optimizer = update.optimizer;
         let kept = kept(experiment, masks)?;
         let tensors = tensors(experiment, &optimizer, &state, &kept)?;
-        let trainer = GraphTrainer::new(experiment.graph(), |name| tensors[name], optimizer, time(&state), options)?;
+        let trainer = GraphTrainer::new(experiment.graph(), |name| tensors[name], update, time(&state), options)?;
         Ok(Self { trainer, experiment: experiment.clone(), kept, options, optimizer })
     }
 
@@ -61,6 +62,12 @@ impl Engine for OfGraph {
             self.trainer.backward(&labels, lr);
         }
         Ok(loss)
+    }
+
+    fn recalibrate(&mut self, split: &Split, batches: &[&[u32]]) {
+        for (number, indices) in batches.iter().enumerate() {
+            self.trainer.recalibrate(images(&split.rows(indices)), number);
+        }
     }
 
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {

@@ -5,6 +5,7 @@
 //! does not depend on what computed it.
 
 mod burn;
+mod descent;
 mod graph;
 mod own;
 
@@ -31,6 +32,9 @@ pub(crate) trait Engine {
     /// # Errors
     /// When gradients are looked at, and one is not finite.
     fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error>;
+
+    /// Works the running statistics of batch normalisation out anew: the mean of those of these batches of images.
+    fn recalibrate(&mut self, split: &Split, batches: &[&[u32]]);
 
     /// Logits `[image][class]` of the images of these indices.
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32>;

@@ -23,11 +23,12 @@ pub(crate) struct Own {
 
 impl Own {
     pub(super) fn new(experiment: &Experiment, options: Options, state: State, masks: &MaskSet) -> Result<Self, Error> {
-        let optimizer = experiment.config().train.optimizer.native();
+        let update = experiment.config().train.update();
+        let optimizer = update.optimizer;
         let network = network(experiment)?;
         let kept = kept(&network, masks)?;
         let states = layers(&network, &optimizer, &state, &kept)?;
-        let trainer = Trainer::new(&network, &states, optimizer, time(&state), options)?;
+        let trainer = Trainer::new(&network, &states, update, time(&state), options)?;
         Ok(Self { trainer, experiment: experiment.clone(), kept, options, optimizer })
     }
 
@@ -68,6 +69,10 @@ impl Engine for Own {
             self.trainer.backward(&labels, lr);
         }
         Ok(loss)
+    }
+
+    fn recalibrate(&mut self, _: &Split, _: &[&[u32]]) {
+        unreachable!("a chain has no batch normalisation, without which an experiment that asks for it is refused")
     }
 
     fn logits(&mut self, split: &Split, indices: &[u32]) -> Vec<f32> {

@@ -14,6 +14,7 @@ pub(crate) use batch::{images, tensors};
 pub(crate) use init::initial;
 pub use layers::{LayerConfig, OpConfig, Pair};
 pub use net::Net;
+pub(crate) use net::id;
 
 use crate::files::digest;
 use secateur_graph::{Error, Graph};

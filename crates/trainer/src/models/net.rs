@@ -105,15 +105,16 @@ impl Net {
         self.walk(images, true, &mut |_, _| Ok(())).expect("nothing is watched that could fail")
     }
 
-    /// The module whose running means and variances have taken in those of a batch.
-    pub(crate) fn absorb(mut self, statistics: Vec<Statistics>) -> Self {
+    /// The module whose running means and variances have taken in those of a batch: by the fraction that each normalisation
+    /// says, or by this one.
+    pub(crate) fn absorb(mut self, statistics: Vec<Statistics>, fraction: Option<f64>) -> Self {
         for own in statistics {
             let Op::BatchNorm(norm) = &self.graph.nodes()[self.graph.parameters()[own.mean_at].node].op else {
                 unreachable!("statistics come from batch normalisation")
             };
             for (place, new) in [(own.mean_at, own.mean), (own.mean_at + 1, own.variance)] {
                 let Field::Vector(param) = &self.fields[place] else { unreachable!("a buffer is a vector") };
-                let (old, momentum) = (param.val(), norm.momentum);
+                let (old, momentum) = (param.val(), fraction.unwrap_or(norm.momentum));
                 let mixed = old.mul_scalar(1.0 - momentum).add(new.detach().mul_scalar(momentum));
                 self.fields[place] = Field::Vector(Param::initialized(param.id, mixed.detach()));
             }
@@ -391,7 +392,7 @@ fn param<const D: usize>(
 }
 
 /// The parameter's id, a function of its name (64-bit FNV-1a): the same in every process.
-fn id(name: &str) -> ParamId {
+pub(crate) fn id(name: &str) -> ParamId {
     let hash = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     ParamId::from(name.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
 }
@@ -489,7 +490,7 @@ mod tests {
             logits.iter().zip([-1.0, -1.0, 1.0, 1.0]).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-4),
             "{logits:?}"
         );
-        let net = net.absorb(statistics);
+        let net = net.absorb(statistics, None);
         // Means 2 and 4; variances of the data, by one less than the batch, 2 and 32.
         let own = |name: &str| parameters(&net).into_iter().find(|own| own.name == name).expect("there").values;
         assert_eq!(own("norm.running_mean"), [0.5, 1.0]);
