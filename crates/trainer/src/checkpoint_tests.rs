@@ -45,9 +45,9 @@ fn checkpoint(step: u64) -> Checkpoint {
 
 impl Checkpoint {
     fn save(&self, checkpoints: &Path, keep: usize) -> Result<String, Error> {
-        let Self { cursor, state, masks, remembered, best } = self;
-        let (remembered, best) = (remembered.as_deref(), best.as_deref());
-        Snapshot { cursor, state, masks, remembered, best }.save(checkpoints, keep)
+        let Self { cursor, state, masks, remembered, best, average } = self;
+        let [remembered, best, average] = [remembered, best, average].map(Option::as_deref);
+        Snapshot { cursor, state, masks, remembered, best, average }.save(checkpoints, keep)
     }
 }
 
@@ -73,6 +73,7 @@ fn any_share_of_the_weights_comes_back_and_only_kept_ones_are_stored() {
     for (keeps, stored) in keeps {
         let mut saved = masked(1, keeps);
         saved.best = Some(saved.state.parameters.clone());
+        saved.average = saved.remembered.clone();
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(saved.save(folder.path(), 2).expect("saved"));
         let file = TensorReader::open(&path.join(STATE)).expect("own file");
