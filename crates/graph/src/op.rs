@@ -106,6 +106,13 @@ pub struct BatchNorm {
     pub momentum: f64,
 }
 
+impl BatchNorm {
+    /// Whether values can be divided by the root of this running variance.
+    pub fn takes_variance(&self, variance: f32) -> bool {
+        variance >= 0.0 && f64::from(variance) + self.epsilon > 0.0
+    }
+}
+
 /// PyTorch's defaults.
 impl Default for BatchNorm {
     fn default() -> Self {
@@ -230,6 +237,12 @@ impl Op {
                 _ => refuse("[features]; a `flatten` before it makes them of an image".into()),
             },
             Self::BatchNorm(_) if input.is_empty() => refuse("channels".into()),
+            Self::BatchNorm(BatchNorm { epsilon, .. }) if !(epsilon.is_finite() && *epsilon >= 0.0) => {
+                Err(("an epsilon that is finite and at least 0".into(), format!("an epsilon of {epsilon}")))
+            }
+            Self::BatchNorm(BatchNorm { momentum, .. }) if !(0.0..=1.0).contains(momentum) => {
+                Err(("a momentum from 0 to 1".into(), format!("a momentum of {momentum}")))
+            }
             Self::BatchNorm(_) | Self::Activation(_) => Ok(input.to_vec()),
             Self::Pool(pool) => {
                 let &[channels, height, width] = input else { return refuse(IMAGES.into()) };
@@ -374,6 +387,24 @@ mod tests {
     fn refused(op: &Op, inputs: &[&[usize]]) -> String {
         let (expected, found) = op.output(inputs).expect_err("does not fit");
         format!("expected {expected}, found {found}")
+    }
+
+    #[test]
+    fn batch_normalisation_takes_numbers_that_it_can_compute_with() {
+        let norm = |epsilon, momentum| Op::BatchNorm(BatchNorm { epsilon, momentum });
+        for own in [norm(0.0, 0.0), norm(1e-5, 1.0)] {
+            assert_eq!(shape(&own, &[&[4, 2, 2]]), [4, 2, 2]);
+        }
+        for (own, expected) in [
+            (norm(f64::NAN, 0.1), "found an epsilon of NaN"),
+            (norm(-1.0, 0.1), "found an epsilon of -1"),
+            (norm(f64::INFINITY, 0.1), "found an epsilon of inf"),
+            (norm(1.0, 2.0), "expected a momentum from 0 to 1, found a momentum of 2"),
+        ] {
+            assert!(refused(&own, &[&[4]]).contains(expected), "{own:?}");
+        }
+        let norm = BatchNorm { epsilon: 0.0, momentum: 0.1 };
+        assert_eq!([1.0, 0.0, -1.0, f32::NAN].map(|own| norm.takes_variance(own)), [true, false, false, false]);
     }
 
     #[test]

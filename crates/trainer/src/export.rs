@@ -1,6 +1,7 @@
 //! The final model as a file that other programs read: safetensors in PyTorch's names, shapes and layout.
 
 use crate::data::CENTRED;
+use crate::folder::Manifest;
 use crate::state::Weights;
 use crate::tensor_file::{TensorFile, TensorReader};
 use crate::trained_on::{self, TrainedOn};
@@ -8,6 +9,7 @@ use crate::{Error, Experiment};
 use secateur_graph::Graph;
 use secateur_pruner::{Mask, MaskSet};
 use secateur_sparse::Trained;
+use secateur_sparse::export::{GRAPH, graph_from_json, graph_to_json};
 use secateur_sparse::file::Scale;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,6 +17,29 @@ use std::path::Path;
 
 /// Key of a model's header in safetensors under which the scales of its input are told, as JSON, where they are not the default.
 const SCALES: &str = "secateur.scales";
+
+/// Key of a model's header in safetensors under which the model's name is told.
+const MODEL: &str = "secateur.model";
+
+/// What the header of a run's final model tells beside its tensors: the model, by name and as a graph, and what
+/// [`notes`] says.
+pub(crate) fn model_notes(experiment: &Experiment, manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let mut all = notes(&manifest.trained_on, &manifest.scales);
+    all.push((GRAPH, graph_to_json(experiment.graph())));
+    all.push((MODEL, experiment.config().model.to_string()));
+    all
+}
+
+/// The model that a header tells, by name and as a graph; `None` where it tells none.
+///
+/// # Errors
+/// When what it tells is no graph.
+pub(crate) fn noted_model(file: &TensorReader) -> Result<Option<(String, Graph)>, Error> {
+    let Some(text) = file.note(GRAPH) else { return Ok(None) };
+    let graph = graph_from_json(text).map_err(|error| file.refuse(format!("`{GRAPH}` of the header: {error}")))?;
+    let name = file.note(MODEL).unwrap_or("a graph").chars().take(80).collect();
+    Ok(Some((name, graph)))
+}
 
 /// What a model's header in safetensors tells beside its tensors: which splits it was trained on, where that is known, and what it
 /// sees of a byte, where that is not the default.

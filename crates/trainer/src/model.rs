@@ -1,4 +1,4 @@
-//! Opens whatever holds a trained network: a run, a model file, or the safetensors of a reference model.
+//! Opens whatever holds a trained network: a run, a model file, or a safetensors file.
 
 use crate::data::{CENTRED, Dataset, Split};
 use crate::folder::RunFolder;
@@ -6,6 +6,7 @@ use crate::models::MNIST;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained_on};
+use secateur_graph::{Graph, Op, Role};
 use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head};
 use secateur_sparse::{Layer, Trained, TrainedFile};
 use std::io::Read;
@@ -33,11 +34,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a run's folder (its final model, or a checkpoint by name), a `.secateur` file, or a safetensors file of a
-    /// reference model as [`crate::run()`] leaves it and PyTorch writes it.
+    /// Opens a run's folder (its final model, or a checkpoint by name), a `.secateur` file, or a safetensors file: one whose
+    /// header tells its graph, as [`crate::run()`] leaves it, or one of a LeNet as PyTorch writes it.
     ///
     /// # Errors
-    /// When there is no such thing, it is damaged, or it holds another network than a reference model.
+    /// When there is no such thing, it is damaged, or nothing tells what network it holds.
     pub fn open(path: &Path, checkpoint: Option<&str>) -> Result<Self, Error> {
         let refuse = |why: &str| Error::Run { path: path.to_owned(), why: why.into() };
         if path.is_dir() {
@@ -65,7 +66,8 @@ impl Model {
         match path.extension().and_then(|end| end.to_str()) {
             Some("safetensors") => {
                 let file = TensorReader::open(path)?;
-                let (name, network) = reference(&file)?;
+                let (name, network) = told(&file)?;
+                check_width(&network).map_err(|why| refuse(&why))?;
                 let scales = export::noted_scales(&file);
                 let notes = export::notes(&trained_on::of_file(path), &scales);
                 Ok(Self { network, info: info(&name, scales), precision: None, experiment: None, run: None, notes })
@@ -73,16 +75,13 @@ impl Model {
             Some("secateur") => {
                 let file = Trained::decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
                 let TrainedFile { network, info, precision, .. } = file;
-                let widest = widest(&network);
-                if widest > WIDEST {
-                    let why =
-                        format!("a layer takes or gives {widest} numbers for an image, expected at most {WIDEST}");
-                    return Err(refuse(&why));
-                }
-                Ok(Self { network, info, precision: Some(precision), experiment: None, run: None, notes: vec![] })
+                check_width(&network).map_err(|why| refuse(&why))?;
+                // Which images it was trained on, a model file does not tell.
+                let notes = export::notes(&[], &info.scales);
+                Ok(Self { network, info, precision: Some(precision), experiment: None, run: None, notes })
             }
             _ if !path.exists() => Err(refuse("no such file or folder")),
-            _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file of a reference model")),
+            _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file")),
         }
     }
 
@@ -129,6 +128,15 @@ pub(crate) fn info(name: &str, mut scales: Vec<Scale>) -> Info {
     Info { name: name.to_owned(), scales }
 }
 
+/// Refuses a network whose layers take or give too many numbers for an image.
+fn check_width(network: &Trained) -> Result<(), String> {
+    let widest = widest(network);
+    if widest > WIDEST {
+        return Err(format!("a layer takes or gives {widest} numbers for an image, expected at most {WIDEST}"));
+    }
+    Ok(())
+}
+
 /// The most numbers that a layer takes, padding included, or gives for an image.
 fn widest(network: &Trained) -> usize {
     let network = match network {
@@ -146,20 +154,55 @@ fn widest(network: &Trained) -> usize {
     shapes.chain(padded).map(|shape| shape.iter().product()).max().unwrap_or(0)
 }
 
-/// The reference model that these tensors are, by their shapes.
-fn reference(file: &TensorReader) -> Result<(String, Trained), Error> {
-    // The largest tensor tells the width: the file has as many bytes, so no small file asks for a large network.
-    let width = match file.shape("fc1.weight") {
-        Some(&[neurons, inputs]) if neurons / 120 == inputs / 400 => neurons / 120,
-        _ => 0,
-    };
-    let known = [ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}, ModelConfig::Lenet { width }];
+/// The network that a safetensors file holds: what its header tells, or the reference model that has these tensors.
+fn told(file: &TensorReader) -> Result<(String, Trained), Error> {
     if let Some(name) = file.names().find(|name| name.ends_with(".crow_indices")) {
         return Err(file.refuse(format!(
             "found `{name}`: these are compressed sparse rows, as `secateur export --csr` writes them for PyTorch; expected \
              dense tensors, such as the run's model.safetensors, or a .secateur file"
         )));
     }
+    let (name, graph) = match export::noted_model(file)? {
+        Some(noted) => noted,
+        None => reference(file)?,
+    };
+    if graph.shape(graph.input()).len() != 3 || graph.shape(graph.output()).len() != 1 {
+        let found = [graph.input(), graph.output()].map(|value| graph.shape(value).to_vec());
+        let why = format!("found a network from {:?} to {:?}, expected one from images to classes", found[0], found[1]);
+        return Err(file.refuse(why));
+    }
+    let mut weights = secateur_graph::Weights::default();
+    for own in graph.parameters() {
+        let name = &own.name;
+        let values = file.f32(name, &own.shape)?;
+        let values = values.ok_or_else(|| file.refuse(format!("`{name}`: found no such tensor")))?;
+        let fits = |value: &f32| match &graph.nodes()[own.node].op {
+            Op::BatchNorm(norm) if own.role == Role::Variance => value.is_finite() && norm.takes_variance(*value),
+            _ => value.is_finite(),
+        };
+        if let Some(place) = values.iter().position(|value| !fits(value)) {
+            return Err(file.refuse(format!(
+                "`{name}`: value {place} is {}, expected {}",
+                values[place],
+                match own.role {
+                    Role::Variance => "a variance above 0",
+                    Role::Weight | Role::Bias | Role::Scale | Role::Shift | Role::Mean => "a number",
+                }
+            )));
+        }
+        weights.insert(name, values);
+    }
+    Ok((name, Trained::of(&graph, weights)))
+}
+
+/// The reference model that these tensors are, by their shapes.
+fn reference(file: &TensorReader) -> Result<(String, Graph), Error> {
+    // The largest tensor tells the width: the file has as many bytes, so no small file asks for a large network.
+    let width = match file.shape("fc1.weight") {
+        Some(&[neurons, inputs]) if neurons / 120 == inputs / 400 => neurons / 120,
+        _ => 0,
+    };
+    let known = [ModelConfig::Lenet300 {}, ModelConfig::Lenet5 {}, ModelConfig::Lenet { width }];
     let mut found: Vec<(String, Vec<usize>)> = vec![];
     for name in file.names() {
         let shape = file.shape(name).ok_or_else(|| file.refuse(format!("`{name}`: wanted a tensor of f32")))?;
@@ -174,19 +217,10 @@ fn reference(file: &TensorReader) -> Result<(String, Trained), Error> {
     let (model, graph) = known.into_iter().find_map(is).ok_or_else(|| {
         let listed: Vec<String> = found.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
         file.refuse(format!(
-            "no reference model (lenet, lenet-300-100, lenet-5) has these tensors: {}",
+            "its header tells no graph, as a run's model.safetensors and `secateur export` have it, and no reference model \
+             (lenet, lenet-300-100, lenet-5) has these tensors: {}",
             listed.join(", ")
         ))
     })?;
-    let mut weights = secateur_graph::Weights::default();
-    for own in graph.parameters() {
-        let name = &own.name;
-        let values = file.f32(name, &own.shape)?;
-        let values = values.ok_or_else(|| file.refuse(format!("`{name}`: found no such tensor")))?;
-        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-            return Err(file.refuse(format!("`{name}`: value {place} is {}, expected a number", values[place])));
-        }
-        weights.insert(name, values);
-    }
-    Ok((model.to_string(), Trained::of(&graph, weights)))
+    Ok((model.to_string(), graph))
 }

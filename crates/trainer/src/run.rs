@@ -163,7 +163,7 @@ fn restore_model(
     for name in checkpoint::list(&folder.checkpoints())?.iter().rev() {
         let Ok(found) = Checkpoint::load(&folder.checkpoints().join(name), &shapes) else { continue };
         let (parameters, masks) = found.living();
-        let notes = export::notes(&manifest.trained_on, &manifest.scales);
+        let notes = export::model_notes(experiment, manifest);
         let fill = |out: &mut dyn std::io::Write| export::write(&parameters, &masks, &notes, out);
         let same = digest_of(fill).is_ok_and(|written| written.sha256 == expected.model_sha256);
         if same {

@@ -289,7 +289,7 @@ impl<'a> Session<'a> {
         let (path, parameters) = (self.folder.model(), self.engine.parameters());
         self.folder.still_here()?;
         let manifest = folder::read_manifest(self.folder.path())?;
-        let notes = export::notes(&manifest.trained_on, &manifest.scales);
+        let notes = export::model_notes(self.experiment, &manifest);
         let model = write_atomically(&path, |out| export::write(&parameters, &self.masks, &notes, out))?;
         let ended = event::RunEnded { step: self.cursor.step, model_sha256: model.sha256, model_bytes: model.bytes };
         self.record(&Event::RunEnded(ended), Some(self.timing(None)))?;

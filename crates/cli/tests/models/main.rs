@@ -72,6 +72,9 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     let mut other = safetensors.clone();
     let conv = other.windows(5).position(|own| own == b"conv2").expect("a layer's name");
     other[conv + 4] = b'9';
+    let mut graph = safetensors.clone();
+    let pool = graph.windows(10).position(|own| own == b"max-pool2d").expect("a kind of node");
+    graph[pool + 8] = b'3';
     vec![
         (folder.join("none.secateur"), "none.secateur"),
         (root().join("configs"), "no run here"),
@@ -88,6 +91,10 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         ),
         (written(folder, "cut.safetensors", &safetensors[..100]), "no safetensors file"),
         (written(folder, "other.safetensors", &other), "conv9"),
+        (
+            written(folder, "graph.safetensors", &graph),
+            "`graph` of the header: no graph as JSON: unknown variant `max-pool3d`",
+        ),
         (written(folder, "huge.safetensors", &huge()), "no reference model"),
     ]
 }

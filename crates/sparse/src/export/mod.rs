@@ -3,17 +3,19 @@
 //! Masked networks are written with the zeros that they have, compacted ones are small networks like any other.
 
 mod header;
+mod nodes;
 mod onnx;
 mod proto;
 mod safetensors;
 
+pub use nodes::{graph_from_json, graph_to_json};
 pub use onnx::{onnx, onnx_graph};
-pub use safetensors::{Form, safetensors, safetensors_graph};
+pub use safetensors::{Form, GRAPH, safetensors, safetensors_graph};
 
 use crate::{Layer, Network};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A network that a format has no room for.
+/// A network that a format has no room for, or a text that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// ONNX keeps a model in one protobuf message, which may not reach 2 GiB.
@@ -27,6 +29,9 @@ pub enum Error {
     /// The weights are not the graph's, or the network is more than a graph may be.
     #[error(transparent)]
     Graph(secateur_graph::Error),
+    /// A text is no graph as JSON.
+    #[error("no graph as JSON: {0}")]
+    Json(String),
 }
 
 /// A name for each layer, its own where no layer before it has the same: formats key tensors by them.

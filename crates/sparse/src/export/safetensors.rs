@@ -1,7 +1,7 @@
 //! Writes a network as safetensors, dense or as the nonzeros alone, in the names and layouts that PyTorch takes.
 
-use super::header::{Header, nodes, structure};
-use super::{Error, names};
+use super::header::{Header, structure};
+use super::{Error, graph_to_json, names};
 use crate::{Layer, Network};
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
@@ -49,6 +49,9 @@ pub fn safetensors(network: &Network, form: Form, notes: &[(&str, &str)]) -> Vec
     file.written()
 }
 
+/// Key of the metadata under which a graph is told.
+pub const GRAPH: &str = "graph";
+
 /// The graph as a safetensors file: every parameter and buffer by its own name, as PyTorch's modules call them. The metadata's
 /// `graph` tells input and nodes as JSON, beside the `notes`, each a key and its text. The same graph, weights and notes give
 /// the same bytes.
@@ -65,7 +68,7 @@ pub fn safetensors_graph(
     let mut file = File::default();
     file.metadata.extend(notes.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
     file.metadata.insert("format".into(), "pt".into());
-    file.metadata.insert("graph".into(), nodes(graph));
+    file.metadata.insert(GRAPH.into(), graph_to_json(graph));
     for own in graph.parameters() {
         let values = weights.get(&own.name);
         match (own.role, form) {
@@ -203,6 +206,7 @@ mod tests {
         let metadata = header.metadata().as_ref().expect("metadata");
         let expected = r#"{"input":[2,3,3],"nodes":[{"name":"layer1.0.conv","inputs":["input"],"kind":"conv2d","inputs_per_group":1,"outputs":2,"groups":2,"bias":false,"kernel":[1,1],"stride":[1,1],"padding":[0,0],"dilation":[1,1]},{"name":"layer1.0.norm","inputs":["layer1.0.conv"],"kind":"batch-norm","epsilon":0.00001,"momentum":0.1},{"name":"sum","inputs":["layer1.0.norm","input"],"kind":"add"}]}"#;
         assert_eq!((&*metadata["graph"], &*metadata["from"]), (expected, "a run"));
+        assert_eq!(crate::export::graph_from_json(expected).expect("just written"), graph);
         let sparse = safetensors_graph(&graph, &weights, Form::Csr, &[]).expect("its weights");
         let file = SafeTensors::deserialize(&sparse).expect("a safetensors file");
         assert_eq!(integers(&file, "layer1.0.conv.weight.crow_indices"), [0, 0, 1]);

@@ -30,7 +30,7 @@ pub(super) fn write(graph: &Graph, weights: &Weights, precision: Precision, writ
             budget.tensor(&shape, &what)?;
             tensor::write(shape, values, precision_of(own, precision), &what, writer)?;
             if let (Role::Variance, Op::BatchNorm(norm)) = (own.role, &node.op)
-                && let Some(place) = values.iter().position(|value| !variance_fits(*value, norm.epsilon))
+                && let Some(place) = values.iter().position(|value| !norm.takes_variance(*value))
             {
                 return Err(Error::Value { what, place, found: values[place], wanted: VARIANCE });
             }
@@ -139,15 +139,11 @@ fn precision_of(own: &Parameter, weights: Precision) -> Precision {
 
 const VARIANCE: &str = "a variance is at least 0, and more than 0 with epsilon";
 
-fn variance_fits(variance: f32, epsilon: f64) -> bool {
-    variance >= 0.0 && f64::from(variance) + epsilon > 0.0
-}
-
 /// Whether the variances of the last node, if it has some, can be divided by.
 fn check_variances(builder: &Builder, name: &str, weights: &Weights, reader: &Reader<'_>) -> Result<(), Error> {
     let Some(Op::BatchNorm(norm)) = builder.last().map(|node| &node.op) else { return Ok(()) };
     let variance = format!("{name}.{}", Role::Variance.field());
-    match weights.get(&variance).iter().find(|own| !variance_fits(**own, norm.epsilon)) {
+    match weights.get(&variance).iter().find(|own| !norm.takes_variance(**own)) {
         Some(found) => Err(reader.field(&format!("a value of `{variance}`"), found, VARIANCE)),
         None => Ok(()),
     }

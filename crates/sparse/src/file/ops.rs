@@ -40,15 +40,8 @@ pub(super) fn write(node: &Node, channels: usize, writer: &mut Writer) -> Result
         }
         Op::BatchNorm(BatchNorm { epsilon, momentum }) => {
             sizes(&[channels], &what, writer)?;
-            let fine = [epsilon_fits(*epsilon), momentum_fits(*momentum)];
-            for ((field, wanted, value), fine) in fields([*epsilon, *momentum]).into_iter().zip(fine) {
-                if !fine {
-                    let what = format!("the {field} of `{}`", node.name);
-                    let found = value.to_string();
-                    return Err(Error::Field { place: writer.bytes.len(), what, found, wanted: wanted.to_owned() });
-                }
-                writer.f64(value);
-            }
+            writer.f64(*epsilon);
+            writer.f64(*momentum);
         }
         Op::Activation(own) => writer.u32(match own {
             Activation::Relu => 0,
@@ -90,16 +83,8 @@ pub(super) fn read(kind: u32, name: &str, channels: usize, reader: &mut Reader<'
         }
         1 => Op::Linear(Linear { outputs: reader.usize(&what)?, bias: bias(reader)? }),
         2 => {
-            let mut values = [0.0; 2];
-            for (place, (field, wanted, _)) in fields(values).into_iter().enumerate() {
-                let what = format!("the {field} of `{name}`");
-                let value = reader.f64(&what)?;
-                if !(if place == 0 { epsilon_fits(value) } else { momentum_fits(value) }) {
-                    return Err(reader.field(&what, value, wanted));
-                }
-                values[place] = value;
-            }
-            let [epsilon, momentum] = values;
+            let epsilon = reader.f64(&format!("the epsilon of `{name}`"))?;
+            let momentum = reader.f64(&format!("the momentum of `{name}`"))?;
             Op::BatchNorm(BatchNorm { epsilon, momentum })
         }
         3 => {
@@ -142,19 +127,6 @@ pub(super) fn read_shape(what: &str, reader: &mut Reader<'_>) -> Result<Vec<usiz
         return Err(reader.field(what, format!("{count} sides"), format!("1 to {MOST_SIDES} sides")));
     }
     (0..count).map(|_| reader.usize(what)).collect()
-}
-
-/// Name, range and value of what batch normalisation is told.
-fn fields([epsilon, momentum]: [f64; 2]) -> [(&'static str, &'static str, f64); 2] {
-    [("epsilon", "finite and at least 0", epsilon), ("momentum", "from 0 to 1", momentum)]
-}
-
-fn epsilon_fits(epsilon: f64) -> bool {
-    epsilon.is_finite() && epsilon >= 0.0
-}
-
-fn momentum_fits(momentum: f64) -> bool {
-    (0.0..=1.0).contains(&momentum)
 }
 
 fn sizes(sizes: &[usize], what: &str, writer: &mut Writer) -> Result<(), Error> {
