@@ -1,4 +1,4 @@
-"""Tables of README.md out of logs and of the report's data: headline RUN DENSE RANDOM, or sweep SERIES.CSV."""
+"""Tables of README.md out of logs and of the report's data: headline RUN DENSE RANDOM, cycles RUN, or sweep SERIES.CSV."""
 import csv, json, pathlib, sys
 
 
@@ -11,24 +11,44 @@ def percent(score):
     return f"{100 * score['correct'] / score['total']:.2f} %"
 
 
+def by_cycle(run):
+    """Tests of each cycle by their stage."""
+    found = {}
+    for event in events(run, "tested"):
+        found.setdefault(event["cycle"], {})[event["stage"]] = event
+    return found
+
+
+def of_size(size):
+    """Sparsity of the prunable weights, compression over all parameters, and the multiply-accumulates left."""
+    sparsity, compression = 100 * size["pruned"] / size["prunable"], size["parameters"] / size["nonzero"]
+    return f"{sparsity:.2f} % | {compression:.4g}x | {size['remaining_macs']:,}"
+
+
+def cycles(run):
+    """Each network of a run."""
+    print("| sparsity of the prunable weights | compression (all parameters) | MACs left | top-1 just pruned | top-1 retrained |")
+    print("|---:|---:|---:|---:|---:|")
+    for stages in by_cycle(run).values():
+        just, after = stages.get("just_pruned"), stages.get("retrained") or stages["dense"]
+        print(f"| {of_size(after['size'])} | {percent(just['score']) if just else ''} | {percent(after['score'])} |")
+
+
 def headline(run, dense, random):
     """Each network of a run, after as many steps as the dense control had; the controls beside it."""
-    by_cycle, at_random = {}, {}
-    for table, path in ((by_cycle, run), (at_random, random)):
-        for event in events(path, "tested"):
-            table.setdefault(event["cycle"], {})[event["stage"]] = event
+    tested, at_random = by_cycle(run), by_cycle(random)
     control = events(dense, "tested")[-1]
-    pruned = [by_cycle[cycle]["retrained"] for cycle in by_cycle if cycle > 0]
+    pruned = [stages["retrained"] for cycle, stages in tested.items() if cycle > 0]
     assert control["step"] == pruned[-1]["step"], "the dense control has as many steps as the pruned run"
     size = control["size"]
     print("| sparsity of the prunable weights | compression (all parameters) | MACs left | top-1 just pruned | top-1 retrained | random control |")
     print("|---:|---:|---:|---:|---:|---:|")
     print(f"| 0 % (dense control, equal steps) | 1.00x | {size['macs']:,} | | {percent(control['score'])} | |")
-    for cycle in list(by_cycle)[1:]:
-        just, after = by_cycle[cycle]["just_pruned"], by_cycle[cycle]["retrained"]
-        size, other = after["size"], at_random.get(cycle, {}).get("retrained")
-        print(f"| {100 * size['pruned'] / size['prunable']:.2f} % | {size['parameters'] / size['nonzero']:.4g}x | {size['remaining_macs']:,} "
-              f"| {percent(just['score'])} | {percent(after['score'])} | {percent(other['score']) if other else ''} |")
+    for cycle in list(tested)[1:]:
+        just, after = tested[cycle]["just_pruned"], tested[cycle]["retrained"]
+        other = at_random.get(cycle, {}).get("retrained")
+        random_top = percent(other["score"]) if other else ""
+        print(f"| {of_size(after['size'])} | {percent(just['score'])} | {percent(after['score'])} | {random_top} |")
 
 
 def mean(row):
@@ -56,4 +76,4 @@ def sweep(path):
             print(f"\nDense control, {row['series']}: {mean(row)}")
 
 
-{"headline": headline, "sweep": sweep}[sys.argv[1]](*sys.argv[2:])
+{"headline": headline, "cycles": cycles, "sweep": sweep}[sys.argv[1]](*sys.argv[2:])
