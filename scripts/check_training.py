@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch_networks import layers
 from torch_training import BiasedNorm, Mistake, effective, initial, trained
 
 TOLERANCE = 1e-4
@@ -23,68 +24,73 @@ MODELS = {
     "vgg-11": {"kind": "vgg", "depth": 11, "width": 64},
     "mobilenet": {"kind": "mobilenet", "width": 32},
 }
+BATCH = {"lenet": 128, "resnet-20": 48, "vgg-11": 32, "mobilenet": 32}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A training: a model, how many of its weights are pruned, and options of `[train]`."""
+    """A training: of a model or its smooth twin, with options of `[train]`, and a share of the weights pruned."""
 
     name: str
     what: str
     options: dict
+    smooth: bool = False
     sparsity: float = 0.0
-    # Three whole batches and a half one an epoch.
-    images: int = 448
-    validation: int = 64
-    epochs: int = 5
-    paths: tuple = ("auto",)
     mistakes: dict = field(default_factory=dict)
+    epochs: int = 5
+    validation: int = 40
+
+    @property
+    def layers(self):
+        return layers(MODELS[self.name], self.smooth)
 
     @property
     def model(self):
-        return MODELS[self.name]
+        return {"kind": "layers", "layers": self.layers} if self.smooth else MODELS[self.name]
+
+    @property
+    def shape(self):
+        return (1, 28, 28) if self.name == "lenet" else (3, 32, 32)
 
     @property
     def train(self):
-        return {"batch_size": 128, **self.options}
+        return {"batch_size": BATCH[self.name], **self.options}
 
     @property
-    def weights(self):
-        return f"{100 * self.sparsity:.0f} % pruned" if self.sparsity else "dense"
+    def images(self):
+        """Three whole batches and a part of one an epoch, and those held out."""
+        return 3 * BATCH[self.name] + 20 + self.validation
 
-
-def mistakes():
-    return {
-        "momentum 0.89": Mistake(optimizer={"momentum": 0.89}),
-        "no weight decay": Mistake(optimizer={"weight_decay": 0.0}),
-        "no Nesterov": Mistake(optimizer={"nesterov": False}),
-        "images in order": Mistake(order=sorted),
-    }
+    def words(self):
+        network = f"{self.name}{' smooth' if self.smooth else ''}"
+        return [network, f"{100 * self.sparsity:.0f} % pruned" if self.sparsity else "dense", self.what]
 
 
 def cases(options):
-    sgd, nesterov = ("SGD", {"optimizer": SGD}), ("SGD Nesterov", {"optimizer": NESTEROV})
-    found = []
+    """All cases; those with `options` of `[train]` beside the optimizer only where they are wanted."""
+    nesterov, rectified = {"optimizer": NESTEROV}, {"optimizer": {**NESTEROV, "lr": 1e-5}}
+    decay = {"no weight decay": Mistake(optimizer={"weight_decay": 0.0})}
+    momentum = {"momentum 0.8": Mistake(optimizer={"momentum": 0.8})}
+    many = {**decay, **momentum, "no Nesterov": Mistake(optimizer={"nesterov": False}), "not shuffled": Mistake(in_order=True)}
     for name in MODELS:
-        found.append(Case(name, *nesterov, mistakes=mistakes() if name == "resnet-20" else {}))
-        found.append(Case(name, *nesterov, sparsity=0.9, paths=("dense", "sparse")))
-    yield from found
-    pruned = {"masks not kept": Mistake(masks=False)}
-    yield Case("lenet", *sgd, sparsity=0.9, mistakes=pruned)
-    yield Case("vgg-11", *sgd, mistakes={"biased variance": Mistake(norm=BiasedNorm)})
+        found = {"biased variance": Mistake(norm=BiasedNorm)} if name == "vgg-11" else momentum
+        yield Case(name, "Nesterov", rectified, mistakes=found)
+        yield Case(name, "Nesterov", rectified, sparsity=0.9)
+        yield Case(name, "Nesterov", nesterov, smooth=True, mistakes=many if name == "resnet-20" else {})
+        yield Case(name, "Nesterov", nesterov, smooth=True, sparsity=0.9, mistakes={"masks not kept": Mistake(masks=False)})
     for name in ("lenet", "resnet-20"):
-        yield Case(name, "Adam", {"optimizer": ADAM}, mistakes={"no weight decay": Mistake(optimizer={"weight_decay": 0.0})})
-        yield Case(name, "AdamW", {"optimizer": ADAMW}, sparsity=0.9)
+        yield Case(name, "Adam", {"optimizer": ADAM}, smooth=True, mistakes=decay)
+        yield Case(name, "AdamW", {"optimizer": ADAMW}, smooth=True, sparsity=0.9)
     if options:
         for what, own in {
-            "decay of weights": {"weight_decay_of": "weights"},
-            "label smoothing": {"label_smoothing": 0.1},
-            "gradient norm": {"max_gradient_norm": 0.5},
-            "average": {"average": {"decay": 0.9, "every_steps": 1}},
+            "SGD, decay of weights": {"weight_decay_of": "weights"},
+            "SGD, label smoothing": {"label_smoothing": 0.1},
+            "SGD, gradient norm": {"max_gradient_norm": 0.5},
+            "SGD, average": {"average": {"decay": 0.9, "every_steps": 1}},
         }.items():
             for name, sparsity in (("resnet-20", 0.0), ("lenet", 0.9)):
-                yield Case(name, f"SGD, {what}", {"optimizer": SGD, **own}, sparsity=sparsity)
-        yield Case("lenet", "Adam, gradient norm", {"optimizer": ADAM, "max_gradient_norm": 0.5})
+                yield Case(name, what, {"optimizer": SGD, **own}, smooth=True, sparsity=sparsity)
+        yield Case("lenet", "Adam, gradient norm", {"optimizer": ADAM, "max_gradient_norm": 0.5}, smooth=True)
 
 
 def toml(value):
@@ -94,14 +100,14 @@ def toml(value):
     return json.dumps(value)
 
 
-def data(folder, channels, images):
-    """Noisy pictures of ten classes, as bytes, in a file for `npz`."""
-    path = folder / f"{channels}-{images}.npz"
+def data(folder, case):
+    """A case's images: noisy pictures of ten classes, as bytes, in a file for `npz`."""
+    path, (channels, side, _) = folder / f"{case.name}.npz", case.shape
     if not path.exists():
-        numbers, side = np.random.default_rng(1), 28 if channels == 1 else 32
+        numbers = np.random.default_rng(1)
         classes = numbers.normal(size=(10, 4, 4, channels)).repeat(side // 4, 1).repeat(side // 4, 2)
         arrays = {}
-        for part, count in (("train", images), ("test", 64)):
+        for part, count in (("train", case.images), ("test", 64)):
             labels = numbers.integers(0, 10, count).astype(np.uint8)
             noise = numbers.normal(size=(count, side, side, channels))
             arrays[f"x_{part}"] = np.clip(128 + 40 * classes[labels] + 40 * noise, 0, 255).astype(np.uint8)
@@ -110,7 +116,7 @@ def data(folder, channels, images):
     return path
 
 
-def run(program, folder, case, device, paths, images, start):
+def run(given, case, device, paths, images, start):
     """What a run of Secateur's makes of a case."""
     text = f"""
 name = "check"
@@ -122,9 +128,9 @@ data = {{ source = "npz", dir = {toml(str(images))}, validation = {case.validati
 train = {toml({**case.train, "length": {"epochs": case.epochs}, "keep": "last", "paths": paths})}
 prune = {{ enabled = false, schedule = {{ kind = "one-shot", sparsity = 0.99 }}, every = {{ steps = 0 }} }}
 """
-    (folder / "config.toml").write_text(text)
-    out = folder / "runs" / str(len(list(folder.glob("runs/*"))))
-    done = subprocess.run([program, "run", folder / "config.toml", "--out", out], capture_output=True, text=True)
+    config, out = given.folder / "config.toml", given.folder / "runs" / str(len(list(given.folder.glob("runs/*"))))
+    config.write_text(text)
+    done = subprocess.run([given.program, "run", config, "--out", out], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{done.stderr}\n{text}")
     (own,) = out.iterdir()
@@ -153,7 +159,7 @@ def largest(deviations):
 class Table:
     """Prints rows as they come, and counts those that are not as expected."""
 
-    WIDTHS = [9, 11, 22, 15, 8, 10, 8, 10]
+    WIDTHS = [16, 11, 21, 15, 7, 10, 7, 10]
 
     def __init__(self):
         self.rows, self.failed = 0, 0
@@ -169,7 +175,7 @@ class Table:
             self.rows, self.failed = self.rows + 1, self.failed + (not fine)
             said = good if fine else f"{bad}, most in {tensor}"
         numbers = ["-" if own is None else f"{own:.1e}" for own in deviations]
-        self.line([case.name, case.weights, case.what, side, *numbers, said])
+        self.line([*case.words(), side, *numbers, said])
 
 
 def main():
@@ -181,36 +187,39 @@ def main():
     given = arguments.parse_args()
     table = Table()
     for case in cases(given.options):
-        sides = [(device, paths) for device in ("cpu", "flex") for paths in (case.paths if device == "cpu" else ["auto"])]
-        chosen = [(f"{device} {paths}" if paths != "auto" else device, device, paths) for device, paths in sides]
-        chosen = [own for own in chosen if all(word in f"{case.name} {case.weights} {case.what} {own[0]}" for word in given.only)]
-        if chosen:
-            compare(given, case, chosen, table)
+        # On the device `cpu` what the masks keep has kernels of its own.
+        sides = {"cpu": ("cpu", "dense"), "flex": ("flex", "auto")}
+        if case.sparsity > 0:
+            sides["cpu, sparse"] = ("cpu", "sparse")
+        fits = lambda side: all(word in " ".join([*case.words(), side]) for word in given.only)
+        sides = {side: own for side, own in sides.items() if fits(side)}
+        if sides:
+            compare(given, case, sides, table)
     if not table.rows:
         sys.exit("no case has these words")
     if table.failed:
-        sys.exit(f"{table.failed} of {table.rows} rows are not as expected; the tolerance is {TOLERANCE:.0e}")
-    print(f"{table.rows} rows as expected; the tolerance is {TOLERANCE:.0e}")
+        sys.exit(f"{table.failed} of {table.rows} comparisons are not as expected; the tolerance is {TOLERANCE:.0e}")
+    print(f"{table.rows} comparisons as expected; the tolerance is {TOLERANCE:.0e}")
 
 
 def compare(given, case, sides, table):
     """Prints a case's rows."""
-    net = initial(case.model, case.sparsity)
-    start = given.folder / "start.pt"
+    net, start = initial(case.layers, case.shape, case.sparsity), given.folder / "start.pt"
     torch.save(net.state_dict(), start)
-    path = data(given.folder, 1 if case.name == "lenet" else 3, case.images + case.validation)
+    path = data(given.folder, case)
     images = dict(np.load(path))
     wanted = trained(case, images, start)
-    exact = trained(case, images, start, torch.float64)
+    with torch.backends.mkldnn.flags(enabled=False):
+        again = trained(case, images, start)
     moved, _ = apart(([1], [1], effective(net)), ([1], [1], wanted[2]))
     table.row(case, "moved", [None, None, *moved[2:]])
-    table.row(case, "rounding", apart(wanted, exact)[0])
-    for side, device, paths in sides:
-        found = run(given.program, given.folder, case, device, paths, path, start)
+    table.row(case, "PyTorch again", apart(again, wanted)[0])
+    for side, (device, paths) in sides.items():
+        found = run(given, case, device, paths, path, start)
         deviations, tensor = apart(found, wanted)
         table.row(case, side, deviations, largest(deviations) <= TOLERANCE, tensor)
     for name, mistake in case.mistakes.items():
-        deviations, tensor = apart(found, trained(case, images, start, mistake=mistake))
+        deviations, tensor = apart(found, trained(case, images, start, mistake))
         table.row(case, name, deviations, largest(deviations) > TOLERANCE, tensor, "found", "NOT FOUND")
 
 

@@ -1,13 +1,17 @@
-"""Trains with PyTorch what a config describes: the networks under Secateur's names, its batches from the streams of
-crates/trainer/src/seed.rs, and the options of `[train]`; see scripts/check-training."""
+"""Trains with PyTorch what a config describes: over the batches that come of the streams of crates/trainer/src/seed.rs, with the
+options of `[train]`; see scripts/check-training."""
 import hashlib
-import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_, prune
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch_networks import Net
+
+PRUNABLE = (nn.Conv2d, nn.Linear)
 
 
 class BiasedNorm(nn.BatchNorm2d):
@@ -22,113 +26,21 @@ class BiasedNorm(nn.BatchNorm2d):
         return y
 
 
-def conv3(inputs, outputs, stride=1, groups=1):
-    return nn.Conv2d(inputs, outputs, 3, stride, 1, groups=groups, bias=False)
-
-
-class LeNet(nn.Module):
-    def __init__(self, norm, width):
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 6 * width, 3), nn.Conv2d(6 * width, 16 * width, 3)
-        self.fc1, self.fc2 = nn.Linear(400 * width, 120 * width), nn.Linear(120 * width, 84 * width)
-        self.fc3 = nn.Linear(84 * width, 10)
-
-    def forward(self, x):
-        for conv in (self.conv1, self.conv2):
-            x = nn.functional.max_pool2d(conv(x).relu(), 2)
-        return self.fc3(self.fc2(self.fc1(x.flatten(1)).relu()).relu())
-
-
-class Residual(nn.Module):
-    def __init__(self, norm, inputs, outputs, stride):
-        super().__init__()
-        self.conv1, self.bn1 = conv3(inputs, outputs, stride), norm(outputs)
-        self.conv2, self.bn2 = conv3(outputs, outputs), norm(outputs)
-        if stride > 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
-        return (y + (self.downsample(x) if hasattr(self, "downsample") else x)).relu()
-
-
-class ResNet(nn.Module):
-    def __init__(self, norm, depth, width):
-        super().__init__()
-        self.conv1, self.bn1 = conv3(3, width), norm(width)
-        channels = width
-        for stage in range(3):
-            blocks = []
-            for block in range((depth - 2) // 6):
-                outputs = width << stage
-                blocks.append(Residual(norm, channels, outputs, 2 if stage > 0 and block == 0 else 1))
-                channels = outputs
-            self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(channels, 10)
-
-    def forward(self, x):
-        x = self.layer3(self.layer2(self.layer1(self.bn1(self.conv1(x)).relu())))
-        return self.fc(x.mean((2, 3)))
-
-
-class Vgg11(nn.Module):
-    def __init__(self, norm, width):
-        super().__init__()
-        layers, channels = [], 3
-        for count, factor in zip([1, 1, 2, 2, 2], [1, 2, 4, 8, 8]):
-            for _ in range(count):
-                layers += [conv3(channels, factor * width), norm(factor * width), nn.ReLU()]
-                channels = factor * width
-            layers.append(nn.MaxPool2d(2))
-        self.features, self.classifier = nn.Sequential(*layers), nn.Linear(channels, 10)
-
-    def forward(self, x):
-        return self.classifier(self.features(x).flatten(1))
-
-
-class Separable(nn.Module):
-    def __init__(self, norm, inputs, outputs, stride):
-        super().__init__()
-        self.depthwise, self.bn1 = conv3(inputs, inputs, stride, groups=inputs), norm(inputs)
-        self.pointwise, self.bn2 = nn.Conv2d(inputs, outputs, 1, bias=False), norm(outputs)
-
-    def forward(self, x):
-        return self.bn2(self.pointwise(self.bn1(self.depthwise(x)).relu())).relu()
-
-
-class MobileNet(nn.Module):
-    def __init__(self, norm, width):
-        super().__init__()
-        self.conv1, self.bn1 = conv3(3, width), norm(width)
-        blocks, channels = [], width
-        for factor, stride in [(2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1)]:
-            blocks.append(Separable(norm, channels, factor * width, stride))
-            channels = factor * width
-        self.blocks, self.fc = nn.Sequential(*blocks), nn.Linear(channels, 10)
-
-    def forward(self, x):
-        return self.fc(self.blocks(self.bn1(self.conv1(x)).relu()).mean((2, 3)))
-
-
-def network(model, norm=nn.BatchNorm2d):
-    """The module that a config's `model` names."""
-    kind = model["kind"]
-    if kind == "resnet":
-        return ResNet(norm, model["depth"], model["width"])
-    return {"lenet": LeNet, "vgg": Vgg11, "mobilenet": MobileNet}[kind](norm, model["width"])
-
-
-def initial(model, sparsity):
-    """The module to start from, drawn by PyTorch; some of its weights pruned at random, so that no unit is cut off."""
+def initial(layers, shape, sparsity):
+    """The module to start from, drawn by PyTorch; normalisations scale and shift, and of the weights some are pruned at random, but
+    one of each unit's inputs and outputs at least is not."""
     torch.manual_seed(1)
-    net = network(model)
-    for layer in net.modules():
-        if sparsity > 0 and isinstance(layer, (nn.Conv2d, nn.Linear)):
-            keeps = torch.rand(layer.weight.shape) >= sparsity
-            matrix, units = keeps.view(*keeps.shape[:2], -1), range(max(keeps.shape[:2]))
-            for unit in units:
-                matrix[unit % keeps.shape[0], unit % keeps.shape[1], 0] = True
-            prune.custom_from_mask(layer, "weight", keeps)
+    net = Net(layers, shape)
+    for own in list(net.modules()):
+        if isinstance(own, nn.BatchNorm2d):
+            nn.init.uniform_(own.weight, 0.5, 1.5)
+            nn.init.uniform_(own.bias, -0.5, 0.5)
+        elif sparsity > 0 and isinstance(own, PRUNABLE):
+            keeps = torch.rand(own.weight.shape) >= sparsity
+            rows, columns = keeps.shape[:2]
+            for unit in range(max(rows, columns)):
+                keeps.view(rows, columns, -1)[unit % rows, unit % columns, 0] = True
+            prune.custom_from_mask(own, "weight", keeps)
     return net
 
 
@@ -169,11 +81,14 @@ def seen(images):
     return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
 
 
+@dataclass
 class Mistake:
-    """What a reference does otherwise on purpose; by default nothing."""
+    """What a training does otherwise on purpose; by default nothing."""
 
-    def __init__(self, optimizer=None, norm=nn.BatchNorm2d, order=None, masks=True):
-        self.optimizer, self.norm, self.order, self.masks = optimizer or {}, norm, order, masks
+    optimizer: dict = field(default_factory=dict)
+    norm: type = nn.BatchNorm2d
+    in_order: bool = False
+    masks: bool = True
 
 
 def optimizer_of(net, train):
@@ -195,50 +110,61 @@ def effective(net):
     return {name: value.double().numpy() for name, value in state.items() if not name.endswith("num_batches_tracked")}
 
 
-def trained(case, data, start, number=torch.float32, mistake=Mistake()):
+def trained(case, data, start, mistake=Mistake()):
     """The mean loss of each epoch in training and on the validation images, and the parameters and statistics after it."""
-    torch.manual_seed(1)
-    net = network(case.model, mistake.norm)
-    if case.sparsity > 0:
-        for layer in net.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                prune.identity(layer, "weight")
+    net = Net(case.layers, case.shape, mistake.norm)
+    pruned = [own for own in net.modules() if isinstance(own, PRUNABLE)] if case.sparsity > 0 else []
+    for own in pruned:
+        prune.identity(own, "weight")
     net.load_state_dict(torch.load(start))
     if not mistake.masks:
-        for layer in net.modules():
-            if prune.is_pruned(layer) and hasattr(layer, "weight_orig"):
-                prune.remove(layer, "weight")
-    net.to(number)
+        for own in pruned:
+            prune.remove(own, "weight")
     train = {**case.train, "optimizer": {**case.train["optimizer"], **mistake.optimizer}}
-    optimizer, size = optimizer_of(net, train), train["batch_size"]
-    smoothing, most = train.get("label_smoothing", 0.0), train.get("max_gradient_norm")
-    average = train.get("average")
-    mean = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(average["decay"]), use_buffers=True) if average else None
+    optimizer, size, most = optimizer_of(net, train), train["batch_size"], train.get("max_gradient_norm")
+    average = Average(net, **train["average"]) if "average" in train else None
 
-    images, labels = seen(data["x_train"]).to(number), torch.from_numpy(data["y_train"]).long()
+    images, labels = seen(data["x_train"]), torch.from_numpy(data["y_train"]).long()
     split = shuffled(len(images), 1, "split", 0)
     kept, held_out = sorted(split[: -case.validation]), sorted(split[-case.validation :])
-    steps, losses, validation = 0, [], []
+    losses, validation = [], []
     for epoch in range(case.epochs):
-        order, sum_ = shuffled(len(kept), 1, "order", epoch), 0.0
-        batches = [kept[place] for place in (order if mistake.order is None else mistake.order(order))]
+        order, total = shuffled(len(kept), 1, "order", epoch), 0.0
+        order = sorted(order) if mistake.in_order else order
         net.train()
-        for batch in (batches[first : first + size] for first in range(0, len(batches), size)):
+        for batch in ([kept[place] for place in order[first : first + size]] for first in range(0, len(order), size)):
             logits = net(images[batch])
-            sum_ += float(nn.functional.cross_entropy(logits.double(), labels[batch], reduction="sum"))
+            total += loss(logits, labels[batch]) * len(batch)
             optimizer.zero_grad()
-            nn.functional.cross_entropy(logits, labels[batch], label_smoothing=smoothing).backward()
+            functional.cross_entropy(logits, labels[batch], label_smoothing=train.get("label_smoothing", 0.0)).backward()
             if most is not None:
                 clip_grad_norm_(net.parameters(), most)
             optimizer.step()
-            steps += 1
-            if average and steps % average.get("every_steps", 1) == 0:
-                mean.update_parameters(net)
-        losses.append(sum_ / len(batches))
-        answers = mean.module if average else net
-        answers.eval()
-        with torch.no_grad():
-            logits = answers(images[held_out]).double()
-        validation.append(float(nn.functional.cross_entropy(logits, labels[held_out])))
-    assert steps == case.epochs * math.ceil(len(kept) / size)
+            if average:
+                average.step(net)
+        losses.append(total / len(kept))
+        answers = (average.net if average else net).eval()
+        validation.append(loss(answers(images[held_out]), labels[held_out]))
     return losses, validation, effective(answers)
+
+
+class Average:
+    """PyTorch's moving average of a network, its statistics included."""
+
+    def __init__(self, net, decay, every_steps=1):
+        for own in net.modules():
+            if prune.is_pruned(own) and hasattr(own, "weight_mask"):
+                # A product cannot be copied; it is made again whenever the network answers.
+                own.weight = own.weight.detach()
+        self.model = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self.net, self.every, self.steps = self.model.module, every_steps, 0
+
+    def step(self, net):
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self.model.update_parameters(net)
+
+
+def loss(logits, labels):
+    """The mean cross-entropy."""
+    return float(functional.cross_entropy(logits.detach().double(), labels))
