@@ -86,6 +86,7 @@ class Mistake:
     """What a training does otherwise on purpose; by default nothing."""
 
     optimizer: dict = field(default_factory=dict)
+    without: str = ""
     norm: type = nn.BatchNorm2d
     in_order: bool = False
     masks: bool = True
@@ -121,6 +122,7 @@ def trained(case, data, start, mistake=Mistake()):
         for own in pruned:
             prune.remove(own, "weight")
     train = {**case.train, "optimizer": {**case.train["optimizer"], **mistake.optimizer}}
+    train.pop(mistake.without, None)
     optimizer, size, most = optimizer_of(net, train), train["batch_size"], train.get("max_gradient_norm")
     average = Average(net, **train["average"]) if "average" in train else None
 
