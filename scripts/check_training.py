@@ -19,6 +19,15 @@ NESTEROV = {**SGD, "nesterov": True}
 ADAM = {"kind": "adam", "weight_decay": 5e-4}
 ADAMW = {"kind": "adamw", "weight_decay": 0.01}
 
+# Of `[train]`, one at a time.
+OPTIONS = {
+    "weight_decay_of": "weights",
+    "label_smoothing": 0.1,
+    "max_gradient_norm": 0.1,
+    "average": {"decay": 0.5, "every_steps": 2},
+}
+SCHEDULES = {"step": {"every": {"epochs": 1}, "factor": 0.5}, "cosine": {}, "one-cycle": {}}
+
 MODELS = {
     "lenet": {"kind": "lenet", "width": 5},
     "resnet-20": {"kind": "resnet", "depth": 20, "width": 16},
@@ -69,8 +78,8 @@ class Case:
         return [network, f"{100 * self.sparsity:.0f} % pruned" if self.sparsity else "dense", self.what]
 
 
-def cases(options):
-    """All cases; those with `options` of `[train]` beside the optimizer only where they are wanted."""
+def cases():
+    """All cases."""
     nesterov = {"optimizer": {**NESTEROV, "lr": 0.01}}
     decay = {"no weight decay": Mistake(optimizer={"weight_decay": 0.0})}
     momentum = {"momentum 0.8": Mistake(optimizer={"momentum": 0.8})}
@@ -86,16 +95,13 @@ def cases(options):
     for name, smooth, rate in (("resnet-20", True, 1e-3), ("lenet", False, 1e-5)):
         yield Case(name, "Adam", {"optimizer": {**ADAM, "lr": rate}}, smooth, mistakes=decay)
         yield Case(name, "AdamW", {"optimizer": {**ADAMW, "lr": rate}}, smooth, 0.9)
-    for key, own in {
-        "weight_decay_of": "weights",
-        "label_smoothing": 0.1,
-        "max_gradient_norm": 0.1,
-        "average": {"decay": 0.9, "every_steps": 1},
-    }.items():
+    for key, own in OPTIONS.items():
         for name, smooth, sparsity, rate in (("resnet-20", True, 0.0, 1e-2), ("lenet", False, 0.9, 1e-3)):
-            if options:
-                found = {f"no {key}": Mistake(without=key)}
-                yield Case(name, f"SGD {key}", {"optimizer": {**SGD, "lr": rate, "weight_decay": 0.01}, key: own}, smooth, sparsity, found)
+            options = {"optimizer": {**SGD, "lr": rate, "weight_decay": 0.01}, key: own}
+            yield Case(name, f"SGD {key}", options, smooth, sparsity, {f"without {key}": Mistake(without=key)})
+    for kind, own in SCHEDULES.items():
+        options = {"optimizer": {**SGD, "lr": 1e-3}, "lr_schedule": {"kind": kind, **own}}
+        yield Case("lenet", f"SGD {kind}", options, mistakes={"constant rate": Mistake(without="lr_schedule")})
 
 
 def toml(value):
@@ -189,13 +195,12 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program", type=pathlib.Path)
     arguments.add_argument("folder", type=pathlib.Path)
-    arguments.add_argument("--options", action="store_true")
     arguments.add_argument("--only", action="append", default=[])
     given = arguments.parse_args()
     # PyTorch warns of a library that a switch of its own names.
     warnings.filterwarnings("ignore", message="TF32 acceleration on top of oneDNN")
     table = Table()
-    for case in cases(given.options):
+    for case in cases():
         # On the device `cpu` what the masks keep has kernels of its own.
         sides = {"cpu": ("cpu", "dense"), "flex": ("flex", "auto")}
         if case.sparsity > 0:

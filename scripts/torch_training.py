@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_, prune
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim import lr_scheduler
+from torch.optim.swa_utils import AveragedModel
 from torch_networks import Net
 
 PRUNABLE = (nn.Conv2d, nn.Linear)
@@ -103,6 +104,17 @@ def optimizer_of(net, train):
     return kind(parameters, **options)
 
 
+def schedule_of(optimizer, train, epoch_steps, steps):
+    """PyTorch's scheduler for `train.lr_schedule`, which is asked at every step."""
+    own = train.get("lr_schedule", {"kind": "constant"})
+    return {
+        "constant": lambda: lr_scheduler.ConstantLR(optimizer, factor=1.0),
+        "step": lambda: lr_scheduler.StepLR(optimizer, own["every"]["epochs"] * epoch_steps, own["factor"]),
+        "cosine": lambda: lr_scheduler.CosineAnnealingLR(optimizer, steps),
+        "one-cycle": lambda: lr_scheduler.OneCycleLR(optimizer, optimizer.defaults["lr"], steps, cycle_momentum=False),
+    }[own["kind"]]()
+
+
 def effective(net):
     """The parameters and statistics that a network computes with, by name; pruned weights are zero."""
     state = net.state_dict()
@@ -129,6 +141,8 @@ def trained(case, data, start, mistake=Mistake()):
     images, labels = seen(data["x_train"]), torch.from_numpy(data["y_train"]).long()
     split = shuffled(len(images), 1, "split", 0)
     kept, held_out = sorted(split[: -case.validation]), sorted(split[-case.validation :])
+    epoch_steps = -(-len(kept) // size)
+    schedule = schedule_of(optimizer, train, epoch_steps, case.epochs * epoch_steps)
     losses, validation = [], []
     for epoch in range(case.epochs):
         order, total = shuffled(len(kept), 1, "order", epoch), 0.0
@@ -142,6 +156,7 @@ def trained(case, data, start, mistake=Mistake()):
             if most is not None:
                 clip_grad_norm_(net.parameters(), most)
             optimizer.step()
+            schedule.step()
             if average:
                 average.step(net)
         losses.append(total / len(kept))
@@ -151,14 +166,19 @@ def trained(case, data, start, mistake=Mistake()):
 
 
 class Average:
-    """PyTorch's moving average of a network, its statistics included."""
+    """PyTorch's moving average of a network, its statistics included, which begins as docs/training.md says."""
 
     def __init__(self, net, decay, every_steps=1):
         for own in net.modules():
-            if prune.is_pruned(own) and hasattr(own, "weight_mask"):
+            if isinstance(own, PRUNABLE) and prune.is_pruned(own):
                 # A product cannot be copied; it is made again whenever the network answers.
                 own.weight = own.weight.detach()
-        self.model = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+        def mixed(average, value, times):
+            own = min(decay, (1 + int(times)) / (10 + int(times)))
+            return own * average + (1 - own) * value
+
+        self.model = AveragedModel(net, avg_fn=mixed, use_buffers=True)
         self.net, self.every, self.steps = self.model.module, every_steps, 0
 
     def step(self, net):
