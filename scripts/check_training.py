@@ -98,7 +98,7 @@ def cases():
     for key, own in OPTIONS.items():
         for name, smooth, sparsity, rate in (("resnet-20", True, 0.0, 1e-2), ("lenet", False, 0.9, 1e-3)):
             options = {"optimizer": {**SGD, "lr": rate, "weight_decay": 0.01}, key: own}
-            yield Case(name, f"SGD {key}", options, smooth, sparsity, {f"without {key}": Mistake(without=key)})
+            yield Case(name, f"SGD {key}", options, smooth, sparsity, {"without it": Mistake(without=key)})
     for kind, own in SCHEDULES.items():
         options = {"optimizer": {**SGD, "lr": 1e-3}, "lr_schedule": {"kind": kind, **own}}
         yield Case("lenet", f"SGD {kind}", options, mistakes={"constant rate": Mistake(without="lr_schedule")})
