@@ -36,7 +36,7 @@ MODELS = {
 }
 BATCH = {"lenet": 128, "resnet-20": 32, "vgg-11": 32, "mobilenet": 32}
 # With relu, whose gradient is a step, rounding grows with each step, in PyTorch as well; so these steps are small.
-RELU_RATE = {"lenet": 1e-3, "resnet-20": 2e-5, "vgg-11": 5e-6, "mobilenet": 1e-5}
+RELU_RATE = {"lenet": 1e-3, "resnet-20": 2e-5, "vgg-11": 2e-6, "mobilenet": 1e-5}
 
 
 @dataclass(frozen=True)
