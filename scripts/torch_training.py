@@ -21,9 +21,8 @@ class BiasedNorm(nn.BatchNorm2d):
     def forward(self, x):
         y = super().forward(x)
         if self.training:
-            with torch.no_grad():
-                share = self.momentum * x.shape[1] / x.numel()
-                self.running_var -= share * x.var((0, 2, 3))
+            share = self.momentum * x.shape[1] / x.numel()
+            self.running_var = self.running_var - share * x.detach().var((0, 2, 3))
         return y
 
 
