@@ -41,7 +41,7 @@ RELU_RATE = {"lenet": 1e-3, "resnet-20": 2e-5, "vgg-11": 2e-6, "mobilenet": 1e-5
 
 @dataclass(frozen=True)
 class Case:
-    """A training: of a model or its smooth twin, with options of `[train]`, and a share of the weights pruned."""
+    """A training: of a model or its smooth twin, which is no wider than 16, with options of `[train]`, and the sparsity."""
 
     name: str
     what: str
@@ -54,7 +54,8 @@ class Case:
 
     @property
     def layers(self):
-        return layers(MODELS[self.name], self.smooth)
+        model = MODELS[self.name]
+        return layers({**model, "width": min(model["width"], 16)} if self.smooth else model, self.smooth)
 
     @property
     def model(self):
