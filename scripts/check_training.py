@@ -93,7 +93,7 @@ def cases():
         yield Case(name, "Nesterov", nesterov, smooth=True, mistakes=many if name == "resnet-20" else {})
         yield Case(name, "Nesterov", nesterov, smooth=True, sparsity=0.9, mistakes={"masks not kept": Mistake(masks=False)})
     # LeNet with relu is computed by kernels of its own.
-    for name, smooth, rate in (("resnet-20", True, 1e-3), ("lenet", False, 1e-5)):
+    for name, smooth, rate in (("resnet-20", True, 2e-4), ("lenet", False, 1e-5)):
         yield Case(name, "Adam", {"optimizer": {**ADAM, "lr": rate}}, smooth, mistakes=decay)
         yield Case(name, "AdamW", {"optimizer": {**ADAMW, "lr": rate}}, smooth, 0.9)
     for key, own in OPTIONS.items():
