@@ -89,9 +89,11 @@ def cases():
         rectified = {"optimizer": {**NESTEROV, "lr": rate}}
         found = {"biased variance": Mistake(norm=BiasedNorm)} if name == "vgg-11" else momentum
         yield Case(name, "Nesterov", rectified, mistakes=found)
-        yield Case(name, "Nesterov", rectified, sparsity=0.9)
+        # Depthwise filters with one weight left give channels of next to no variance, whose normalisation magnifies rounding.
+        sparsity = 0.5 if name == "mobilenet" else 0.9
+        yield Case(name, "Nesterov", rectified, sparsity=sparsity)
         yield Case(name, "Nesterov", nesterov, smooth=True, mistakes=many if name == "resnet-20" else {})
-        yield Case(name, "Nesterov", nesterov, smooth=True, sparsity=0.9, mistakes={"masks not kept": Mistake(masks=False)})
+        yield Case(name, "Nesterov", nesterov, smooth=True, sparsity=sparsity, mistakes={"masks not kept": Mistake(masks=False)})
     # LeNet with relu is computed by kernels of its own.
     for name, smooth, rate in (("resnet-20", True, 2e-4), ("lenet", False, 1e-5)):
         yield Case(name, "Adam", {"optimizer": {**ADAM, "lr": rate}}, smooth, mistakes=decay)
