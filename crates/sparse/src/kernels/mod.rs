@@ -6,6 +6,7 @@ pub(crate) mod activation;
 pub(crate) mod conv;
 pub(crate) mod conv_backward;
 pub(crate) mod flat;
+pub(crate) mod moments;
 pub(crate) mod pointwise;
 pub(crate) mod pooling;
 pub(crate) mod product;

@@ -2,9 +2,10 @@
 //! channel by channel. Without a normalisation the mean and the shift are 0 and the factor is 1.
 
 use super::activation::Function;
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::Lanes;
 use crate::simd::Vector;
 use secateur_graph::BatchNorm;
+use std::ops::Range;
 
 /// Where the rows of a channel stand in its plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,12 @@ impl Grid {
     #[inline(always)]
     pub(crate) fn row<'a>(&self, plane: &'a [Lanes], row: usize) -> &'a [Lanes] {
         &plane[self.start + row * self.pitch..][..self.columns]
+    }
+
+    /// Some of the rows.
+    #[inline(always)]
+    pub(crate) fn part(&self, rows: Range<usize>) -> Self {
+        Self { rows: rows.len(), start: self.start + rows.start * self.pitch, ..*self }
     }
 
     /// A row of a plane, to be written.
@@ -60,6 +67,14 @@ impl Scale {
 pub(crate) struct Plane<'a> {
     pub grid: Grid,
     pub values: &'a [Lanes],
+}
+
+impl Plane<'_> {
+    /// Some of the rows.
+    #[inline(always)]
+    pub(crate) fn part(self, rows: Range<usize>) -> Self {
+        Self { grid: self.grid.part(rows), ..self }
+    }
 }
 
 /// A plane of gradients that is written, or added to.
@@ -107,67 +122,60 @@ pub(crate) fn activate<V: Vector, F: Function>(grid: Grid, plane: &mut [Lanes]) 
     }
 }
 
-/// What a channel goes back from.
+/// What the gradient before a channel's activation follows from, beside that behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Back<'a> {
     pub x: Plane<'a>,
     pub other: Option<Plane<'a>>,
     pub y: Plane<'a>,
-    pub dy: Plane<'a>,
 }
 
 impl Back<'_> {
-    /// The gradient before the activation, at one place of a row, and the input's distance from the mean.
+    /// Some of the rows.
     #[inline(always)]
-    fn at<V: Vector, F: Function>(
-        scale: Scale,
-        x: &Lanes,
-        other: Option<&[Lanes]>,
-        [y, dy]: [&Lanes; 2],
-        column: usize,
-    ) -> (V, V) {
-        let x = V::load(x);
-        let (z, y) = match other {
-            // What can be worked out from the input again need not be read.
-            None => {
-                let z = scale.apply(x);
-                (z, if F::READS_INPUT { z } else { F::value(z) })
-            }
-            Some(other) if F::READS_INPUT => (scale.apply(x).add(V::load(&other[column])), x),
-            Some(_) => (x, V::load(y)),
-        };
-        (F::back(V::load(dy), y, z), x.sub(V::splat(scale.mean)))
-    }
-
-    #[inline(always)]
-    fn other_row(&self, row: usize) -> Option<&[Lanes]> {
-        match self.other {
-            Some(other) => Some(other.grid.row(other.values, row)),
-            None => None,
-        }
+    pub(crate) fn part(self, rows: Range<usize>) -> Self {
+        let other = self.other.map(|other| other.part(rows.clone()));
+        Self { x: self.x.part(rows.clone()), other, y: self.y.part(rows) }
     }
 }
 
-/// The sums over a channel of the gradient before the activation, and of its products with the input less its mean.
+/// Makes the gradient of some rows of a channel's output that before the activation, in place. Adds up that gradient, and its
+/// products with the input less its mean, each image by itself.
 #[inline(always)]
-pub(crate) fn sums<V: Vector, F: Function>(scale: Scale, back: Back<'_>) -> [f64; 2] {
+pub(crate) fn reduce<V: Vector, F: Function>(
+    scale: Scale,
+    back: Back<'_>,
+    grid: Grid,
+    gradient: &mut [Lanes],
+    sums: &mut [Lanes; 2],
+) {
+    let mean = V::splat(scale.mean);
     let (mut first, mut second) = ([V::splat(0.0); 2], [V::splat(0.0); 2]);
-    for row in 0..back.x.grid.rows {
+    (first[0], second[0]) = (V::load(&sums[0]), V::load(&sums[1]));
+    for row in 0..grid.rows {
         let (x, y) = (back.x.grid.row(back.x.values, row), back.y.grid.row(back.y.values, row));
-        let (dy, other) = (back.dy.grid.row(back.dy.values, row), back.other_row(row));
-        for (column, ((x, y), dy)) in x.iter().zip(y).zip(dy).enumerate() {
-            let (gradient, distance) = Back::at::<V, F>(scale, x, other, [y, dy], column);
+        let other = back.other.map(|other| other.grid.row(other.values, row));
+        for (column, (own, (x, y))) in grid.row_mut(gradient, row).iter_mut().zip(x.iter().zip(y)).enumerate() {
+            let x = V::load(x);
+            let (z, y) = match other {
+                // What can be worked out from the input again need not be read.
+                None => {
+                    let z = scale.apply(x);
+                    (z, if F::READS_INPUT { z } else { F::value(z) })
+                }
+                Some(other) if F::READS_INPUT => (scale.apply(x).add(V::load(&other[column])), x),
+                Some(_) => (x, V::load(y)),
+            };
+            let before = F::back(V::load(own), y, z);
+            before.store(own);
             first.swap(0, 1);
             second.swap(0, 1);
-            first[0] = first[0].add(gradient);
-            second[0] = gradient.mul_add(distance, second[0]);
+            first[0] = first[0].add(before);
+            second[0] = before.mul_add(x.sub(mean), second[0]);
         }
     }
-    let total = |own: [f32; LANES]| own.iter().copied().map(f64::from).sum::<f64>();
-    let mut lanes = [Lanes::ZERO; 2];
-    first[0].add(first[1]).store(&mut lanes[0]);
-    second[0].add(second[1]).store(&mut lanes[1]);
-    [total(lanes[0].0), total(lanes[1].0)]
+    first[0].add(first[1]).store(&mut sums[0]);
+    second[0].add(second[1]).store(&mut sums[1]);
 }
 
 /// The gradient of a channel's input from that before the activation, `g`: `factor g + slope (x - mean) + constant`.
@@ -175,114 +183,34 @@ pub(crate) fn sums<V: Vector, F: Function>(scale: Scale, back: Back<'_>) -> [f64
 pub(crate) struct Slopes {
     pub factor: f32,
     pub slope: f32,
+    pub mean: f32,
     pub constant: f32,
 }
 
-impl Slopes {
-    /// Without a normalisation.
-    pub(crate) const NONE: Self = Self { factor: 1.0, slope: 0.0, constant: 0.0 };
-}
-
-/// Writes the gradients of a channel's input and of what is added to it, in the lanes of `images`.
+/// Writes the gradients of some rows of a channel's input, in the lanes of `images`; `gradient` is that before the activation.
 #[inline(always)]
-pub(crate) fn backward<V: Vector, F: Function>(
-    scale: Scale,
-    slopes: Slopes,
-    images: u16,
-    back: Back<'_>,
-    mut dx: Option<PlaneMut<'_>>,
-    mut other: Option<PlaneMut<'_>>,
-) {
-    let [factor, slope, constant] = [slopes.factor, slopes.slope, slopes.constant].map(V::splat);
-    for row in 0..back.x.grid.rows {
-        let (x, y) = (back.x.grid.row(back.x.values, row), back.y.grid.row(back.y.values, row));
-        let (dy, added) = (back.dy.grid.row(back.dy.values, row), back.other_row(row));
-        let (mut dx_adds, mut other_adds) = (false, false);
-        let dx: &mut [Lanes] = match &mut dx {
-            Some(own) => {
-                dx_adds = own.adds;
-                own.grid.row_mut(own.values, row)
-            }
-            None => &mut [],
-        };
-        let other: &mut [Lanes] = match &mut other {
-            Some(own) => {
-                other_adds = own.adds;
-                own.grid.row_mut(own.values, row)
-            }
-            None => &mut [],
-        };
-        for (column, ((x, y), dy)) in x.iter().zip(y).zip(dy).enumerate() {
-            let (gradient, distance) = Back::at::<V, F>(scale, x, added, [y, dy], column);
-            if let Some(dx) = dx.get_mut(column) {
-                let own = gradient.mul_add(factor, distance.mul_add(slope, constant)).keep(images);
-                let before = if dx_adds { V::load(dx) } else { V::splat(0.0) };
-                own.add(before).store(dx);
-            }
-            if let Some(other) = other.get_mut(column) {
-                let before = if other_adds { V::load(other) } else { V::splat(0.0) };
-                gradient.add(before).store(other);
-            }
+pub(crate) fn backward<V: Vector>(slopes: Slopes, images: u16, [x, gradient]: [Plane<'_>; 2], dx: PlaneMut<'_>) {
+    let [factor, slope, mean, constant] =
+        [V::splat(slopes.factor), V::splat(slopes.slope), V::splat(slopes.mean), V::splat(slopes.constant)];
+    for row in 0..dx.grid.rows {
+        let (x, gradient) = (x.grid.row(x.values, row), gradient.grid.row(gradient.values, row));
+        for (own, (x, gradient)) in dx.grid.row_mut(dx.values, row).iter_mut().zip(x.iter().zip(gradient)) {
+            let distance = V::load(x).sub(mean);
+            let found = V::load(gradient).mul_add(factor, distance.mul_add(slope, constant)).keep(images);
+            let before = if dx.adds { V::load(own) } else { V::splat(0.0) };
+            found.add(before).store(own);
         }
     }
 }
 
-/// Mean of a channel, and sum of squared distances from it, over some of its values.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Moments {
-    pub count: f64,
-    pub mean: f64,
-    pub squares: f64,
-}
-
-impl Moments {
-    /// Those of both (Chan, Golub and LeVeque, 1979).
-    pub(crate) fn merged(self, other: Self) -> Self {
-        let count = self.count + other.count;
-        if count == 0.0 {
-            return self;
-        }
-        let distance = other.mean - self.mean;
-        Self {
-            count,
-            mean: self.mean + distance * other.count / count,
-            squares: self.squares + other.squares + distance * distance * self.count * other.count / count,
-        }
-    }
-}
-
-/// The moments of a channel of a block, over its first images.
+/// Writes a gradient as it is, or adds it.
 #[inline(always)]
-pub(crate) fn moments<V: Vector>(x: Plane<'_>, images: usize) -> Moments {
-    // Sums of distances from a value of the channel itself lose no digits when the mean is far from 0.
-    let first = x.grid.row(x.values, 0)[0];
-    let origin = V::load(&first);
-    let (mut sums, mut squares) = ([V::splat(0.0); 4], [V::splat(0.0); 4]);
-    for row in 0..x.grid.rows {
-        let (fours, rest) = x.grid.row(x.values, row).as_chunks::<4>();
-        for four in fours {
-            for own in 0..4 {
-                let distance = V::load(&four[own]).sub(origin);
-                sums[own] = sums[own].add(distance);
-                squares[own] = distance.mul_add(distance, squares[own]);
-            }
-        }
-        for own in rest {
-            let distance = V::load(own).sub(origin);
-            sums[0] = sums[0].add(distance);
-            squares[0] = distance.mul_add(distance, squares[0]);
+pub(crate) fn hand_on<V: Vector>(gradient: Plane<'_>, dx: PlaneMut<'_>) {
+    for row in 0..dx.grid.rows {
+        let gradient = gradient.grid.row(gradient.values, row);
+        for (own, gradient) in dx.grid.row_mut(dx.values, row).iter_mut().zip(gradient) {
+            let before = if dx.adds { V::load(own) } else { V::splat(0.0) };
+            V::load(gradient).add(before).store(own);
         }
     }
-    let mut lanes = [Lanes::ZERO; 2];
-    sums[0].add(sums[1]).add(sums[2].add(sums[3])).store(&mut lanes[0]);
-    squares[0].add(squares[1]).add(squares[2].add(squares[3])).store(&mut lanes[1]);
-    let count = (x.grid.rows * x.grid.columns) as f64;
-    let mut found = Moments::default();
-    for image in 0..images {
-        let [origin, sum, square] = [first, lanes[0], lanes[1]].map(|own| f64::from(own.0[image]));
-        let squares = (square - sum * sum / count).max(0.0);
-        // `max` drops a NaN; the sum keeps it.
-        found = found.merged(Moments { count, mean: origin + sum / count, squares });
-    }
-    found
 }

@@ -283,6 +283,65 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
             ("flat", Op::Flatten, &["gap"]),
         ],
     );
+    // So many pixels that normalised values and their gradients are worked out block by block, some rows at a time.
+    let plain = |outputs| Op::Conv2d(Conv2d::new(outputs, 3).padding(1).without_bias());
+    let large = build(
+        &[2, 17, 15],
+        vec![
+            ("stem", Op::Conv2d(Conv2d::new(4, 3).padding(1)), &["input"]),
+            ("bn", norm(), &["stem"]),
+            ("relu", act(Relu), &["bn"]),
+            ("conv1", plain(6), &["relu"]),
+            ("bn1", norm(), &["conv1"]),
+            ("relu1", act(Relu), &["bn1"]),
+            ("depthwise", Op::Conv2d(Conv2d::new(6, 3).padding(1).groups(6)), &["relu1"]),
+            ("bnd", norm(), &["depthwise"]),
+            ("silu", act(Silu), &["bnd"]),
+            ("conv2", plain(4), &["silu"]),
+            ("bn2", norm(), &["conv2"]),
+            ("sum", Op::Add, &["bn2", "relu"]),
+            ("relu2", act(Relu), &["sum"]),
+            ("conv3", Op::Conv2d(Conv2d::new(5, 3).padding(1).stride(2).without_bias()), &["relu2"]),
+            ("bn3", norm(), &["conv3"]),
+            ("relu3", act(Relu6), &["bn3"]),
+            ("conv4", plain(5), &["relu3"]),
+            ("short", Op::Conv2d(Conv2d::new(5, 1).stride(2).without_bias()), &["relu2"]),
+            ("bns", norm(), &["short"]),
+            ("bn4", norm(), &["conv4"]),
+            ("sum2", Op::Add, &["bn4", "bns"]),
+            ("gelu", act(Gelu), &["sum2"]),
+            ("conv5", plain(5), &["gelu"]),
+            ("bn5", norm(), &["conv5"]),
+            ("sum3", Op::Add, &["bn5", "gelu"]),
+            ("conv6", plain(5), &["sum3"]),
+            ("bn6", norm(), &["conv6"]),
+            ("sum4", Op::Add, &["bn6", "sum3"]),
+            ("gap", Op::GlobalAveragePool, &["sum4"]),
+            ("flat", Op::Flatten, &["gap"]),
+            ("fc", linear(4), &["flat"]),
+        ],
+    );
+    // The same in tiles of 2x2 outputs.
+    let tiled = build(
+        &[8, 12, 12],
+        vec![
+            ("a", plain(8), &["input"]),
+            ("bn", norm(), &["a"]),
+            ("relu", act(Relu), &["bn"]),
+            ("b", plain(9), &["relu"]),
+            ("bn1", norm(), &["b"]),
+            ("relu1", act(Relu), &["bn1"]),
+            ("c", plain(8), &["relu1"]),
+            ("bn2", norm(), &["c"]),
+            ("sum", Op::Add, &["bn2", "relu"]),
+            ("relu2", act(Relu), &["sum"]),
+            ("d", plain(8), &["relu2"]),
+            ("bn3", norm(), &["d"]),
+            ("max", Op::Pool(Pool::max(2)), &["bn3"]),
+            ("flat", Op::Flatten, &["max"]),
+            ("fc", linear(3), &["flat"]),
+        ],
+    );
     vec![
         ("residual", residual),
         ("depthwise", depthwise),
@@ -291,6 +350,8 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
         ("even", even),
         ("features", features),
         ("tiny", tiny),
+        ("large", large),
+        ("tiled", tiled),
     ]
 }
 

@@ -303,6 +303,10 @@ fn activated(activation: Activation, x: f64) -> (f64, f64) {
 
 /// The area under the standard normal density between 0 and x, by its power series.
 fn normal_area(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        // All but a billionth, where the terms of the series are too large for their sum.
+        return 0.5f64.copysign(x);
+    }
     let (mut term, mut sum) = (x, x);
     for n in 1..200 {
         term *= -x * x / (2.0 * f64::from(n));

@@ -28,6 +28,8 @@ pub(crate) struct Phase {
     pub offsets: Vec<u32>,
     /// Position by position, block by block.
     pub positions: Vec<Position>,
+    /// Positions side by side.
+    pub columns: usize,
     /// More than the largest offset in a plane.
     pub extent: usize,
 }
@@ -122,7 +124,7 @@ impl Geometry {
             })
         });
         let extent = self.tap(self.taps() - 1) + 1;
-        Phase { taps, offsets, positions: positions.collect(), extent }
+        Phase { taps, offsets, positions: positions.collect(), columns: self.y.width, extent }
     }
 
     /// Inputs' gradients from outputs': with a stride, inputs that stand differently to it meet different elements.
@@ -169,7 +171,8 @@ impl Geometry {
                 }
             }
         }
-        Phase { taps, offsets, positions, extent }
+        let columns = (first_column..self.x.width).step_by(self.window.stride[1]).len();
+        Phase { taps, offsets, positions, columns, extent }
     }
 
     /// Whether tiles of 2x2 outputs cover the outputs of a 3x3 convolution, and the inputs on the way back.

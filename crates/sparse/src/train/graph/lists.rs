@@ -37,6 +37,11 @@ impl Lists {
         self.starts[row] as usize..self.starts[row + 1] as usize
     }
 
+    /// The entries of some rows.
+    pub(crate) fn of_all(&self, rows: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+        self.starts[rows.start] as usize..self.starts[rows.end] as usize
+    }
+
     /// The filters, each with the offsets of its inputs within its group.
     pub(crate) fn forward(geometry: &Geometry, indices: &[u32], offsets: &[u32]) -> Self {
         let columns = geometry.columns();

@@ -1,12 +1,14 @@
 //! Training of any graph: forward, backward and update on the CPU.
 //!
-//! The graph is planned first (`plan.rs`): a convolution or a fully connected layer is a step, batch normalisation with the
+//! The graph is planned first (`plan/`): a convolution or a fully connected layer is a step, batch normalisation with the
 //! addition and the activation behind it is one, too, and every value lies in memory with the margins of zeros that the
 //! convolutions behind it read. Then a step is one or two passes over blocks of sixteen images. All convolutions, whatever
 //! their window, stride, dilation and groups, forward and back, dense and sparse, are lists of offsets for two kernels:
 //! sums of weights times vectors (`kernels/tiles.rs`), and the gradients of these weights (`kernels/tile_gradients.rs`).
 //! Dense 3x3 convolutions with stride 1 take fewer products by Winograd's tiles (`kernels/winograd.rs`), which use the same
-//! two. A normalised value that only a convolution reads is not kept, but worked out again where it is read.
+//! two. A normalised value that only a convolution reads is not kept, but worked out again where it is read, and so is the
+//! gradient between a convolution and its normalisation. The sums that a normalisation needs are taken where the values and
+//! the gradients are written.
 //!
 //! The sum behind every number has a fixed order, whatever the number of threads.
 
@@ -158,7 +160,7 @@ impl GraphTrainer {
             }
             let (values, scratch) = (self.values.as_slice(), self.scratch.as_mut_slice());
             let moments = moments.as_mut_slice();
-            let mut run = Run { at: at(), slots, values, scratch, images: count, moments };
+            let mut run = Run { at: at(), slots, values, scratch, images: count, moments, sums: &mut [] };
             step.forward(&mut run, before, training, &mut y);
             self.values[output] = y;
             done(place);
@@ -213,17 +215,19 @@ impl GraphTrainer {
             ends::write(&gradient, &slots[output].gradient, &mut own);
             gradients.put(output, own);
         }
+        let mut sums = vec![None; slots.len()];
         for place in (0..self.steps.len()).rev() {
             let (before, rest) = self.steps.split_at_mut(place);
-            let step = &mut rest[0];
+            let (step, after) = rest.split_first_mut().expect("it is one of the steps");
             if let Work::Pointwise(own) = &mut step.work {
                 own.norm.iter_mut().for_each(|norm| norm.track(norm.options.momentum));
             }
             if step.planned.goes_back {
                 let at = Context { pool: &self.pool, set: self.options.instruction_set };
                 let (values, scratch) = (self.values.as_slice(), self.scratch.as_mut_slice());
-                let mut run = Run { at, slots, values, scratch, images: labels.len(), moments: &mut [] };
-                step.backward(&mut run, before, &rule, &mut gradients);
+                let (moments, sums) = (&mut [], sums.as_mut_slice());
+                let mut run = Run { at, slots, values, scratch, images: labels.len(), moments, sums };
+                step.backward(&mut run, [before, after], &rule, &mut gradients);
             }
             done(place);
         }

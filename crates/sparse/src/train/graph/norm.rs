@@ -1,7 +1,8 @@
 //! Batch normalisation: its parameters, its running statistics, and what follows from them for each channel.
 
 use super::stored::Stored;
-use crate::kernels::pointwise::{Moments, Scale};
+use crate::kernels::moments::Moments;
+use crate::kernels::pointwise::Scale;
 use secateur_graph::BatchNorm;
 
 /// A batch normalisation in training.

@@ -1,14 +1,14 @@
 //! A step of the plan with its parameters.
 
-use super::conv::{Conv, Input, Scratch};
+use super::conv::{Conv, Input, Reduction, Scratch};
 use super::copy::Copy;
 use super::norm::Norm;
 use super::plan::{Kind, Plan, Slot, Step as Planned, Way};
-use super::pointwise::{Pointwise, Read, Reads, Write, moments};
+use super::pointwise::{Pointwise, Read, Reads, Write, hand_on, moments};
 use super::pooling::Pooling;
 use super::stored::Stored;
 use crate::Update;
-use crate::kernels::pointwise::Moments;
+use crate::kernels::moments::Moments;
 use crate::kernels::update::Rule;
 use crate::lanes::Lanes;
 use crate::train::layer::{Path, Tensor};
@@ -42,6 +42,8 @@ pub(super) struct Run<'a> {
     pub images: usize,
     /// By slot the moments of its channels, `[block][channel]`, where its step has gathered them.
     pub moments: &'a mut [Vec<Moments>],
+    /// By slot the sums of its gradient before the activation, `[block][channel]`, where a step has gone back so far.
+    pub sums: &'a mut [Option<Vec<[f64; 2]>>],
 }
 
 impl<'a> Run<'a> {
@@ -99,7 +101,7 @@ impl Step {
                     let running = [buffer(Role::Mean), buffer(Role::Variance)];
                     Norm::new(options, dense(node, Role::Scale), dense(node, Role::Shift), running)
                 });
-                Work::Pointwise(Box::new(Pointwise { norm, activation }))
+                Work::Pointwise(Box::new(Pointwise::new(norm, activation)))
             }
             Kind::Pool(pool) => Work::Pooling(Pooling::new(pool, [&x.values, &y.values], [&x.gradient, &y.gradient])),
             Kind::GlobalAveragePool => {
@@ -126,6 +128,15 @@ impl Step {
         };
         let Work::Pointwise(own) = &source.work else { unreachable!("only such a pass is worked out again") };
         Input::Computed(own, run.read(source.planned.inputs[0]))
+    }
+
+    /// What the gradient of the output before the activation follows from.
+    fn reads<'a>(planned: &Planned, run: &Run<'a>) -> Reads<'a> {
+        let x = run.read(planned.inputs[0]);
+        let other = planned.inputs.get(1).map(|slot| run.read(*slot));
+        // Without an addition the way back does not read the output.
+        let y = if planned.is_lazy { x } else { run.read(planned.output) };
+        Reads { x, other, y }
     }
 
     /// Writes the output, if it is kept; with the batch's statistics in training. `before` are the steps before it.
@@ -161,55 +172,74 @@ impl Step {
         }
     }
 
-    /// Writes the gradients of the inputs, and moves the parameters along theirs. `before` are the steps before it.
-    pub(super) fn backward(&mut self, run: &mut Run<'_>, before: &[Step], rule: &Rule, gradients: &mut Gradients<'_>) {
-        let Planned { inputs, gradients: ways, output, is_lazy, .. } = &self.planned;
+    /// Writes the gradients of the inputs, and moves the parameters along theirs. `before` are the steps before it, and
+    /// `after` those behind it.
+    pub(super) fn backward(
+        &mut self,
+        run: &mut Run<'_>,
+        [before, after]: [&[Step]; 2],
+        rule: &Rule,
+        gradients: &mut Gradients<'_>,
+    ) {
+        let Planned { inputs, gradients: ways, output, .. } = &self.planned;
+        let behind = self.planned.source_back.map(|place| &after[place - before.len() - 1]);
+        let from = behind.map_or(*output, |step| step.planned.output);
         let x = run.read(inputs[0]);
-        // Without an addition the way back does not read the output.
-        let y = if *is_lazy { x } else { run.read(*output) };
-        let dy_buffer = gradients.take(*output);
-        let dy = gradients.read(*output, &dy_buffer);
+        let mut dy_buffer = gradients.take(from);
+        let dy = gradients.read(from, &dy_buffer);
         match &mut self.work {
             Work::Conv(own) => {
-                gradients.write(inputs[0], ways[0], |dx| {
-                    own.backward(&run.at, run.scratch, dy.values, dx.values, dx.adds);
-                });
                 let input = Self::input(&self.planned, run, before);
-                own.update(&run.at, run.scratch, rule, input, dy.values);
-            }
-            Work::Pointwise(own) => {
-                let other = inputs.get(1).map(|slot| run.read(*slot));
-                let reads = Reads { x, other, y, dy };
-                let slopes = own.update(&run.at, rule, reads);
-                match inputs.as_slice() {
-                    [first, second] if first != second => {
-                        gradients.write_both([*first, *second], [ways[0], ways[1]], |writes| {
-                            own.backward(&run.at, run.images, reads, &slopes, writes);
-                        });
-                    }
-                    // What is added is the input itself, if anything is.
-                    _ => {
-                        gradients.write(inputs[0], ways[0], |dx| {
-                            own.backward(&run.at, run.images, reads, &slopes, [Some(dx), None]);
-                        });
-                        if inputs.len() > 1 {
-                            gradients.write(inputs[1], ways[1], |dx| {
-                                own.backward(&run.at, run.images, reads, &slopes, [None, Some(dx)]);
-                            });
-                        }
-                    }
+                let dy = match behind.map(|step| &step.work) {
+                    Some(Work::Pointwise(pass)) => Input::Gradient(pass, [run.read(*output), dy], run.images),
+                    Some(_) | None => Input::Stored(dy.values),
+                };
+                let reduced = self.planned.reduces.map(|place| &before[place]);
+                let reduction = reduced.and_then(|step| match &step.work {
+                    Work::Pointwise(pass) => Some(Reduction { pass, reads: Self::reads(&step.planned, run) }),
+                    Work::Conv(_) | Work::Pooling(_) | Work::Copies(_) => None,
+                });
+                let sums = gradients.write(inputs[0], ways[0], |dx| {
+                    own.backward(&run.at, run.scratch, rule, [input, dy], dx, reduction)
+                });
+                if let Some(step) = reduced {
+                    run.sums[step.planned.output] = Some(sums);
                 }
             }
-            Work::Pooling(own) => {
-                gradients.write(inputs[0], ways[0], |dx| own.backward(&run.at, [x, y, dy], dx));
+            Work::Pointwise(own) => {
+                if own.reduces() {
+                    let (layout, len) = (dy.layout, dy.values.len());
+                    let sums = run.sums[*output].take().unwrap_or_else(|| {
+                        let dy = Write { layout, values: &mut dy_buffer[..len], adds: false };
+                        own.reduce(&run.at, Self::reads(&self.planned, run), dy)
+                    });
+                    own.update(&run.at, rule, &sums);
+                }
+                let dy = gradients.read(from, &dy_buffer);
+                for (which, (input, way)) in inputs.iter().zip(ways).enumerate().rev() {
+                    gradients.write(*input, *way, |dx| match (dx, which) {
+                        (Some(dx), 0) => own.backward(&run.at, run.images, [x, dy], dx),
+                        (Some(dx), _) => hand_on(&run.at, dy, dx),
+                        (None, _) => {}
+                    });
+                }
             }
+            Work::Pooling(own) => gradients.write(inputs[0], ways[0], |dx| {
+                if let Some(dx) = dx {
+                    own.backward(&run.at, [x, run.read(*output), dy], dx);
+                }
+            }),
             Work::Copies(copies) => {
-                for ((copy, input), way) in copies.iter().zip(inputs).zip(ways) {
-                    gradients.write(*input, *way, |dx| copy.backward(&run.at, dy, dx));
+                for ((copy, input), way) in copies.iter().zip(inputs).zip(ways).rev() {
+                    gradients.write(*input, *way, |dx| {
+                        if let Some(dx) = dx {
+                            copy.backward(&run.at, dy, dx);
+                        }
+                    });
                 }
             }
         }
-        gradients.put(*output, dy_buffer);
+        gradients.put(from, dy_buffer);
     }
 
     /// Its parameters, if it is computed on the way back.
@@ -274,33 +304,15 @@ impl Gradients<'_> {
         Read { layout: self.slots[slot].gradient, values: &buffer[..self.len(slot)] }
     }
 
-    /// Has the gradient of a slot written, if it is wanted.
-    fn write(&mut self, slot: usize, way: Way, f: impl FnOnce(Write<'_>)) {
-        self.write_both([slot, slot], [way, Way::Unwanted], |[own, _]| {
-            if let Some(own) = own {
-                f(own);
-            }
-        });
-    }
-
-    /// Has the gradients of two slots written, those that are wanted.
-    fn write_both(&mut self, slots: [usize; 2], ways: [Way; 2], f: impl FnOnce([Option<Write<'_>>; 2])) {
-        let wanted = |place: usize| ways[place] != Way::Unwanted;
-        let mut buffers = [0, 1].map(|place| if wanted(place) { Some(self.take(slots[place])) } else { None });
-        let [mut first, mut second] = [None, None];
-        for (place, (buffer, to)) in buffers.iter_mut().zip([&mut first, &mut second]).enumerate() {
-            let len = if wanted(place) { self.len(slots[place]) } else { 0 };
-            *to = buffer.as_mut().map(|own| Write {
-                layout: self.slots[slots[place]].gradient,
-                values: &mut own[..len],
-                adds: ways[place] == Way::Adds,
-            });
+    /// Has the gradient of a slot written, if it is to be.
+    fn write<T>(&mut self, slot: usize, way: Way, f: impl FnOnce(Option<Write<'_>>) -> T) -> T {
+        if !matches!(way, Way::Writes | Way::Adds) {
+            return f(None);
         }
-        f([first, second]);
-        for (slot, buffer) in slots.into_iter().zip(buffers) {
-            if let Some(buffer) = buffer {
-                self.put(slot, buffer);
-            }
-        }
+        let (layout, len) = (self.slots[slot].gradient, self.len(slot));
+        let mut buffer = self.take(slot);
+        let found = f(Some(Write { layout, values: &mut buffer[..len], adds: way == Way::Adds }));
+        self.put(slot, buffer);
+        found
     }
 }

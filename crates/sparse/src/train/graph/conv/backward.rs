@@ -1,16 +1,16 @@
-//! Inputs' gradients from outputs'.
+//! Inputs' gradients from outputs', with all weights.
 
-use super::{Back, Conv, SPARSE_POSITIONS, Scratch, tile_rows, tiles};
+use super::input::Block;
+use super::{Back, Conv, Input, Scratch, tile_rows, tiles};
 use crate::InstructionSet;
 use crate::kernels::tiles::{Outputs, Rows, Start, product};
-use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector};
 use crate::train::graph::pieces::Piece;
 
 pub(super) struct Backward<'a, 'b> {
     pub conv: &'a Conv,
     pub scratch: &'a mut Scratch,
-    pub dy: &'a [Lanes],
+    pub dy: Input<'a>,
     pub item: &'a mut Piece<'b>,
     pub adds: bool,
     pub set: InstructionSet,
@@ -25,37 +25,17 @@ impl Kernel for Backward<'_, '_> {
         let geometry = &conv.geometry;
         let (inputs, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dx.plane());
         let start = if adds { Start::Output } else { Start::Zero };
-        let group =
-            |channel: usize| item.block * geometry.dy.block() + channel / inputs * filters * geometry.dy.plane();
-        let Scratch { weights, tile, .. } = scratch;
-        for Back { phase, offsets, channels } in &conv.backward {
+        let group = |channel: usize| channel / inputs * filters * geometry.dy.plane();
+        let Scratch { weights, tile, gradient, .. } = scratch;
+        let mut dy = Block::new(set, dy, &geometry.dy, item.block, gradient);
+        let dy = dy.all();
+        for Back { phase, offsets, .. } in &conv.backward {
             if adds && phase.taps.is_empty() {
                 continue;
             }
             let each = phase.positions.len() / conv.blocks;
             let positions = &phase.positions[..item.values.len() * each];
             let extent = if phase.taps.is_empty() { 0 } else { (filters - 1) * geometry.dy.plane() + phase.extent };
-            if let Some(lists) = channels {
-                let held = lists.starts[item.channels.start] as usize..lists.starts[item.channels.end] as usize;
-                conv.weight.copy_to(tile);
-                weights.clear();
-                weights.extend(lists.places[held.clone()].iter().map(|place| tile[*place as usize]));
-                for positions in positions.chunks(SPARSE_POSITIONS) {
-                    for channel in item.channels.clone() {
-                        let (own, row) = (lists.of(channel), channel - item.channels.start);
-                        let weights = &weights[own.start - held.start..own.end - held.start];
-                        let rows = Rows { offsets: &lists.offsets[own], weights, count: 1, extent };
-                        product::<V>(
-                            rows,
-                            positions,
-                            &dy[group(channel)..],
-                            start,
-                            Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
-                        );
-                    }
-                }
-                continue;
-            }
             let (columns, all) = (phase.taps.len(), geometry.taps());
             for (first, count) in tiles(item.channels.clone(), inputs, tile_rows(set)) {
                 tile.resize(filters * columns * count, 0.0);

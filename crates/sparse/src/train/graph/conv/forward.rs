@@ -1,8 +1,10 @@
 //! Outputs from inputs.
 
+use super::input::Block;
 use super::{Conv, Input, SPARSE_POSITIONS, Scratch, tile_rows, tiles};
 use crate::InstructionSet;
-use crate::kernels::pointwise::{Moments, Plane, moments};
+use crate::kernels::moments::{Distances, Moments};
+use crate::kernels::pointwise::Plane;
 use crate::kernels::tiles::{Outputs, Rows, Start, product};
 use crate::simd::{Kernel, Vector};
 use crate::train::graph::geometry::Geometry;
@@ -31,35 +33,55 @@ impl Kernel for Forward<'_, '_> {
         let positions = &conv.forward.positions[..item.values.len() * geometry.y.pixels()];
         let extent = (inputs - 1) * geometry.x.plane() + conv.forward.extent;
         let group = |filter: usize| filter / filters * inputs * geometry.x.plane();
-        let Scratch { weights, tile, bias, input: buffer, .. } = scratch;
-        let x = x.block::<V>(&geometry.x, item.block, buffer);
+        let Scratch { weights, tile, bias, input, .. } = scratch;
+        let mut x = Block::new(set, x, &geometry.x, item.block, input);
         bias.clear();
         if let Some(own) = &conv.bias {
             own.copy_range(item.channels.clone(), bias);
         }
-        let start = |filter: usize, bias: &[f32]| -> usize { if bias.is_empty() { 0 } else { filter } };
+        let start = |row: usize| if bias.is_empty() { Start::Zero } else { Start::Bias(&bias[row..]) };
         if let Some(lists) = &conv.filters {
-            let held = conv.place(item.channels.start)..conv.place(item.channels.end);
+            let held = lists.of_all(&item.channels);
             conv.weight.copy_range(held.clone(), weights);
-            for positions in positions.chunks(SPARSE_POSITIONS) {
+            // Some rows at a time; several blocks have few.
+            let blocks = item.values.len();
+            let each =
+                if blocks == 1 { (SPARSE_POSITIONS / geometry.y.width).max(1) } else { geometry.y.height * blocks };
+            let mut distances: Vec<Option<Distances>> = vec![None; item.channels.len() * blocks];
+            for (band, positions) in positions.chunks(each * geometry.y.width).enumerate() {
+                let last = positions.last().map_or(0, |own| own.input as usize);
+                let x = x.up_to(last + conv.forward.extent);
                 for filter in item.channels.clone() {
                     let (own, row) = (lists.of(filter), filter - item.channels.start);
                     let weights = &weights[own.start - held.start..own.end - held.start];
                     let rows = Rows { offsets: &lists.offsets[own], weights, count: 1, extent };
-                    let bias = &bias[start(row, bias)..];
-                    let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
                     product::<V>(
                         rows,
                         positions,
                         &x[group(filter)..],
-                        start,
+                        start(row),
                         Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
                     );
+                    if images.is_none() {
+                        continue;
+                    }
+                    // While they are in the caches.
+                    let rows = band * each..((band + 1) * each).min(geometry.y.height);
+                    for (values, found) in item.values.iter().zip(&mut distances[row * blocks..]) {
+                        let values = &values[row * plane..(row + 1) * plane];
+                        let own = Plane { grid: geometry.y.grid(), values };
+                        found.get_or_insert(Distances::from(&values[own.grid.start])).add::<V>(own.part(rows.clone()));
+                    }
                 }
             }
-            gather::<V>(geometry, item, 0..item.channels.len(), images, moments);
+            if let Some(images) = images {
+                moments.extend(distances.iter().flatten().enumerate().map(|(place, own)| {
+                    own.moments(geometry.y.pixels(), images_of(item.block + place % blocks, images))
+                }));
+            }
             return;
         }
+        let x = x.all();
         let columns = geometry.columns();
         for (first, count) in tiles(item.channels.clone(), filters, tile_rows(set)) {
             conv.weight.copy_range(first * columns..(first + count) * columns, weights);
@@ -68,14 +90,11 @@ impl Kernel for Forward<'_, '_> {
                 row.iter().zip(tile[m..].iter_mut().step_by(count)).for_each(|(weight, to)| *to = *weight);
             }
             let row = first - item.channels.start;
-            let rows = Rows { offsets: &conv.offsets, weights: tile, count, extent };
-            let bias = &bias[start(row, bias)..];
-            let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
             product::<V>(
-                rows,
+                Rows { offsets: &conv.offsets, weights: tile, count, extent },
                 positions,
                 &x[group(first)..],
-                start,
+                start(row),
                 Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
             );
             // While the rows are in the caches.
@@ -116,7 +135,9 @@ fn gather<V: Vector>(
     for row in rows {
         for (block, values) in item.values.iter().enumerate() {
             let values = &values[row * plane..(row + 1) * plane];
-            found.push(moments::<V>(Plane { grid, values }, images_of(item.block + block, images)));
+            let mut distances = Distances::from(&values[grid.start]);
+            distances.add::<V>(Plane { grid, values });
+            found.push(distances.moments(geometry.y.pixels(), images_of(item.block + block, images)));
         }
     }
 }

@@ -1,17 +1,16 @@
-//! Gradients of the weights.
+//! Gradients of the weights, of which all are held.
 
+use super::input::Block;
 use super::winograd::sizes;
 use super::{Conv, Input, Scratch, tiles};
+use crate::InstructionSet;
 use crate::kernels::tile_gradients::{self, Pair, Sources};
 use crate::kernels::winograd::gradients;
-use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, sum_all};
 use std::ops::Range;
 
 /// Positions whose gradients stay in the first-level cache while all offsets go by.
 const DENSE_POSITIONS: usize = 64;
-/// Positions whose inputs and gradients stay in the second-level cache while all kept weights go by.
-const SPARSE_POSITIONS: usize = 256;
 
 /// Some filters' gradients over some blocks.
 pub(super) struct Part<'a> {
@@ -23,9 +22,10 @@ pub(super) struct Part<'a> {
 
 pub(super) struct Gradient<'a, 'b> {
     pub conv: &'a Conv,
-    pub x: Input<'a>,
+    pub set: InstructionSet,
+    /// The input, and the gradient of the output.
+    pub from: [Input<'a>; 2],
     pub scratch: &'a mut Scratch,
-    pub dy: &'a [Lanes],
     pub item: &'a mut Part<'b>,
 }
 
@@ -34,18 +34,18 @@ impl Kernel for Gradient<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { conv, x, scratch: Scratch { input: buffer, workspace, .. }, dy, item } = self;
+        let Self { conv, set, from, scratch: Scratch { input, gradient, workspace, .. }, item } = self;
         let geometry = &conv.geometry;
         let (inputs, filters, columns) = (geometry.inputs(), geometry.filters(), geometry.columns());
         let (pixels, plane) = (geometry.y.pixels(), geometry.dy.plane());
-        let each = if conv.is_sparse() { SPARSE_POSITIONS } else { DENSE_POSITIONS };
         item.weight.fill(0.0);
         item.bias.fill(0.0);
         let mut block = item.blocks.start;
         while block < item.blocks.end {
             let blocks = conv.blocks.min(item.blocks.end - block);
-            let dy = &dy[block * geometry.dy.block()..];
-            let x = x.block::<V>(&geometry.x, block, buffer);
+            let mut x = Block::new(set, from[0], &geometry.x, block, input);
+            let mut dy = Block::new(set, from[1], &geometry.dy, block, gradient);
+            let (x, dy) = (x.all(), dy.all());
             if let Some(tiles) = &conv.tiles {
                 let own = &tiles.pairs[..tiles.pairs.len() / conv.blocks * blocks];
                 let sizes = sizes(&geometry.x, &geometry.dy);
@@ -53,25 +53,16 @@ impl Kernel for Gradient<'_, '_> {
                 gradients::<V>(sizes, item.rows.len(), own, sources, item.weight, workspace);
             }
             let pairs = if conv.tiles.is_some() { &[][..] } else { &conv.pairs[..blocks * pixels] };
-            for pairs in pairs.chunks(each) {
+            for pairs in pairs.chunks(DENSE_POSITIONS) {
                 let most = |own: fn(&Pair) -> u32| pairs.iter().map(own).max().map_or(0, |most| most as usize + 1);
                 let extents = [most(|own| own.input), most(|own| own.gradient)];
                 let sources = |filter: usize| {
                     let x = &x[filter / filters * inputs * geometry.x.plane()..];
                     Sources { pairs, x, dy: &dy[filter * plane..], plane, extents }
                 };
-                if let Some(lists) = &conv.filters {
-                    for filter in item.rows.clone() {
-                        let own = lists.of(filter);
-                        let from = conv.place(item.rows.start);
-                        let sums = &mut item.weight[own.start - from..own.end - from];
-                        tile_gradients::row::<V>(sources(filter), &lists.offsets[own], sums);
-                    }
-                } else {
-                    for (first, count) in tiles(item.rows.clone(), filters, filters) {
-                        let sums = &mut item.weight[(first - item.rows.start) * columns..][..count * columns];
-                        tile_gradients::dense::<V>(sources(first), count, &conv.offsets, sums);
-                    }
+                for (first, count) in tiles(item.rows.clone(), filters, filters) {
+                    let sums = &mut item.weight[(first - item.rows.start) * columns..][..count * columns];
+                    tile_gradients::dense::<V>(sources(first), count, &conv.offsets, sums);
                 }
             }
             if conv.bias.is_some() {

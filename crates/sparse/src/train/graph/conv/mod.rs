@@ -4,14 +4,17 @@ mod backward;
 mod forward;
 mod gradient;
 mod input;
+mod kept;
+mod reduction;
 pub(crate) mod winograd;
 
 use super::geometry::{Geometry, Phase};
 use super::lists::Lists;
 use super::pieces::{Piece, pieces, ranges};
+use super::pointwise::Write;
 use super::stored::Stored;
 use crate::InstructionSet;
-use crate::kernels::pointwise::Moments;
+use crate::kernels::moments::Moments;
 use crate::kernels::tile_gradients::{self, Pair};
 use crate::kernels::tiles::TILE_ROWS;
 use crate::kernels::update::Rule;
@@ -24,6 +27,9 @@ use forward::{Forward, Gather};
 use gradient::{Gradient, Part};
 use input::Buffer;
 pub(super) use input::Input;
+use kept::Kept;
+pub(super) use reduction::Reduction;
+use reduction::{Reduce, by_block};
 use std::ops::Range;
 use winograd::{StartWith, Tiles, Winograd};
 
@@ -65,6 +71,7 @@ pub(super) struct Scratch {
     tile: Vec<f32>,
     bias: Vec<f32>,
     input: Buffer,
+    gradient: Buffer,
     workspace: Workspace,
     /// Filters transformed for Winograd's tiles; the first thread's are those that all read.
     transformed: Vec<f32>,
@@ -143,7 +150,8 @@ impl Conv {
             let start_with = self.bias.as_ref().map_or(StartWith::Zero, StartWith::Bias);
             at.pool.each_with(scratch, &mut items, |scratch, (item, moments)| {
                 let (filters, tiles) = (&filters, &tiles.forward);
-                let task = Winograd { conv: self, scratch, input: x, from, to, filters, tiles, item, start_with };
+                let set = at.set;
+                let task = Winograd { conv: self, scratch, input: x, from, to, filters, tiles, item, start_with, set };
                 dispatch(at.set, task);
                 dispatch(at.set, Gather { geometry: &self.geometry, item, images, moments });
             });
@@ -168,82 +176,113 @@ impl Conv {
         all
     }
 
-    /// Writes the gradients of the inputs, or adds to them.
+    /// Writes the gradient of the input `x`, or adds to it, if it is wanted, and moves the weights and the bias along theirs;
+    /// `dy` is the gradient of the output. Gives what the reduction of the input's gradient finds, `[block][channel]`.
     pub(super) fn backward(
-        &self,
-        at: &Context<'_>,
-        scratch: &mut [Scratch],
-        dy: &[Lanes],
-        dx: &mut [Lanes],
-        adds: bool,
-    ) {
-        let layout = &self.geometry.dx;
-        let items = (dx.len() / layout.block()).div_ceil(self.blocks);
-        let parts = parts(at, items, self.tiles.is_some());
-        let channels = ranges(layout.channels, self.unit(at.set), parts);
-        let mut items = pieces(dx, layout, self.blocks, &channels);
-        if let Some(tiles) = &self.tiles {
-            let mut filters = std::mem::take(&mut scratch[0].transformed);
-            self.transform(at, scratch, true, &mut filters);
-            let (input, from, to) = (Input::Stored(dy), &self.geometry.dy, layout);
-            let start_with = if adds { StartWith::Output } else { StartWith::Zero };
-            at.pool.each_with(scratch, &mut items, |scratch, item| {
-                let (filters, tiles) = (&filters, &tiles.backward);
-                dispatch(at.set, Winograd { conv: self, scratch, input, from, to, filters, tiles, item, start_with });
-            });
-            scratch[0].transformed = filters;
-            return;
-        }
-        at.pool.each_with(scratch, &mut items, |scratch, item| {
-            dispatch(at.set, Backward { conv: self, scratch, dy, item, adds, set: at.set });
-        });
-    }
-
-    /// Moves the weights and the bias along their gradients.
-    pub(super) fn update(
         &mut self,
         at: &Context<'_>,
         scratch: &mut [Scratch],
         rule: &Rule,
-        x: Input<'_>,
-        dy: &[Lanes],
-    ) {
+        [x, dy]: [Input<'_>; 2],
+        mut dx: Option<Write<'_>>,
+        reduction: Option<Reduction<'_>>,
+    ) -> Vec<[f64; 2]> {
+        let mut sums = vec![];
+        if !self.is_sparse()
+            && let Some(dx) = dx.take()
+        {
+            sums = self.inputs(at, scratch, dy, dx, reduction);
+        }
         let [mut weights, mut biases] = std::mem::take(&mut self.partial);
-        let (filters, blocks) = (self.geometry.y.channels, dy.len() / self.geometry.dy.block());
+        let (filters, blocks) = (self.geometry.y.channels, dy.blocks(&self.geometry.dy));
         let (each, each_bias) = (self.weight.padded(), filters.next_multiple_of(LANES));
         let groups = (PARTIAL / each.max(1)).clamp(1, blocks);
         let own = blocks.div_ceil(groups);
         let groups = blocks.div_ceil(own);
         weights.resize(groups * each, 0.0);
         biases.resize(groups * each_bias, 0.0);
-        let rows = ranges(
-            filters,
-            tile_gradients::tile_rows(at.set),
-            parts(at, groups, x.is_computed() || self.tiles.is_some()),
-        );
+        let has_overhead = x.is_computed() || dy.is_computed() || self.tiles.is_some();
+        let parts = parts(at, groups, has_overhead);
+        let unit = if self.is_sparse() { 1 } else { tile_gradients::tile_rows(at.set) };
+        let rows = ranges(filters, unit, parts);
+        let channels = ranges(self.geometry.x.channels, 1, rows.len());
+        let adds = dx.as_ref().is_some_and(|own| own.adds);
+        let mut pieces = match dx {
+            Some(dx) => pieces(dx.values, &dx.layout, own, &channels).into_iter().map(Some).collect(),
+            None => vec![],
+        }
+        .into_iter();
         let mut items = vec![];
         let mut parts = weights.chunks_exact_mut(each.max(1));
         for (group, mut biases) in biases.chunks_exact_mut(each_bias).enumerate() {
             // Without a kept weight there is a gradient of the bias only.
             let mut weights = parts.next().unwrap_or_default();
-            for rows in &rows {
+            for (place, rows) in rows.iter().enumerate() {
                 let (weight, others) = weights.split_at_mut(self.place(rows.end) - self.place(rows.start));
                 let (bias, other_biases) = biases.split_at_mut(rows.len());
                 let (first, last) = (group * own, ((group + 1) * own).min(blocks));
-                items.push(Part { blocks: first..last, rows: rows.clone(), weight, bias });
+                let dx = if place < channels.len() { pieces.next().flatten() } else { None };
+                items.push((Part { blocks: first..last, rows: rows.clone(), weight, bias }, dx, vec![]));
                 (weights, biases) = (others, other_biases);
             }
         }
-        let conv = &*self;
-        at.pool.each_with(scratch, &mut items, |scratch, item| {
-            dispatch(at.set, Gradient { conv, x, scratch, dy, item });
+        let (conv, set, from) = (&*self, at.set, [x, dy]);
+        at.pool.each_with(scratch, &mut items, |scratch, (part, dx, sums)| {
+            if conv.is_sparse() {
+                let dx = dx.as_mut();
+                dispatch(set, Kept { conv, scratch, set, from, part, dx, adds, reduction, sums });
+            } else {
+                dispatch(set, Gradient { conv, set, from, scratch, item: part });
+            }
         });
-        drop(items);
+        if self.is_sparse() {
+            let found = items.into_iter().filter_map(|(_, dx, sums)| Some((dx?, sums)));
+            sums = by_block(found, self.geometry.x.channels, blocks);
+        } else {
+            drop(items);
+        }
         self.weight.update(at, rule, &weights);
         if let Some(bias) = &mut self.bias {
             bias.update(at, rule, &biases);
         }
         self.partial = [weights, biases];
+        sums
+    }
+
+    /// Writes the gradient of the input, or adds to it, with all weights; gives what the reduction finds.
+    fn inputs(
+        &self,
+        at: &Context<'_>,
+        scratch: &mut [Scratch],
+        dy: Input<'_>,
+        dx: Write<'_>,
+        reduction: Option<Reduction<'_>>,
+    ) -> Vec<[f64; 2]> {
+        let (Write { values, adds, .. }, layout, set) = (dx, &self.geometry.dx, at.set);
+        let blocks = values.len() / layout.block();
+        let parts = parts(at, blocks.div_ceil(self.blocks), dy.is_computed() || self.tiles.is_some());
+        let channels = ranges(layout.channels, self.unit(set), parts);
+        let pieces = pieces(values, layout, self.blocks, &channels).into_iter();
+        let mut items: Vec<(Piece<'_>, Vec<[f64; 2]>)> = pieces.map(|piece| (piece, vec![])).collect();
+        let mut filters = std::mem::take(&mut scratch[0].transformed);
+        if self.tiles.is_some() {
+            self.transform(at, scratch, true, &mut filters);
+        }
+        at.pool.each_with(scratch, &mut items, |scratch, (item, sums)| {
+            if let Some(tiles) = &self.tiles {
+                let (from, to, filters, tiles) = (&self.geometry.dy, layout, &filters, &tiles.backward);
+                let start_with = if adds { StartWith::Output } else { StartWith::Zero };
+                let input = dy;
+                dispatch(set, Winograd { conv: self, scratch, input, from, to, filters, tiles, item, start_with, set });
+            } else {
+                dispatch(set, Backward { conv: self, scratch, dy, item, adds, set });
+            }
+            if let Some(reduction) = reduction {
+                dispatch(set, Reduce { reduction, layout, item, sums });
+            }
+        });
+        scratch[0].transformed = filters;
+        by_block(items, layout.channels, blocks)
     }
 
     /// Where the weights of a filter begin among those that are held.

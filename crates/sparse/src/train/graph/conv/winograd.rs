@@ -1,10 +1,11 @@
 //! 3x3 convolutions by tiles of 2x2 outputs, forward and back.
 
+use super::input::Block;
 use super::{Conv, Geometry, Input, Scratch};
+use crate::InstructionSet;
 use crate::kernels::tile_gradients::Pair;
 use crate::kernels::tiles::{Outputs, Position, Start, TILE_ROWS};
 use crate::kernels::winograd::{PRODUCTS, Sizes, convolve, transform_filters};
-use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
 use crate::train::graph::layout::Layout;
@@ -124,6 +125,7 @@ pub(super) struct Winograd<'a, 'b> {
     pub tiles: &'a [Position],
     pub item: &'a mut Piece<'b>,
     pub start_with: StartWith<'a>,
+    pub set: InstructionSet,
 }
 
 impl Kernel for Winograd<'_, '_> {
@@ -131,9 +133,9 @@ impl Kernel for Winograd<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { conv, scratch, input, from, to, filters, tiles, item, start_with } = self;
+        let Self { conv, scratch, input, from, to, filters, tiles, item, start_with, set } = self;
         let Scratch { bias, input: buffer, workspace, .. } = scratch;
-        let input: &[Lanes] = input.block::<V>(from, item.block, buffer);
+        let mut input = Block::new(set, input, from, item.block, buffer);
         bias.clear();
         let start = match start_with {
             StartWith::Zero => Start::Zero,
@@ -146,6 +148,6 @@ impl Kernel for Winograd<'_, '_> {
         let sizes = sizes(from, to);
         let tiles = &tiles[..tiles.len() / conv.blocks * item.values.len()];
         let outputs = Outputs { blocks: &mut item.values, plane: to.plane(), row: 0, least: f32::NEG_INFINITY };
-        convolve::<V>(sizes, filters, item.channels.clone(), tiles, input, start, outputs, workspace);
+        convolve::<V>(sizes, filters, item.channels.clone(), tiles, input.all(), start, outputs, workspace);
     }
 }

@@ -1,11 +1,15 @@
 //! What a trainer does with a graph, step by step: which nodes are computed in one pass, which values are kept, how they
 //! lie in memory, and which gradients go where. Pure: no weights, no buffers.
 
+mod gradients;
+mod passes;
+
 use super::conv::POSITIONS;
 use super::geometry::{Geometry, gradient_margins, padding};
 use super::layout::Layout;
 use crate::Unsupported;
-use secateur_graph::{Activation, Conv2d, Graph, Node, Op, Pool, Value, Window};
+pub(crate) use passes::{Pass, passes};
+use secateur_graph::{Activation, Graph, Op, Pool, Value, Window};
 
 /// The steps of a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +50,12 @@ pub(super) struct Step {
     pub is_lazy: bool,
     /// The lazy step whose output it reads.
     pub source: Option<usize>,
+    /// Whether the gradient of its first input is not kept: the convolution before it works it out again, block by block.
+    pub is_lazy_back: bool,
+    /// The step behind it from which it works the gradient of its output out.
+    pub source_back: Option<usize>,
+    /// The step before it of whose output's gradient it writes the last part, and then goes back over the activation.
+    pub reduces: Option<usize>,
 }
 
 /// What becomes of the gradient of an input.
@@ -57,6 +67,8 @@ pub(super) enum Way {
     Writes,
     /// It is added to those of other steps.
     Adds,
+    /// It is that of the output before the activation, and takes its buffer over.
+    TakesOver,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,6 +129,9 @@ impl Plan {
                 gathers: false,
                 is_lazy: false,
                 source: None,
+                is_lazy_back: false,
+                source_back: None,
+                reduces: None,
             });
         }
         own.output = slots[graph.output().index()].expect("the last node ends a pass");
@@ -129,7 +144,9 @@ impl Plan {
             }
         }
         own.plan_lazy_steps();
+        own.plan_lazy_gradients();
         own.plan_gradients();
+        own.plan_reductions();
         Ok(own)
     }
 
@@ -149,133 +166,39 @@ impl Plan {
             let readers: Vec<usize> =
                 (place + 1..self.steps.len()).filter(|own| self.steps[*own].inputs.contains(&step.output)).collect();
             let ([reader], true) = (readers.as_slice(), normalises && step.output != self.output) else { continue };
-            let by_block = self.slots[self.steps[*reader].output].values.pixels() >= POSITIONS;
-            if by_block && matches!(self.steps[*reader].kind, Kind::Conv { .. }) {
+            if self.works_by_block(*reader) {
                 self.steps[place].is_lazy = true;
                 self.steps[*reader].source = Some(place);
             }
         }
     }
 
-    /// Which steps go back, which gradients they write, and where.
-    fn plan_gradients(&mut self) {
-        // A gradient is wanted where parameters stand before it, and there is one where the logits depend on the value.
-        let mut wanted = vec![false; self.slots.len()];
-        for step in &self.steps {
-            let trains = match step.kind {
-                Kind::Conv { .. } => true,
-                Kind::Pointwise { norm, .. } => norm.is_some(),
-                Kind::Pool(_) | Kind::GlobalAveragePool | Kind::Copy => false,
-            };
-            wanted[step.output] = trains || step.inputs.iter().any(|input| wanted[*input]);
-        }
-        let mut free: Vec<usize> = vec![];
-        let (slots, buffers) = (&mut self.slots, &mut self.buffers);
-        let mut take = |slot: &mut Slot, free: &mut Vec<usize>| {
-            // Buffers are shared by gradients of one layout only, so that the zeros of their margins stay.
-            let found = free.iter().position(|own| buffers[*own] == slot.gradient);
-            let buffer = found.map_or(buffers.len(), |place| free.remove(place));
-            if buffer == buffers.len() {
-                buffers.push(slot.gradient);
-            }
-            slot.buffer = Some(buffer);
-        };
-        if wanted[self.output] {
-            take(&mut slots[self.output], &mut free);
-        }
-        for step in self.steps.iter_mut().rev() {
-            let Some(buffer) = slots[step.output].buffer else { continue };
-            step.goes_back = true;
-            for (input, way) in step.inputs.iter().zip(&mut step.gradients) {
-                if !wanted[*input] {
-                    continue;
-                }
-                *way = if slots[*input].buffer.is_some() { Way::Adds } else { Way::Writes };
-                if *way == Way::Writes {
-                    take(&mut slots[*input], &mut free);
-                }
-            }
-            free.push(buffer);
-        }
+    /// Whether a step is a convolution whose items are of one block each.
+    fn works_by_block(&self, step: usize) -> bool {
+        let step = &self.steps[step];
+        matches!(step.kind, Kind::Conv { .. }) && self.slots[step.output].values.pixels() >= POSITIONS
     }
-}
-
-/// A pass: the node that it is named after, what it does, what it reads and what it gives.
-pub(crate) type Pass = (usize, Kind, Vec<Value>, Value);
-
-/// The passes of a graph, in the order in which they are computed.
-pub(crate) fn passes(graph: &Graph) -> Vec<Pass> {
-    let nodes = graph.nodes();
-    let mut readers: Vec<Vec<usize>> = vec![vec![]; nodes.len() + 1];
-    for (place, node) in nodes.iter().enumerate() {
-        node.inputs.iter().for_each(|value| readers[value.index()].push(place));
-    }
-    // The only node that reads a node's value, if nobody else needs it.
-    let reader = |place: usize| match readers[place + 1].as_slice() {
-        [one] => Some(*one),
-        [] | [_, ..] => None,
-    };
-    let mut absorbed = vec![false; nodes.len()];
-    let mut found: Vec<(usize, Pass)> = vec![];
-    for (place, node) in nodes.iter().enumerate() {
-        if absorbed[place] {
-            continue;
-        }
-        let (mut last, mut inputs) = (place, node.inputs.clone());
-        let kind = match &node.op {
-            Op::Conv2d(Conv2d { window, groups, bias, .. }) => {
-                Kind::Conv { window: *window, groups: *groups, has_bias: *bias, is_linear: false }
-            }
-            Op::Linear(own) => Kind::Conv { window: Window::square(1), groups: 1, has_bias: own.bias, is_linear: true },
-            Op::Pool(pool) => Kind::Pool(*pool),
-            Op::GlobalAveragePool => Kind::GlobalAveragePool,
-            Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => Kind::Copy,
-            Op::Activation(own) => Kind::Pointwise { norm: None, activation: Some(*own) },
-            Op::BatchNorm(_) | Op::Add => {
-                let norm = matches!(node.op, Op::BatchNorm(_)).then_some(place);
-                let add = |next: &usize| norm.is_some() && nodes[*next].op == Op::Add && !absorbed[*next];
-                if let Some(next) = reader(last).filter(add) {
-                    inputs.extend(nodes[next].inputs.iter().filter(|value| **value != nodes[last].output));
-                    absorbed[next] = true;
-                    last = next;
-                }
-                let activation = reader(last).and_then(|next| Some((next, activation(&nodes[next])?)));
-                if let Some((next, _)) = activation {
-                    absorbed[next] = true;
-                    last = next;
-                }
-                Kind::Pointwise { norm, activation: activation.map(|own| own.1) }
-            }
-        };
-        found.push((last, (place, kind, inputs, nodes[last].output)));
-    }
-    // A pass is computed where its last node stands: there all that it reads is known.
-    found.sort_by_key(|own| own.0);
-    found.into_iter().map(|own| own.1).collect()
-}
-
-fn activation(node: &Node) -> Option<Activation> {
-    if let Op::Activation(own) = node.op { Some(own) } else { None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secateur_graph::{BatchNorm, Builder, Linear};
+    use secateur_graph::{BatchNorm, Builder, Conv2d, Linear};
 
     #[test]
     fn a_residual_block_is_two_convolutions_and_two_passes() {
-        let mut net = Builder::new(&[4, 6, 6]).expect("a shape");
+        let mut net = Builder::new(&[4, 8, 8]).expect("a shape");
         let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
         let conv = || Op::Conv2d(Conv2d::new(4, 3).padding(1).without_bias());
         let (norm, relu) = (|| Op::BatchNorm(BatchNorm::default()), || Op::Activation(Activation::Relu));
         add("stem", conv(), &["input"]);
-        add("conv1", conv(), &["stem"]);
+        add("norm0", norm(), &["stem"]);
+        add("conv1", conv(), &["norm0"]);
         add("norm1", norm(), &["conv1"]);
         add("relu1", relu(), &["norm1"]);
         add("conv2", conv(), &["relu1"]);
         add("norm2", norm(), &["conv2"]);
-        add("sum", Op::Add, &["norm2", "stem"]);
+        add("sum", Op::Add, &["norm2", "norm0"]);
         add("relu2", relu(), &["sum"]);
         add("pool", Op::GlobalAveragePool, &["relu2"]);
         add("flat", Op::Flatten, &["pool"]);
@@ -283,15 +206,16 @@ mod tests {
         let graph = net.finish();
         let plan = Plan::new(&graph).expect("small");
         let names: Vec<&str> = plan.steps.iter().map(|step| graph.nodes()[step.node].name.as_str()).collect();
-        assert_eq!(names, ["stem", "conv1", "norm1", "conv2", "norm2", "pool", "flat", "fc"]);
-        // Slots: 0 input, 1 stem, 2 conv1, 3 norm1, 4 conv2, 5 norm2, 6 pool, 7 flat, 8 fc.
-        assert_eq!((plan.steps[4].inputs.as_slice(), plan.steps[4].output, plan.output), (&[4, 1][..], 5, 8));
-        assert_eq!(plan.steps[4].gradients, [Way::Writes, Way::Writes]);
-        assert_eq!((plan.steps[1].gradients[0], plan.steps[0].gradients[0]), (Way::Adds, Way::Unwanted));
+        assert_eq!(names, ["stem", "norm0", "conv1", "norm1", "conv2", "norm2", "pool", "flat", "fc"]);
+        // Slots: 0 input, 1 stem, 2 norm0, 3 conv1, 4 norm1, 5 conv2, 6 norm2, 7 pool, 8 flat, 9 fc.
+        assert_eq!((plan.steps[5].inputs.as_slice(), plan.steps[5].output, plan.output), (&[5, 2][..], 6, 9));
+        // The sum's gradient is that of both; what conv2 reads is worked out from it.
+        assert_eq!(plan.steps[5].gradients, [Way::Unwanted, Way::TakesOver]);
+        assert_eq!((plan.steps[4].source_back, plan.slots[6].buffer), (Some(5), plan.slots[2].buffer));
+        assert_eq!((plan.steps[4].reduces, plan.steps[2].reduces), (Some(3), Some(1)));
+        assert_eq!((plan.steps[2].gradients[0], plan.steps[0].gradients[0]), (Way::Adds, Way::Unwanted));
         let rows = |slot: usize| [plan.slots[slot].values.rows(), plan.slots[slot].gradient.rows()];
-        assert_eq!([0, 1, 2, 3].map(rows), [[8, 6], [8, 8], [6, 8], [8, 6]]);
-        // conv2's gradient is done with before conv1's is begun.
-        assert_eq!(plan.slots[4].buffer, plan.slots[2].buffer);
+        assert_eq!([0, 1, 2, 3, 4].map(rows), [[10, 8], [8, 10], [10, 8], [8, 10], [10, 8]]);
     }
 
     #[test]
@@ -305,6 +229,6 @@ mod tests {
         let graph = net.finish();
         let plan = Plan::new(&graph).expect("small");
         assert_eq!(plan.steps.iter().map(|own| own.goes_back).collect::<Vec<_>>(), [true, true, false, true]);
-        assert_eq!(plan.steps[3].gradients, [Way::Writes, Way::Adds]);
+        assert_eq!(plan.steps[3].gradients, [Way::Adds, Way::Writes]);
     }
 }

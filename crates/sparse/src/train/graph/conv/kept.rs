@@ -1,0 +1,182 @@
+//! The way back over kept weights: the gradients of the inputs and of the weights in one pass over a block, some rows at a
+//! time, so that what both read is in the caches.
+
+use super::gradient::Part;
+use super::input::Block;
+use super::{Conv, Input, Reduction, SPARSE_POSITIONS, Scratch};
+use crate::InstructionSet;
+use crate::kernels::tile_gradients::{Pair, Sources, row};
+use crate::kernels::tiles::{Outputs, Position, Rows, Start, product};
+use crate::lanes::Lanes;
+use crate::simd::{Kernel, Vector, sum_all};
+use crate::train::graph::geometry::Phase;
+use crate::train::graph::pieces::Piece;
+use crate::train::graph::pointwise::summed;
+use std::ops::Range;
+
+/// Both gradients of some blocks.
+pub(super) struct Kept<'a, 'b> {
+    pub conv: &'a Conv,
+    pub scratch: &'a mut Scratch,
+    pub set: InstructionSet,
+    /// The input, and the gradient of the output.
+    pub from: [Input<'a>; 2],
+    pub part: &'a mut Part<'b>,
+    /// The gradient of the input, of the same blocks.
+    pub dx: Option<&'a mut Piece<'b>>,
+    pub adds: bool,
+    pub reduction: Option<Reduction<'a>>,
+    /// What the reduction finds, `[block][channel]`.
+    pub sums: &'a mut Vec<[f64; 2]>,
+}
+
+/// Some rows of some blocks: one of so many equal parts.
+#[derive(Clone, Copy)]
+struct Band {
+    first_block: usize,
+    blocks: usize,
+    part: usize,
+    parts: usize,
+}
+
+impl Band {
+    /// Its part of as many as there are in all blocks.
+    fn of(&self, total: usize) -> Range<usize> {
+        total * self.part / self.parts..total * (self.part + 1) / self.parts
+    }
+
+    /// Its positions of a phase for so many blocks.
+    fn positions<'a>(&self, phase: &'a Phase, blocks: usize) -> &'a [Position] {
+        let rows = self.of(phase.positions.len() / blocks * self.blocks / phase.columns.max(1));
+        &phase.positions[rows.start * phase.columns..rows.end * phase.columns]
+    }
+}
+
+impl Kernel for Kept<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { conv, scratch, set, from, part, mut dx, adds, reduction, sums } = self;
+        let Scratch { weights, tile, input, gradient, .. } = scratch;
+        let geometry = &conv.geometry;
+        part.weight.fill(0.0);
+        part.bias.fill(0.0);
+        if let Some(dx) = &dx {
+            conv.weight.copy_to(tile);
+            weights.clear();
+            for lists in conv.backward.iter().filter_map(|own| own.channels.as_ref()) {
+                let places = &lists.places[lists.of_all(&dx.channels)];
+                weights.extend(places.iter().map(|place| tile[*place as usize]));
+            }
+        }
+        let mut first_block = part.blocks.start;
+        while first_block < part.blocks.end {
+            let blocks = conv.blocks.min(part.blocks.end - first_block);
+            let mut x = Block::new(set, from[0], &geometry.x, first_block, input);
+            let mut dy = Block::new(set, from[1], &geometry.dy, first_block, gradient);
+            let channels = dx.as_ref().map_or(0, |own| own.channels.len());
+            let mut running = vec![[Lanes::ZERO; 2]; blocks * channels];
+            // Several blocks have few rows.
+            let parts = if blocks == 1 { geometry.y.pixels().div_ceil(SPARSE_POSITIONS) } else { 1 };
+            for part_of_block in 0..parts {
+                let band = Band { first_block, blocks, part: part_of_block, parts };
+                if let Some(dx) = &mut dx {
+                    let own = first_block - part.blocks.start;
+                    let (channels, values) = (dx.channels.clone(), &mut dx.values[own..own + blocks]);
+                    let to = Inputs { channels, values, adds, reduction, sums: &mut running };
+                    inputs::<V>(conv, weights, &mut dy, to, band);
+                }
+                parameters::<V>(conv, &mut x, &mut dy, part, band);
+            }
+            if reduction.is_some() {
+                sums.extend(running.iter().map(summed));
+            }
+            if conv.bias.is_some() {
+                let plane = geometry.dy.plane();
+                for own in dy.all().chunks_exact(geometry.dy.block()).take(blocks) {
+                    for (filter, bias) in part.rows.clone().zip(part.bias.iter_mut()) {
+                        // The margins are zeros.
+                        *bias += sum_all::<V>(&own[filter * plane..(filter + 1) * plane]).sum();
+                    }
+                }
+            }
+            first_block += blocks;
+        }
+    }
+}
+
+/// The inputs' gradients of some blocks.
+struct Inputs<'a, 'b> {
+    channels: Range<usize>,
+    values: &'a mut [&'b mut [Lanes]],
+    adds: bool,
+    reduction: Option<Reduction<'a>>,
+    /// What the reduction finds, `[block][channel]`.
+    sums: &'a mut [[Lanes; 2]],
+}
+
+/// Writes a band of the inputs' gradients, and goes on with the reduction behind it.
+#[inline(always)]
+fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: Inputs<'_, '_>, band: Band) {
+    let Inputs { channels, values, adds, reduction, sums } = to;
+    let geometry = &conv.geometry;
+    let (each, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dx.plane());
+    let end =
+        |phase: &Phase| band.positions(phase, conv.blocks).last().map_or(0, |own| own.input as usize + phase.extent);
+    let dy = dy.up_to(conv.backward.iter().map(|own| end(&own.phase)).max().unwrap_or(0));
+    // The rows of several phases stand between each other.
+    let rows = if conv.backward.len() == 1 && band.blocks == 1 {
+        band.of(geometry.dx.height)
+    } else if band.part + 1 == band.parts {
+        0..geometry.dx.height
+    } else {
+        0..0
+    };
+    for (row, channel) in channels.clone().enumerate() {
+        let mut first = 0;
+        for own in &conv.backward {
+            let (phase, lists) = (&own.phase, own.channels.as_ref().expect("only kept weights are held"));
+            let (all, own) = (lists.of_all(&channels), lists.of(channel));
+            let weights = &weights[first + own.start - all.start..][..own.len()];
+            first += all.len();
+            if adds && own.is_empty() {
+                continue;
+            }
+            let extent = if phase.taps.is_empty() { 0 } else { (filters - 1) * geometry.dy.plane() + phase.extent };
+            product::<V>(
+                Rows { offsets: &lists.offsets[own], weights, count: 1, extent },
+                band.positions(phase, conv.blocks),
+                &dy[channel / each * filters * geometry.dy.plane()..],
+                if adds { Start::Output } else { Start::Zero },
+                Outputs { blocks: &mut *values, plane, row, least: f32::NEG_INFINITY },
+            );
+        }
+        let Some(reduction) = reduction else { continue };
+        for (own, values) in values.iter_mut().enumerate() {
+            let (values, sums) = (&mut values[row * plane..(row + 1) * plane], &mut sums[own * channels.len() + row]);
+            reduction.rows::<V>(&geometry.dx, [band.first_block + own, channel], rows.clone(), values, sums);
+        }
+    }
+}
+
+/// Adds a band to the gradients of the weights.
+#[inline(always)]
+fn parameters<V: Vector>(conv: &Conv, x: &mut Block<'_, '_>, dy: &mut Block<'_, '_>, part: &mut Part<'_>, band: Band) {
+    let geometry = &conv.geometry;
+    let (inputs, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dy.plane());
+    let rows = band.of(geometry.y.height * band.blocks);
+    let pairs = &conv.pairs[rows.start * geometry.y.width..rows.end * geometry.y.width];
+    let most = |own: fn(&Pair) -> u32| pairs.iter().map(own).max().map_or(0, |most| most as usize + 1);
+    let extents = [most(|own| own.input), most(|own| own.gradient)];
+    let x = x.up_to(extents[0] + conv.forward.extent);
+    let dy = dy.up_to(extents[1]);
+    let from = conv.place(part.rows.start);
+    let lists = conv.filters.as_ref().expect("only kept weights are held");
+    for filter in part.rows.clone() {
+        let own = lists.of(filter);
+        let x = &x[filter / filters * inputs * geometry.x.plane()..];
+        let sources = Sources { pairs, x, dy: &dy[filter * plane..], plane, extents };
+        row::<V>(sources, &lists.offsets[own.clone()], &mut part.weight[own.start - from..own.end - from]);
+    }
+}
