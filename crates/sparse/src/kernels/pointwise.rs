@@ -31,6 +31,16 @@ impl Grid {
         Self { rows: rows.len(), start: self.start + rows.start * self.pitch, ..*self }
     }
 
+    /// Asks for the row of a plane that is as many rows behind one as there are: whoever works some rows at a time reads it
+    /// next, and the processor does not see that coming.
+    #[inline(always)]
+    pub(crate) fn prefetch<V: Vector>(&self, plane: &[Lanes], row: usize) {
+        let start = self.start + (self.rows + row) * self.pitch;
+        for own in plane.get(start..start + self.columns).unwrap_or_default() {
+            V::prefetch(own);
+        }
+    }
+
     /// A row of a plane, to be written.
     #[inline(always)]
     pub(crate) fn row_mut<'a>(&self, plane: &'a mut [Lanes], row: usize) -> &'a mut [Lanes] {
@@ -95,6 +105,7 @@ pub(crate) fn forward<V: Vector, F: Function>(
     y: &mut [Lanes],
 ) {
     for row in 0..grid.rows {
+        x.grid.prefetch::<V>(x.values, row);
         let (x, y) = (x.grid.row(x.values, row), grid.row_mut(y, row));
         match other {
             Some(other) => {
@@ -153,6 +164,10 @@ pub(crate) fn reduce<V: Vector, F: Function>(
     let (mut first, mut second) = ([V::splat(0.0); 2], [V::splat(0.0); 2]);
     (first[0], second[0]) = (V::load(&sums[0]), V::load(&sums[1]));
     for row in 0..grid.rows {
+        back.x.grid.prefetch::<V>(back.x.values, row);
+        if back.other.is_some() {
+            back.y.grid.prefetch::<V>(back.y.values, row);
+        }
         let (x, y) = (back.x.grid.row(back.x.values, row), back.y.grid.row(back.y.values, row));
         let other = back.other.map(|other| other.grid.row(other.values, row));
         for (column, (own, (x, y))) in grid.row_mut(gradient, row).iter_mut().zip(x.iter().zip(y)).enumerate() {
@@ -193,6 +208,8 @@ pub(crate) fn backward<V: Vector>(slopes: Slopes, images: u16, [x, gradient]: [P
     let [factor, slope, mean, constant] =
         [V::splat(slopes.factor), V::splat(slopes.slope), V::splat(slopes.mean), V::splat(slopes.constant)];
     for row in 0..dx.grid.rows {
+        x.grid.prefetch::<V>(x.values, row);
+        gradient.grid.prefetch::<V>(gradient.values, row);
         let (x, gradient) = (x.grid.row(x.values, row), gradient.grid.row(gradient.values, row));
         for (own, (x, gradient)) in dx.grid.row_mut(dx.values, row).iter_mut().zip(x.iter().zip(gradient)) {
             let distance = V::load(x).sub(mean);

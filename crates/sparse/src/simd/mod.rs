@@ -92,6 +92,9 @@ pub(crate) trait Vector: Copy {
     fn load(from: &Lanes) -> Self;
     /// Writes sixteen floats.
     fn store(self, to: &mut Lanes);
+    /// Says that these floats will be needed soon, where the instruction set can say so.
+    #[inline(always)]
+    fn prefetch(_: &Lanes) {}
     /// `self + other`.
     fn add(self, other: Self) -> Self;
     /// `self - other`.

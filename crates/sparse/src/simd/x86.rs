@@ -58,6 +58,12 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(own: &Lanes) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(own.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(unsafe { _mm512_add_ps(self.0, other.0) })
     }
@@ -212,6 +218,12 @@ impl Vector for Avx2 {
             _mm256_store_ps(to.0.as_mut_ptr(), self.0);
             _mm256_store_ps(to.0.as_mut_ptr().add(8), self.1);
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(own: &Lanes) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(own.0.as_ptr().cast()) }
     }
 
     #[inline(always)]

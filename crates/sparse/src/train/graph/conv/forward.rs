@@ -62,11 +62,16 @@ impl Kernel for Forward<'_, '_> {
                         start(row),
                         Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
                     );
+                    let rows = band * each..((band + 1) * each).min(geometry.y.height);
+                    // What is written next.
+                    let grid = geometry.y.grid().part(rows.clone());
+                    for own in 0..rows.len() {
+                        grid.prefetch::<V>(&item.values[0][row * plane..(row + 1) * plane], own);
+                    }
                     if images.is_none() {
                         continue;
                     }
                     // While they are in the caches.
-                    let rows = band * each..((band + 1) * each).min(geometry.y.height);
                     for (values, found) in item.values.iter().zip(&mut distances[row * blocks..]) {
                         let values = &values[row * plane..(row + 1) * plane];
                         let own = Plane { grid: geometry.y.grid(), values };

@@ -152,6 +152,9 @@ fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: I
                 Outputs { blocks: &mut *values, plane, row, least: f32::NEG_INFINITY },
             );
         }
+        // What is written next.
+        let grid = geometry.dx.grid().part(rows.clone());
+        (0..rows.len()).for_each(|own| grid.prefetch::<V>(&values[0][row * plane..(row + 1) * plane], own));
         let Some(reduction) = reduction else { continue };
         for (own, values) in values.iter_mut().enumerate() {
             let (values, sums) = (&mut values[row * plane..(row + 1) * plane], &mut sums[own * channels.len() + row]);
