@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Shares of kept weights below which a layer holds only those; 0 for never, 2 for always.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crossovers {
-    /// Of a convolution.
+    /// Of a convolution; one and a half times as much for those of a graph.
     pub conv: f64,
     /// Of a fully connected layer.
     pub linear: f64,
