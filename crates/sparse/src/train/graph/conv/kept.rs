@@ -14,11 +14,13 @@ use crate::train::graph::pieces::Piece;
 use crate::train::graph::pointwise::summed;
 use std::ops::Range;
 
-/// Both gradients of some blocks.
+/// The gradients of some blocks.
 pub(super) struct Kept<'a, 'b> {
     pub conv: &'a Conv,
     pub scratch: &'a mut Scratch,
     pub set: InstructionSet,
+    /// Whether those of the inputs are worked out, and those of the weights.
+    pub gradients: [bool; 2],
     /// The input, and the gradient of the output.
     pub from: [Input<'a>; 2],
     pub part: &'a mut Part<'b>,
@@ -57,12 +59,27 @@ impl Kernel for Kept<'_, '_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { conv, scratch, set, from, part, mut dx, adds, reduction, sums } = self;
+        let Self {
+            conv,
+            scratch,
+            set,
+            gradients: [for_inputs, for_parameters],
+            from,
+            part,
+            mut dx,
+            adds,
+            reduction,
+            sums,
+        } = self;
         let Scratch { weights, tile, input, gradient, .. } = scratch;
         let geometry = &conv.geometry;
-        part.weight.fill(0.0);
-        part.bias.fill(0.0);
-        if let Some(dx) = &dx {
+        if for_parameters {
+            part.weight.fill(0.0);
+            part.bias.fill(0.0);
+        }
+        if let Some(dx) = &dx
+            && for_inputs
+        {
             conv.weight.copy_to(tile);
             weights.clear();
             for lists in conv.backward.iter().filter_map(|own| own.channels.as_ref()) {
@@ -75,24 +92,28 @@ impl Kernel for Kept<'_, '_> {
             let blocks = conv.blocks.min(part.blocks.end - first_block);
             let mut x = Block::new(set, from[0], &geometry.x, first_block, input);
             let mut dy = Block::new(set, from[1], &geometry.dy, first_block, gradient);
-            let channels = dx.as_ref().map_or(0, |own| own.channels.len());
-            let mut running = vec![[Lanes::ZERO; 2]; blocks * channels];
+            let dx = dx.as_mut().filter(|_| for_inputs);
+            let mut to = dx.map(|dx| {
+                let own = first_block - part.blocks.start;
+                let (channels, values) = (dx.channels.clone(), &mut dx.values[own..own + blocks]);
+                let sums = vec![[Lanes::ZERO; 2]; blocks * channels.len()];
+                Inputs { channels, values, adds, reduction, sums }
+            });
             // Several blocks have few rows.
             let parts = if blocks == 1 { geometry.y.pixels().div_ceil(SPARSE_POSITIONS) } else { 1 };
             for part_of_block in 0..parts {
                 let band = Band { first_block, blocks, part: part_of_block, parts };
-                if let Some(dx) = &mut dx {
-                    let own = first_block - part.blocks.start;
-                    let (channels, values) = (dx.channels.clone(), &mut dx.values[own..own + blocks]);
-                    let to = Inputs { channels, values, adds, reduction, sums: &mut running };
+                if let Some(to) = &mut to {
                     inputs::<V>(conv, weights, &mut dy, to, band);
                 }
-                parameters::<V>(conv, &mut x, &mut dy, part, band);
+                if for_parameters {
+                    parameters::<V>(conv, &mut x, &mut dy, part, band);
+                }
             }
-            if reduction.is_some() {
-                sums.extend(running.iter().map(summed));
+            if let Some(to) = to.filter(|_| reduction.is_some()) {
+                sums.extend(to.sums.iter().map(summed));
             }
-            if conv.bias.is_some() {
+            if for_parameters && conv.bias.is_some() {
                 let plane = geometry.dy.plane();
                 for own in dy.all().chunks_exact(geometry.dy.block()).take(blocks) {
                     for (filter, bias) in part.rows.clone().zip(part.bias.iter_mut()) {
@@ -113,13 +134,14 @@ struct Inputs<'a, 'b> {
     adds: bool,
     reduction: Option<Reduction<'a>>,
     /// What the reduction finds, `[block][channel]`.
-    sums: &'a mut [[Lanes; 2]],
+    sums: Vec<[Lanes; 2]>,
 }
 
 /// Writes a band of the inputs' gradients, and goes on with the reduction behind it.
 #[inline(always)]
-fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: Inputs<'_, '_>, band: Band) {
+fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: &mut Inputs<'_, '_>, band: Band) {
     let Inputs { channels, values, adds, reduction, sums } = to;
+    let adds = *adds;
     let geometry = &conv.geometry;
     let (each, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dx.plane());
     let end =
@@ -137,7 +159,7 @@ fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: I
         let mut first = 0;
         for own in &conv.backward {
             let (phase, lists) = (&own.phase, own.channels.as_ref().expect("only kept weights are held"));
-            let (all, own) = (lists.of_all(&channels), lists.of(channel));
+            let (all, own) = (lists.of_all(channels), lists.of(channel));
             let weights = &weights[first + own.start - all.start..][..own.len()];
             first += all.len();
             if adds && own.is_empty() {
@@ -149,7 +171,7 @@ fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: I
                 band.positions(phase, conv.blocks),
                 &dy[channel / each * filters * geometry.dy.plane()..],
                 if adds { Start::Output } else { Start::Zero },
-                Outputs { blocks: &mut *values, plane, row, least: f32::NEG_INFINITY },
+                Outputs { blocks: values, plane, row, least: f32::NEG_INFINITY },
             );
         }
         // What is written next.

@@ -227,14 +227,21 @@ impl Conv {
             }
         }
         let (conv, set, from) = (&*self, at.set, [x, dy]);
-        at.pool.each_with(scratch, &mut items, |scratch, (part, dx, sums)| {
-            if conv.is_sparse() {
-                let dx = dx.as_mut();
-                dispatch(set, Kept { conv, scratch, set, from, part, dx, adds, reduction, sums });
-            } else {
+        if !conv.is_sparse() {
+            at.pool.each_with(scratch, &mut items, |scratch, (part, ..)| {
                 dispatch(set, Gradient { conv, set, from, scratch, item: part });
+            });
+        } else {
+            // What several blocks read for both gradients is more than the caches hold.
+            let both = conv.blocks == 1;
+            let turns: &[[bool; 2]] = if both { &[[true, true]] } else { &[[true, false], [false, true]] };
+            for gradients in turns.iter().copied() {
+                at.pool.each_with(scratch, &mut items, |scratch, (part, dx, sums)| {
+                    let dx = dx.as_mut();
+                    dispatch(set, Kept { conv, scratch, set, gradients, from, part, dx, adds, reduction, sums });
+                });
             }
-        });
+        }
         if self.is_sparse() {
             let found = items.into_iter().filter_map(|(_, dx, sums)| Some((dx?, sums)));
             sums = by_block(found, self.geometry.x.channels, blocks);
