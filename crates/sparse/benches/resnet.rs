@@ -124,6 +124,7 @@ fn measure(graph: &Graph, density: f64, options: Options, (batch, rounds): (usiz
             (0..2).for_each(|way| all[way].push(sum[way]));
         }
     }
+    let peak = peak_mib().map_or("?".to_owned(), |mib| mib.to_string());
     let mut changes: Vec<f64> = [&second, &first, &second]
         .map(|states| {
             let began = Instant::now();
@@ -139,7 +140,7 @@ fn measure(graph: &Graph, density: f64, options: Options, (batch, rounds): (usiz
         batch as f64 / seconds,
         seconds * 1e3,
         change * 1e3,
-        peak_mib().map_or("?".to_owned(), |mib| mib.to_string())
+        peak
     );
     for (name, [forward, backward]) in names.iter().zip(least_times).filter(|_| nodes) {
         println!("    {name:<22} forward {:8.3} ms, backward {:8.3} ms", forward * 1e3, backward * 1e3);

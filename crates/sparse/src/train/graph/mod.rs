@@ -114,6 +114,8 @@ impl GraphTrainer {
     /// # Panics
     /// When a state's length is not that of the parameter.
     pub fn set<'s>(&mut self, state: impl Fn(&str) -> Tensor<'s>, time: u64) {
+        // What it held is given back before anything is built.
+        self.steps.clear();
         let Self { graph, plan, update, options, .. } = self;
         let step = |own| Step::new(graph, plan, own, &state, update, &options.crossovers);
         self.steps = plan.steps.iter().map(step).collect();
