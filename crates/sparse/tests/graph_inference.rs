@@ -40,10 +40,10 @@ fn check(graph: &Graph, weights: &Weights, images: &[Vec<f32>], about: &str) {
     let expected: Vec<f32> = images.iter().flat_map(|image| graph.forward(weights, image)).collect();
     let (rows, classes) = (images.concat(), expected.len() / images.len());
     for instruction_set in InstructionSet::available() {
-        for forms in [Forms::Any, Forms::Dense] {
-            let options = |threads| Options { threads, instruction_set, forms, ..Options::new(16) };
+        for (forms, batch) in [Forms::Any, Forms::Dense].into_iter().flat_map(|forms| [(forms, 16), (forms, 1)]) {
+            let options = |threads| Options { threads, instruction_set, forms, ..Options::new(batch) };
             let mut one = engine(graph, weights, &options(1));
-            let about = || format!("{about}, {}, {forms:?}: {graph:#?}", instruction_set.name());
+            let about = || format!("{about}, {}, {forms:?}, batch {batch}: {graph:#?}", instruction_set.name());
             let all = one.logits(&rows);
             let [most, scale] = difference(&all, &expected);
             assert!(most <= 1e-4 * scale.max(1e-2), "differs by {most} of {scale}; {}", about());

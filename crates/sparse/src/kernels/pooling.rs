@@ -80,3 +80,65 @@ pub(crate) fn average_backward<V: Vector>(windows: &Windows, dy: &[Lanes], dx: &
         }
     }
 }
+
+/// Windows of an image whose tiles stand in the lanes: an element may lie outside the image in some of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Masked {
+    /// The elements of window `n` are `starts[n]..starts[n + 1]`.
+    pub starts: Vec<u32>,
+    /// Offset of each element in the plane of the input, and the lanes in which it lies in the image.
+    pub elements: Vec<(u32, u16)>,
+    /// Offset of each window in the plane of the output.
+    pub outputs: Vec<u32>,
+}
+
+impl Masked {
+    /// Bytes of the lists.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.starts) + size_of_val(&*self.elements) + size_of_val(&*self.outputs)
+    }
+
+    #[inline(always)]
+    fn of(&self, window: usize) -> &[(u32, u16)] {
+        &self.elements[self.starts[window] as usize..self.starts[window + 1] as usize]
+    }
+}
+
+/// The largest value of each window that lies in the image; NaN where there is one.
+#[inline(always)]
+pub(crate) fn max_masked<V: Vector>(windows: &Masked, x: &[Lanes], y: &mut [Lanes]) {
+    for (window, output) in windows.outputs.iter().enumerate() {
+        let mut top = V::splat(f32::NEG_INFINITY);
+        for (element, mask) in windows.of(window) {
+            let mut own = V::load(&x[*element as usize]);
+            if *mask != u16::MAX {
+                own = own.keep(*mask).add(V::splat(f32::NEG_INFINITY).keep(!*mask));
+            }
+            top = own.max_or_nan(top);
+        }
+        top.store(&mut y[*output as usize]);
+    }
+}
+
+/// The sum of each window, zeros outside the image, times `share`.
+#[inline(always)]
+pub(crate) fn average_masked<V: Vector>(windows: &Masked, share: f32, x: &[Lanes], y: &mut [Lanes]) {
+    for (window, output) in windows.outputs.iter().enumerate() {
+        let mut sum = V::splat(0.0);
+        for (element, _) in windows.of(window) {
+            sum = sum.add(V::load(&x[*element as usize]));
+        }
+        sum.mul(V::splat(share)).store(&mut y[*output as usize]);
+    }
+}
+
+/// The sum of the one window over all lanes, times `share`, in the first lane.
+#[inline(always)]
+pub(crate) fn mean<V: Vector>(windows: &Masked, share: f32, x: &[Lanes], y: &mut [Lanes]) {
+    let mut sum = V::splat(0.0);
+    for (element, mask) in windows.of(0) {
+        sum = sum.add(V::load(&x[*element as usize]).keep(*mask));
+    }
+    y[windows.outputs[0] as usize] = Lanes::ZERO;
+    y[windows.outputs[0] as usize].0[0] = sum.sum() * share;
+}

@@ -4,10 +4,13 @@
 //! `#[target_feature]` function. Everything between the two must be `#[inline(always)]`, or it would be compiled for the
 //! baseline. This room and the thread pool are the only ones with `unsafe` code.
 
+mod floats;
 mod portable;
 mod registers;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub(crate) use floats::floats;
 
 use crate::lanes::{LANES, Lanes};
 

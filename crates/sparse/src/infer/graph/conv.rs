@@ -2,6 +2,7 @@
 
 use crate::InstructionSet;
 use crate::kernels::activation::{Gelu, Identity, Relu, Relu6, Silu};
+use crate::kernels::patches::{self, Channel, Patch, Steps, Terms};
 use crate::kernels::pointwise::activate;
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
 use crate::kernels::winograd::{PRODUCTS, Workspace, convolve, transform_filters};
@@ -14,6 +15,7 @@ use crate::train::graph::lists::Lists;
 use crate::train::graph::pointwise::with;
 use secateur_graph::Activation;
 use std::mem::size_of;
+use std::ops::Range;
 
 /// `y = activation(conv(x) + bias + other)`, of which the last and the first may be missing.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ enum Weights {
         lists: Lists,
         /// The nonzero weights of each filter, one after the other.
         values: Vec<f32>,
+        /// The positions as rectangles, where the lanes hold tiles of an image.
+        patches: Option<(Steps, Vec<Patch>)>,
     },
 }
 
@@ -61,6 +65,8 @@ pub(super) struct Layer<'a> {
     pub activation: Option<Activation>,
     /// Whether it is computed by its nonzero weights.
     pub is_sparse: bool,
+    /// Whether the lanes hold tiles of an image, and not sixteen images.
+    pub is_tiled: bool,
 }
 
 impl Conv {
@@ -75,7 +81,9 @@ impl Conv {
             let mut lists = Lists::forward(&geometry, &indices, &offsets);
             // They are in the order of the filters already.
             lists.places = vec![];
-            Weights::Sparse { lists, values: indices.iter().map(|index| layer.weight[*index as usize]).collect() }
+            let values = indices.iter().map(|index| layer.weight[*index as usize]).collect();
+            let has_patches = layer.is_tiled && geometry.window.stride[1] <= 2;
+            Weights::Sparse { lists, values, patches: has_patches.then(|| cover(&geometry, &phase.positions, set)) }
         } else if Tiles::pay(&geometry) {
             Weights::Winograd { tiles: geometry.forward_tiles(1), filters: transformed(&geometry, layer.weight) }
         } else {
@@ -88,8 +96,9 @@ impl Conv {
             }
             Weights::Dense { offsets, tiles, values }
         };
+        let needs_positions = matches!(weights, Weights::Dense { .. } | Weights::Sparse { patches: None, .. });
         Self {
-            positions: phase.positions,
+            positions: if needs_positions { phase.positions } else { vec![] },
             extent: (geometry.inputs() - 1) * plane + phase.extent,
             bias: layer.bias.map_or_else(|| vec![0.0; filters], <[f32]>::to_vec),
             activation: layer.activation,
@@ -103,15 +112,19 @@ impl Conv {
         let numbers = match &self.weights {
             Weights::Dense { offsets, values, .. } => offsets.len() + values.len(),
             Weights::Winograd { filters, .. } => filters.len(),
-            Weights::Sparse { lists, values } => lists.starts.len() + lists.offsets.len() + values.len(),
+            Weights::Sparse { lists, values, .. } => lists.starts.len() + lists.offsets.len() + values.len(),
         };
         (numbers + self.bias.len()) * size_of::<f32>()
     }
 
     /// Bytes of the lists of positions.
     pub(super) fn list_bytes(&self) -> usize {
-        let tiles = if let Weights::Winograd { tiles, .. } = &self.weights { tiles.len() } else { 0 };
-        (self.positions.len() + tiles) * size_of::<Position>()
+        let own = match &self.weights {
+            Weights::Winograd { tiles, .. } => size_of_val(&**tiles),
+            Weights::Sparse { patches: Some((_, patches)), .. } => size_of_val(&**patches),
+            Weights::Dense { .. } | Weights::Sparse { patches: None, .. } => 0,
+        };
+        own + size_of_val(&*self.positions)
     }
 
     /// Bytes of the workspace that it needs.
@@ -122,10 +135,33 @@ impl Conv {
         }
     }
 
-    /// Writes the outputs of a block; `other` has their layout.
+    /// The filters from which on a part of them can be computed by itself.
+    pub(super) fn borders(&self) -> Vec<usize> {
+        let filters = self.geometry.y.channels;
+        match &self.weights {
+            Weights::Dense { tiles, .. } => tiles.iter().map(|tile| tile.0).collect(),
+            Weights::Winograd { .. } => (0..filters).step_by(TILE_ROWS).collect(),
+            Weights::Sparse { .. } => (0..filters).collect(),
+        }
+    }
+
+    /// About how many products of vectors the filters before one take.
+    pub(super) fn work(&self, filter: usize) -> usize {
+        let (pixels, columns) = (self.geometry.y.pixels(), self.geometry.columns());
+        match &self.weights {
+            Weights::Dense { .. } => filter * columns * pixels,
+            Weights::Winograd { .. } => filter * columns * pixels * 4 / 9,
+            // What is done for each output beside its products.
+            Weights::Sparse { lists, .. } => (lists.starts[filter] as usize + 4 * filter) * pixels,
+        }
+    }
+
+    /// Writes the outputs of some filters, whose ends are [borders](Self::borders). `y`, and `other` in the same layout, begin
+    /// with the first of them.
     #[inline(always)]
     pub(super) fn run<V: Vector>(
         &self,
+        filters: Range<usize>,
         x: &[Lanes],
         other: Option<&[Lanes]>,
         y: &mut [Lanes],
@@ -138,30 +174,47 @@ impl Conv {
         match &self.weights {
             Weights::Dense { offsets, tiles, values } => {
                 for positions in self.positions.chunks(POSITIONS) {
-                    let mut rest = values.as_slice();
                     for (first, count) in tiles {
-                        let (weights, behind) = rest.split_at(offsets.len() * count);
-                        rest = behind;
+                        if !filters.contains(first) {
+                            continue;
+                        }
+                        let weights = &values[first * offsets.len()..][..count * offsets.len()];
                         let rows = Rows { offsets, weights, count: *count, extent };
-                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row: *first, least };
+                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row: first - filters.start, least };
                         let start = start(&self.bias[*first..], others);
                         product::<V>(rows, positions, &x[group(*first)..], start, outputs);
                     }
                 }
             }
-            Weights::Winograd { tiles, filters } => {
+            Weights::Winograd { tiles, filters: weights } => {
                 let sizes = sizes(&geometry.x, &geometry.y);
                 let outputs = Outputs { blocks: &mut [&mut *y], plane, row: 0, least };
-                let (rows, start) = (0..geometry.y.channels, start(&self.bias, others));
-                convolve::<V>(sizes, filters, rows, tiles, x, start, outputs, workspace);
+                let start = start(&self.bias[filters.start..], others);
+                convolve::<V>(sizes, weights, filters, tiles, x, start, outputs, workspace);
             }
-            Weights::Sparse { lists, values } => {
+            Weights::Sparse { lists, values, patches: Some((steps, patches)) } => {
+                // What a patch reads stays in the first-level cache while all filters go by.
+                for patch in patches {
+                    for (row, filter) in filters.clone().enumerate() {
+                        let own = lists.of(filter);
+                        let terms = Terms { offsets: &lists.offsets[own.clone()], weights: &values[own], extent };
+                        let other = match other {
+                            Some(other) => Some(&other[row * plane..][..plane]),
+                            None => None,
+                        };
+                        let output = &mut y[row * plane..][..plane];
+                        let mut channel = Channel { bias: self.bias[filter], other, output, least };
+                        patches::compute::<V>(*patch, *steps, terms, &x[group(filter)..], &mut channel);
+                    }
+                }
+            }
+            Weights::Sparse { lists, values, patches: None } => {
                 for positions in self.positions.chunks(SPARSE_POSITIONS) {
-                    for filter in 0..geometry.y.channels {
+                    for (row, filter) in filters.clone().enumerate() {
                         let own = lists.of(filter);
                         let (offsets, weights) = (&lists.offsets[own.clone()], &values[own]);
                         let rows = Rows { offsets, weights, count: 1, extent };
-                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row: filter, least };
+                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row, least };
                         let start = start(&self.bias[filter..], others);
                         product::<V>(rows, positions, &x[group(filter)..], start, outputs);
                     }
@@ -177,6 +230,18 @@ impl Conv {
             }
         }
     }
+}
+
+/// The positions as patches; those that are given are in order.
+fn cover(geometry: &Geometry, positions: &[Position], set: InstructionSet) -> (Steps, Vec<Patch>) {
+    let Geometry { window, x, y, .. } = geometry;
+    let steps = Steps { rows: [window.stride[0] * x.columns(), y.columns()], column: window.stride[1] };
+    let patch = |(sides, [row, column]): ([usize; 2], [usize; 2])| {
+        let Position { input, output, .. } = positions[row * y.width + column];
+        Patch { sides: sides.map(|side| side as u8), input, output }
+    };
+    let cover = patches::cover([y.height, y.width], patches::most_positions(set));
+    (steps, cover.into_iter().map(patch).collect())
 }
 
 /// The transformed filters of a 3x3 convolution, `[tile of rows][product][input][row]`.

@@ -1,33 +1,44 @@
-//! Inference of any graph: sixteen images in the lanes.
+//! Inference of any graph: sixteen images in the lanes, or sixteen tiles of one image.
 //!
 //! Batch normalisation is folded into the layers before it, and an addition and an activation behind a convolution are part
-//! of its pass (`plan.rs`). Each thread takes blocks of sixteen images through all steps, one after the other, so that what a
-//! step leaves is still in the cache when the next one reads it. Convolutions are the lists of offsets of the trainer
-//! (`train/graph`), with all weights or with the nonzero ones: which of both follows from their density alone.
+//! of its pass (`plan.rs`). For batches each thread takes blocks of sixteen images through all steps, one after the other, so
+//! that what a step leaves is still in the cache when the next one reads it. For few images at a time one image is cut into
+//! tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside them (`margins.rs`).
+//! Convolutions are the lists of offsets of the trainer (`train/graph`), with all weights or with the nonzero ones: which of
+//! both follows from their density alone.
 
 mod conv;
+mod margins;
 mod plan;
+mod pooling;
 mod step;
+mod tiling;
+mod walk;
 
 use super::batch::read;
 use super::engine::available;
-use super::{Error, Forms, Options};
+use super::{Error, Forms, LanesHold, Options};
 use crate::compact::graph::folded;
 use crate::file::Precision;
+use crate::kernels::margins::Fill;
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
 use crate::simd::dispatch;
 use crate::train::Crossovers;
 use crate::{InstructionSet, Unsupported};
+use margins::fills;
 use plan::Plan;
 use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
-use step::{Room, Step, Walk};
+use std::ops::Range;
+use step::Step;
+use walk::{Cut, Room, Walk, walk_together};
 
-/// A graph that answers, compiled for this machine. Nothing is timed, and the answers are the same for any number of threads
-/// and however images are put together into calls.
+/// A graph that answers, compiled for this machine and a batch size. Nothing is timed, and the answers of an engine are the
+/// same for any number of threads and however images are put together into calls.
 ///
-/// A call computes whole blocks of sixteen images, so a single image takes the time of sixteen.
+/// An engine for batches computes whole blocks of sixteen images, so that a single image takes the time of sixteen. One for
+/// few images a call computes each by itself.
 #[derive(Debug)]
 pub struct GraphEngine {
     pool: Pool,
@@ -35,9 +46,12 @@ pub struct GraphEngine {
     pixels: usize,
     classes: usize,
     plan: Plan,
-    steps: Vec<Step>,
-    /// Of each logit its offset in the output's block.
-    logits: Vec<usize>,
+    /// With the parts that threads compute of it when they work on one image.
+    steps: Vec<(Step, Vec<Range<usize>>)>,
+    /// Of each logit its vector in the output, and its lane where the lanes hold tiles of an image.
+    logits: Vec<[usize; 2]>,
+    /// What is written around each channel of an image in tiles.
+    fills: Vec<Fill>,
     /// By thread.
     rooms: Vec<Room>,
 }
@@ -48,10 +62,11 @@ impl GraphEngine {
     /// # Errors
     /// The first node whose values do not fit the kernels' 32-bit offsets.
     pub fn supports(graph: &Graph) -> Result<(), Unsupported> {
-        Plan::new(graph).map(drop)
+        Plan::new(graph, LanesHold::Images).map(drop)
     }
 
-    /// Compiles a graph. [`Options::batch`] is not read, and [`Options::forms`] says whether zeros may be left out.
+    /// Compiles a graph. [`Options::forms`] says whether zeros may be left out; what the lanes hold follows from
+    /// [`Options::batch`] and from the sides of the images.
     ///
     /// # Errors
     /// When a node's values do not fit the kernels' 32-bit offsets, the buffers do not fit [`Options::buffer_bytes`], the
@@ -66,7 +81,7 @@ impl GraphEngine {
         }
         let (set, threads) = (available(options.instruction_set)?, options.threads.max(1));
         let (graph, weights) = folded(graph, weights);
-        let plan = Plan::new(&graph)?;
+        let plan = Self::plan(&graph, options.batch)?;
         let bytes = plan.bytes(threads);
         if bytes > buffer_bytes {
             return Err(Error::Memory { found: bytes, most: buffer_bytes });
@@ -75,13 +90,37 @@ impl GraphEngine {
             Forms::Any => Crossovers::table(set),
             Forms::Dense => Crossovers::DENSE,
         };
-        let step = |own| Step::new(&graph, &weights, &plan, own, &crossovers, set);
+        let step = |own| {
+            let step = Step::new(&graph, &weights, &plan, own, &crossovers, set);
+            let parts = step.parts(&plan.layouts[step.output], threads);
+            (step, parts)
+        };
         let steps = plan.steps.iter().map(step).collect();
         let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product());
-        let logits = (0..classes).map(|class| plan.layouts[plan.output].place(class)).collect();
+        let (input, output) = (&plan.layouts[plan.input], &plan.layouts[plan.output]);
+        let logit = |class| match &plan.tilings {
+            Some(tilings) => tilings[plan.output].place(output, class),
+            None => [output.place(class), 0],
+        };
+        let logits = (0..classes).map(logit).collect();
+        let fills = plan.tilings.as_ref().map_or_else(Vec::new, |own| fills(input, &own[plan.input]));
         let rooms = (0..threads).map(|_| Room::new(&plan)).collect();
         let pool = Pool::new(threads).map_err(|error| Error::Threads { threads, why: error.to_string() })?;
-        Ok(Self { pool, set, pixels, classes, plan, steps, logits, rooms })
+        Ok(Self { pool, set, pixels, classes, plan, steps, logits, fills, rooms })
+    }
+
+    /// The plan that seems to cost less for calls of so many images.
+    fn plan(graph: &Graph, batch: usize) -> Result<Plan, Unsupported> {
+        let images = Plan::new(graph, LanesHold::Images)?;
+        // What the kernels cannot address as tiles they may as images.
+        let Ok(places) = Plan::new(graph, LanesHold::Places) else { return Ok(images) };
+        let costs = [batch.div_ceil(LANES) as f64 * images.cost, batch as f64 * places.cost];
+        Ok(if costs[1] < costs[0] { places } else { images })
+    }
+
+    /// What lies in the lanes of the vectors.
+    pub fn lanes(&self) -> LanesHold {
+        if self.plan.tilings.is_some() { LanesHold::Places } else { LanesHold::Images }
     }
 
     /// Numbers of an image, `channels * height * width`.
@@ -96,14 +135,14 @@ impl GraphEngine {
 
     /// Memory that the weights take, with all that says where they stand, in bytes.
     pub fn weight_bytes(&self) -> usize {
-        self.steps.iter().map(Step::weight_bytes).sum()
+        self.steps.iter().map(|own| own.0.weight_bytes()).sum()
     }
 
     /// Memory that the engine holds, weights, lists of positions and buffers, in bytes.
     pub fn bytes(&self) -> usize {
-        let lists: usize = self.steps.iter().map(Step::list_bytes).sum();
+        let lists: usize = self.steps.iter().map(|own| own.0.list_bytes()).sum();
         let buffers = self.plan.sizes.iter().sum::<usize>() * size_of::<Lanes>();
-        let workspace = self.steps.iter().map(Step::workspace_bytes).max().unwrap_or(0);
+        let workspace = self.steps.iter().map(|own| own.0.workspace_bytes()).max().unwrap_or(0);
         self.weight_bytes() + lists + self.rooms.len() * (buffers + workspace)
     }
 
@@ -122,17 +161,59 @@ impl GraphEngine {
     /// # Panics
     /// When `images` is no whole number of images, or `logits` has another length than they ask for.
     pub fn logits_into(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, pixels, classes, plan, steps, logits: places, rooms } = self;
-        assert!(images.len().is_multiple_of(*pixels), "expected whole images of {pixels} numbers");
-        assert_eq!(logits.len(), images.len() / *pixels * *classes, "expected {classes} logits an image");
+        let (pixels, classes) = (self.pixels, self.classes);
+        assert!(images.len().is_multiple_of(pixels), "expected whole images of {pixels} numbers");
+        assert_eq!(logits.len(), images.len() / pixels * classes, "expected {classes} logits an image");
+        match &self.plan.tilings {
+            None => self.compute_blocks(images, logits),
+            Some(_) if images.len() == pixels && self.rooms.len() > 1 => self.compute_together(images, logits),
+            Some(_) => self.compute_images(images, logits),
+        }
+    }
+
+    /// Each thread takes blocks of sixteen images.
+    fn compute_blocks(&mut self, images: &[f32], logits: &mut [f32]) {
+        let Self { pool, set, pixels, classes, plan, steps, logits: places, rooms, .. } = self;
         let mut items: Vec<_> = images.chunks(LANES * *pixels).zip(logits.chunks_mut(LANES * *classes)).collect();
         pool.each_with(rooms, &mut items, |room, (images, logits)| {
             read(*set, images, *pixels, &mut room.buffers[plan.buffers[plan.input]]);
             dispatch(*set, Walk { plan, steps, room });
             let block = &room.buffers[plan.buffers[plan.output]];
             for (image, logits) in logits.chunks_exact_mut(*classes).enumerate() {
-                logits.iter_mut().zip(&*places).for_each(|(logit, place)| *logit = block[*place].0[image]);
+                logits.iter_mut().zip(&*places).for_each(|(logit, [place, _])| *logit = block[*place].0[image]);
             }
         });
     }
+
+    /// Each thread takes images.
+    fn compute_images(&mut self, images: &[f32], logits: &mut [f32]) {
+        let Self { pool, set, pixels, classes, plan, steps, logits: places, fills, rooms } = self;
+        let mut items: Vec<_> = images.chunks(*pixels).zip(logits.chunks_mut(*classes)).collect();
+        pool.each_with(rooms, &mut items, |room, (image, logits)| {
+            cut(*set, plan, fills, image, room);
+            dispatch(*set, Walk { plan, steps, room });
+            gather(plan, places, room, logits);
+        });
+    }
+
+    /// All threads take one image.
+    fn compute_together(&mut self, image: &[f32], logits: &mut [f32]) {
+        let Self { pool, set, plan, steps, logits: places, fills, rooms, .. } = self;
+        cut(*set, plan, fills, image, &mut rooms[0]);
+        walk_together(pool, *set, plan, steps, rooms);
+        gather(plan, places, &rooms[0], logits);
+    }
+}
+
+/// Cuts an image into the tiles that the plan begins with.
+fn cut(set: InstructionSet, plan: &Plan, fills: &[Fill], image: &[f32], room: &mut Room) {
+    let tiling = &plan.tilings.as_ref().expect("the plan has tiles")[plan.input];
+    let to = &mut room.buffers[plan.buffers[plan.input]];
+    dispatch(set, Cut { image, layout: &plan.layouts[plan.input], tiling, fills, to });
+}
+
+/// The logits, each from its place.
+fn gather(plan: &Plan, places: &[[usize; 2]], room: &Room, logits: &mut [f32]) {
+    let values = &room.buffers[plan.buffers[plan.output]];
+    logits.iter_mut().zip(places).for_each(|(logit, [vector, lane])| *logit = values[*vector].0[*lane]);
 }

@@ -1,14 +1,17 @@
 //! What the engine does with a graph, step by step: which nodes are computed in one pass, how the values lie in memory, and
 //! which of them share a buffer. Pure: no weights, no buffers.
 
+use super::tiling::{self, Link, Tiling};
 use crate::Unsupported;
+use crate::infer::LanesHold;
+use crate::kernels::margins::Fill;
 use crate::kernels::winograd::Workspace;
-use crate::lanes::Lanes;
+use crate::lanes::{LANES, Lanes};
 use crate::train::graph::conv::winograd::Tiles;
 use crate::train::graph::geometry::{Geometry, padding};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::plan::{Kind, Pass, passes};
-use secateur_graph::{Activation, Graph};
+use secateur_graph::{Activation, Graph, Op, Window};
 use std::mem::size_of;
 
 /// The steps of a graph.
@@ -16,18 +19,22 @@ use std::mem::size_of;
 pub(super) struct Plan {
     /// By value.
     pub layouts: Vec<Layout>,
+    /// By value, where the lanes hold tiles of one image and not sixteen images.
+    pub tilings: Option<Vec<Tiling>>,
     /// By value: the buffer that it lies in.
     pub buffers: Vec<usize>,
-    /// By buffer: vectors of a block.
+    /// By buffer: vectors of a block, or of an image.
     pub sizes: Vec<usize>,
     pub steps: Vec<Step>,
-    /// The value that images are read into, which has no margins.
+    /// The value that images are read into; where the lanes hold images it has no margins.
     pub input: usize,
     /// The value of the logits.
     pub output: usize,
+    /// About what a block costs, or an image, to be compared between plans.
+    pub cost: f64,
 }
 
-/// One pass over the values of a block.
+/// One pass over the values of a block, or of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
     /// The node that it is named after; `None` for the copy of the images into a layout with margins.
@@ -43,14 +50,16 @@ pub(super) struct Step {
 impl Plan {
     /// # Errors
     /// When a value is larger than the kernels' 32-bit offsets reach.
-    pub(super) fn new(graph: &Graph) -> Result<Self, Unsupported> {
+    pub(super) fn new(graph: &Graph, lanes: LanesHold) -> Result<Self, Unsupported> {
         let mut own = Self {
             layouts: vec![Layout::of(graph.shape(graph.input()))],
+            tilings: None,
             buffers: vec![],
             sizes: vec![],
             steps: vec![],
             input: 0,
             output: 0,
+            cost: 0.0,
         };
         let mut values = vec![None; graph.nodes().len() + 1];
         values[0] = Some(0);
@@ -62,13 +71,26 @@ impl Plan {
             own.steps.push(step);
         }
         own.output = values[graph.output().index()].expect("the output is needed");
+        let links: Vec<Link> = own.steps.iter().flat_map(|step| step.links(graph, &own.layouts)).collect();
+        if lanes == LanesHold::Places {
+            let cuts = tiling::cuts(&own.layouts, &links);
+            for (layout, (_, [height, width])) in own.layouts.iter_mut().zip(&cuts) {
+                (layout.height, layout.width) = (*height, *width);
+            }
+            own.tilings = Some(cuts.into_iter().map(|cut| cut.0).collect());
+        }
+        let sides = |value: usize| [own.layouts[value].height, own.layouts[value].width];
+        let margin = if own.tilings.is_some() { tiling::MARGIN } else { 0.0 };
+        own.cost = tiling::cost(&own.layouts, &links, sides, margin);
         own.set_margins();
+        // What is in a lane is found by the offset of a number, not of a vector.
+        let most = u32::MAX as usize / if own.tilings.is_some() { LANES } else { 1 };
         let large = |step: &&Step| {
             let mut values = step.inputs.iter().chain([&step.output]);
-            values.any(|value| own.layouts[*value].block() > u32::MAX as usize)
+            values.any(|value| own.layouts[*value].block() > most)
         };
         if let Some(node) = own.steps.iter().find(large).and_then(|step| step.node) {
-            let why = "its values with their padding are more than 4294967295 for one image".to_owned();
+            let why = format!("its values with their padding are more than {most} for one image");
             return Err(Unsupported { node: graph.nodes()[node].name.clone(), why });
         }
         own.share_buffers();
@@ -95,6 +117,7 @@ impl Plan {
     /// Bytes of the lists of a step at most.
     fn list_bytes(&self, step: &Step) -> usize {
         let (x, y) = (&self.layouts[step.inputs[0]], &self.layouts[step.output]);
+        let fills = if self.tilings.is_some() { y.plane() } else { 0 }.saturating_mul(size_of::<Fill>());
         let elements = match step.kind {
             Kind::Conv { .. } => y.pixels(),
             Kind::Pointwise { .. } => 0,
@@ -103,9 +126,15 @@ impl Plan {
                 rows.saturating_mul(columns).saturating_add(2).saturating_mul(y.pixels())
             }
             Kind::GlobalAveragePool => x.pixels(),
-            Kind::Copy => y.values(),
+            Kind::Copy => self.values(step.output),
         };
-        elements.saturating_mul(16)
+        elements.saturating_mul(24).saturating_add(fills)
+    }
+
+    /// Numbers of a value for an image.
+    pub(super) fn values(&self, value: usize) -> usize {
+        let layout = &self.layouts[value];
+        self.tilings.as_ref().map_or_else(|| layout.values(), |own| own[value].values(layout))
     }
 
     /// Bytes of the workspace of a step at most.
@@ -116,10 +145,15 @@ impl Plan {
         }
     }
 
-    /// Gives every value the margins that the convolutions which read it need.
+    /// Gives every value the margins that the convolutions which read it need; that of a tile, pooling, too.
     fn set_margins(&mut self) {
         for step in &self.steps {
-            if let Kind::Conv { window, .. } = &step.kind {
+            let reads = match step.kind {
+                Kind::Conv { window, .. } => Some(window),
+                Kind::Pool(pool) => self.tilings.is_some().then_some(pool.window),
+                Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::Copy => None,
+            };
+            if let Some(window) = &reads {
                 let (x, y) = (self.layouts[step.inputs[0]], self.layouts[step.output]);
                 self.layouts[step.inputs[0]].margins = x.margins.max(padding(window, &x, &y));
             }
@@ -137,7 +171,7 @@ impl Plan {
             }
         }
         let layout = self.layouts[0];
-        if layout.margins != Default::default() {
+        if self.tilings.is_none() && layout.margins != Default::default() {
             self.input = self.layouts.len();
             self.layouts.push(Layout { margins: Default::default(), ..layout });
             let inputs = vec![self.input];
@@ -146,7 +180,7 @@ impl Plan {
     }
 
     /// Gives every value a buffer, which it shares with others that are not needed at the same time. Only values of one
-    /// layout share, so that the zeros of their margins stay.
+    /// layout share, so that the zeros of their margins stay. (The margins of tiles are written anew every time.)
     fn share_buffers(&mut self) {
         let mut last: Vec<usize> = vec![0; self.layouts.len()];
         for (place, step) in self.steps.iter().enumerate() {
@@ -177,6 +211,32 @@ impl Plan {
 }
 
 impl Step {
+    /// The inputs that it computes its output from tile by tile.
+    fn links(&self, graph: &Graph, layouts: &[Layout]) -> Vec<Link> {
+        let taps = |window: &Window| window.size[0].saturating_mul(window.size[1]);
+        let channels = |value: usize| layouts[value].channels;
+        let (window, work) = match &self.kind {
+            Kind::Conv { window, groups, .. } => {
+                let inputs = channels(self.inputs[0]) / groups;
+                (*window, taps(window).saturating_mul(inputs).saturating_mul(channels(self.output)))
+            }
+            Kind::Pool(pool) => (pool.window, taps(&pool.window).saturating_mul(channels(self.output))),
+            Kind::Pointwise { .. } => (Window::square(1), 0),
+            Kind::Copy => match self.node.map(|node| &graph.nodes()[node].op) {
+                Some(Op::Concat | Op::Crop(_)) => (Window::square(1), 0),
+                _ => return vec![],
+            },
+            Kind::GlobalAveragePool => return vec![],
+        };
+        let reach = [0, 1].map(|axis| (window.size[axis] - 1).saturating_mul(window.dilation[axis]));
+        let link = |(place, from): (usize, &usize)| {
+            // Only the first input is read by a window; what is added or put behind it has the output's pixels.
+            let (stride, reach, work) = if place == 0 { (window.stride, reach, work) } else { ([1; 2], [0; 2], 0) };
+            Link { from: *from, to: self.output, stride, reach, work }
+        };
+        self.inputs.iter().enumerate().map(link).collect()
+    }
+
     /// The output of a convolution and what is added to its sums.
     fn alike(&self) -> Option<[usize; 2]> {
         match (self.kind, self.inputs.as_slice()) {
@@ -240,7 +300,7 @@ mod tests {
         add("flat", Op::Flatten, &["conv3"]);
         add("fc", Op::Linear(Linear::new(3)), &["flat"]);
         let graph = net.finish();
-        let plan = Plan::new(&graph).expect("small");
+        let plan = Plan::new(&graph, LanesHold::Images).expect("small");
         let name = |step: &Step| step.node.map_or("copy", |node| graph.nodes()[node].name.as_str());
         assert_eq!(plan.steps.iter().map(name).collect::<Vec<_>>(), ["copy", "conv1", "conv2", "conv3", "flat", "fc"]);
         let sum = &plan.steps[2];

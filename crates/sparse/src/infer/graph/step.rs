@@ -1,13 +1,16 @@
-//! A step of the plan with its weights, and the way of a block of sixteen images through all steps.
+//! A step of the plan with its weights.
 
 use super::conv::{Conv, Layer};
+use super::margins::fills;
 use super::plan::{Plan, Step as Planned};
+use super::pooling::Pooling as TilePooling;
 use crate::InstructionSet;
 use crate::kernels::activation::{Function, Gelu, Identity, Relu, Relu6, Silu};
+use crate::kernels::margins::{Fill, fill};
 use crate::kernels::pointwise::{Scale, forward};
 use crate::kernels::winograd::Workspace;
-use crate::lanes::Lanes;
-use crate::simd::{Kernel, Vector};
+use crate::lanes::{LANES, Lanes};
+use crate::simd::{Vector, floats};
 use crate::train::Crossovers;
 use crate::train::graph::copy::{Run, runs};
 use crate::train::graph::layout::{Layout, Margins};
@@ -16,13 +19,16 @@ use crate::train::graph::pointwise::{Read, with};
 use crate::train::graph::pooling::Pooling;
 use secateur_graph::{Activation, Graph, Op, Role, Weights};
 use std::mem::size_of;
+use std::ops::Range;
 
 /// A step with its weights.
 #[derive(Debug)]
 pub(super) struct Step {
-    inputs: Vec<usize>,
-    output: usize,
+    pub inputs: Vec<usize>,
+    pub output: usize,
     work: Work,
+    /// What is written around each channel of tiles.
+    fills: Vec<Fill>,
 }
 
 #[derive(Debug)]
@@ -34,8 +40,11 @@ enum Work {
         activation: Option<Activation>,
     },
     Pooling(Pooling),
+    TilePooling(TilePooling),
     /// One for each input.
     Copies(Vec<Vec<Run>>),
+    /// Of each value the offset of its number in the input and in the output: from tiles to other tiles.
+    Numbers(Vec<[u32; 2]>),
 }
 
 impl Step {
@@ -52,6 +61,7 @@ impl Step {
             graph.parameter(&name).map(|own| weights.get(&own.name))
         };
         let [x, y] = [&plan.layouts[planned.inputs[0]], &plan.layouts[planned.output]];
+        let tilings = plan.tilings.as_ref().map(|own| [own[planned.inputs[0]], own[planned.output]]);
         let op = planned.node.map(|node| &graph.nodes()[node].op);
         let work = match planned.kind {
             Kind::Conv { is_linear, .. } => {
@@ -62,7 +72,8 @@ impl Step {
                 let nonzero = weight.iter().filter(|value| **value != 0.0).count();
                 let is_sparse = (nonzero as f64) < crossover * weight.len() as f64;
                 let (bias, activation) = (of(node, Role::Bias), planned.activation);
-                Work::Conv(Box::new(Conv::new(geometry, Layer { weight, bias, activation, is_sparse }, set)))
+                let layer = Layer { weight, bias, activation, is_sparse, is_tiled: tilings.is_some() };
+                Work::Conv(Box::new(Conv::new(geometry, layer, set)))
             }
             Kind::Pointwise { norm, activation } => {
                 let scales = norm.map_or_else(
@@ -82,21 +93,25 @@ impl Step {
                 );
                 Work::Pointwise { scales, activation }
             }
-            Kind::Pool(pool) => Work::Pooling(Pooling::new(pool, [x, y], [x, y])),
-            Kind::GlobalAveragePool => Work::Pooling(Pooling::global([x, y], [x, y])),
-            Kind::Copy => {
-                let crop = if let Some(Op::Crop(size)) = op { Some(*size) } else { None };
-                let mut first = 0;
-                let copies = planned.inputs.iter().map(|input| {
-                    let x = crop.map_or(plan.layouts[*input], |size| cropped(&plan.layouts[*input], size));
-                    let own = runs(x.values(), |index| [x.place(index), y.place(first + index)]);
-                    first += x.values();
-                    own
-                });
-                Work::Copies(copies.collect())
-            }
+            Kind::Pool(pool) => match &tilings {
+                Some([tiling, _]) => Work::TilePooling(TilePooling::new(pool, (x, tiling), y)),
+                None => Work::Pooling(Pooling::new(pool, [x, y], [x, y])),
+            },
+            Kind::GlobalAveragePool => match &tilings {
+                Some([tiling, _]) => Work::TilePooling(TilePooling::global((x, tiling), y)),
+                None => Work::Pooling(Pooling::global([x, y], [x, y])),
+            },
+            Kind::Copy => match (&tilings, op) {
+                (Some([from, to]), Some(Op::Flatten | Op::Reshape(_))) => {
+                    let number = |[vector, lane]: [usize; 2]| (vector * LANES + lane) as u32;
+                    let pair = |index: usize| [number(from.place(x, index)), number(to.place(y, index))];
+                    Work::Numbers((0..plan.values(planned.output)).map(pair).collect())
+                }
+                _ => Work::Copies(copies(plan, planned, matches!(op, Some(Op::Crop(_))))),
+            },
         };
-        Self { inputs: planned.inputs.clone(), output: planned.output, work }
+        let fills = tilings.map_or_else(Vec::new, |[_, tiling]| fills(y, &tiling));
+        Self { inputs: planned.inputs.clone(), output: planned.output, work, fills }
     }
 
     /// Bytes of the weights, with all that says where they stand.
@@ -104,46 +119,88 @@ impl Step {
         match &self.work {
             Work::Conv(own) => own.weight_bytes(),
             Work::Pointwise { scales, .. } => scales.len() * size_of::<Scale>(),
-            Work::Pooling(_) | Work::Copies(_) => 0,
+            Work::Pooling(_) | Work::TilePooling(_) | Work::Copies(_) | Work::Numbers(_) => 0,
         }
     }
 
-    /// Bytes of the lists of positions, windows and copies.
+    /// Bytes of the lists of positions, windows, copies and margins.
     pub(super) fn list_bytes(&self) -> usize {
-        match &self.work {
+        let own = match &self.work {
             Work::Conv(own) => own.list_bytes(),
             Work::Pointwise { .. } => 0,
             Work::Pooling(own) => own.bytes(),
+            Work::TilePooling(own) => own.bytes(),
             Work::Copies(copies) => copies.iter().flatten().count() * size_of::<Run>(),
-        }
+            Work::Numbers(own) => size_of_val(&**own),
+        };
+        own + size_of_val(&*self.fills)
     }
 
     /// Bytes of the workspace that it needs.
     pub(super) fn workspace_bytes(&self) -> usize {
         match &self.work {
             Work::Conv(own) => own.workspace_bytes(),
-            Work::Pointwise { .. } | Work::Pooling(_) | Work::Copies(_) => 0,
+            Work::Pointwise { .. } | Work::Pooling(_) | Work::TilePooling(_) | Work::Copies(_) | Work::Numbers(_) => 0,
         }
     }
 
-    /// Writes the output of a block.
+    /// Parts of about equal work, channels that can be computed by themselves; at most so many, and one where they would be
+    /// too small to be worth it.
+    pub(super) fn parts(&self, layout: &Layout, most: usize) -> Vec<Range<usize>> {
+        let channels = layout.channels;
+        let (borders, work): (Vec<usize>, &dyn Fn(usize) -> usize) = match &self.work {
+            Work::Conv(own) => (own.borders(), &|channel| own.work(channel)),
+            Work::Pointwise { .. } | Work::Pooling(_) | Work::TilePooling(_) => {
+                ((0..channels).collect(), &|channel| channel * layout.plane())
+            }
+            Work::Copies(_) | Work::Numbers(_) => (vec![0], &|_| 0),
+        };
+        let all = work(channels);
+        let count = most.min(all / PART + 1);
+        let mut found = vec![];
+        let mut first = 0;
+        for part in 1..=count {
+            let next = borders.iter().copied().find(|own| work(*own) * count >= all * part && *own > first);
+            let end = if part == count { channels } else { next.unwrap_or(channels) };
+            if end > first {
+                found.push(first..end);
+            }
+            first = end;
+        }
+        found
+    }
+
+    /// Writes some channels of the output of a block, or of an image; `y` begins with the first of them.
     #[inline(always)]
-    fn run<'a, V: Vector>(
+    pub(super) fn run<'a, V: Vector>(
         &self,
         read: impl Fn(usize) -> Read<'a>,
         layout: &Layout,
+        channels: Range<usize>,
         y: &mut [Lanes],
         workspace: &mut Workspace,
     ) {
         let x = read(self.inputs[0]);
         let other = if self.inputs.len() > 1 { Some(read(self.inputs[1])) } else { None };
+        let plane = layout.plane();
         match &self.work {
             Work::Conv(own) => {
-                own.run::<V>(x.values, other.map(|own| own.values), y, workspace);
+                let other = match other {
+                    Some(other) => Some(&other.values[channels.start * plane..channels.end * plane]),
+                    None => None,
+                };
+                own.run::<V>(channels, x.values, other, y, workspace);
             }
-            Work::Pointwise { scales, activation } => with!(activation, channels, scales, x, other, layout, y),
+            Work::Pointwise { scales, activation } => {
+                with!(activation, pointwise, scales, x, other, layout, channels, y);
+            }
             Work::Pooling(own) => {
-                for (channel, y) in y.chunks_exact_mut(layout.plane()).enumerate() {
+                for (channel, y) in channels.zip(y.chunks_exact_mut(plane)) {
+                    own.write_channel::<V>(x.plane(0, channel).values, y);
+                }
+            }
+            Work::TilePooling(own) => {
+                for (channel, y) in channels.zip(y.chunks_exact_mut(plane)) {
                     own.write_channel::<V>(x.plane(0, channel).values, y);
                 }
             }
@@ -155,23 +212,52 @@ impl Step {
                     }
                 }
             }
+            Work::Numbers(own) => {
+                let x = floats(x.values);
+                for [from, to] in own {
+                    y[*to as usize / LANES].0[*to as usize % LANES] = x[*from as usize];
+                }
+            }
+        }
+        if !self.fills.is_empty() {
+            for y in y.chunks_exact_mut(plane) {
+                fill::<V>(&self.fills, y);
+            }
         }
     }
 }
 
-/// Writes `f(scale(x) + other)` of all channels.
+/// Products of vectors that are worth a part of their own: what a thread computes while others are told.
+const PART: usize = 8000;
+
+/// Writes `f(scale(x) + other)` of some channels.
 #[inline(always)]
-fn channels<V: Vector, F: Function>(
+fn pointwise<V: Vector, F: Function>(
     scales: &[Scale],
     x: Read<'_>,
     other: Option<Read<'_>>,
     layout: &Layout,
+    channels: Range<usize>,
     y: &mut [Lanes],
 ) {
-    for ((channel, y), scale) in y.chunks_exact_mut(layout.plane()).enumerate().zip(scales) {
+    for (channel, y) in channels.zip(y.chunks_exact_mut(layout.plane())) {
         let other = other.map(|own| own.plane(0, channel));
-        forward::<V, F>(*scale, x.plane(0, channel), other, layout.grid(), y);
+        forward::<V, F>(scales[channel], x.plane(0, channel), other, layout.grid(), y);
     }
+}
+
+/// The runs of vectors that are copied from each input.
+fn copies(plan: &Plan, planned: &Planned, crops: bool) -> Vec<Vec<Run>> {
+    let y = &plan.layouts[planned.output];
+    let mut first = 0;
+    let own = planned.inputs.iter().map(|input| {
+        let x = plan.layouts[*input];
+        let x = if crops { cropped(&x, [y.height, y.width]) } else { x };
+        let own = runs(x.values(), |index| [x.place(index), y.place(first + index)]);
+        first += x.values();
+        own
+    });
+    own.collect()
 }
 
 /// The first rows and columns of each channel; what is not of them counts as margin.
@@ -182,46 +268,4 @@ fn cropped(layout: &Layout, [height, width]: [usize; 2]) -> Layout {
         ..layout.margins
     };
     Layout { height, width, margins, ..*layout }
-}
-
-/// All steps on one block, whose images stand in the input's buffer.
-pub(super) struct Walk<'a> {
-    pub plan: &'a Plan,
-    pub steps: &'a [Step],
-    pub room: &'a mut Room,
-}
-
-/// What a thread works in.
-#[derive(Debug)]
-pub(super) struct Room {
-    /// By buffer of the plan.
-    pub buffers: Vec<Vec<Lanes>>,
-    workspace: Workspace,
-}
-
-impl Room {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let buffers = plan.sizes.iter().map(|size| vec![Lanes::ZERO; *size]).collect();
-        Self { buffers, workspace: Workspace::default() }
-    }
-}
-
-impl Kernel for Walk<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Self { plan, steps, room: Room { buffers, workspace } } = self;
-        for step in steps {
-            let own = plan.buffers[step.output];
-            let (before, rest) = buffers.split_at_mut(own);
-            let (y, behind) = rest.split_first_mut().expect("every value has a buffer");
-            let read = |value: usize| {
-                let place = plan.buffers[value];
-                let values = if place < own { &before[place] } else { &behind[place - own - 1] };
-                Read { layout: plan.layouts[value], values }
-            };
-            step.run::<V>(read, &plan.layouts[step.output], y, workspace);
-        }
-    }
 }

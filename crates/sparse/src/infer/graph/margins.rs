@@ -1,0 +1,88 @@
+//! What lies around the tiles of an image: pixels of the tiles beside them, and zeros outside the image.
+
+use super::tiling::Tiling;
+use crate::kernels::margins::Fill;
+use crate::lanes::LANES;
+use crate::train::graph::layout::Layout;
+
+/// What is written into a channel once its values are computed, in this order: zeros into tiles where they reach over the
+/// end of the image, then the margins.
+pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Vec<Fill> {
+    let (height, width) = (layout.height as isize, layout.width as isize);
+    let mut found = vec![];
+    for row in 0..layout.height {
+        for column in 0..layout.width {
+            let (to, mask) = (layout.at(row, column), tiling.mask(layout, row as isize, column as isize));
+            if mask != tiling.lanes() {
+                found.push(Fill { to: to as u32, from: (to * LANES) as u32, mask });
+            }
+        }
+    }
+    for place in 0..layout.plane() {
+        let row = (place / layout.columns()) as isize - layout.margins.top as isize;
+        let column = (place % layout.columns()) as isize - layout.margins.left as isize;
+        if (0..height).contains(&row) && (0..width).contains(&column) {
+            continue;
+        }
+        let mask = tiling.mask(layout, row, column);
+        // The same pixel stands so many rows and columns of tiles further on, in the same vector for all lanes.
+        let ahead = row.div_euclid(height) * tiling.grid[1] as isize + column.div_euclid(width);
+        let vector = layout.at(row.rem_euclid(height) as usize, column.rem_euclid(width) as usize);
+        // Where no tile reaches, zeros come from anywhere.
+        let from = if mask == 0 { place * LANES } else { (vector * LANES).strict_add_signed(ahead) };
+        found.push(Fill { to: place as u32, from: from as u32, mask });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::InstructionSet;
+    use crate::kernels::margins::fill;
+    use crate::lanes::Lanes;
+    use crate::simd::{Kernel, Vector, dispatch};
+    use crate::train::graph::layout::Margins;
+
+    struct Run<'a>(&'a [Fill], &'a mut [Lanes]);
+
+    impl Kernel for Run<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vector>(self) {
+            fill::<V>(self.0, self.1);
+        }
+    }
+
+    #[test]
+    fn every_tile_finds_its_surroundings() {
+        let cases =
+            [([2, 2], [3, 5], [2, 3]), ([4, 4], [8, 8], [2, 2]), ([1, 1], [2, 2], [2, 2]), ([8, 2], [7, 9], [1, 5])];
+        for ((grid, image, [height, width]), reach) in cases.into_iter().flat_map(|own| [0, 1, 3].map(|by| (own, by))) {
+            let tiling = Tiling { grid, image };
+            let margins = Margins { top: reach, bottom: 1, left: 2 * reach, right: reach };
+            let layout = Layout { height, width, margins, ..Layout::of(&[1, image[0], image[1]]) };
+            // Every vector is made of NaN, but for the pixels of the image, which count from 1.
+            let mut before = vec![Lanes([f32::NAN; LANES]); layout.plane()];
+            for index in 0..tiling.values(&layout) {
+                let [vector, lane] = tiling.place(&layout, index);
+                before[vector].0[lane] = index as f32 + 1.0;
+            }
+            for set in InstructionSet::available() {
+                let mut plane = before.clone();
+                dispatch(set, Run(&fills(&layout, &tiling), &mut plane));
+                for (place, lane) in
+                    (0..layout.plane()).flat_map(|place| (0..grid[0] * grid[1]).map(move |own| (place, own)))
+                {
+                    let tile = [lane / grid[1], lane % grid[1]];
+                    let row = (place / layout.columns() + tile[0] * height) as isize - margins.top as isize;
+                    let column = (place % layout.columns() + tile[1] * width) as isize - margins.left as isize;
+                    let inside = (0..image[0] as isize).contains(&row) && (0..image[1] as isize).contains(&column);
+                    let expected = if inside { (row * image[1] as isize + column + 1) as f32 } else { 0.0 };
+                    assert_eq!(plane[place].0[lane], expected, "{tiling:?} {layout:?} {place} {lane}");
+                }
+            }
+        }
+    }
+}

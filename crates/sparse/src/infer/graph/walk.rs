@@ -1,0 +1,149 @@
+//! The way of a block of images, or of one image in tiles, through all steps.
+
+use super::plan::Plan;
+use super::step::Step;
+use super::tiling::Tiling;
+use crate::InstructionSet;
+use crate::kernels::margins::{Fill, fill};
+use crate::kernels::winograd::Workspace;
+use crate::lanes::Lanes;
+use crate::pool::Pool;
+use crate::simd::{Kernel, Vector, dispatch};
+use crate::train::graph::layout::Layout;
+use crate::train::graph::pointwise::Read;
+use std::ops::Range;
+
+/// What a thread works in.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// By buffer of the plan.
+    pub buffers: Vec<Vec<Lanes>>,
+    pub workspace: Workspace,
+}
+
+impl Room {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let buffers = plan.sizes.iter().map(|size| vec![Lanes::ZERO; *size]).collect();
+        Self { buffers, workspace: Workspace::default() }
+    }
+}
+
+/// The buffer that a step writes, and those that it may read.
+struct Buffers<'a> {
+    plan: &'a Plan,
+    before: &'a [Vec<Lanes>],
+    behind: &'a [Vec<Lanes>],
+}
+
+impl<'a> Buffers<'a> {
+    #[inline(always)]
+    fn split(plan: &'a Plan, output: usize, buffers: &'a mut [Vec<Lanes>]) -> (Self, &'a mut [Lanes]) {
+        let (before, rest) = buffers.split_at_mut(plan.buffers[output]);
+        let (y, behind) = rest.split_first_mut().expect("every value has a buffer");
+        (Self { plan, before, behind }, y)
+    }
+
+    #[inline(always)]
+    fn read(&self, value: usize) -> Read<'a> {
+        let (place, own) = (self.plan.buffers[value], self.before.len());
+        let values = if place < own { &self.before[place] } else { &self.behind[place - own - 1] };
+        Read { layout: self.plan.layouts[value], values }
+    }
+}
+
+/// All steps, on one thread, on what stands in the input's buffer.
+pub(super) struct Walk<'a> {
+    pub plan: &'a Plan,
+    pub steps: &'a [(Step, Vec<Range<usize>>)],
+    pub room: &'a mut Room,
+}
+
+impl Kernel for Walk<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { plan, steps, room: Room { buffers, workspace } } = self;
+        for (step, _) in steps {
+            let (reads, y) = Buffers::split(plan, step.output, buffers);
+            let layout = &plan.layouts[step.output];
+            step.run::<V>(|value| reads.read(value), layout, 0..layout.channels, y, workspace);
+        }
+    }
+}
+
+/// All steps on all threads, each step in its parts.
+pub(super) fn walk_together(
+    pool: &Pool,
+    set: InstructionSet,
+    plan: &Plan,
+    steps: &[(Step, Vec<Range<usize>>)],
+    rooms: &mut [Room],
+) {
+    let (Room { buffers, workspace }, others) = rooms.split_first_mut().expect("a room for each thread");
+    let mut workspaces: Vec<&mut Workspace> =
+        [workspace].into_iter().chain(others.iter_mut().map(|own| &mut own.workspace)).collect();
+    for (step, parts) in steps {
+        let (reads, mut y) = Buffers::split(plan, step.output, buffers);
+        let layout = &plan.layouts[step.output];
+        let mut items: Vec<(Range<usize>, &mut [Lanes])> = vec![];
+        for channels in parts {
+            let (own, rest) = std::mem::take(&mut y).split_at_mut(channels.len() * layout.plane());
+            items.push((channels.clone(), own));
+            y = rest;
+        }
+        pool.each_with(&mut workspaces, &mut items, |workspace, (channels, y)| {
+            dispatch(set, Part { step, reads: &reads, layout, channels: channels.clone(), y, workspace });
+        });
+    }
+}
+
+struct Part<'a, 'b> {
+    step: &'a Step,
+    reads: &'a Buffers<'b>,
+    layout: &'a Layout,
+    channels: Range<usize>,
+    y: &'a mut [Lanes],
+    workspace: &'a mut Workspace,
+}
+
+impl Kernel for Part<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { step, reads, layout, channels, y, workspace } = self;
+        step.run::<V>(|value| reads.read(value), layout, channels, y, workspace);
+    }
+}
+
+/// Cuts an image into tiles, `[channel][row][column]`, and fills their margins.
+pub(super) struct Cut<'a> {
+    pub image: &'a [f32],
+    pub layout: &'a Layout,
+    pub tiling: &'a Tiling,
+    pub fills: &'a [Fill],
+    pub to: &'a mut [Lanes],
+}
+
+impl Kernel for Cut<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { image, layout, tiling, fills, to } = self;
+        let [height, width] = tiling.image;
+        for (image, plane) in image.chunks_exact(height * width).zip(to.chunks_exact_mut(layout.plane())) {
+            for (row, line) in image.chunks_exact(width).enumerate() {
+                let first = layout.at(row % layout.height, 0);
+                let lanes = row / layout.height * tiling.grid[1]..;
+                for (lane, own) in lanes.zip(line.chunks(layout.width)) {
+                    for (to, value) in plane[first..].iter_mut().zip(own) {
+                        to.0[lane] = *value;
+                    }
+                }
+            }
+            fill::<V>(fills, plane);
+        }
+    }
+}
