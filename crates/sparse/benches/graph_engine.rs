@@ -1,7 +1,9 @@
 //! Times the engine of graphs on made-up images of CIFAR-10's size: ResNet-20 or VGG-11 (batch-norm), dense and with
 //! uniformly random masks.
 //!
-//!   cargo bench -p secateur-sparse --bench graph_engine -- [resnet20|vgg11] [BATCH,..] [THREADS] [ROUNDS] [DENSITY,..] [SET]
+//!   cargo bench -p secateur-sparse --bench graph_engine -- [resnet20|vgg11] [BATCH,..] [THREADS,..] [ROUNDS] [DENSITY,..] [SET]
+//!
+//! A call of batch 1 is a fraction of a millisecond: many rounds find the fastest one on a machine that is not quiet.
 
 mod cifar;
 
@@ -19,16 +21,18 @@ fn main() {
     };
     let graph = if arguments.first().is_some_and(|own| own == "vgg11") { vgg11() } else { resnet20() };
     let graph = graph.expect("a network");
-    let (threads, rounds) = (list(2, "2")[0] as usize, list(3, "30")[0] as usize);
-    println!("{} MACs an image, {threads} threads, the fastest of {rounds} calls", graph.macs());
+    let rounds = list(3, "30")[0] as usize;
+    println!("{} MACs an image, the fastest of {rounds} calls, of single images of {}", graph.macs(), 16 * rounds);
     for instruction_set in InstructionSet::available().into_iter().rev() {
         if arguments.get(5).is_some_and(|own| own != instruction_set.name()) {
             continue;
         }
-        for batch in list(1, "128,1") {
-            for density in list(4, "1,0.1,0.05,0.02") {
-                let options = Options { threads, instruction_set, ..Options::new(batch as usize) };
-                measure(&graph, density, &options, rounds);
+        for batch in list(1, "128,1").into_iter().map(|batch| batch as usize) {
+            for (threads, density) in list(2, "1,2").into_iter().flat_map(|threads| {
+                list(4, "1,0.1,0.05,0.02").into_iter().map(move |density| (threads as usize, density))
+            }) {
+                let options = Options { threads, instruction_set, ..Options::new(batch) };
+                measure(&graph, density, &options, rounds * 16_usize.div_ceil(batch));
             }
         }
     }
@@ -60,9 +64,10 @@ fn measure(graph: &Graph, density: f64, options: &Options, rounds: usize) {
         seconds = seconds.min(began.elapsed().as_secs_f64());
     }
     println!(
-        "  {:<8} batch {:<4} density {density:<5} {:9.1} images/s, {:7.3} ms a call, {:6.1} GMAC/s, {:6.2} MiB",
+        "  {:<8} batch {:<4} {} threads, density {density:<5} {:9.1} images/s, {:7.3} ms a call, {:6.1} GMAC/s, {:6.2} MiB",
         options.instruction_set.name(),
         options.batch,
+        options.threads,
         options.batch as f64 / seconds,
         seconds * 1e3,
         graph.macs() as f64 * density * options.batch as f64 / seconds * 1e-9,

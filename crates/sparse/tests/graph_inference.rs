@@ -1,12 +1,14 @@
 //! The engine of graphs against the reference implementation: random graphs of every operation, with zeros of every kind,
-//! compacted or not, on every instruction set.
+//! compacted or not, on every instruction set, with images in the lanes and with tiles of one image.
 
 mod graphs;
 
 use graphs::{Random, graph, images, weights};
-use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, Role, Weights};
+use secateur_graph::{
+    Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Role, Weights, Window,
+};
 use secateur_sparse::file::Precision;
-use secateur_sparse::infer::{Error, Forms, GraphEngine, Options};
+use secateur_sparse::infer::{Error, Forms, GraphEngine, LanesHold, Options};
 use secateur_sparse::{InstructionSet, compact_graph};
 
 /// Images of the calls: a block that is not full, a full one, and more than one.
@@ -53,6 +55,8 @@ fn check(graph: &Graph, weights: &Weights, images: &[Vec<f32>], about: &str) {
                 let found = many.logits(&rows[..count * one.pixels()]);
                 assert!(found == all[..count * classes], "{count} images differ; {}", about());
             }
+            let single = engine(graph, weights, &options(3)).logits(&rows[..one.pixels()]);
+            assert!(single == all[..classes], "one image on three threads differs; {}", about());
         }
     }
 }
@@ -130,6 +134,65 @@ fn wide_layers_answer_as_the_reference_does() {
     }
 }
 
+/// Convolutions and pooling of many shapes, one behind the other, on images of these sides.
+fn windows(sides: [usize; 2]) -> Graph {
+    let mut net = Builder::new(&[2, sides[0], sides[1]]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    let window = |size: [usize; 2], stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2]| Window {
+        size,
+        stride,
+        padding,
+        dilation,
+    };
+    let conv = |outputs: usize, groups: usize, window: Window| {
+        Op::Conv2d(Conv2d { window, groups, ..Conv2d::new(outputs, 1) })
+    };
+    let pool = |kind: PoolKind, window: Window| Op::Pool(Pool { kind, window });
+    add("wide", conv(12, 1, window([7, 7], [1, 1], [3, 3], [1, 1])), &["input"]);
+    add("half", conv(8, 4, window([3, 3], [2, 2], [1, 1], [1, 1])), &["wide"]);
+    add("depthwise", conv(8, 8, window([3, 5], [1, 1], [2, 4], [2, 2])), &["half"]);
+    add("silu", Op::Activation(Activation::Silu), &["depthwise"]);
+    add("both", Op::Concat, &["silu", "half"]);
+    add("max", pool(PoolKind::Max, window([3, 3], [2, 1], [1, 1], [1, 1])), &["both"]);
+    add("third", conv(6, 2, window([2, 1], [1, 3], [0, 0], [1, 1])), &["max"]);
+    add("mean", pool(PoolKind::Average, window([2, 2], [1, 1], [1, 1], [1, 1])), &["third"]);
+    add("crop", Op::Crop([2, 3]), &["mean"]);
+    add("flat", Op::Flatten, &["crop"]);
+    add("image", Op::Reshape(vec![4, 3, 3]), &["flat"]);
+    add("again", conv(5, 1, window([3, 3], [1, 1], [1, 1], [1, 1])), &["image"]);
+    add("all", Op::GlobalAveragePool, &["again"]);
+    add("point", conv(7, 1, window([3, 3], [1, 1], [1, 1], [1, 1])), &["all"]);
+    net.finish()
+}
+
+#[test]
+fn windows_of_every_shape_answer_as_the_reference_does() {
+    for (sides, density) in
+        [[16, 16], [17, 40], [32, 21], [8, 64]].into_iter().flat_map(|own| [0.2, 1.0].map(|density| (own, density)))
+    {
+        let graph = windows(sides);
+        let mut random = Random(sides[1] as u64);
+        let weights = kept(&graph, density, &mut random);
+        let images = images(&graph, COUNTS[3], &mut random);
+        check(&graph, &weights, &images, &format!("{sides:?}, density {density}"));
+    }
+}
+
+#[test]
+fn what_the_lanes_hold_follows_from_the_batch() {
+    let graph = windows([32, 32]);
+    let weights = kept(&graph, 0.1, &mut Random(3));
+    let lanes = |batch: usize| engine(&graph, &weights, &Options { threads: 1, ..Options::new(batch) }).lanes();
+    assert_eq!(
+        [1, 2, 16, 128].map(lanes),
+        [LanesHold::Places, LanesHold::Places, LanesHold::Images, LanesHold::Images]
+    );
+    // Features alone would fill one lane of a vector, and do not pay from the second image on.
+    let graph = Graph::sequential(&[9], [("fc", Op::Linear(Linear::new(4)))]).expect("fits");
+    let weights = kept(&graph, 1.0, &mut Random(4));
+    assert_eq!(engine(&graph, &weights, &Options::new(2)).lanes(), LanesHold::Images);
+}
+
 #[test]
 fn weights_that_are_zero_take_no_memory() {
     let graph = residual([11, 37]);
@@ -143,6 +206,9 @@ fn weights_that_are_zero_take_no_memory() {
         assert_eq!([own.pixels(), own.classes()], [3 * 11 * 37, 10]);
         // Three values of 23 channels of at most 15 x 41, one of 19 of 13 x 39, the images twice, and what is small.
         assert!(own.bytes() < 64 * 16 * 2 * (3 * 23 * 15 * 41 + 19 * 13 * 39 + 2 * 3 * 15 * 41), "{}", own.bytes());
+        // Of a single image less than a quarter is held, with all margins.
+        let single = engine(&graph, &weights, &Options { batch: 1, ..options });
+        assert!(4 * single.bytes() < own.bytes(), "{} {}", single.bytes(), own.bytes());
     }
 }
 

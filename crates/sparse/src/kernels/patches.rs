@@ -3,7 +3,8 @@
 
 use crate::InstructionSet;
 use crate::lanes::Lanes;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector, dispatch};
+use std::ops::Range;
 
 /// A rectangle of positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,23 +26,31 @@ pub(crate) struct Steps {
     pub column: usize,
 }
 
-/// The weights of a filter.
+/// The nonzero weights of all filters of a convolution.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms<'a> {
-    /// Offset of each input, from a position's own.
+pub(crate) struct Filters<'a> {
+    /// The weights of filter `f` are `starts[f]..starts[f + 1]`.
+    pub starts: &'a [u32],
+    /// Offset of the input of each weight, from a position's own.
     pub offsets: &'a [u32],
     pub weights: &'a [f32],
+    pub bias: &'a [f32],
     /// More than the largest offset.
     pub extent: usize,
+    /// Filters that read the same channels, and vectors of these channels.
+    pub group: [usize; 2],
 }
 
-/// Where the sums go, and what they start with.
+/// Where the sums of some filters go, and what is added to them.
 #[derive(Debug)]
-pub(crate) struct Channel<'a> {
-    pub bias: f32,
-    /// What is added, in the layout of the output.
+pub(crate) struct Outputs<'a> {
+    /// The filters.
+    pub filters: Range<usize>,
+    /// Their channels, each of so many vectors.
+    pub values: &'a mut [Lanes],
+    pub plane: usize,
+    /// What is added to them, in the same layout.
     pub other: Option<&'a [Lanes]>,
-    pub output: &'a mut [Lanes],
     /// What sums below it become: 0 rectifies them, negative infinity leaves them as they are. NaN stays NaN.
     pub least: f32,
 }
@@ -49,17 +58,9 @@ pub(crate) struct Channel<'a> {
 /// Positions of a patch at most.
 pub(crate) fn most_positions(set: InstructionSet) -> usize {
     match set {
-        InstructionSet::Portable | InstructionSet::Avx2 => MOST[0],
-        InstructionSet::Avx512 => MOST[1],
+        InstructionSet::Portable | InstructionSet::Avx2 => 4,
+        InstructionSet::Avx512 => 16,
     }
-}
-
-/// Of vectors that the registers hold few of, and of those that they hold many of.
-const MOST: [usize; 2] = [4, 16];
-
-/// The same for the vectors of an instruction set.
-const fn most<V: Vector>() -> usize {
-    if V::REGISTERS >= 32 { MOST[1] } else { MOST[0] }
 }
 
 /// Patches that cover a rectangle, `[rows, columns]`, each with its upper left position.
@@ -80,24 +81,24 @@ pub(crate) fn cover([height, width]: [usize; 2], most: usize) -> Vec<([usize; 2]
     found
 }
 
-/// Computes a filter at a patch; `input` begins with the first channel that it reads.
-#[inline(always)]
-pub(crate) fn compute<V: Vector>(
+/// Computes some filters at a patch.
+pub(crate) fn compute(
+    set: InstructionSet,
     patch: Patch,
     steps: Steps,
-    terms: Terms<'_>,
+    filters: Filters<'_>,
     input: &[Lanes],
-    channel: &mut Channel<'_>,
+    outputs: &mut Outputs<'_>,
 ) {
     macro_rules! sides {
         ($($rows:literal x $columns:literal),*) => {
             match (patch.sides, steps.column) {
                 $(
-                    ([$rows, $columns], 1) if $rows * $columns <= most::<V>() => {
-                        product::<V, $rows, $columns, 1>(patch, steps, terms, input, channel);
+                    ([$rows, $columns], 1) => {
+                        dispatch(set, Product::<$rows, $columns, 1> { patch, steps, filters, input, outputs });
                     }
-                    ([$rows, $columns], 2) if $rows * $columns <= most::<V>() => {
-                        product::<V, $rows, $columns, 2>(patch, steps, terms, input, channel);
+                    ([$rows, $columns], 2) => {
+                        dispatch(set, Product::<$rows, $columns, 2> { patch, steps, filters, input, outputs });
                     }
                 )*
                 _ => unreachable!("no such patch: {patch:?}, {steps:?}"),
@@ -107,41 +108,65 @@ pub(crate) fn compute<V: Vector>(
     sides!(1 x 1, 2 x 1, 4 x 1, 8 x 1, 1 x 2, 2 x 2, 4 x 2, 8 x 2, 1 x 4, 2 x 4, 4 x 4, 1 x 8, 2 x 8);
 }
 
-#[inline(always)]
-fn product<V: Vector, const R: usize, const C: usize, const X: usize>(
+/// A patch of so many rows and columns. A kernel of its own for each, so that all sums find a register.
+struct Product<'a, 'b, const R: usize, const C: usize, const X: usize> {
     patch: Patch,
     steps: Steps,
-    terms: Terms<'_>,
-    input: &[Lanes],
-    channel: &mut Channel<'_>,
-) {
-    let first = patch.output as usize;
-    let mut sums = [[V::splat(channel.bias); C]; R];
-    if let Some(other) = channel.other {
-        for r in 0..R {
-            let other = other[first + r * steps.rows[1]..].first_chunk::<C>().expect("a patch lies within the channel");
-            for c in 0..C {
-                sums[r][c] = sums[r][c].add(V::load(&other[c]));
+    filters: Filters<'a>,
+    input: &'a [Lanes],
+    outputs: &'a mut Outputs<'b>,
+}
+
+impl<const R: usize, const C: usize, const X: usize> Kernel for Product<'_, '_, R, C, X> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { patch, steps, filters, input, outputs } = self;
+        let Outputs { filters: own, values, plane, other, least } = outputs;
+        let reach = filters.extent + (C - 1) * X;
+        let least = V::splat(*least);
+        let [each, channels] = filters.group;
+        // Filters until the next group, and where their channels begin.
+        let mut left = each - own.start % each;
+        let mut base = own.start / each * channels + patch.input as usize;
+        for (row, filter) in own.clone().enumerate() {
+            if left == 0 {
+                left = each;
+                base += channels;
             }
-        }
-    }
-    let reach = terms.extent + (C - 1) * X;
-    let rows: [&[Lanes]; R] = std::array::from_fn(|r| &input[patch.input as usize + r * steps.rows[0]..][..reach]);
-    for (offset, weight) in terms.offsets.iter().zip(terms.weights) {
-        let weight = V::splat(*weight);
-        for r in 0..R {
-            let x = &rows[r][*offset as usize..][..(C - 1) * X + 1];
-            for c in 0..C {
-                sums[r][c] = weight.mul_add(V::load(&x[c * X]), sums[r][c]);
+            left -= 1;
+            let first = row * *plane + patch.output as usize;
+            let mut sums = [[V::splat(filters.bias[filter]); C]; R];
+            if let Some(other) = other {
+                for r in 0..R {
+                    let other = other[first + r * steps.rows[1]..].first_chunk::<C>().expect("it lies in its channel");
+                    for c in 0..C {
+                        sums[r][c] = sums[r][c].add(V::load(&other[c]));
+                    }
+                }
             }
-        }
-    }
-    let least = V::splat(channel.least);
-    for r in 0..R {
-        let output = &mut channel.output[first + r * steps.rows[1]..];
-        let output = output.first_chunk_mut::<C>().expect("a patch lies within the channel");
-        for c in 0..C {
-            least.max(sums[r][c]).store(&mut output[c]);
+            let mut rows: [&[Lanes]; R] = [&[]; R];
+            for r in 0..R {
+                rows[r] = &input[base + r * steps.rows[0]..][..reach];
+            }
+            let terms = filters.starts[filter] as usize..filters.starts[filter + 1] as usize;
+            for (offset, weight) in filters.offsets[terms.clone()].iter().zip(&filters.weights[terms]) {
+                let weight = V::splat(*weight);
+                for r in 0..R {
+                    let x = &rows[r][*offset as usize..][..(C - 1) * X + 1];
+                    for c in 0..C {
+                        sums[r][c] = weight.mul_add(V::load(&x[c * X]), sums[r][c]);
+                    }
+                }
+            }
+            for r in 0..R {
+                let output =
+                    values[first + r * steps.rows[1]..].first_chunk_mut::<C>().expect("it lies in its channel");
+                for c in 0..C {
+                    least.max(sums[r][c]).store(&mut output[c]);
+                }
+            }
         }
     }
 }
@@ -149,25 +174,6 @@ fn product<V: Vector, const R: usize, const C: usize, const X: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Kernel, dispatch};
-
-    struct Most;
-
-    impl Kernel for Most {
-        type Output = usize;
-
-        #[inline(always)]
-        fn run<V: Vector>(self) -> usize {
-            most::<V>()
-        }
-    }
-
-    #[test]
-    fn an_instruction_set_has_the_patches_that_its_vectors_compute() {
-        for set in InstructionSet::available() {
-            assert_eq!(dispatch(set, Most), most_positions(set));
-        }
-    }
 
     #[test]
     fn patches_cover_every_position_once() {

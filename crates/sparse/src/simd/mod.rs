@@ -4,13 +4,10 @@
 //! `#[target_feature]` function. Everything between the two must be `#[inline(always)]`, or it would be compiled for the
 //! baseline. This room and the thread pool are the only ones with `unsafe` code.
 
-mod floats;
 mod portable;
 mod registers;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-
-pub(crate) use floats::floats;
 
 use crate::lanes::{LANES, Lanes};
 
@@ -132,6 +129,9 @@ pub(crate) trait Vector: Copy {
     /// The lanes of even places of the 32 in `self` and `next`, and those of odd ones.
     fn unzip(self, next: Self) -> (Self, Self);
 
+    /// For each lane whose bit is set the one that its index names, 0 to 15; `+0.0` elsewhere.
+    fn moved(self, lanes: &[u32; LANES], bits: u16) -> Self;
+
     /// Rows and columns exchanged.
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]);
 }
@@ -203,7 +203,8 @@ mod tests {
             let table: [f32; 32] = std::array::from_fn(|place| (place * place) as f32);
             let (even, odd) = V::read(table.first_chunk().expect("32")).unzip(V::read(table.last_chunk().expect("32")));
             let looked_up = V::lookup(&table, &std::array::from_fn(|lane| (31 * lane + 64) as u8));
-            for result in [even, odd, looked_up] {
+            let moved = a.moved(&std::array::from_fn(|lane| (7 * lane as u32 + 3) % 16), 0b1011_0110_0111_1001);
+            for result in [even, odd, looked_up, moved] {
                 let mut lanes = [0.0; LANES];
                 result.write(&mut lanes);
                 found.extend(lanes);
@@ -223,6 +224,8 @@ mod tests {
             (0..16).all(|lane| wanted[176 + lane] == square(2 * lane) && wanted[192 + lane] == square(2 * lane + 1))
         );
         assert!((0..16).all(|lane| wanted[208 + lane] == square((31 * lane + 64) % 32)));
+        let moved = |lane: usize| if 0b1011_0110_0111_1001 >> lane & 1 == 1 { (7 * lane + 3) % 16 } else { 7 };
+        assert!((0..16).all(|lane| wanted[224 + lane] == moved(lane) as f32 - 7.0));
         assert_eq!(wanted[wanted.len() - 2], 8.0);
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {

@@ -130,6 +130,11 @@ impl Vector for V {
     }
 
     #[inline(always)]
+    fn moved(self, lanes: &[u32; LANES], bits: u16) -> Self {
+        Self(std::array::from_fn(|lane| self.0[lanes[lane] as usize & 15])).keep(bits)
+    }
+
+    #[inline(always)]
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
         for (row, own) in to.iter_mut().enumerate() {
             own.0 = std::array::from_fn(|column| from[column].0[row]);

@@ -159,6 +159,12 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn moved(self, lanes: &[u32; LANES], bits: u16) -> Self {
+        // SAFETY: sixteen indices are 64 bytes; of an index the permutation reads the lowest four bits.
+        Self(unsafe { _mm512_maskz_permutexvar_ps(bits, _mm512_loadu_si512(lanes.as_ptr().cast()), self.0) })
+    }
+
+    #[inline(always)]
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
         unsafe {
             let zero = _mm512_setzero_ps();
@@ -334,6 +340,19 @@ impl Vector for Avx2 {
             let (a, b, c, d) = (self.0, self.1, next.0, next.1);
             (Self(even(a, b), even(c, d)), Self(odd(a, b), odd(c, d)))
         }
+    }
+
+    #[inline(always)]
+    fn moved(self, lanes: &[u32; LANES], bits: u16) -> Self {
+        // Of an index the permutations read the lowest three bits; the next one says which half it means.
+        // SAFETY: sixteen indices are 64 bytes.
+        let half = |from: *const u32| unsafe {
+            let indices = _mm256_loadu_si256(from.cast());
+            let [low, high] = [self.0, self.1].map(|own| _mm256_permutevar8x32_ps(own, indices));
+            _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(indices)))
+        };
+        let [low, high] = lanes.as_chunks::<8>().0 else { unreachable!("sixteen lanes are two halves") };
+        Self(half(low.as_ptr()), half(high.as_ptr())).keep(bits)
     }
 
     #[inline(always)]

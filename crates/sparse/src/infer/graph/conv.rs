@@ -2,12 +2,12 @@
 
 use crate::InstructionSet;
 use crate::kernels::activation::{Gelu, Identity, Relu, Relu6, Silu};
-use crate::kernels::patches::{self, Channel, Patch, Steps, Terms};
-use crate::kernels::pointwise::activate;
+use crate::kernels::patches::{self, Filters, Patch, Steps};
+use crate::kernels::pointwise::{Grid, activate};
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
 use crate::kernels::winograd::{PRODUCTS, Workspace, convolve, transform_filters};
 use crate::lanes::Lanes;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::graph::conv::winograd::{Tiles, sizes};
 use crate::train::graph::conv::{POSITIONS, SPARSE_POSITIONS, tile_rows, tiles};
 use crate::train::graph::geometry::Geometry;
@@ -158,22 +158,67 @@ impl Conv {
 
     /// Writes the outputs of some filters, whose ends are [borders](Self::borders). `y`, and `other` in the same layout, begin
     /// with the first of them.
-    #[inline(always)]
-    pub(super) fn run<V: Vector>(
+    pub(super) fn run(
         &self,
+        set: InstructionSet,
         filters: Range<usize>,
         x: &[Lanes],
         other: Option<&[Lanes]>,
         y: &mut [Lanes],
         workspace: &mut Workspace,
     ) {
-        let (geometry, extent, plane) = (&self.geometry, self.extent, self.geometry.y.plane());
+        let least = if self.activation == Some(Activation::Relu) { 0.0 } else { f32::NEG_INFINITY };
+        let (geometry, plane) = (&self.geometry, self.geometry.y.plane());
+        if let Weights::Sparse { lists, values, patches: Some((steps, patches)) } = &self.weights {
+            let group = [geometry.filters(), geometry.inputs() * geometry.x.plane()];
+            let own = Filters {
+                starts: &lists.starts,
+                offsets: &lists.offsets,
+                weights: values,
+                bias: &self.bias,
+                extent: self.extent,
+                group,
+            };
+            let mut outputs = patches::Outputs { filters, values: y, plane, other, least };
+            // What a patch reads stays in the first-level cache while all filters go by.
+            for patch in patches {
+                patches::compute(set, *patch, *steps, own, x, &mut outputs);
+            }
+        } else {
+            dispatch(set, Products { conv: self, filters, x, other, y, least, workspace });
+        }
+        match self.activation {
+            None | Some(Activation::Relu) => {}
+            Some(own @ (Activation::Relu6 | Activation::Gelu | Activation::Silu)) => {
+                dispatch(set, Activate { activation: own, grid: geometry.y.grid(), plane, y });
+            }
+        }
+    }
+}
+
+/// Sums position by position.
+struct Products<'a> {
+    conv: &'a Conv,
+    filters: Range<usize>,
+    x: &'a [Lanes],
+    other: Option<&'a [Lanes]>,
+    y: &'a mut [Lanes],
+    least: f32,
+    workspace: &'a mut Workspace,
+}
+
+impl Kernel for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { conv, filters, x, other, y, least, workspace } = self;
+        let (geometry, extent, plane) = (&conv.geometry, conv.extent, conv.geometry.y.plane());
         let group = |filter: usize| filter / geometry.filters() * geometry.inputs() * geometry.x.plane();
         let others = other.as_slice();
-        let least = if self.activation == Some(Activation::Relu) { 0.0 } else { f32::NEG_INFINITY };
-        match &self.weights {
+        match &conv.weights {
             Weights::Dense { offsets, tiles, values } => {
-                for positions in self.positions.chunks(POSITIONS) {
+                for positions in conv.positions.chunks(POSITIONS) {
                     for (first, count) in tiles {
                         if !filters.contains(first) {
                             continue;
@@ -181,7 +226,7 @@ impl Conv {
                         let weights = &values[first * offsets.len()..][..count * offsets.len()];
                         let rows = Rows { offsets, weights, count: *count, extent };
                         let outputs = Outputs { blocks: &mut [&mut *y], plane, row: first - filters.start, least };
-                        let start = start(&self.bias[*first..], others);
+                        let start = start(&conv.bias[*first..], others);
                         product::<V>(rows, positions, &x[group(*first)..], start, outputs);
                     }
                 }
@@ -189,45 +234,40 @@ impl Conv {
             Weights::Winograd { tiles, filters: weights } => {
                 let sizes = sizes(&geometry.x, &geometry.y);
                 let outputs = Outputs { blocks: &mut [&mut *y], plane, row: 0, least };
-                let start = start(&self.bias[filters.start..], others);
+                let start = start(&conv.bias[filters.start..], others);
                 convolve::<V>(sizes, weights, filters, tiles, x, start, outputs, workspace);
             }
-            Weights::Sparse { lists, values, patches: Some((steps, patches)) } => {
-                // What a patch reads stays in the first-level cache while all filters go by.
-                for patch in patches {
-                    for (row, filter) in filters.clone().enumerate() {
-                        let own = lists.of(filter);
-                        let terms = Terms { offsets: &lists.offsets[own.clone()], weights: &values[own], extent };
-                        let other = match other {
-                            Some(other) => Some(&other[row * plane..][..plane]),
-                            None => None,
-                        };
-                        let output = &mut y[row * plane..][..plane];
-                        let mut channel = Channel { bias: self.bias[filter], other, output, least };
-                        patches::compute::<V>(*patch, *steps, terms, &x[group(filter)..], &mut channel);
-                    }
-                }
-            }
-            Weights::Sparse { lists, values, patches: None } => {
-                for positions in self.positions.chunks(SPARSE_POSITIONS) {
+            Weights::Sparse { lists, values, .. } => {
+                for positions in conv.positions.chunks(SPARSE_POSITIONS) {
                     for (row, filter) in filters.clone().enumerate() {
                         let own = lists.of(filter);
                         let (offsets, weights) = (&lists.offsets[own.clone()], &values[own]);
                         let rows = Rows { offsets, weights, count: 1, extent };
                         let outputs = Outputs { blocks: &mut [&mut *y], plane, row, least };
-                        let start = start(&self.bias[filter..], others);
+                        let start = start(&conv.bias[filter..], others);
                         product::<V>(rows, positions, &x[group(filter)..], start, outputs);
                     }
                 }
             }
         }
-        match self.activation {
-            None | Some(Activation::Relu) => {}
-            Some(Activation::Relu6 | Activation::Gelu | Activation::Silu) => {
-                for y in y.chunks_exact_mut(plane) {
-                    with!(self.activation, activate, geometry.y.grid(), y);
-                }
-            }
+    }
+}
+
+/// Applies a function to all outputs.
+struct Activate<'a> {
+    activation: Activation,
+    grid: Grid,
+    plane: usize,
+    y: &'a mut [Lanes],
+}
+
+impl Kernel for Activate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        for y in self.y.chunks_exact_mut(self.plane) {
+            with!(Some(self.activation), activate, self.grid, y);
         }
     }
 }

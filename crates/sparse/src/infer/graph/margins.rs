@@ -1,20 +1,28 @@
 //! What lies around the tiles of an image: pixels of the tiles beside them, and zeros outside the image.
 
 use super::tiling::Tiling;
-use crate::kernels::margins::Fill;
-use crate::lanes::LANES;
+use crate::kernels::margins::{Fills, Moves};
 use crate::train::graph::layout::Layout;
 
 /// What is written into a channel once its values are computed, in this order: zeros into tiles where they reach over the
 /// end of the image, then the margins.
-pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Vec<Fill> {
+pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Fills {
     let (height, width) = (layout.height as isize, layout.width as isize);
-    let mut found = vec![];
+    let mut found = Fills::default();
+    let mut push = |vectors: [usize; 2], ahead: isize, mask: u16| {
+        // Lanes that are kept come from others that there are.
+        let lanes = std::array::from_fn(|lane| (lane as isize + ahead).rem_euclid(16) as u32);
+        let vectors = vectors.map(|own| own as u32);
+        match found.0.iter_mut().find(|own| own.lanes == lanes && own.mask == mask) {
+            Some(own) => own.vectors.push(vectors),
+            None => found.0.push(Moves { lanes, mask, vectors: vec![vectors] }),
+        }
+    };
     for row in 0..layout.height {
         for column in 0..layout.width {
             let (to, mask) = (layout.at(row, column), tiling.mask(layout, row as isize, column as isize));
             if mask != tiling.lanes() {
-                found.push(Fill { to: to as u32, from: (to * LANES) as u32, mask });
+                push([to, to], 0, mask);
             }
         }
     }
@@ -28,9 +36,7 @@ pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Vec<Fill> {
         // The same pixel stands so many rows and columns of tiles further on, in the same vector for all lanes.
         let ahead = row.div_euclid(height) * tiling.grid[1] as isize + column.div_euclid(width);
         let vector = layout.at(row.rem_euclid(height) as usize, column.rem_euclid(width) as usize);
-        // Where no tile reaches, zeros come from anywhere.
-        let from = if mask == 0 { place * LANES } else { (vector * LANES).strict_add_signed(ahead) };
-        found.push(Fill { to: place as u32, from: from as u32, mask });
+        push([place, vector], if mask == 0 { 0 } else { ahead }, mask);
     }
     found
 }
@@ -39,21 +45,8 @@ pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Vec<Fill> {
 mod tests {
     use super::*;
     use crate::InstructionSet;
-    use crate::kernels::margins::fill;
-    use crate::lanes::Lanes;
-    use crate::simd::{Kernel, Vector, dispatch};
+    use crate::lanes::{LANES, Lanes};
     use crate::train::graph::layout::Margins;
-
-    struct Run<'a>(&'a [Fill], &'a mut [Lanes]);
-
-    impl Kernel for Run<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn run<V: Vector>(self) {
-            fill::<V>(self.0, self.1);
-        }
-    }
 
     #[test]
     fn every_tile_finds_its_surroundings() {
@@ -71,7 +64,7 @@ mod tests {
             }
             for set in InstructionSet::available() {
                 let mut plane = before.clone();
-                dispatch(set, Run(&fills(&layout, &tiling), &mut plane));
+                fills(&layout, &tiling).fill(set, layout.plane(), &mut plane);
                 for (place, lane) in
                     (0..layout.plane()).flat_map(|place| (0..grid[0] * grid[1]).map(move |own| (place, own)))
                 {

@@ -20,10 +20,9 @@ use super::engine::available;
 use super::{Error, Forms, LanesHold, Options};
 use crate::compact::graph::folded;
 use crate::file::Precision;
-use crate::kernels::margins::Fill;
+use crate::kernels::margins::Fills;
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
-use crate::simd::dispatch;
 use crate::train::Crossovers;
 use crate::{InstructionSet, Unsupported};
 use margins::fills;
@@ -32,7 +31,7 @@ use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
 use std::ops::Range;
 use step::Step;
-use walk::{Cut, Room, Walk, walk_together};
+use walk::{Room, walk, walk_together};
 
 /// A graph that answers, compiled for this machine and a batch size. Nothing is timed, and the answers of an engine are the
 /// same for any number of threads and however images are put together into calls.
@@ -51,7 +50,7 @@ pub struct GraphEngine {
     /// Of each logit its vector in the output, and its lane where the lanes hold tiles of an image.
     logits: Vec<[usize; 2]>,
     /// What is written around each channel of an image in tiles.
-    fills: Vec<Fill>,
+    fills: Fills,
     /// By thread.
     rooms: Vec<Room>,
 }
@@ -103,7 +102,7 @@ impl GraphEngine {
             None => [output.place(class), 0],
         };
         let logits = (0..classes).map(logit).collect();
-        let fills = plan.tilings.as_ref().map_or_else(Vec::new, |own| fills(input, &own[plan.input]));
+        let fills = plan.tilings.as_ref().map_or_else(Fills::default, |own| fills(input, &own[plan.input]));
         let rooms = (0..threads).map(|_| Room::new(&plan)).collect();
         let pool = Pool::new(threads).map_err(|error| Error::Threads { threads, why: error.to_string() })?;
         Ok(Self { pool, set, pixels, classes, plan, steps, logits, fills, rooms })
@@ -177,7 +176,7 @@ impl GraphEngine {
         let mut items: Vec<_> = images.chunks(LANES * *pixels).zip(logits.chunks_mut(LANES * *classes)).collect();
         pool.each_with(rooms, &mut items, |room, (images, logits)| {
             read(*set, images, *pixels, &mut room.buffers[plan.buffers[plan.input]]);
-            dispatch(*set, Walk { plan, steps, room });
+            walk(*set, plan, steps, room);
             let block = &room.buffers[plan.buffers[plan.output]];
             for (image, logits) in logits.chunks_exact_mut(*classes).enumerate() {
                 logits.iter_mut().zip(&*places).for_each(|(logit, [place, _])| *logit = block[*place].0[image]);
@@ -191,7 +190,7 @@ impl GraphEngine {
         let mut items: Vec<_> = images.chunks(*pixels).zip(logits.chunks_mut(*classes)).collect();
         pool.each_with(rooms, &mut items, |room, (image, logits)| {
             cut(*set, plan, fills, image, room);
-            dispatch(*set, Walk { plan, steps, room });
+            walk(*set, plan, steps, room);
             gather(plan, places, room, logits);
         });
     }
@@ -206,10 +205,11 @@ impl GraphEngine {
 }
 
 /// Cuts an image into the tiles that the plan begins with.
-fn cut(set: InstructionSet, plan: &Plan, fills: &[Fill], image: &[f32], room: &mut Room) {
+fn cut(set: InstructionSet, plan: &Plan, fills: &Fills, image: &[f32], room: &mut Room) {
     let tiling = &plan.tilings.as_ref().expect("the plan has tiles")[plan.input];
-    let to = &mut room.buffers[plan.buffers[plan.input]];
-    dispatch(set, Cut { image, layout: &plan.layouts[plan.input], tiling, fills, to });
+    let (layout, to) = (&plan.layouts[plan.input], &mut room.buffers[plan.buffers[plan.input]]);
+    walk::cut(image, layout, tiling, to);
+    fills.fill(set, layout.plane(), to);
 }
 
 /// The logits, each from its place.

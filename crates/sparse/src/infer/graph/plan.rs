@@ -4,7 +4,6 @@
 use super::tiling::{self, Link, Tiling};
 use crate::Unsupported;
 use crate::infer::LanesHold;
-use crate::kernels::margins::Fill;
 use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes};
 use crate::train::graph::conv::winograd::Tiles;
@@ -117,7 +116,7 @@ impl Plan {
     /// Bytes of the lists of a step at most.
     fn list_bytes(&self, step: &Step) -> usize {
         let (x, y) = (&self.layouts[step.inputs[0]], &self.layouts[step.output]);
-        let fills = if self.tilings.is_some() { y.plane() } else { 0 }.saturating_mul(size_of::<Fill>());
+        let fills = if self.tilings.is_some() { y.plane() } else { 0 }.saturating_mul(size_of::<[u32; 2]>());
         let elements = match step.kind {
             Kind::Conv { .. } => y.pixels(),
             Kind::Pointwise { .. } => 0,

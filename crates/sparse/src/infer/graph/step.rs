@@ -6,11 +6,11 @@ use super::plan::{Plan, Step as Planned};
 use super::pooling::Pooling as TilePooling;
 use crate::InstructionSet;
 use crate::kernels::activation::{Function, Gelu, Identity, Relu, Relu6, Silu};
-use crate::kernels::margins::{Fill, fill};
+use crate::kernels::margins::Fills;
 use crate::kernels::pointwise::{Scale, forward};
 use crate::kernels::winograd::Workspace;
-use crate::lanes::{LANES, Lanes};
-use crate::simd::{Vector, floats};
+use crate::lanes::{LANES, Lanes, at};
+use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Crossovers;
 use crate::train::graph::copy::{Run, runs};
 use crate::train::graph::layout::{Layout, Margins};
@@ -28,7 +28,7 @@ pub(super) struct Step {
     pub output: usize,
     work: Work,
     /// What is written around each channel of tiles.
-    fills: Vec<Fill>,
+    fills: Fills,
 }
 
 #[derive(Debug)]
@@ -62,6 +62,7 @@ impl Step {
         };
         let [x, y] = [&plan.layouts[planned.inputs[0]], &plan.layouts[planned.output]];
         let tilings = plan.tilings.as_ref().map(|own| [own[planned.inputs[0]], own[planned.output]]);
+        let fills = tilings.map_or_else(Fills::default, |[_, tiling]| fills(y, &tiling));
         let op = planned.node.map(|node| &graph.nodes()[node].op);
         let work = match planned.kind {
             Kind::Conv { is_linear, .. } => {
@@ -110,7 +111,6 @@ impl Step {
                 _ => Work::Copies(copies(plan, planned, matches!(op, Some(Op::Crop(_))))),
             },
         };
-        let fills = tilings.map_or_else(Vec::new, |[_, tiling]| fills(y, &tiling));
         Self { inputs: planned.inputs.clone(), output: planned.output, work, fills }
     }
 
@@ -133,7 +133,7 @@ impl Step {
             Work::Copies(copies) => copies.iter().flatten().count() * size_of::<Run>(),
             Work::Numbers(own) => size_of_val(&**own),
         };
-        own + size_of_val(&*self.fills)
+        own + self.fills.bytes()
     }
 
     /// Bytes of the workspace that it needs.
@@ -171,9 +171,9 @@ impl Step {
     }
 
     /// Writes some channels of the output of a block, or of an image; `y` begins with the first of them.
-    #[inline(always)]
-    pub(super) fn run<'a, V: Vector>(
+    pub(super) fn run<'a>(
         &self,
+        set: InstructionSet,
         read: impl Fn(usize) -> Read<'a>,
         layout: &Layout,
         channels: Range<usize>,
@@ -185,24 +185,14 @@ impl Step {
         let plane = layout.plane();
         match &self.work {
             Work::Conv(own) => {
-                let other = match other {
-                    Some(other) => Some(&other.values[channels.start * plane..channels.end * plane]),
-                    None => None,
-                };
-                own.run::<V>(channels, x.values, other, y, workspace);
+                let other = other.map(|own| &own.values[channels.start * plane..channels.end * plane]);
+                own.run(set, channels, x.values, other, y, workspace);
             }
             Work::Pointwise { scales, activation } => {
-                with!(activation, pointwise, scales, x, other, layout, channels, y);
+                dispatch(set, Pointwise { activation: *activation, scales, x, other, layout, channels, y });
             }
-            Work::Pooling(own) => {
-                for (channel, y) in channels.zip(y.chunks_exact_mut(plane)) {
-                    own.write_channel::<V>(x.plane(0, channel).values, y);
-                }
-            }
-            Work::TilePooling(own) => {
-                for (channel, y) in channels.zip(y.chunks_exact_mut(plane)) {
-                    own.write_channel::<V>(x.plane(0, channel).values, y);
-                }
+            Work::Pooling(_) | Work::TilePooling(_) => {
+                dispatch(set, Pooled { work: &self.work, x, channels, plane, y });
             }
             Work::Copies(copies) => {
                 for (input, copy) in self.inputs.iter().zip(copies) {
@@ -213,36 +203,70 @@ impl Step {
                 }
             }
             Work::Numbers(own) => {
-                let x = floats(x.values);
                 for [from, to] in own {
-                    y[*to as usize / LANES].0[*to as usize % LANES] = x[*from as usize];
+                    y[*to as usize / LANES].0[*to as usize % LANES] = at(x.values, *from as usize);
                 }
             }
         }
-        if !self.fills.is_empty() {
-            for y in y.chunks_exact_mut(plane) {
-                fill::<V>(&self.fills, y);
-            }
-        }
+        self.fills.fill(set, plane, y);
     }
 }
 
-/// Products of vectors that are worth a part of their own: what a thread computes while others are told.
-const PART: usize = 8000;
+/// Products of vectors that are worth being shared by threads: it takes them about a microsecond to meet, and as long again
+/// to read what others have written.
+const PART: usize = 20_000;
 
-/// Writes `f(scale(x) + other)` of some channels.
-#[inline(always)]
-fn pointwise<V: Vector, F: Function>(
-    scales: &[Scale],
-    x: Read<'_>,
-    other: Option<Read<'_>>,
-    layout: &Layout,
+/// `f(scale(x) + other)` of some channels.
+struct Pointwise<'a> {
+    activation: Option<Activation>,
+    scales: &'a [Scale],
+    x: Read<'a>,
+    other: Option<Read<'a>>,
+    layout: &'a Layout,
     channels: Range<usize>,
-    y: &mut [Lanes],
-) {
+    y: &'a mut [Lanes],
+}
+
+impl Kernel for Pointwise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        with!(self.activation, pointwise, self);
+    }
+}
+
+#[inline(always)]
+fn pointwise<V: Vector, F: Function>(own: Pointwise<'_>) {
+    let Pointwise { scales, x, other, layout, channels, y, .. } = own;
     for (channel, y) in channels.zip(y.chunks_exact_mut(layout.plane())) {
         let other = other.map(|own| own.plane(0, channel));
         forward::<V, F>(scales[channel], x.plane(0, channel), other, layout.grid(), y);
+    }
+}
+
+/// Pooling of some channels.
+struct Pooled<'a> {
+    work: &'a Work,
+    x: Read<'a>,
+    channels: Range<usize>,
+    plane: usize,
+    y: &'a mut [Lanes],
+}
+
+impl Kernel for Pooled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        for (channel, y) in self.channels.zip(self.y.chunks_exact_mut(self.plane)) {
+            let x = self.x.plane(0, channel).values;
+            match self.work {
+                Work::Pooling(own) => own.write_channel::<V>(x, y),
+                Work::TilePooling(own) => own.write_channel::<V>(x, y),
+                _ => unreachable!("this is pooling"),
+            }
+        }
     }
 }
 

@@ -4,11 +4,9 @@ use super::plan::Plan;
 use super::step::Step;
 use super::tiling::Tiling;
 use crate::InstructionSet;
-use crate::kernels::margins::{Fill, fill};
 use crate::kernels::winograd::Workspace;
 use crate::lanes::Lanes;
 use crate::pool::Pool;
-use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pointwise::Read;
 use std::ops::Range;
@@ -36,14 +34,12 @@ struct Buffers<'a> {
 }
 
 impl<'a> Buffers<'a> {
-    #[inline(always)]
     fn split(plan: &'a Plan, output: usize, buffers: &'a mut [Vec<Lanes>]) -> (Self, &'a mut [Lanes]) {
         let (before, rest) = buffers.split_at_mut(plan.buffers[output]);
         let (y, behind) = rest.split_first_mut().expect("every value has a buffer");
         (Self { plan, before, behind }, y)
     }
 
-    #[inline(always)]
     fn read(&self, value: usize) -> Read<'a> {
         let (place, own) = (self.plan.buffers[value], self.before.len());
         let values = if place < own { &self.before[place] } else { &self.behind[place - own - 1] };
@@ -52,23 +48,12 @@ impl<'a> Buffers<'a> {
 }
 
 /// All steps, on one thread, on what stands in the input's buffer.
-pub(super) struct Walk<'a> {
-    pub plan: &'a Plan,
-    pub steps: &'a [(Step, Vec<Range<usize>>)],
-    pub room: &'a mut Room,
-}
-
-impl Kernel for Walk<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Self { plan, steps, room: Room { buffers, workspace } } = self;
-        for (step, _) in steps {
-            let (reads, y) = Buffers::split(plan, step.output, buffers);
-            let layout = &plan.layouts[step.output];
-            step.run::<V>(|value| reads.read(value), layout, 0..layout.channels, y, workspace);
-        }
+pub(super) fn walk(set: InstructionSet, plan: &Plan, steps: &[(Step, Vec<Range<usize>>)], room: &mut Room) {
+    let Room { buffers, workspace } = room;
+    for (step, _) in steps {
+        let (reads, y) = Buffers::split(plan, step.output, buffers);
+        let layout = &plan.layouts[step.output];
+        step.run(set, |value| reads.read(value), layout, 0..layout.channels, y, workspace);
     }
 }
 
@@ -93,57 +78,23 @@ pub(super) fn walk_together(
             y = rest;
         }
         pool.each_with(&mut workspaces, &mut items, |workspace, (channels, y)| {
-            dispatch(set, Part { step, reads: &reads, layout, channels: channels.clone(), y, workspace });
+            step.run(set, |value| reads.read(value), layout, channels.clone(), y, workspace);
         });
     }
 }
 
-struct Part<'a, 'b> {
-    step: &'a Step,
-    reads: &'a Buffers<'b>,
-    layout: &'a Layout,
-    channels: Range<usize>,
-    y: &'a mut [Lanes],
-    workspace: &'a mut Workspace,
-}
-
-impl Kernel for Part<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Self { step, reads, layout, channels, y, workspace } = self;
-        step.run::<V>(|value| reads.read(value), layout, channels, y, workspace);
-    }
-}
-
-/// Cuts an image into tiles, `[channel][row][column]`, and fills their margins.
-pub(super) struct Cut<'a> {
-    pub image: &'a [f32],
-    pub layout: &'a Layout,
-    pub tiling: &'a Tiling,
-    pub fills: &'a [Fill],
-    pub to: &'a mut [Lanes],
-}
-
-impl Kernel for Cut<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Self { image, layout, tiling, fills, to } = self;
-        let [height, width] = tiling.image;
-        for (image, plane) in image.chunks_exact(height * width).zip(to.chunks_exact_mut(layout.plane())) {
-            for (row, line) in image.chunks_exact(width).enumerate() {
-                let first = layout.at(row % layout.height, 0);
-                let lanes = row / layout.height * tiling.grid[1]..;
-                for (lane, own) in lanes.zip(line.chunks(layout.width)) {
-                    for (to, value) in plane[first..].iter_mut().zip(own) {
-                        to.0[lane] = *value;
-                    }
+/// Cuts an image, `[channel][row][column]`, into tiles.
+pub(super) fn cut(image: &[f32], layout: &Layout, tiling: &Tiling, to: &mut [Lanes]) {
+    let [height, width] = tiling.image;
+    for (image, plane) in image.chunks_exact(height * width).zip(to.chunks_exact_mut(layout.plane())) {
+        for (row, line) in image.chunks_exact(width).enumerate() {
+            let first = layout.at(row % layout.height, 0);
+            let lanes = row / layout.height * tiling.grid[1]..;
+            for (lane, own) in lanes.zip(line.chunks(layout.width)) {
+                for (to, value) in plane[first..].iter_mut().zip(own) {
+                    to.0[lane] = *value;
                 }
             }
-            fill::<V>(fills, plane);
         }
     }
 }
