@@ -84,7 +84,7 @@ impl Conv {
             let values = indices.iter().map(|index| layer.weight[*index as usize]).collect();
             let has_patches = layer.is_tiled && geometry.window.stride[1] <= 2;
             Weights::Sparse { lists, values, patches: has_patches.then(|| cover(&geometry, &phase.positions, set)) }
-        } else if Tiles::pay(&geometry) {
+        } else if Tiles::pay_once_transformed(&geometry) {
             Weights::Winograd { tiles: geometry.forward_tiles(1), filters: transformed(&geometry, layer.weight) }
         } else {
             let tiles: Vec<(usize, usize)> = tiles(0..filters, geometry.filters(), tile_rows(set)).collect();

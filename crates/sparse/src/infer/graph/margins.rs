@@ -1,8 +1,8 @@
 //! What lies around the tiles of an image: pixels of the tiles beside them, and zeros outside the image.
 
 use super::tiling::Tiling;
-use crate::kernels::margins::{Fills, Moves};
-use crate::train::graph::layout::Layout;
+use crate::kernels::margins::{Fills, Move};
+use crate::train::graph::layout::{Layout, Margins};
 
 /// What is written into a channel once its values are computed, in this order: zeros into tiles where they reach over the
 /// end of the image, then the margins.
@@ -10,19 +10,19 @@ pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Fills {
     let (height, width) = (layout.height as isize, layout.width as isize);
     let mut found = Fills::default();
     let mut push = |vectors: [usize; 2], ahead: isize, mask: u16| {
-        // Lanes that are kept come from others that there are.
-        let lanes = std::array::from_fn(|lane| (lane as isize + ahead).rem_euclid(16) as u32);
-        let vectors = vectors.map(|own| own as u32);
-        match found.0.iter_mut().find(|own| own.lanes == lanes && own.mask == mask) {
-            Some(own) => own.vectors.push(vectors),
-            None => found.0.push(Moves { lanes, mask, vectors: vec![vectors] }),
+        let (by, vectors) = (moved(ahead, mask), vectors.map(|own| own as u32));
+        match found.list.iter_mut().find(|own| own.0 == by) {
+            Some(own) => own.1.push(vectors),
+            None => found.list.push((by, vec![vectors])),
         }
     };
+    let mut is_whole = true;
     for row in 0..layout.height {
         for column in 0..layout.width {
             let (to, mask) = (layout.at(row, column), tiling.mask(layout, row as isize, column as isize));
             if mask != tiling.lanes() {
                 push([to, to], 0, mask);
+                is_whole = false;
             }
         }
     }
@@ -38,7 +38,23 @@ pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Fills {
         let vector = layout.at(row.rem_euclid(height) as usize, column.rem_euclid(width) as usize);
         push([place, vector], if mask == 0 { 0 } else { ahead }, mask);
     }
+    let one = Margins { top: 1, bottom: 1, left: 1, right: 1 };
+    if is_whole && layout.margins == one && width == height {
+        let around = [[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]];
+        let beside = |[rows, columns]: [isize; 2]| {
+            // A pixel of the margin on that side, or at that corner.
+            let at = |way: isize| if way < 0 { -1 } else { way * height };
+            moved(rows * tiling.grid[1] as isize + columns, tiling.mask(layout, at(rows), at(columns)))
+        };
+        found.ring = Some((layout.height, around.map(beside)));
+    }
     found
+}
+
+/// The lanes that are kept, each so many lanes further on.
+fn moved(ahead: isize, mask: u16) -> Move {
+    // Those that are kept come from lanes that there are.
+    Move { lanes: std::array::from_fn(|lane| (lane as isize + ahead).rem_euclid(16) as u32), mask }
 }
 
 #[cfg(test)]
@@ -46,7 +62,6 @@ mod tests {
     use super::*;
     use crate::InstructionSet;
     use crate::lanes::{LANES, Lanes};
-    use crate::train::graph::layout::Margins;
 
     #[test]
     fn every_tile_finds_its_surroundings() {
@@ -54,7 +69,7 @@ mod tests {
             [([2, 2], [3, 5], [2, 3]), ([4, 4], [8, 8], [2, 2]), ([1, 1], [2, 2], [2, 2]), ([8, 2], [7, 9], [1, 5])];
         for ((grid, image, [height, width]), reach) in cases.into_iter().flat_map(|own| [0, 1, 3].map(|by| (own, by))) {
             let tiling = Tiling { grid, image };
-            let margins = Margins { top: reach, bottom: 1, left: 2 * reach, right: reach };
+            let margins = Margins { top: reach, bottom: 1, left: reach * reach, right: reach };
             let layout = Layout { height, width, margins, ..Layout::of(&[1, image[0], image[1]]) };
             // Every vector is made of NaN, but for the pixels of the image, which count from 1.
             let mut before = vec![Lanes([f32::NAN; LANES]); layout.plane()];

@@ -139,7 +139,7 @@ impl Plan {
     /// Bytes of the workspace of a step at most.
     fn workspace_bytes(&self, step: &Step) -> usize {
         match self.geometry(step) {
-            Some(own) if Tiles::pay(&own) => Workspace::needed([own.x.channels, own.y.channels]),
+            Some(own) if Tiles::pay_once_transformed(&own) => Workspace::needed([own.x.channels, own.y.channels]),
             Some(_) | None => 0,
         }
     }

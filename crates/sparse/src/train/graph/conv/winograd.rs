@@ -36,9 +36,13 @@ impl Tiles {
     }
 
     /// Whether they fit and pay.
-    pub(crate) fn pay(conv: &Geometry) -> bool {
-        let channels = conv.inputs().min(conv.filters());
-        conv.has_tiles() && channels >= LEAST_CHANNELS && conv.y.pixels() >= LEAST_PIXELS
+    pub(super) fn pay(conv: &Geometry) -> bool {
+        Self::pay_once_transformed(conv) && conv.y.pixels() >= LEAST_PIXELS
+    }
+
+    /// Whether they fit and pay where the filters need not be transformed every time.
+    pub(crate) fn pay_once_transformed(conv: &Geometry) -> bool {
+        conv.has_tiles() && conv.inputs().min(conv.filters()) >= LEAST_CHANNELS
     }
 }
 
