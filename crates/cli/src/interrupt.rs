@@ -12,13 +12,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A flag that the first signal sets.
 pub(crate) fn on_signal() -> Result<Arc<AtomicBool>> {
-    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    for signal in [SIGINT, SIGTERM] {
-        // Order matters: the second handler must find the flag as the first signal left it.
-        flag::register_conditional_shutdown(signal, HALTED.into(), Arc::clone(&asked))
+    let [stop, interrupted, terminated] = [(); 3].map(|()| Arc::new(AtomicBool::new(false)));
+    for (signal, own, other) in [(SIGINT, &interrupted, &terminated), (SIGTERM, &terminated, &interrupted)] {
+        let ends_if = |flag: &Arc<AtomicBool>| {
+            flag::register_conditional_shutdown(signal, HALTED.into(), Arc::clone(flag)).map(drop)
+        };
+        // Order matters: the second signal of a kind must find its flag as the first one left it, and of two kinds that come
+        // at once, on two threads, one must find the other's, so each looks for it behind its own.
+        ends_if(own)
+            .and_then(|()| flag::register(signal, Arc::clone(own)).map(drop))
+            .and_then(|()| ends_if(other))
+            .and_then(|()| flag::register(signal, Arc::clone(&stop)).map(drop))
             .context("cannot watch for signals")?;
-        flag::register(signal, Arc::clone(&asked)).context("cannot watch for signals")?;
-        flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
     }
     if takes_hangup() {
         flag::register(SIGHUP, Arc::clone(&stop)).context("cannot watch for signals")?;

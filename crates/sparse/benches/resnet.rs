@@ -71,7 +71,7 @@ fn main() {
     for net in nets {
         let graph = if net == "vgg11" { vgg11() } else { resnet20() }.expect("a network");
         println!(
-            "{net}, {} MACs an image, batch {batch}, {threads} threads, the fastest of {rounds} steps",
+            "{net}, {} MACs an image, batch {batch}, {threads} threads, the median of {rounds} steps; below it the fastest of each kind",
             graph.macs()
         );
         for set in InstructionSet::available().into_iter().rev() {
@@ -132,7 +132,7 @@ fn measure(graph: &Graph, density: f64, options: Options, (batch, rounds): (usiz
             began.elapsed().as_secs_f64()
         })
         .to_vec();
-    let (seconds, change) = (least(&mut totals), least(&mut changes));
+    let (seconds, change) = (median(&mut totals), median(&mut changes));
     println!(
         "  {:<8} density {density:<5} {:8.1} images/s, {:7.1} ms a step, {:5.1} ms for other masks, peak memory of the process \
          so far {} MiB",
@@ -166,6 +166,11 @@ fn peak_mib() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().trim_end_matches(" kB").parse::<usize>().ok()? / 1024)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn least(values: &mut [f64]) -> f64 {

@@ -182,8 +182,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When training diverges, or something cannot be written; the last checkpoint stays good.
     pub(crate) fn walk(mut self) -> Result<Outcome, Error> {
-        // Whatever failed first in a folder that is gone, that it is gone is what to tell.
-        self.stages().map_err(|error| self.folder.still_here().err().unwrap_or(error))
+        self.stages().map_err(|error| self.folder.cause(error))
     }
 
     fn stages(&mut self) -> Result<Outcome, Error> {

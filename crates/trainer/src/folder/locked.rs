@@ -144,12 +144,28 @@ impl LockedRun {
         let own = self.own.metadata().map_err(Error::io(path, "read"))?;
         match fs::metadata(path) {
             Ok(found) if id(&found) == id(&own) => Ok(()),
-            _ => {
-                let why = "the run's folder was removed or moved while the run was going; it stops here, and writes nothing \
-                           more. A folder that was moved can be resumed where it is now";
-                Err(Error::Run { path: path.to_owned(), why: why.into() })
-            }
+            _ => Err(self.removed()),
         }
+    }
+
+    /// What to tell of an error: that the folder is not there any more, where that is why, or a file in it is not there that
+    /// this process has just written, since somebody is removing all of them.
+    pub(crate) fn cause(&self, error: Error) -> Error {
+        match (self.still_here(), error) {
+            (Err(removed), _) => removed,
+            (Ok(()), Error::Io { path, source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound && path.starts_with(self.path()) =>
+            {
+                self.removed()
+            }
+            (Ok(()), error) => error,
+        }
+    }
+
+    fn removed(&self) -> Error {
+        let why = "the run's folder was removed or moved while the run was going; it stops here, and writes nothing more. A \
+                   folder that was moved can be resumed where it is now";
+        Error::Run { path: self.path().to_owned(), why: why.into() }
     }
 
     /// Removes what the run has trained and told so far, so that it begins anew.
@@ -364,6 +380,10 @@ mod tests {
         fs::remove_dir(run.path()).expect("removed");
         fs::rename(&away, run.path()).expect("moved back");
         run.still_here().expect("here again");
+        // While it is being removed, its files go first.
+        let lost = |path: &Path| Error::io(path, "rename")(std::io::ErrorKind::NotFound.into());
+        assert!(run.cause(lost(&run.path().join("run.saved"))).to_string().contains("removed or moved"));
+        assert!(run.cause(lost(out.path())).to_string().contains("cannot rename"));
         let error = create(out.path()).expect_err("a run is there").to_string();
         assert!(error.contains("secateur resume"), "{error}");
     }
