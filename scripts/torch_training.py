@@ -96,6 +96,8 @@ def optimizer_of(net, train):
     """PyTorch's optimizer for `train.optimizer` and `train.weight_decay_of`."""
     options = dict(train["optimizer"])
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[options.pop("kind")]
+    if "epsilon" in options:
+        options["eps"] = options.pop("epsilon")
     parameters = list(net.parameters())
     if train.get("weight_decay_of") == "weights":
         plain = [own for own in parameters if own.dim() == 1]
