@@ -63,7 +63,11 @@ impl Plan {
         let mut values = vec![None; graph.nodes().len() + 1];
         values[0] = Some(0);
         for ((node, kind, inputs, output), activation) in fused(needed(graph)) {
-            let inputs = inputs.iter().map(|value| values[value.index()].expect("it is computed before")).collect();
+            let mut inputs: Vec<usize> =
+                inputs.iter().map(|value| values[value.index()].expect("it is computed before")).collect();
+            if lanes == LanesHold::Places && ends_tiles(&kind, graph.shape(output)) {
+                inputs[0] = own.copied(inputs[0]);
+            }
             values[output.index()] = Some(own.layouts.len());
             let step = Step { node: Some(node), kind, inputs, output: own.layouts.len(), activation };
             own.layouts.push(Layout::of(graph.shape(output)));
@@ -88,12 +92,20 @@ impl Plan {
             let mut values = step.inputs.iter().chain([&step.output]);
             values.any(|value| own.layouts[*value].block() > most)
         };
-        if let Some(node) = own.steps.iter().find(large).and_then(|step| step.node) {
+        if let Some(node) = own.steps.iter().filter(large).find_map(|step| step.node) {
             let why = format!("its values with their padding are more than {most} for one image");
             return Err(Unsupported { node: graph.nodes()[node].name.clone(), why });
         }
         own.share_buffers();
         Ok(own)
+    }
+
+    /// Copies a value, so that what is computed from it need not be cut into tiles as it is; the copy.
+    fn copied(&mut self, value: usize) -> usize {
+        let output = self.layouts.len();
+        self.layouts.push(self.layouts[value]);
+        self.steps.push(Step { node: None, kind: Kind::Copy, inputs: vec![value], output, activation: None });
+        output
     }
 
     /// The geometry of a convolution.
@@ -243,6 +255,16 @@ impl Step {
             _ => None,
         }
     }
+}
+
+/// Whether an output is smaller than the grids that suit larger images, while its inputs may be such.
+fn ends_tiles(kind: &Kind, output: &[usize]) -> bool {
+    let window = match kind {
+        Kind::Conv { window, .. } => window,
+        Kind::Pool(pool) => &pool.window,
+        Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::Copy => return false,
+    };
+    window.stride != [1; 2] && output.iter().skip(1).any(|side| *side < 4)
 }
 
 /// The passes that the output depends on.

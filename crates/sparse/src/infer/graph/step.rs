@@ -103,7 +103,7 @@ impl Step {
                 None => Work::Pooling(Pooling::global([x, y], [x, y])),
             },
             Kind::Copy => match (&tilings, op) {
-                (Some([from, to]), Some(Op::Flatten | Op::Reshape(_))) => {
+                (Some([from, to]), None | Some(Op::Flatten | Op::Reshape(_))) => {
                     let number = |[vector, lane]: [usize; 2]| (vector * LANES + lane) as u32;
                     let pair = |index: usize| [number(from.place(x, index)), number(to.place(y, index))];
                     Work::Numbers((0..plan.values(planned.output)).map(pair).collect())
