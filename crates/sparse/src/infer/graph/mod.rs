@@ -31,7 +31,7 @@ use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
 use std::ops::Range;
 use step::Step;
-use walk::{Room, walk, walk_together};
+use walk::{Scratch, walk, walk_together};
 
 /// A graph that answers, compiled for this machine and a batch size. Nothing is timed, and the answers of an engine are the
 /// same for any number of threads and however images are put together into calls.
@@ -52,7 +52,7 @@ pub struct GraphEngine {
     /// What is written around each channel of an image in tiles.
     fills: Fills,
     /// By thread.
-    rooms: Vec<Room>,
+    scratch: Vec<Scratch>,
 }
 
 impl GraphEngine {
@@ -103,9 +103,9 @@ impl GraphEngine {
         };
         let logits = (0..classes).map(logit).collect();
         let fills = plan.tilings.as_ref().map_or_else(Fills::default, |own| fills(input, &own[plan.input]));
-        let rooms = (0..threads).map(|_| Room::new(&plan)).collect();
+        let scratch = (0..threads).map(|_| Scratch::new(&plan)).collect();
         let pool = Pool::new(threads).map_err(|error| Error::Threads { threads, why: error.to_string() })?;
-        Ok(Self { pool, set, pixels, classes, plan, steps, logits, fills, rooms })
+        Ok(Self { pool, set, pixels, classes, plan, steps, logits, fills, scratch })
     }
 
     /// The plan that seems to cost less for calls of so many images.
@@ -142,7 +142,7 @@ impl GraphEngine {
         let lists: usize = self.steps.iter().map(|own| own.0.list_bytes()).sum();
         let buffers = self.plan.sizes.iter().sum::<usize>() * size_of::<Lanes>();
         let workspace = self.steps.iter().map(|own| own.0.workspace_bytes()).max().unwrap_or(0);
-        self.weight_bytes() + lists + self.rooms.len() * (buffers + workspace)
+        self.weight_bytes() + lists + self.scratch.len() * (buffers + workspace)
     }
 
     /// Logits `[image][class]` of images `[image][channels, height, width]`, any number of them.
@@ -165,19 +165,19 @@ impl GraphEngine {
         assert_eq!(logits.len(), images.len() / pixels * classes, "expected {classes} logits an image");
         match &self.plan.tilings {
             None => self.compute_blocks(images, logits),
-            Some(_) if images.len() == pixels && self.rooms.len() > 1 => self.compute_together(images, logits),
+            Some(_) if images.len() == pixels && self.scratch.len() > 1 => self.compute_together(images, logits),
             Some(_) => self.compute_images(images, logits),
         }
     }
 
     /// Each thread takes blocks of sixteen images.
     fn compute_blocks(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, pixels, classes, plan, steps, logits: places, rooms, .. } = self;
+        let Self { pool, set, pixels, classes, plan, steps, logits: places, scratch, .. } = self;
         let mut items: Vec<_> = images.chunks(LANES * *pixels).zip(logits.chunks_mut(LANES * *classes)).collect();
-        pool.each_with(rooms, &mut items, |room, (images, logits)| {
-            read(*set, images, *pixels, &mut room.buffers[plan.buffers[plan.input]]);
-            walk(*set, plan, steps, room);
-            let block = &room.buffers[plan.buffers[plan.output]];
+        pool.each_with(scratch, &mut items, |scratch, (images, logits)| {
+            read(*set, images, *pixels, &mut scratch.buffers[plan.buffers[plan.input]]);
+            walk(*set, plan, steps, scratch);
+            let block = &scratch.buffers[plan.buffers[plan.output]];
             for (image, logits) in logits.chunks_exact_mut(*classes).enumerate() {
                 logits.iter_mut().zip(&*places).for_each(|(logit, [place, _])| *logit = block[*place].0[image]);
             }
@@ -186,34 +186,34 @@ impl GraphEngine {
 
     /// Each thread takes images.
     fn compute_images(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, pixels, classes, plan, steps, logits: places, fills, rooms } = self;
+        let Self { pool, set, pixels, classes, plan, steps, logits: places, fills, scratch } = self;
         let mut items: Vec<_> = images.chunks(*pixels).zip(logits.chunks_mut(*classes)).collect();
-        pool.each_with(rooms, &mut items, |room, (image, logits)| {
-            cut(*set, plan, fills, image, room);
-            walk(*set, plan, steps, room);
-            gather(plan, places, room, logits);
+        pool.each_with(scratch, &mut items, |scratch, (image, logits)| {
+            cut(*set, plan, fills, image, scratch);
+            walk(*set, plan, steps, scratch);
+            gather(plan, places, scratch, logits);
         });
     }
 
     /// All threads take one image.
     fn compute_together(&mut self, image: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, plan, steps, logits: places, fills, rooms, .. } = self;
-        cut(*set, plan, fills, image, &mut rooms[0]);
-        walk_together(pool, *set, plan, steps, rooms);
-        gather(plan, places, &rooms[0], logits);
+        let Self { pool, set, plan, steps, logits: places, fills, scratch, .. } = self;
+        cut(*set, plan, fills, image, &mut scratch[0]);
+        walk_together(pool, *set, plan, steps, scratch);
+        gather(plan, places, &scratch[0], logits);
     }
 }
 
 /// Cuts an image into the tiles that the plan begins with.
-fn cut(set: InstructionSet, plan: &Plan, fills: &Fills, image: &[f32], room: &mut Room) {
+fn cut(set: InstructionSet, plan: &Plan, fills: &Fills, image: &[f32], scratch: &mut Scratch) {
     let tiling = &plan.tilings.as_ref().expect("the plan has tiles")[plan.input];
-    let (layout, to) = (&plan.layouts[plan.input], &mut room.buffers[plan.buffers[plan.input]]);
+    let (layout, to) = (&plan.layouts[plan.input], &mut scratch.buffers[plan.buffers[plan.input]]);
     walk::cut(image, layout, tiling, to);
     fills.fill(set, layout.plane(), to);
 }
 
 /// The logits, each from its place.
-fn gather(plan: &Plan, places: &[[usize; 2]], room: &Room, logits: &mut [f32]) {
-    let values = &room.buffers[plan.buffers[plan.output]];
+fn gather(plan: &Plan, places: &[[usize; 2]], scratch: &Scratch, logits: &mut [f32]) {
+    let values = &scratch.buffers[plan.buffers[plan.output]];
     logits.iter_mut().zip(places).for_each(|(logit, [vector, lane])| *logit = values[*vector].0[*lane]);
 }

@@ -13,13 +13,13 @@ use std::ops::Range;
 
 /// What a thread works in.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Scratch {
     /// By buffer of the plan.
     pub buffers: Vec<Vec<Lanes>>,
     pub workspace: Workspace,
 }
 
-impl Room {
+impl Scratch {
     pub(super) fn new(plan: &Plan) -> Self {
         let buffers = plan.sizes.iter().map(|size| vec![Lanes::ZERO; *size]).collect();
         Self { buffers, workspace: Workspace::default() }
@@ -48,8 +48,8 @@ impl<'a> Buffers<'a> {
 }
 
 /// All steps, on one thread, on what stands in the input's buffer.
-pub(super) fn walk(set: InstructionSet, plan: &Plan, steps: &[(Step, Vec<Range<usize>>)], room: &mut Room) {
-    let Room { buffers, workspace } = room;
+pub(super) fn walk(set: InstructionSet, plan: &Plan, steps: &[(Step, Vec<Range<usize>>)], scratch: &mut Scratch) {
+    let Scratch { buffers, workspace } = scratch;
     for (step, _) in steps {
         let (reads, y) = Buffers::split(plan, step.output, buffers);
         let layout = &plan.layouts[step.output];
@@ -63,9 +63,9 @@ pub(super) fn walk_together(
     set: InstructionSet,
     plan: &Plan,
     steps: &[(Step, Vec<Range<usize>>)],
-    rooms: &mut [Room],
+    scratch: &mut [Scratch],
 ) {
-    let (Room { buffers, workspace }, others) = rooms.split_first_mut().expect("a room for each thread");
+    let (Scratch { buffers, workspace }, others) = scratch.split_first_mut().expect("scratch memory for each thread");
     let mut workspaces: Vec<&mut Workspace> =
         [workspace].into_iter().chain(others.iter_mut().map(|own| &mut own.workspace)).collect();
     for (step, parts) in steps {
