@@ -65,11 +65,6 @@ impl Update {
             gathers: self.max_norm.is_some(),
         }
     }
-
-    /// The factor that cuts a gradient of this length, as PyTorch's `clip_grad_norm_` computes it.
-    pub(crate) fn factor(&self, norm: f64) -> f32 {
-        self.max_norm.map_or(1.0, |most| (f64::from(most) / (norm + 1e-6)).min(1.0) as f32)
-    }
 }
 
 /// What training holds for a parameter beside its values.

@@ -302,9 +302,7 @@ impl Trainer {
             done(place);
             std::mem::swap(dy, dx);
         }
-        if self.update.max_norm.is_some() {
-            param::settle(&at, &rule, &self.update, self.layers.iter_mut().flat_map(Layer::params).collect());
-        }
+        param::settle(&at, &rule, &self.update, self.layers.iter_mut().flat_map(Layer::params));
     }
 
     /// Writes the state of the `place`-th layer that has parameters into buffers, which start as zeros.

@@ -135,8 +135,9 @@ impl Chunk<'_> {
     }
 }
 
-/// Cuts the gradients that the parameters have set aside to the length that is allowed, and moves the parameters along them.
-pub(super) fn settle(at: &Context<'_>, rule: &Rule, update: &Update, params: Vec<&mut Param>) {
+/// Cuts the gradients that the parameters have set aside to the length that is allowed, and moves the parameters along them;
+/// nothing where any length is.
+pub(super) fn settle<'p>(at: &Context<'_>, rule: &Rule, update: &Update, params: impl Iterator<Item = &'p mut Param>) {
     struct Settled<'a, 'b>(&'a mut Chunk<'b>, &'a Rule, f32);
     impl Kernel for Settled<'_, '_> {
         type Output = ();
@@ -150,11 +151,13 @@ pub(super) fn settle(at: &Context<'_>, rule: &Rule, update: &Update, params: Vec
             }
         }
     }
-    let chunks = params.into_iter().flat_map(|param| param.chunks(CHUNK));
+    let Some(most) = update.max_norm else { return };
+    let chunks = params.flat_map(|param| param.chunks(CHUNK));
     let mut items: Vec<(Chunk<'_>, f64)> = chunks.map(|chunk| (chunk, 0.0)).collect();
     at.pool.each(&mut items, |(chunk, squares)| *squares = chunk.squares());
     // In the parameters' order, so that the sum does not depend on the threads.
     let norm = items.iter().map(|(_, squares)| squares).sum::<f64>().sqrt();
-    let factor = update.factor(norm);
+    // As PyTorch's `clip_grad_norm_` computes it.
+    let factor = (f64::from(most) / (norm + 1e-6)).min(1.0) as f32;
     at.pool.each(&mut items, |(chunk, _)| dispatch(at.set, Settled(chunk, rule, factor)));
 }

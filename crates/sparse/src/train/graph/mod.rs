@@ -233,10 +233,8 @@ impl GraphTrainer {
             }
             done(place);
         }
-        if self.update.max_norm.is_some() {
-            let at = Context { pool: &self.pool, set: self.options.instruction_set };
-            param::settle(&at, &rule, &self.update, self.steps.iter_mut().flat_map(Step::params).collect());
-        }
+        let at = Context { pool: &self.pool, set: self.options.instruction_set };
+        param::settle(&at, &rule, &self.update, self.steps.iter_mut().flat_map(Step::params));
         loss
     }
 
