@@ -15,6 +15,18 @@ use std::collections::BTreeSet;
 pub struct Gradients(Vec<Parameter>);
 
 impl Gradients {
+    /// Gradients that somebody else computed, by the names and shapes of parameters.
+    ///
+    /// # Errors
+    /// When one is not finite, or a shape is not filled.
+    pub fn new(gradients: Vec<Parameter>) -> Result<Self, Error> {
+        for own in &gradients {
+            own.check_shape(&own.shape)?;
+            own.check_finite("gradient")?;
+        }
+        Ok(Self(gradients))
+    }
+
     /// The gradients of `loss`, those of pruned weights included. `loss` is given a copy of the module on an autodiff
     /// device and computes from it; its input has to lie on `device.autodiff()`, too.
     ///

@@ -99,7 +99,8 @@ pub(crate) struct Kernels {
 }
 
 impl Device {
-    /// burn's device to score weights on: the run's own, or `flex` beside Secateur's own kernels, which show no gradients.
+    /// burn's device for scores that take more of a network than its gradients: the run's own, or `flex` beside Secateur's own
+    /// kernels.
     ///
     /// # Errors
     /// When that was not compiled in.

@@ -127,6 +127,15 @@ pub enum Error {
         /// The loss.
         loss: f64,
     },
+    /// Images whose loss is no number, where gradients are asked for.
+    #[error(
+        "the loss of the images that weights are ranked by is {loss}, expected a finite number: training diverged; lower the \
+         learning rate"
+    )]
+    NoGradients {
+        /// The loss.
+        loss: f64,
+    },
     /// A file or folder that cannot be used.
     #[error("{}: cannot {doing}", path.display())]
     Io {

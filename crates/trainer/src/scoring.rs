@@ -1,17 +1,16 @@
 //! Masks by whatever a criterion asks for: weights alone, or gradients and activations of the network as it is.
 //!
-//! What needs more than weights is computed with a copy of the network on one of burn's devices, on a few training images
-//! whose choice is a function of (seed, step). The selection is the pruner's.
+//! What needs more than weights looks at a few training images, whose choice is a function of (seed, step): gradients by the
+//! run's own device, the rest by a copy of the network on one of burn's. The selection is the pruner's.
 
 use crate::config::{CriterionConfig, PruneConfig};
 use crate::data::{self, Split};
 use crate::device::Device;
-use crate::engine::MOVEMENT;
+use crate::engine::{BatchGradients, MOVEMENT, loss};
 use crate::models::{self, Net};
 use crate::pruning::Pruning;
 use crate::state::State;
 use crate::{Error, Experiment, seed};
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::Tensor;
 use secateur_pruner::{
     Activations, Criterion, Exchange, Gradients, Mask, MaskSet, Parameter, Saliency, Sparsity, attach_masks, exchange,
@@ -151,7 +150,7 @@ impl Scoring<'_> {
                 // The loss over all images at once: its gradient is what has to keep flowing.
                 let all = self.indices();
                 let device = self.burn()?;
-                Ok(grasp(&net()?, |net| self.loss(net, &all, &device))?)
+                Ok(grasp(&net()?, |net| loss(net, self.images, &all, &device))?)
             }
             CriterionConfig::Synflow => {
                 let [channels, rows, columns] = self.images.shape();
@@ -168,35 +167,43 @@ impl Scoring<'_> {
                 Ok(seen.wanda(&parameters(&net))?)
             }
             CriterionConfig::Taylor => {
-                let net = net()?;
-                let weights = parameters(&net);
-                let one = |batch: &[u32]| Ok(Saliency::taylor(&weights, &self.gradients(&net, batch)?)?);
-                Ok(self.over_batches(one, |sum, one| sum.add(one))?.unwrap_or(Saliency::new(vec![])?))
+                let mut gradients = self.gradients(state, masks)?;
+                let mut one = |batch: &[u32]| {
+                    let found = gradients.of(batch)?;
+                    Ok(Saliency::taylor(gradients.weights(), &found)?)
+                };
+                Ok(self.over_batches(&mut one, |sum, one| sum.add(one))?.unwrap_or(Saliency::new(vec![])?))
             }
             CriterionConfig::Snip => {
-                let net = net()?;
-                Ok(Saliency::gradient(&parameters(&net), &self.all_gradients(&net)?)?)
+                let mut gradients = self.gradients(state, masks)?;
+                let sum = self.sum_of(&mut gradients)?;
+                Ok(Saliency::gradient(gradients.weights(), &sum)?)
             }
         }
     }
 
     /// The size of every weight's gradient, pruned ones included.
     fn sizes_of_gradients(&self, state: &State, masks: &MaskSet) -> Result<ByName, Error> {
-        let gradients = self.all_gradients(&self.net(state, masks)?)?;
+        let sum = self.sum_of(&mut self.gradients(state, masks)?)?;
         let sizes = |own: &Parameter| (own.name.clone(), own.values.iter().map(|value| value.abs()).collect());
-        Ok(gradients.iter().map(sizes).collect())
+        Ok(sum.iter().map(sizes).collect())
+    }
+
+    /// The network as it is, for gradients of all its weights.
+    fn gradients(&self, state: &State, masks: &MaskSet) -> Result<BatchGradients<'_>, Error> {
+        BatchGradients::new(self.experiment, self.device, whole(state, masks), self.images)
     }
 
     /// The sum of the batches' gradients.
-    fn all_gradients(&self, net: &Net) -> Result<Gradients, Error> {
-        let sum = self.over_batches(|batch| self.gradients(net, batch), |sum, one| sum.add(one))?;
+    fn sum_of(&self, gradients: &mut BatchGradients<'_>) -> Result<Gradients, Error> {
+        let sum = self.over_batches(&mut |batch| gradients.of(batch), |sum, one| sum.add(one))?;
         Ok(sum.unwrap_or_default())
     }
 
     /// What the batches give, added up; `None` without an image.
     fn over_batches<T>(
         &self,
-        one: impl Fn(&[u32]) -> Result<T, Error>,
+        one: &mut dyn FnMut(&[u32]) -> Result<T, Error>,
         add: impl Fn(&mut T, &T) -> Result<(), secateur_pruner::Error>,
     ) -> Result<Option<T>, Error> {
         let batches = self.batches();
@@ -208,23 +215,11 @@ impl Scoring<'_> {
         Ok(Some(sum))
     }
 
-    fn gradients(&self, net: &Net, batch: &[u32]) -> Result<Gradients, Error> {
-        let device = self.burn()?;
-        Ok(Gradients::of(net, |net| self.loss(net, batch, &device))?)
-    }
-
-    /// Mean cross-entropy over these images.
-    fn loss(&self, net: &Net, indices: &[u32], device: &burn::tensor::Device) -> Tensor<1> {
-        let (images, labels) = models::tensors(self.images, indices, device);
-        CrossEntropyLossConfig::new().init(device).forward(net.forward(images), labels)
-    }
-
-    /// The network as it is, masks attached.
+    /// The network as it is, masks attached, on a device of burn's.
     fn net(&self, state: &State, masks: &MaskSet) -> Result<Net, Error> {
         let names: Vec<&str> = masks.iter().map(|(name, _)| name).collect();
         let net = attach_masks(self.experiment.net(&self.burn()?)?, &names)?;
-        let whole: Vec<Parameter> = state.parameters.iter().map(|own| own.clone().whole(masks)).collect();
-        Ok(set_masks(set_parameters(net, &whole)?, masks)?)
+        Ok(set_masks(set_parameters(net, &whole(state, masks))?, masks)?)
     }
 
     fn burn(&self) -> Result<burn::tensor::Device, Error> {
@@ -243,6 +238,11 @@ impl Scoring<'_> {
         all.truncate(self.parts().1.calibration);
         all
     }
+}
+
+/// Every parameter with its zeros.
+fn whole(state: &State, masks: &MaskSet) -> Vec<Parameter> {
+    state.parameters.iter().map(|own| own.clone().whole(masks)).collect()
 }
 
 /// The same masks with everything kept.

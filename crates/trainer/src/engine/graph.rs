@@ -9,8 +9,8 @@ use crate::{Error, Experiment};
 use secateur_graph::Parameter;
 use secateur_pruner::MaskSet;
 use secateur_report::event;
-use secateur_sparse::Optimizer;
 use secateur_sparse::train::{GraphTrainer, Kept, Options, Tensor};
+use secateur_sparse::{Optimizer, Update};
 use std::collections::BTreeMap;
 
 /// A native trainer of a graph, and what the masks keep.
@@ -24,8 +24,13 @@ pub(crate) struct OfGraph {
 }
 
 impl OfGraph {
-    pub(super) fn new(experiment: &Experiment, options: Options, state: State, masks: &MaskSet) -> Result<Self, Error> {
-        let update = experiment.config().train.update();
+    pub(super) fn new(
+        experiment: &Experiment,
+        update: Update,
+        options: Options,
+        state: State,
+        masks: &MaskSet,
+    ) -> Result<Self, Error> {
         let optimizer = update.optimizer;
         let kept = kept(experiment, masks)?;
         let tensors = tensors(experiment, &optimizer, &state, &kept)?;

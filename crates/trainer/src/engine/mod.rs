@@ -6,6 +6,7 @@
 
 mod burn;
 mod descent;
+mod gradients;
 mod graph;
 mod own;
 
@@ -13,6 +14,7 @@ mod own;
 pub(crate) const MOVEMENT: &str = "movement.sum";
 
 use self::burn::Burn;
+pub(crate) use self::gradients::{BatchGradients, loss};
 use self::graph::OfGraph;
 use self::own::Own;
 use crate::data::Split;
@@ -22,6 +24,7 @@ use crate::state::{State, Weights};
 use crate::{Error, Experiment};
 use secateur_pruner::MaskSet;
 use secateur_report::event::LayerPath;
+use secateur_sparse::Update;
 use secateur_sparse::train::{Options, is_trainable_chain};
 
 /// A network in training.
@@ -72,14 +75,26 @@ pub(crate) fn open(
     masks: &MaskSet,
 ) -> Result<Box<dyn Engine>, Error> {
     Ok(match device {
-        Device::Own { threads, instruction_set, crossovers } => {
-            let (threads, instruction_set, crossovers) = (*threads, *instruction_set, *crossovers);
-            let options = Options { threads, instruction_set, crossovers, compact: true };
-            match is_trainable_chain(experiment.graph()) {
-                true => Box::new(Own::new(experiment, options, state, masks)?),
-                false => Box::new(OfGraph::new(experiment, options, state, masks)?),
-            }
-        }
+        Device::Own { .. } => native(experiment, experiment.config().train.update(), device, state, masks)?,
         Device::Burn(device) => Box::new(Burn::new(experiment, device, state, masks)?),
+    })
+}
+
+/// A native engine that updates in this way, on a device that has one.
+fn native(
+    experiment: &Experiment,
+    update: Update,
+    device: &Device,
+    state: State,
+    masks: &MaskSet,
+) -> Result<Box<dyn Engine>, Error> {
+    let Device::Own { threads, instruction_set, crossovers } = device else {
+        unreachable!("burn's devices have an engine of their own")
+    };
+    let (threads, instruction_set, crossovers) = (*threads, *instruction_set, *crossovers);
+    let options = Options { threads, instruction_set, crossovers, compact: true };
+    Ok(match is_trainable_chain(experiment.graph()) {
+        true => Box::new(Own::new(experiment, update, options, state, masks)?),
+        false => Box::new(OfGraph::new(experiment, update, options, state, masks)?),
     })
 }

@@ -8,7 +8,7 @@ use crate::{Error, Experiment, export};
 use secateur_pruner::MaskSet;
 use secateur_report::event;
 use secateur_sparse::train::{Images, Kept, LayerPath, LayerState, Options, Path, Tensor, TensorMut, Trainer};
-use secateur_sparse::{Network, Optimizer, Parameters};
+use secateur_sparse::{Network, Optimizer, Parameters, Update};
 use std::collections::BTreeMap;
 
 /// A native trainer, and what it takes to speak of its layers by name.
@@ -22,8 +22,13 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    pub(super) fn new(experiment: &Experiment, options: Options, state: State, masks: &MaskSet) -> Result<Self, Error> {
-        let update = experiment.config().train.update();
+    pub(super) fn new(
+        experiment: &Experiment,
+        update: Update,
+        options: Options,
+        state: State,
+        masks: &MaskSet,
+    ) -> Result<Self, Error> {
         let optimizer = update.optimizer;
         let network = network(experiment)?;
         let kept = kept(&network, masks)?;
