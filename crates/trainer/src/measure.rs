@@ -9,7 +9,7 @@ use crate::{Error, device, export, memory};
 use secateur_report::Timing;
 use secateur_report::event::{Compacted, Event, FileSize, Inference, Latency, Measured};
 use secateur_sparse::file::{Info, Precision};
-use secateur_sparse::infer::{AnyEngine, Engine, Form, Forms, LanesHold, Options, Plan, StepPlan};
+use secateur_sparse::infer::{self, AnyEngine, Engine, Form, Forms, LanesHold, Options, Plan, StepPlan};
 use secateur_sparse::{InstructionSet, Layer, Trained, difference};
 use std::time::Duration;
 
@@ -36,10 +36,11 @@ pub(crate) struct Meter {
 }
 
 impl Session<'_> {
-    /// Records what the network of this cycle costs.
+    /// Records what the network of this cycle costs. A network whose engine would take too much memory is not measured: that
+    /// is no reason to end its training.
     ///
     /// # Errors
-    /// When the log cannot be written, or the engine has no room for the network.
+    /// When the log cannot be written, or the engine cannot compute the network.
     pub(crate) fn measure(&mut self, cycle: u64) -> Result<(), Error> {
         self.observer.measuring();
         let network = export::network(self.experiment.graph(), &self.engine.parameters(), &self.masks)?;
@@ -55,7 +56,13 @@ impl Session<'_> {
         };
         let (files, compacted, smaller) =
             facts(&network, &info(&config.model.to_string(), self.dataset.scales.clone()), images);
-        let inference = self.meter.read(&network, &smaller, images, options)?;
+        let inference = match self.meter.read(&network, &smaller, images, options) {
+            Err(Error::Inference(error @ infer::Error::Memory { .. })) => {
+                tracing::warn!("cycle {cycle}: the network is not measured: {error}");
+                return Ok(());
+            }
+            read => read?,
+        };
         drop((network, smaller));
         // What was taken to measure is not what training takes: the next reading begins here.
         let _ = memory::take_peak();

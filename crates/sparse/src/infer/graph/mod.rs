@@ -18,13 +18,13 @@ mod walk;
 use super::batch::read;
 use super::engine::available;
 use super::{Error, Forms, LanesHold, Options};
+use crate::InstructionSet;
 use crate::compact::graph::folded;
 use crate::file::Precision;
 use crate::kernels::margins::Fills;
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
 use crate::train::Crossovers;
-use crate::{InstructionSet, Unsupported};
 use margins::fills;
 use plan::Plan;
 use secateur_graph::{Graph, Weights};
@@ -56,16 +56,8 @@ pub struct GraphEngine {
 }
 
 impl GraphEngine {
-    /// Checks that a graph can be compiled, without any weights.
-    ///
-    /// # Errors
-    /// The first node whose values do not fit the kernels' 32-bit offsets.
-    pub fn supports(graph: &Graph) -> Result<(), Unsupported> {
-        Plan::new(graph, LanesHold::Images).map(drop)
-    }
-
     /// Compiles a graph. [`Options::forms`] says whether zeros may be left out; what the lanes hold follows from
-    /// [`Options::batch`] and from the sides of the images.
+    /// [`Options::batch`], from the sides of the images, and from what fits [`Options::buffer_bytes`].
     ///
     /// # Errors
     /// When a node's values do not fit the kernels' 32-bit offsets, the buffers do not fit [`Options::buffer_bytes`], the
@@ -80,11 +72,7 @@ impl GraphEngine {
         }
         let (set, threads) = (available(options.instruction_set)?, options.threads.max(1));
         let (graph, weights) = folded(graph, weights);
-        let plan = Self::plan(&graph, options.batch)?;
-        let bytes = plan.bytes(threads);
-        if bytes > buffer_bytes {
-            return Err(Error::Memory { found: bytes, most: buffer_bytes });
-        }
+        let plan = Self::plan(&graph, options.batch, threads, buffer_bytes)?;
         let crossovers = match forms {
             Forms::Any => Crossovers::table(set),
             Forms::Dense => Crossovers::DENSE,
@@ -108,13 +96,18 @@ impl GraphEngine {
         Ok(Self { pool, set, pixels, classes, plan, steps, logits, fills, scratch })
     }
 
-    /// The plan that seems to cost less for calls of so many images.
-    fn plan(graph: &Graph, batch: usize) -> Result<Plan, Unsupported> {
+    /// The plan that seems to cost less for calls of so many images, of those whose buffers take at most so many bytes.
+    fn plan(graph: &Graph, batch: usize, threads: usize, most: usize) -> Result<Plan, Error> {
         let images = Plan::new(graph, LanesHold::Images)?;
+        let mut plans = vec![(batch.div_ceil(LANES) as f64 * images.cost, images)];
         // What the kernels cannot address as tiles they may as images.
-        let Ok(places) = Plan::new(graph, LanesHold::Places) else { return Ok(images) };
-        let costs = [batch.div_ceil(LANES) as f64 * images.cost, batch as f64 * places.cost];
-        Ok(if costs[1] < costs[0] { places } else { images })
+        if let Ok(places) = Plan::new(graph, LanesHold::Places) {
+            plans.push((batch as f64 * places.cost, places));
+        }
+        plans.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let found = plans.iter().map(|(_, plan)| plan.bytes(threads)).min().unwrap_or(usize::MAX);
+        let fitting = plans.into_iter().map(|(_, plan)| plan).find(|plan| plan.bytes(threads) <= most);
+        fitting.ok_or(Error::Memory { found, most })
     }
 
     /// What lies in the lanes of the vectors.
