@@ -3,14 +3,15 @@
 //!
 //! `export FOLDER` leaves `<network>.onnx`, `<network>-b4.onnx`, `<network>.safetensors`, `<network>-csr.safetensors`,
 //! `<network>.images` and `<network>.answers`, little-endian and row-major, for a pruned LeNet, for a network with
-//! every kind of layer, and for random graphs, as they are and compacted.
+//! every kind of layer, and for random graphs, as they are and compacted. `export FOLDER FILE.secateur ...` leaves images and
+//! answers for the networks of these files instead, under their names.
 
 #[path = "../tests/graphs/mod.rs"]
 mod graphs;
 
 use secateur_graph::{Graph, Weights};
 use secateur_sparse::export::{Form, onnx, onnx_graph, safetensors, safetensors_graph};
-use secateur_sparse::{Affine, Conv2d, Layer, Network, compact_graph};
+use secateur_sparse::{Affine, Conv2d, Layer, Network, Trained, compact_graph};
 use std::error::Error;
 use std::path::Path;
 
@@ -20,8 +21,13 @@ const IMAGES: usize = 4;
 const GRAPHS: u64 = 120;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args().nth(1).ok_or("wanted a folder to write to")?;
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().ok_or("expected a folder to write to")?;
     std::fs::create_dir_all(&folder)?;
+    let files: Vec<String> = arguments.collect();
+    if !files.is_empty() {
+        return files.iter().try_for_each(|file| answer(Path::new(&folder), Path::new(file)));
+    }
     write(Path::new(&folder), "lenet", [1, 28, 28], lenet(), 0.1)?;
     write(Path::new(&folder), "every", [3, 19, 17], every(), 0.7)?;
     for seed in 0..GRAPHS {
@@ -33,6 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = format!("graph-{seed:03}");
         write_graph(Path::new(&folder), &name, (&graph, &weights), &images)?;
         write_graph(Path::new(&folder), &format!("{name}-compact"), (&small.graph, &small.weights), &images)?;
+    }
+    Ok(())
+}
+
+/// Writes images for the network of a model file, and the answers of the reference implementation.
+fn answer(folder: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
+    let network = Trained::decode(&std::fs::read(file)?)?.network;
+    let pixels: usize = network.input().iter().product();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let images: Vec<f32> = (0..IMAGES * pixels).map(|_| 2.0 * random.next() - 1.0).collect();
+    let answers: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| network.forward(image)).collect();
+    for (end, values) in [("images", images), ("answers", answers)] {
+        let name = file.with_extension(end);
+        let name = name.file_name().ok_or("expected a file")?;
+        std::fs::write(folder.join(name), values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
     }
     Ok(())
 }
@@ -51,8 +72,8 @@ fn write_graph(
     let answers: Vec<f32> = values.iter().flat_map(|own| &own[graph.output().index()]).copied().collect();
     let save = |end: &str, bytes: Vec<u8>| std::fs::write(folder.join(format!("{name}{end}")), bytes);
     let raw = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    save(".onnx", onnx_graph(graph, weights, name, None)?)?;
-    save("-b4.onnx", onnx_graph(graph, weights, name, Some(IMAGES))?)?;
+    save(".onnx", onnx_graph(graph, weights, name, None, &[])?)?;
+    save("-b4.onnx", onnx_graph(graph, weights, name, Some(IMAGES), &[])?)?;
     save(".safetensors", safetensors_graph(graph, weights, Form::Dense, &[])?)?;
     save("-csr.safetensors", safetensors_graph(graph, weights, Form::Csr, &[])?)?;
     save(".images", raw(&images.concat()))?;
@@ -76,8 +97,8 @@ fn write(folder: &Path, name: &str, input: [usize; 3], layers: Vec<Layer>, densi
     let answers: Vec<f32> = images.iter().flat_map(|image| network.forward(image)).collect();
     let save = |end: &str, bytes: Vec<u8>| std::fs::write(folder.join(format!("{name}{end}")), bytes);
     let raw = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    save(".onnx", onnx(&network, name, None)?)?;
-    save("-b4.onnx", onnx(&network, name, Some(IMAGES))?)?;
+    save(".onnx", onnx(&network, name, None, &[])?)?;
+    save("-b4.onnx", onnx(&network, name, Some(IMAGES), &[])?)?;
     save(".safetensors", safetensors(&network, Form::Dense, &[]))?;
     save("-csr.safetensors", safetensors(&network, Form::Csr, &[]))?;
     save(".images", raw(&images.concat()))?;

@@ -161,14 +161,14 @@ impl Trained {
         decode_trained(bytes)
     }
 
-    /// The network as an ONNX model called `name`, for so many images a call, or any number.
+    /// The network as an ONNX model called `name`, for so many images a call, or any number, with these notes in its metadata.
     ///
     /// # Errors
     /// When it does not fit into one message.
-    pub fn onnx(&self, name: &str, batch: Option<usize>) -> Result<Vec<u8>, export::Error> {
+    pub fn onnx(&self, name: &str, batch: Option<usize>, notes: &[(&str, &str)]) -> Result<Vec<u8>, export::Error> {
         match self {
-            Self::Chain(network) => export::onnx(network, name, batch),
-            Self::Graph(graph, weights) => export::onnx_graph(graph, weights, name, batch),
+            Self::Chain(network) => export::onnx(network, name, batch, notes),
+            Self::Graph(graph, weights) => export::onnx_graph(graph, weights, name, batch, notes),
         }
     }
 

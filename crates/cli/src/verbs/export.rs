@@ -54,13 +54,11 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     }
     let precision = args.values.precision();
     let stored = network.quantized(precision).with_context(|| args.model.display().to_string())?;
+    let notes: Vec<_> = model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect();
     let bytes = match format {
         Format::Secateur => network.encode(&model.info, precision)?,
-        Format::Safetensors => {
-            let notes: Vec<_> = model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect();
-            stored.safetensors(if args.csr { Form::Csr } else { Form::Dense }, &notes)?
-        }
-        Format::Onnx => stored.onnx(&model.info.name, args.batch.map(|batch| batch as usize))?,
+        Format::Safetensors => stored.safetensors(if args.csr { Form::Csr } else { Form::Dense }, &notes)?,
+        Format::Onnx => stored.onnx(&model.info.name, args.batch.map(|batch| batch as usize), &notes)?,
     };
     if format == Format::Secateur {
         let _ = writeln!(text, "layer            weights   positions as      positions     values      bytes");

@@ -59,6 +59,11 @@ fn compaction_is_told_and_changes_no_answer() {
     assert_eq!(again, said, "no clock takes part in what is told");
 }
 
+/// What a model tells beside its weights.
+fn notes(model: &Model) -> Vec<(&str, &str)> {
+    model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect()
+}
+
 #[test]
 fn other_formats_hold_the_same_weights() {
     let (folder, model) = (folder(), model());
@@ -74,7 +79,7 @@ fn other_formats_hold_the_same_weights() {
     }
     for (args, batch) in [(&["--format", "onnx"][..], None), (&["--format", "onnx", "--batch", "4"], Some(4))] {
         let (_, bytes) = export(&folder.path().join(format!("{batch:?}.onnx")), args);
-        assert!(bytes == onnx(&network(), &model.info.name, batch).expect("small"), "{batch:?}");
+        assert!(bytes == onnx(&network(), &model.info.name, batch, &notes(&model)).expect("small"), "{batch:?}");
     }
 }
 
@@ -160,7 +165,10 @@ fn what_cannot_be_exported_is_named_and_leaves_nothing() {
 fn the_ending_of_the_file_decides_the_format() {
     let (folder, model) = (folder(), model());
     let (_, bytes) = export(&folder.path().join("q.onnx"), &[]);
-    assert!(bytes == onnx(&network(), &model.info.name, None).expect("small"), "ONNX, as the ending says");
+    assert!(
+        bytes == onnx(&network(), &model.info.name, None, &notes(&model)).expect("small"),
+        "ONNX, as the ending says"
+    );
     let (_, bytes) = export(&folder.path().join("q.safetensors"), &["--csr"]);
     assert!(SafeTensors::deserialize(&bytes).expect("safetensors").tensor("fc1.weight.col_indices").is_ok());
 }

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::proto::{
-    Attribute, Dimension, Extent, FLOAT, FLOAT_NUMBER, Graph, INT, INT64, INTS, Model, Node, OperatorSet, Shape,
+    Attribute, Dimension, Extent, FLOAT, FLOAT_NUMBER, Graph, INT, INT64, INTS, Model, Node, Note, OperatorSet, Shape,
     Tensor, TensorType, Type, ValueInfo,
 };
 use crate::Network;
@@ -17,18 +17,19 @@ const LAYOUT: i64 = 7;
 const LONGEST: usize = (1 << 31) - (1 << 20);
 
 /// The network as an ONNX model called `name`: input `x`, `[batch, channels, height, width]`, output `y`. Without a
-/// `batch` the model takes any; some engines want it fixed. It is written as the graph of [`Network::to_graph`].
+/// `batch` the model takes any; some engines want it fixed. It is written as the graph of [`Network::to_graph`], and `notes`
+/// into the model's metadata.
 ///
 /// # Errors
 /// As those of [`onnx_graph`]; and when all values of the network together are more than a graph may have.
-pub fn onnx(network: &Network, name: &str, batch: Option<usize>) -> Result<Vec<u8>, Error> {
+pub fn onnx(network: &Network, name: &str, batch: Option<usize>, notes: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
     check_size(network.cost().parameters)?;
     let (graph, weights) = network.to_graph().map_err(Error::Graph)?;
-    onnx_graph(&graph, &weights, name, batch)
+    onnx_graph(&graph, &weights, name, batch, notes)
 }
 
 /// The graph as an ONNX model called `name`: input `x`, `[batch, sides of the input]`, output `y`. Without a `batch` the model
-/// takes any; some engines want it fixed.
+/// takes any; some engines want it fixed. `notes` are its metadata.
 ///
 /// Convolutions and fully connected layers keep their zeros. Parameters have their own names, such as `fc.weight`, what
 /// a node gives is called `<node>.out`, and what belongs to an operator besides `<node>/<field>`.
@@ -40,6 +41,7 @@ pub fn onnx_graph(
     weights: &Weights,
     name: &str,
     batch: Option<usize>,
+    notes: &[(&str, &str)],
 ) -> Result<Vec<u8>, Error> {
     weights.check(graph).map_err(Error::Graph)?;
     check_size(graph.parameters().iter().map(secateur_graph::Parameter::len).sum())?;
@@ -61,8 +63,13 @@ pub fn onnx_graph(
         producer_version: Some(env!("CARGO_PKG_VERSION").into()),
         graph: Some(written),
         opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPERATORS) }],
+        metadata_props: notes.iter().map(|(key, note)| text(key, note)).collect(),
     };
     Ok(model.encode_to_vec())
+}
+
+fn text(key: &str, value: &str) -> Note {
+    Note { key: Some(key.into()), value: Some(value.into()) }
 }
 
 const INPUT: &str = "x";
@@ -253,7 +260,7 @@ mod tests {
 
     fn model(input: [usize; 3], layers: Vec<Layer>, batch: Option<usize>) -> Graph {
         let network = Network::new(input, layers).expect("fits");
-        let bytes = onnx(&network, "small", batch).expect("small");
+        let bytes = onnx(&network, "small", batch, &[]).expect("small");
         Model::decode(&bytes[..]).expect("own bytes").graph.expect("a graph")
     }
 
@@ -337,7 +344,7 @@ mod tests {
         add("mean", Op::GlobalAveragePool, &["both"]);
         add("shape", Op::Reshape(vec![4, 4]), &["mean"]);
         let own = net.finish();
-        let bytes = onnx_graph(&own, &Weights::neutral(&own), "all", None).expect("small");
+        let bytes = onnx_graph(&own, &Weights::neutral(&own), "all", None, &[]).expect("small");
         let graph = Model::decode(&bytes[..]).expect("own bytes").graph.expect("a graph");
         let expected = [
             "Conv(x conv.weight) -> conv.out",
@@ -358,7 +365,7 @@ mod tests {
         ];
         assert_eq!(words(&graph), expected);
         assert_eq!(graph.output, [value("y", None, &[4, 4])]);
-        let missing = onnx_graph(&own, &Weights::default(), "all", None).expect_err("no weights").to_string();
+        let missing = onnx_graph(&own, &Weights::default(), "all", None, &[]).expect_err("no weights").to_string();
         assert!(missing.starts_with("no values for `conv.weight`"), "{missing}");
     }
 

@@ -17,6 +17,17 @@ pub(super) struct Model {
     pub(super) graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
     pub(super) opset_import: Vec<OperatorSet>,
+    #[prost(message, repeated, tag = "14")]
+    pub(super) metadata_props: Vec<Note>,
+}
+
+/// A text by its name.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Note {
+    #[prost(string, optional, tag = "1")]
+    pub(super) key: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    pub(super) value: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
