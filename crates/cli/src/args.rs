@@ -101,9 +101,11 @@ pub(crate) enum Verb {
     /// Ask a model what is on an image.
     #[command(after_help = "Examples:\n  secateur predict runs/quickstart-1a2b3c4d-s1 seven.png\n  secateur predict \
                             model.secateur datasets/mnist/t10k-images-idx3-ubyte.gz --index 3\n  secateur predict \
-                            runs/quickstart-1a2b3c4d-s1 photo.png --invert --resize\n\nAn image has the model's size; in \
-                            shades of grey it is white ink on black. --invert takes black on white; --resize fits another \
-                            size in. Images are PNG, JPEG or IDX; no other format is read.")]
+                            runs/quickstart-1a2b3c4d-s1 photo.png --invert --resize\n\nAn image has the model's size; --resize \
+                            takes others. A model of colours, and the run of a model that learned from a folder of \
+                            pictures, sees a picture as in training: scaled until it covers the size, its middle taken. Any \
+                            other model in shades of grey expects white ink on black, as MNIST has it: --invert takes \
+                            black on white, and --resize fits the whole picture in. Images are PNG, JPEG or IDX; no other format is read.")]
     Predict(PredictArgs),
     /// List the runs of a folder with their state, sparsity and accuracy.
     #[command(
@@ -268,14 +270,15 @@ const RESUME_HELP: &str = "A run that has finished is left as it is; where its f
 const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, or a .safetensors file whose header tells its graph,\nas a run's model.safetensors has it; of the LeNets any state dict will do.\n\n\
     Formats: secateur, a sparse file with where the weights stand in as few bits as can be; safetensors, as PyTorch's \
     load_state_dict takes it, or with --csr as rows for torch.sparse_csr_tensor; onnx, for ONNX Runtime and others.\n\n\
-    --compact leaves out what the answers do not depend on: units that nothing hears or that never vary, and rows and \
+    --compact leaves out what the answers do not depend on: units that nothing reads or whose output is constant, and rows and \
     columns that pooling does not read. The largest difference of a logit is printed; above 1/1000 of the largest logit \
     nothing is written.\n\nExamples:\n  secateur export runs/quickstart-1a2b3c4d-s1 --values f16 --compact\n  secateur export \
     model.secateur --out model-b128.onnx --batch 128\n  secateur export model.secateur --out rows.safetensors --csr";
 
 const BENCH_HELP: &str = "MODEL is a run's folder, a .secateur file, or a .safetensors file whose header tells its graph,\nas a run's model.safetensors has it; of the LeNets any state dict will do.\n\n\
     Every model is compiled three times for each batch size: dense, which computes its zeros too; sparse, as it is; and \
-    compacted. Each layer takes the form that is measured fastest here. The calls take turns, and medians are compared.\n\n\
+    compacted. Each layer of a chain such as LeNet takes the form that is measured fastest here; in other graphs the form \
+    follows from the weights that are left. The calls take turns, and medians are compared.\n\n\
     Examples:\n  secateur bench runs/quickstart-1a2b3c4d-s1\n  secateur bench small.secateur large.secateur --batch 1,128 \
     --threads 1 --json";
 
@@ -389,7 +392,7 @@ pub(crate) struct PredictArgs {
     /// The images are black on white.
     #[arg(long)]
     pub(crate) invert: bool,
-    /// Fit images of another size into the model's: scaled by area, centred, the rest black.
+    /// Scale images of another size to the model's.
     #[arg(long)]
     pub(crate) resize: bool,
     /// One JSON object an image.

@@ -90,8 +90,8 @@ impl Model {
     /// # Errors
     /// When it cannot be loaded, or has other channels than the model takes.
     pub fn load_data(&self, dir: &Path) -> Result<Dataset, Error> {
-        let source = self.experiment.as_ref().map(|own| own.config().data.source);
-        Ok(data::load_for_model(dir, source.filter(|source| !source.is_drawn()), &self.info.scales)?)
+        let run = self.experiment.as_ref().map(|own| &own.config().data);
+        Ok(data::load_for_model(dir, run, &self.info.scales)?)
     }
 
     /// Checks that data is the data of the run that the model comes from; of a model that is only a file nothing is known.

@@ -1,7 +1,7 @@
 //! What the verbs on models share: the words typed for them, the images that answers are compared on.
 
 use crate::args::Values;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use secateur_sparse::file::Precision;
 use secateur_trainer::data::Dataset;
 use secateur_trainer::{Model, inference};
@@ -42,7 +42,7 @@ pub(super) struct Images {
 
 impl Images {
     /// The test split of the folder that is named, or else of the model's own experiment; made-up images where there is
-    /// neither, or the network takes no images of its size.
+    /// neither.
     pub(super) fn of(model: &Model, data: Option<&Path>, other_data: bool) -> Result<Self> {
         let dataset = match (data, &model.experiment) {
             (Some(dir), _) => Some(model.load_data(dir).with_context(|| format!("--data {}", dir.display()))?),
@@ -58,10 +58,16 @@ impl Images {
         if let Some(dataset) = dataset.as_ref().filter(|_| !other_data) {
             model.check_data(dataset).context("another data set on purpose takes --other-data")?;
         }
-        let pixels: usize = model.network.input().iter().product();
-        if let Some(dataset) = dataset.filter(|dataset| dataset.train.shape() == model.network.input()) {
+        if let Some(dataset) = dataset {
+            let (found, expected) = (dataset.train.shape(), model.network.input());
+            if found != expected {
+                bail!(
+                    "the data's images are {found:?}, channels, rows and columns; expected {expected:?}, as the model takes"
+                );
+            }
             return Ok(Self::test(model, &dataset));
         }
+        let pixels: usize = model.network.input().iter().product();
         let classes = model.network.classes();
         let count = (NUMBERS / (pixels + classes)).clamp(1, MADE_UP);
         let pixels = inference::made_up(&model.network, count);

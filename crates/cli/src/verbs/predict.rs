@@ -7,7 +7,8 @@ use crate::args::PredictArgs;
 use anyhow::{Context, Result, bail};
 use picture::{Kind, fitted, is_bright_outside, kind, picture};
 use secateur_sparse::infer::{AnyEngine, Options};
-use secateur_trainer::data::{Images, read_images};
+use secateur_trainer::config::Source;
+use secateur_trainer::data::{Images, read_images, read_picture};
 use secateur_trainer::{Model, inference};
 use serde_json::json;
 use std::path::Path;
@@ -22,8 +23,13 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     if ![1, 3].contains(&channels) {
         bail!("{}: the model takes images of {channels} channels, expected 1 or 3", args.model.display());
     }
+    let data = model.experiment.as_ref().map(|own| &own.config().data);
+    let folder = data.filter(|own| own.source == Source::ImageFolder);
+    // Pictures become what a training on pictures saw of them, unless they are ink in shades of grey.
+    let as_trained = (channels == 3 || folder.is_some())
+        .then(|| Pictures { scales: args.resize || folder.is_some_and(|own| own.size.is_some()) });
     for path in &args.images {
-        let images = ready(path, args, [channels, height, width])?;
+        let images = ready(path, args, as_trained, [channels, height, width])?;
         for (place, image) in images.pixels.chunks_exact(channels * height * width).enumerate() {
             let pixels: Vec<f32> = model.info.input(image).collect();
             let logits = engine.logits(&pixels);
@@ -38,15 +44,34 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     Ok(Done::Whole)
 }
 
-/// The images of a file as the model takes them: of its size, and those in shades of grey white on black.
-fn ready(path: &Path, args: &PredictArgs, [channels, height, width]: [usize; 3]) -> Result<Images> {
+/// Pictures as a training on pictures takes them.
+#[derive(Clone, Copy)]
+struct Pictures {
+    /// Whether those of another size are scaled.
+    scales: bool,
+}
+
+/// The images of a file as the model takes them: of its size, and ink in shades of grey white on black.
+fn ready(
+    path: &Path,
+    args: &PredictArgs,
+    as_trained: Option<Pictures>,
+    [channels, height, width]: [usize; 3],
+) -> Result<Images> {
     let size = [height, width];
     let mut images = match (kind(path)?, args.index) {
         (Kind::Picture, Some(index)) => bail!(
             "{}: --index {index} counts the images of an IDX file, found a picture, which is one image",
             path.display()
         ),
-        (Kind::Picture, None) => picture(path, channels)?,
+        (Kind::Picture, None) => match as_trained {
+            Some(Pictures { scales }) => {
+                let pixels =
+                    read_picture(path, [channels, height, width], scales, "as the model takes; --resize scales it")?;
+                Images { rows: height, columns: width, channels, pixels, first: 0, numbered: false }
+            }
+            None => picture(path)?,
+        },
         (Kind::Foreign(name), _) => bail!("{}: {name} is not read; convert it to PNG", path.display()),
         (Kind::Other, index) => read_images(path, index)?,
     };
@@ -66,8 +91,8 @@ fn ready(path: &Path, args: &PredictArgs, [channels, height, width]: [usize; 3])
     }
     let bright =
         images.pixels.chunks_exact(sides[0] * sides[1]).filter(|image| is_bright_outside(image, sides)).count();
-    // Of many images, such as clothes, some reach to the border. Colours have no ground that they are learned on.
-    if channels == 1 && 2 * bright > images.pixels.len() / (sides[0] * sides[1]) {
+    // Of many images, such as clothes, some reach to the border. Photographs have no ground that they are learned on.
+    if as_trained.is_none() && 2 * bright > images.pixels.len() / (sides[0] * sides[1]) {
         let (seen, cure) = match args.invert {
             false => ("black on white", "add --invert"),
             true => ("white on black before --invert", "leave --invert out"),

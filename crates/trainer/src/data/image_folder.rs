@@ -68,7 +68,8 @@ pub(super) fn load(data: &DataConfig) -> Result<Parts, Error> {
         let Listed(pictures) = list(&dir, &classes)?;
         let (mut pixels, mut labels, mut lines) = (vec![], vec![], String::new());
         for (path, class) in pictures {
-            pixels.extend(decoded(&path, data, description.shape)?);
+            let hint = "as the first one; data.size = [rows, columns] scales all of them";
+            pixels.extend(read_picture(&path, description.shape, data.size.is_some(), hint)?);
             labels.push(class);
             let hash = sha256(&path).map_err(|error| Error::Content { path: path.clone(), why: error.to_string() })?;
             let within = path.strip_prefix(&dir).unwrap_or(&path);
@@ -145,20 +146,26 @@ fn unreadable(path: &Path, error: &image::ImageError) -> Error {
     Error::Content { path: path.into(), why: format!("no picture that can be read: {error}") }
 }
 
-/// The bytes of a picture, `[channels, rows, columns]`.
-fn decoded(path: &Path, data: &DataConfig, [channels, rows, columns]: [usize; 3]) -> Result<Vec<u8>, Error> {
+/// The bytes of a PNG or JPEG picture, `[channels, rows, columns]`, in RGB or shades of grey; what is transparent counts as it is
+/// below. Of another size it is scaled until it covers this one, and its middle is taken, or else it is refused with a `hint`.
+///
+/// # Errors
+/// When it cannot be read, is too large, or has another size and is not to be scaled.
+pub fn read_picture(
+    path: &Path,
+    [channels, rows, columns]: [usize; 3],
+    scales: bool,
+    hint: &str,
+) -> Result<Vec<u8>, Error> {
     let picture = open(path)?.decode().map_err(|error| unreadable(path, &error))?;
     let (width, height) = picture.dimensions();
-    let picture = match data.size {
-        None if (height as usize, width as usize) == (rows, columns) => picture,
-        None => {
-            let why = format!(
-                "found a picture of {height} x {width} pixels, expected {rows} x {columns} as the first one; data.size = [rows, \
-                 columns] scales all of them"
-            );
+    let picture = match scales {
+        true => covering(&picture, rows as u32, columns as u32),
+        false if (height as usize, width as usize) == (rows, columns) => picture,
+        false => {
+            let why = format!("found a picture of {height} x {width} pixels, expected {rows} x {columns}, {hint}");
             return Err(Error::Content { path: path.into(), why });
         }
-        Some(_) => covering(&picture, rows as u32, columns as u32),
     };
     Ok(match channels {
         1 => picture.to_luma8().into_raw(),

@@ -18,6 +18,7 @@ mod synthetic;
 pub use augment::Augment;
 pub use error::Error;
 pub use idx::{Images, read_images};
+pub use image_folder::read_picture;
 pub(crate) use located::{located, program};
 pub(crate) use split::Rows;
 pub use split::{Batch, Split};
@@ -186,13 +187,14 @@ fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
 }
 
 /// All images of a folder, none held out, as a model takes them that sees bytes by these scales: one for each channel, or one for
-/// all. Where no run says of what kind the files are, their names do.
+/// all. A run's data says of what kind the files are, and what becomes of pictures; without one the files' names do.
 ///
 /// # Errors
 /// If a file is missing or wrong, or the images have other channels than there are scales.
-pub(crate) fn load_for_model(dir: &Path, source: Option<Source>, scales: &[Scale]) -> Result<Dataset, Error> {
-    let source = source.unwrap_or_else(|| detect(dir));
-    let data = DataConfig { source, dir: dir.into(), validation: 0, ..DataConfig::default() };
+pub(crate) fn load_for_model(dir: &Path, run: Option<&DataConfig>, scales: &[Scale]) -> Result<Dataset, Error> {
+    let like = run.filter(|own| !own.source.is_drawn()).cloned();
+    let like = like.unwrap_or_else(|| DataConfig { source: detect(dir), ..DataConfig::default() });
+    let data = DataConfig { dir: dir.into(), validation: 0, ..like };
     let own = divided(&data, 0)?;
     let [channels, ..] = own.train.shape();
     let scales = if scales.len() == 1 { scales.repeat(channels) } else { scales.to_vec() };

@@ -1,4 +1,4 @@
-//! Pictures in shades of grey or in colours: which kind of file it is, decoding, and fitting another size in.
+//! Pictures of ink in shades of grey, as MNIST has them: which kind of file it is, decoding, and fitting another size in.
 
 use anyhow::{Context, Result, bail};
 use image::{ImageReader, Limits};
@@ -41,33 +41,23 @@ fn by_first(first: &[u8]) -> Kind {
     foreign.map_or(Kind::Other, |(_, name)| Kind::Foreign(name))
 }
 
-/// A picture in shades of grey, with one channel, or in colours, with three.
-pub(super) fn picture(path: &Path, channels: usize) -> Result<Images> {
+/// A picture in shades of grey.
+pub(super) fn picture(path: &Path) -> Result<Images> {
     let place = || format!("{}: no picture that can be read", path.display());
     let file = BufReader::new(regular::open(path).with_context(place)?);
     let mut reader = ImageReader::new(file).with_guessed_format().with_context(place)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(LARGEST);
     reader.limits(limits);
-    let decoded = reader.decode().with_context(place)?.to_rgba8();
+    let decoded = reader.decode().with_context(place)?.to_luma_alpha8();
     let (rows, columns) = (decoded.height() as usize, decoded.width() as usize);
-    if rows * columns * 4 > LARGEST as usize {
+    if rows * columns * 2 > LARGEST as usize {
         bail!("{}: larger than {} MiB when decoded, expected a smaller image", path.display(), LARGEST >> 20)
     }
-    let whole = decoded.as_raw().as_chunks::<4>().0;
-    let shades: Vec<[u8; 2]> =
-        whole.iter().map(|[red, green, blue, alpha]| [luma([*red, *green, *blue]), *alpha]).collect();
-    let ground = ground(&shades);
-    let pixels = match channels {
-        1 => shades.into_iter().map(|[value, alpha]| over(value, alpha, ground)).collect(),
-        _ => (0..3).flat_map(|channel| whole.iter().map(move |own| over(own[channel], own[3], ground))).collect(),
-    };
-    Ok(Images { rows, columns, channels, pixels, first: 0, numbered: false })
-}
-
-/// The shade of a colour by Rec. 601, in thousandths.
-fn luma([red, green, blue]: [u8; 3]) -> u8 {
-    ((299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue) + 500) / 1000) as u8
+    let shades = decoded.as_raw().as_chunks::<2>().0;
+    let ground = ground(shades);
+    let pixels = shades.iter().map(|[value, alpha]| over(*value, *alpha, ground)).collect();
+    Ok(Images { rows, columns, channels: 1, pixels, first: 0, numbered: false })
 }
 
 /// What shows where a picture is transparent: white behind dark ink, black behind light ink, so that ink is seen.
