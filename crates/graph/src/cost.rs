@@ -27,18 +27,6 @@ pub struct LayerSize {
     pub macs: usize,
 }
 
-impl Cost {
-    /// Bytes of all parameters as f32.
-    pub fn dense_bytes(&self) -> usize {
-        4 * self.parameters
-    }
-
-    /// Bytes of the parameters that are not zero as f32, without saying where they stand.
-    pub fn nonzero_bytes(&self) -> usize {
-        4 * self.nonzero
-    }
-}
-
 impl Graph {
     /// Trained parameters, biases included, buffers not.
     pub fn parameter_count(&self) -> usize {

@@ -390,11 +390,6 @@ impl Size {
         share(self.pruned, self.prunable)
     }
 
-    /// Share of zeros among all parameters, `[0, 1]`.
-    pub fn model_sparsity(&self) -> f64 {
-        share(self.parameters.saturating_sub(self.nonzero), self.parameters)
-    }
-
     /// All parameters over those that are not zero; infinite when none is left.
     pub fn compression_ratio(&self) -> f64 {
         self.parameters as f64 / self.nonzero as f64

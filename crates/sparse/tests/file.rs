@@ -187,7 +187,9 @@ fn what_the_fuzzer_found_worth_keeping_is_refused_or_is_a_network() {
     let mut accepted = [0, 0];
     for path in paths {
         let bytes = fuzzing::sealed(&std::fs::read(path).expect("readable"));
-        fuzzing::read_graph(&bytes);
+        if let Some(model) = fuzzing::read_graph(&bytes) {
+            InstructionSet::available().into_iter().for_each(|set| fuzzing::ask_graph(&model, set));
+        }
         let model = fuzzing::read(&bytes);
         accepted[usize::from(model.is_some())] += 1;
         let Some(model) = model else { continue };

@@ -9,9 +9,13 @@ use libfuzzer_sys::fuzz_target;
 use secateur_sparse::InstructionSet;
 
 fuzz_target!(|data: &[u8]| {
-    let Some(model) = fuzzing::read(&fuzzing::sealed(data)) else { return };
+    let bytes = fuzzing::sealed(data);
+    let (graph, chain) = (fuzzing::read_graph(&bytes), fuzzing::read(&bytes));
     for set in InstructionSet::available() {
-        fuzzing::ask(&model, set);
-        fuzzing::ask_in_every_form(&model, set);
+        graph.iter().for_each(|model| fuzzing::ask_graph(model, set));
+        for model in &chain {
+            fuzzing::ask(model, set);
+            fuzzing::ask_in_every_form(model, set);
+        }
     }
 });

@@ -6,7 +6,7 @@ use secateur_sparse::file::{
     GraphModel, MAGIC, Model, VERSION, decode, decode_graph, decode_graph_within, decode_within, encode, encode_graph,
     seal,
 };
-use secateur_sparse::infer::{Engine, Error, Form, LanesHold, Options, Plan};
+use secateur_sparse::infer::{Engine, Error, Form, Forms, GraphEngine, LanesHold, Options, Plan};
 use secateur_sparse::{InstructionSet, Network, compact, compact_graph};
 
 /// Dense places that a file may ask for, and bytes that an engine's buffers may take.
@@ -67,6 +67,26 @@ pub(crate) fn read_graph(bytes: &[u8]) -> Option<GraphModel> {
     let small = compact_graph(graph, weights);
     assert_eq!(small.graph.forward(&small.weights, &image).len(), answers);
     Some(model)
+}
+
+/// Compiles a file's graph as it is and compacted, with its zeros and without them, for one image and for many, and asks it; or is
+/// refused for the memory.
+pub(crate) fn ask_graph(model: &GraphModel, instruction_set: InstructionSet) {
+    let small = compact_graph(&model.graph, &model.weights);
+    for (graph, weights) in [(&model.graph, &model.weights), (&small.graph, &small.weights)] {
+        let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product::<usize>());
+        for (batch, forms) in [(1, Forms::Any), (1, Forms::Dense), (17, Forms::Any), (17, Forms::Dense)] {
+            let options =
+                Options { threads: 1, instruction_set, forms, buffer_bytes: BUFFER_BYTES, ..Options::new(batch) };
+            match GraphEngine::new(graph, weights, &options) {
+                Ok(mut engine) => {
+                    assert_eq!(engine.logits(&vec![0.5; batch * pixels]).len(), batch * classes);
+                    assert!(engine.bytes() - engine.weight_bytes() <= BUFFER_BYTES, "{} bytes", engine.bytes());
+                }
+                Err(error) => assert!(matches!(error, Error::Memory { .. }), "{error}"),
+            }
+        }
+    }
 }
 
 /// Compiles a file's network as it is and compacted, tuned and by density, and asks it; or is refused for the memory.
