@@ -133,6 +133,21 @@ pub enum Activation {
     Silu,
 }
 
+impl Activation {
+    /// All of them; the place of one is its number in a model file, so that new ones come last.
+    pub const ALL: [Self; 4] = [Self::Relu, Self::Relu6, Self::Gelu, Self::Silu];
+
+    /// What it is called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Relu6 => "relu6",
+            Self::Gelu => "gelu",
+            Self::Silu => "silu",
+        }
+    }
+}
+
 /// Pooling over windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {
@@ -358,12 +373,7 @@ impl std::fmt::Display for Op {
             }
             Self::Linear(linear) => write!(out, "linear, {} outputs", linear.outputs),
             Self::BatchNorm(_) => out.write_str("batch-norm"),
-            Self::Activation(own) => out.write_str(match own {
-                Activation::Relu => "relu",
-                Activation::Relu6 => "relu6",
-                Activation::Gelu => "gelu",
-                Activation::Silu => "silu",
-            }),
+            Self::Activation(own) => out.write_str(own.word()),
             Self::Pool(Pool { kind: PoolKind::Max, window }) => write!(out, "max-pool {window}"),
             Self::Pool(Pool { kind: PoolKind::Average, window }) => write!(out, "average-pool {window}"),
             Self::GlobalAveragePool => out.write_str("global average pool"),

@@ -43,12 +43,10 @@ pub(super) fn write(node: &Node, channels: usize, writer: &mut Writer) -> Result
             writer.f64(*epsilon);
             writer.f64(*momentum);
         }
-        Op::Activation(own) => writer.u32(match own {
-            Activation::Relu => 0,
-            Activation::Relu6 => 1,
-            Activation::Gelu => 2,
-            Activation::Silu => 3,
-        }),
+        Op::Activation(own) => {
+            let number = Activation::ALL.iter().position(|other| other == own).expect("all of them are in it");
+            writer.u32(number as u32);
+        }
         Op::Pool(Pool { window, .. }) => write_window(window, &what, writer)?,
         Op::Reshape(shape) => write_shape(shape, &what, writer)?,
         Op::Crop(sides) => sizes(sides, &what, writer)?,
@@ -89,13 +87,12 @@ pub(super) fn read(kind: u32, name: &str, channels: usize, reader: &mut Reader<'
         }
         3 => {
             let what = format!("the activation of `{name}`");
-            Op::Activation(match reader.u32(&what)? {
-                0 => Activation::Relu,
-                1 => Activation::Relu6,
-                2 => Activation::Gelu,
-                3 => Activation::Silu,
-                found => return Err(reader.field(&what, found, "0 (relu), 1 (relu6), 2 (gelu) or 3 (silu)")),
-            })
+            let found = reader.u32(&what)?;
+            Op::Activation(*Activation::ALL.get(found as usize).ok_or_else(|| {
+                let words =
+                    Activation::ALL.iter().enumerate().map(|(number, own)| format!("{number} ({})", own.word()));
+                reader.field(&what, found, words.collect::<Vec<_>>().join(", "))
+            })?)
         }
         4 => Op::Pool(Pool { kind: PoolKind::Max, window: read_window(&what, reader)? }),
         5 => Op::Pool(Pool { kind: PoolKind::Average, window: read_window(&what, reader)? }),

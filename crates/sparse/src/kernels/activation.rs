@@ -13,6 +13,22 @@ pub(crate) trait Function {
     fn back<V: Vector>(dy: V, y: V, z: V) -> V;
 }
 
+/// Calls a function that is generic over the activation, which may be missing.
+macro_rules! with_activation {
+    ($activation:expr, $f:ident, $($argument:expr),*) => {{
+        use secateur_graph::Activation;
+        use $crate::kernels::activation::{Gelu, Identity, Relu, Relu6, Silu};
+        match $activation {
+            None => $f::<V, Identity>($($argument),*),
+            Some(Activation::Relu) => $f::<V, Relu>($($argument),*),
+            Some(Activation::Relu6) => $f::<V, Relu6>($($argument),*),
+            Some(Activation::Gelu) => $f::<V, Gelu>($($argument),*),
+            Some(Activation::Silu) => $f::<V, Silu>($($argument),*),
+        }
+    }};
+}
+pub(crate) use with_activation;
+
 /// `z`
 pub(crate) struct Identity;
 

@@ -73,8 +73,9 @@ impl Growing<'_> {
     }
 
     fn activation(&mut self) -> Op {
-        let all = [Activation::Relu, Activation::Relu, Activation::Relu6, Activation::Gelu, Activation::Silu];
-        Op::Activation(all[self.random.below(5)])
+        // Most networks have relu.
+        let other = Activation::ALL[self.random.below(Activation::ALL.len())];
+        Op::Activation(if self.random.one_in(4) { Activation::Relu } else { other })
     }
 
     /// A residual block, with or without a projection.

@@ -1,7 +1,7 @@
 //! Convolutions and fully connected layers, with all of their weights or with the nonzero ones only.
 
 use crate::InstructionSet;
-use crate::kernels::activation::{Gelu, Identity, Relu, Relu6, Silu};
+use crate::kernels::activation::with_activation;
 use crate::kernels::patches::{self, Filters, Patch, Steps};
 use crate::kernels::pointwise::{Grid, activate};
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
@@ -12,7 +12,6 @@ use crate::train::graph::conv::winograd::{Tiles, sizes};
 use crate::train::graph::conv::{POSITIONS, SPARSE_POSITIONS, tile_rows, tiles};
 use crate::train::graph::geometry::Geometry;
 use crate::train::graph::lists::Lists;
-use crate::train::graph::pointwise::with;
 use secateur_graph::Activation;
 use std::mem::size_of;
 use std::ops::Range;
@@ -189,7 +188,7 @@ impl Conv {
         }
         match self.activation {
             None | Some(Activation::Relu) => {}
-            Some(own @ (Activation::Relu6 | Activation::Gelu | Activation::Silu)) => {
+            Some(own) => {
                 dispatch(set, Activate { activation: own, grid: geometry.y.grid(), plane, y });
             }
         }
@@ -267,7 +266,7 @@ impl Kernel for Activate<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for y in self.y.chunks_exact_mut(self.plane) {
-            with!(Some(self.activation), activate, self.grid, y);
+            with_activation!(Some(self.activation), activate, self.grid, y);
         }
     }
 }

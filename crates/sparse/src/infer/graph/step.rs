@@ -5,7 +5,7 @@ use super::margins::fills;
 use super::plan::{Plan, Step as Planned};
 use super::pooling::Pooling as TilePooling;
 use crate::InstructionSet;
-use crate::kernels::activation::{Function, Gelu, Identity, Relu, Relu6, Silu};
+use crate::kernels::activation::{Function, with_activation};
 use crate::kernels::margins::Fills;
 use crate::kernels::pointwise::{Scale, forward};
 use crate::kernels::winograd::Workspace;
@@ -15,7 +15,7 @@ use crate::train::Crossovers;
 use crate::train::graph::copy::{Run, runs};
 use crate::train::graph::layout::{Layout, Margins};
 use crate::train::graph::plan::Kind;
-use crate::train::graph::pointwise::{Read, with};
+use crate::train::graph::pointwise::Read;
 use crate::train::graph::pooling::Pooling;
 use secateur_graph::{Activation, Graph, Op, Role, Weights};
 use std::mem::size_of;
@@ -232,7 +232,7 @@ impl Kernel for Pointwise<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        with!(self.activation, pointwise, self);
+        with_activation!(self.activation, pointwise, self);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The way back through a pass: first the gradient before its activation, in the place of that behind it, with the sums that
 //! a normalisation needs of the whole batch; then the gradient of the input.
 
-use super::{Pointwise, Read, Write, cut, total, with};
-use crate::kernels::activation::{Function, Gelu, Identity, Relu, Relu6, Silu};
+use super::{Pointwise, Read, Write, cut, total};
+use crate::kernels::activation::{Function, with_activation};
 use crate::kernels::moments::Moments;
 use crate::kernels::pointwise::{self as kernel, Back, Grid, PlaneMut, Slopes};
 use crate::kernels::update::Rule;
@@ -11,7 +11,6 @@ use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pieces::{Piece, images_of, pieces, ranges};
-use secateur_graph::Activation;
 use std::ops::Range;
 
 /// The values that the gradient before an activation follows from.
@@ -51,7 +50,7 @@ impl Pointwise {
         gradient: &mut [Lanes],
         sums: &mut [Lanes; 2],
     ) {
-        with!(self.activation, reduce_rows, self, channel, back, grid, gradient, sums);
+        with_activation!(self.activation, reduce_rows, self, channel, back, grid, gradient, sums);
     }
 
     /// The same for everything; gives the sums, `[block][channel]`.

@@ -5,7 +5,7 @@ mod backward;
 use super::layout::Layout;
 use super::norm::Norm;
 use super::pieces::{Piece, images_of, pieces, ranges};
-use crate::kernels::activation::{Function, Gelu, Identity, Relu, Relu6, Silu};
+use crate::kernels::activation::{Function, with_activation};
 use crate::kernels::moments::{Distances, Moments};
 use crate::kernels::pointwise::{self as kernel, Plane, Scale, Slopes};
 use crate::lanes::Lanes;
@@ -49,20 +49,6 @@ pub(super) struct Write<'a> {
 /// Items of a phase for each thread.
 const ITEMS: usize = 8;
 
-/// Calls a function that is generic over the activation.
-macro_rules! with {
-    ($activation:expr, $f:ident, $($argument:expr),*) => {
-        match $activation {
-            None => $f::<V, Identity>($($argument),*),
-            Some(Activation::Relu) => $f::<V, Relu>($($argument),*),
-            Some(Activation::Relu6) => $f::<V, Relu6>($($argument),*),
-            Some(Activation::Gelu) => $f::<V, Gelu>($($argument),*),
-            Some(Activation::Silu) => $f::<V, Silu>($($argument),*),
-        }
-    };
-}
-pub(crate) use with;
-
 impl Pointwise {
     pub(super) fn new(norm: Option<Norm>, activation: Option<Activation>) -> Self {
         Self { norm, activation, slopes: vec![] }
@@ -102,7 +88,7 @@ impl Pointwise {
         [channels, rows]: [Range<usize>; 2],
         y: &mut [Lanes],
     ) {
-        with!(self.activation, write, self, x, other, layout, block, [channels, rows], y);
+        with_activation!(self.activation, write, self, x, other, layout, block, [channels, rows], y);
     }
 }
 
