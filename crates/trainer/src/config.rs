@@ -537,11 +537,15 @@ fn sweep_hint(place: &str, table: &toml::Table) -> Option<String> {
         .then(|| format!("found a sweep, expected the config of one run; run the sweep with: secateur sweep {place}"))
 }
 
-/// Sets a dotted key. A value that is no TOML is taken as a string, so that shells need no second quotes.
+/// Sets a dotted key. A value that is no TOML is taken as a string, so that shells need no second quotes, unless it begins as a
+/// table or a list.
 fn set(table: &mut toml::Table, change: &str) -> Result<(), String> {
     let (key, value) = change.split_once('=').ok_or("wanted key=value, such as model.width=5")?;
     let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
         Ok(mut parsed) if parsed.len() == 1 => parsed.remove("value").ok_or("wanted one value")?,
+        Err(error) if value.trim_start().starts_with(['{', '[']) => {
+            return Err(format!("the value is no TOML: {}", words::plain(error.message(), "")));
+        }
         _ => toml::Value::String(value.to_owned()),
     };
     let mut parts: Vec<&str> = key.trim().split('.').collect();

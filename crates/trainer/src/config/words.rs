@@ -4,13 +4,15 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// What serde calls the types of a config, and what a person writes for them.
-const EXPECTED: [(&str, &str); 24] = [
+const EXPECTED: [(&str, &str); 26] = [
     ("internally tagged enum ModelConfig", "a table such as { kind = \"lenet\", width = 5 }"),
     ("internally tagged enum OptimizerConfig", "a table such as { kind = \"adam\", lr = 1e-3 }"),
     ("internally tagged enum LrSchedule", "a table such as { kind = \"cosine\" }"),
     ("internally tagged enum Schedule", "a table such as { kind = \"cubic\", final = 0.9, prunes = 10 }"),
     ("internally tagged enum Granularity", "a table such as { kind = \"filter\" }"),
     ("internally tagged enum RegrowConfig", "a table such as { kind = \"rigl\", every = { steps = 100 } }"),
+    ("internally tagged enum Normalisation", "a table such as { kind = \"training\" }"),
+    ("struct Augment", "a table such as { crop = 4, flip = true }"),
     ("struct UntilConfig", "a table such as { within = 0.5 }"),
     ("struct DataConfig", "a table such as { dir = \"datasets/mnist\" }"),
     ("struct TrainConfig", "a table such as { length = { epochs = 2 } }"),
@@ -108,7 +110,8 @@ fn key(error: &toml::de::Error) -> String {
     key.unwrap_or_default().to_owned()
 }
 
-fn plain(message: &str, key: &str) -> String {
+/// A message of serde in plain words, with the dotted key that it is about; empty where that is not known.
+pub(crate) fn plain(message: &str, key: &str) -> String {
     let place = if key.is_empty() { String::new() } else { format!("`{}`: ", short(key)) };
     if message == WORDS.0 {
         return format!("{place}{}", WORDS.1);

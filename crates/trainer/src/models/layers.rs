@@ -1,5 +1,6 @@
 //! A network of one's own: a list of layers in a config, each of which reads the one before it or the ones that it names.
 
+use crate::config::words;
 use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Error, Graph, Linear, Op, Pool, PoolKind, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,7 +117,7 @@ pub struct Pair([usize; 2]);
 
 /// As a person types it.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a whole number from 0, or one for each direction, such as [3, 1]")]
 enum Typed {
     Both(usize),
     Each([usize; 2]),
@@ -198,9 +199,33 @@ impl TryFrom<toml::Table> for LayerConfig {
                 Some(names.collect::<Option<Vec<_>>>().ok_or_else(refuse)?)
             }
         };
-        let op = table.try_into().map_err(|error: toml::de::Error| format!("{what}: {}", error.message()))?;
-        Ok(Self { name, inputs, op })
+        match table.clone().try_into() {
+            Ok(op) => Ok(Self { name, inputs, op }),
+            Err(error) => Err(format!("{what}: {}", words::plain(error.message(), &faulty_key(&table, &error)))),
+        }
     }
+}
+
+/// The key of a layer without which an error is another one: serde names none where a word says what kind of table it is.
+fn faulty_key(table: &toml::Table, error: &toml::de::Error) -> String {
+    let is_gone = |key: &&String| {
+        let mut without = table.clone();
+        without.remove(key.as_str());
+        let left: Result<OpConfig, toml::de::Error> = without.try_into();
+        left.err().is_none_or(|left| left.message() != error.message())
+    };
+    let names_it = ["unknown field", "missing field", "unknown variant"];
+    let found = table.keys().filter(|key| *key != "op").find(is_gone);
+    found.filter(|_| !names_it.iter().any(|own| error.message().starts_with(own))).cloned().unwrap_or_default()
+}
+
+/// Reads the list, and says of a layer that is at fault the number, from 1.
+pub(super) fn list<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<LayerConfig>, D::Error> {
+    let tables = Vec::<toml::Table>::deserialize(from)?;
+    let layer = |(place, table)| {
+        LayerConfig::try_from(table).map_err(|why| serde::de::Error::custom(format!("layer {}, {why}", place + 1)))
+    };
+    tables.into_iter().enumerate().map(layer).collect()
 }
 
 impl From<LayerConfig> for toml::Table {
@@ -301,7 +326,7 @@ impl OpConfig {
     pub(super) fn fault(&self) -> Option<String> {
         let Self::BatchNorm { epsilon, momentum } = self else { return None };
         if !(1e-12..=1.0).contains(epsilon) {
-            return Some(format!("found an epsilon of {epsilon}, expected above 0, such as 1e-5"));
+            return Some(format!("found an epsilon of {epsilon}, expected from 1e-12 to 1, such as 1e-5"));
         }
         (!(0.0..=1.0).contains(momentum)).then(|| format!("found a momentum of {momentum}, expected 0 to 1"))
     }
@@ -315,6 +340,7 @@ mod tests {
     fn read(list: &str) -> Result<Graph, String> {
         #[derive(Deserialize)]
         struct Document {
+            #[serde(deserialize_with = "super::list")]
             layers: Vec<LayerConfig>,
         }
         let document: Document = toml::from_str(list).map_err(|error| error.to_string())?;
@@ -366,10 +392,19 @@ mod tests {
             ("{ op = \"flatten\" }", "node `flatten1`"),
             ("{ op = \"flatten\" }, { op = \"linear\", outputs = 4 }", "expected [5] as the last layer's output"),
             ("{ op = \"conv2d\", outputs = 4, kernel = 9 }", "an image that a window of 9x9 fits in, found [3, 8, 8]"),
-            ("{ op = \"conv2d\", outputs = 4 }", "conv2d: missing field `kernel`"),
-            ("{ op = \"relu\", kernel = 4 }", "relu: unknown field `kernel`"),
-            ("{ op = \"swish\" }", "unknown variant `swish`"),
-            ("{ name = \"x\" }", "missing field `op`"),
+            ("{ op = \"conv2d\", outputs = 4 }", "layer 1, conv2d: the key `kernel` is missing"),
+            ("{ op = \"relu\" }, { op = \"relu\", kernel = 4 }", "layer 2, relu: unknown key `kernel`"),
+            ("{ op = \"batchnorm\" }", "found `batchnorm`, did you mean `batch-norm`?"),
+            (
+                "{ op = \"conv2d\", name = \"c\", outputs = -3, kernel = 3 }",
+                "conv2d `c`: `outputs`: found -3, expected a whole number",
+            ),
+            (
+                "{ op = \"conv2d\", outputs = 3, kernel = \"x\" }",
+                "conv2d: `kernel`: expected a whole number from 0, or one for each",
+            ),
+            ("{ op = \"batch-norm\", epsilon = true }", "batch-norm: `epsilon`: found true, expected a number"),
+            ("{ name = \"x\" }", "layer 1, a layer `x`: the key `op` is missing"),
             ("{ op = \"add\", inputs = \"input\" }", "add: expected a list of names as `inputs`"),
             ("{ op = \"relu\", inputs = [\"later\"] }, { op = \"relu\", name = \"later\" }", "reads `later`"),
             ("{ op = \"relu\", name = \"input\" }", "the name is that of the input"),

@@ -77,6 +77,7 @@ pub enum ModelConfig {
         #[serde(default = "layers_name", skip_serializing_if = "is_layers_name")]
         name: String,
         /// The layers, in order.
+        #[serde(deserialize_with = "layers::list")]
         layers: Vec<LayerConfig>,
     },
 }
@@ -151,7 +152,7 @@ impl ModelConfig {
                     return Some("expected 1 to 60 letters, digits, `-`, `_` and `.` as `name`".into());
                 }
                 let fault =
-                    |(place, layer): (usize, &LayerConfig)| Some(format!("layer {place}: {}", layer.op.fault()?));
+                    |(place, layer): (usize, &LayerConfig)| Some(format!("layer {}: {}", place + 1, layer.op.fault()?));
                 layers.iter().enumerate().find_map(fault)
             }
         }
