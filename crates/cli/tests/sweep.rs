@@ -54,6 +54,16 @@ fn manifest(run: &Path) -> serde_json::Value {
 }
 
 #[test]
+fn a_base_is_found_beside_the_sweep() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(root().join("configs/smoke.toml"), folder.path().join("own-base.toml")).expect("copied");
+    let text_of = fs::read_to_string(write(folder.path(), "")).expect("text").replace("configs/smoke", "own-base");
+    let path = folder.path().join("sweep.toml");
+    fs::write(&path, text_of).expect("written");
+    assert!(succeed(&["sweep", text(&path), "--dry-run"]).contains("steps left"));
+}
+
+#[test]
 fn every_cell_is_the_run_that_it_would_be_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let (sweep, out, alone) = (write(folder.path(), ""), folder.path().join("out"), folder.path().join("alone"));

@@ -11,7 +11,7 @@ pub use cell::CellFile;
 
 use crate::config::words;
 use crate::files::read_text;
-use crate::{Error, Experiment, ExperimentConfig, fork};
+use crate::{Error, Experiment, ExperimentConfig, data, fork};
 use axes::Changes;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -116,8 +116,12 @@ impl Sweep {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = read_text(path)?;
         let place = path.display().to_string();
-        let config: SweepConfig = toml::from_str(&text)
+        let mut config: SweepConfig = toml::from_str(&text)
             .map_err(|error| Error::Config { place: place.clone(), why: why(&place, &text, &error) })?;
+        // Where the command is typed, or else beside the sweep's file or above it.
+        if let Some(found) = data::located(&config.base, path, None) {
+            config.base = found;
+        }
         let base = read_text(&config.base)?;
         Self::new(&place, config, base)
     }
