@@ -20,13 +20,14 @@ pub enum Form {
 }
 
 /// The network as a safetensors file. Biases are `<layer>.bias`; a folded batch-norm has `<layer>.scale` and
-/// `<layer>.shift`. The metadata's `network` tells input and layers as JSON, beside the `notes`, each a key and its text. The
-/// same network and notes give the same bytes.
+/// `<layer>.shift`. The metadata's `network` tells input and layers as JSON, beside the `notes`, each a key and its text; where
+/// the tensors are those of [`Network::to_graph`], `graph` tells that, too. The same network and notes give the same bytes.
 pub fn safetensors(network: &Network, form: Form, notes: &[(&str, &str)]) -> Vec<u8> {
     let mut file = File::default();
     file.metadata.extend(notes.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
     file.metadata.insert("format".into(), "pt".into());
     file.metadata.insert("network".into(), structure(network));
+    file.metadata.extend(as_graph(network).map(|graph| (GRAPH.to_owned(), graph_to_json(&graph))));
     for (layer, name) in network.layers().iter().zip(names(network)) {
         match layer {
             Layer::Conv2d(_) | Layer::Linear(_) => {
@@ -47,6 +48,22 @@ pub fn safetensors(network: &Network, form: Form, notes: &[(&str, &str)]) -> Vec
         }
     }
     file.written()
+}
+
+/// The graph that a network is, if its parameters are those of the network's file.
+fn as_graph(network: &Network) -> Option<Graph> {
+    let mut written = vec![];
+    for (layer, name) in network.layers().iter().zip(names(network)) {
+        match layer {
+            Layer::Conv2d(_) | Layer::Linear(_) => {
+                written.extend(["weight", "bias"].map(|own| format!("{name}.{own}")))
+            }
+            Layer::Affine(_) => return None,
+            Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } | Layer::Flatten => {}
+        }
+    }
+    let (graph, _) = network.to_graph().ok()?;
+    graph.parameters().iter().map(|own| &own.name).eq(&written).then_some(graph)
 }
 
 /// Key of the metadata under which a graph is told.
