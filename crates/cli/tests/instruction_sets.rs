@@ -57,6 +57,15 @@ fn so_it_does_with_filters_and_sgd() {
 }
 
 #[test]
+fn so_it_does_with_graphs() {
+    let images = "data.synthetic_shape=[3, 12, 12]";
+    let sgd = "train.optimizer={ kind = \"sgd\", lr = 0.05, momentum = 0.9, nesterov = true, weight_decay = 1e-3 }";
+    check_short(&["model={ kind = \"resnet\", depth = 8, width = 4 }", images, sgd]);
+    let filters = "prune.granularity={ kind = \"filter\" }";
+    check_short(&["model={ kind = \"mobilenet\", width = 4 }", images, filters]);
+}
+
+#[test]
 fn so_it_does_with_another_model_and_sparse_layers() {
     check_short(&["model={ kind = \"lenet-5\" }", "train.paths=sparse"]);
 }

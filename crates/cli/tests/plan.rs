@@ -145,7 +145,7 @@ fn planning_leaves_nothing_behind_and_every_config_can_be_planned() {
         if text.contains("\nbase = ") {
             assert!(succeed(&["sweep", &name, "--dry-run"]).contains("steps left"), "{name}");
         } else {
-            // Of data that is not in the repository the headers alone are read: here, the lengths of the files.
+            // Data that is not in the repository is made up here.
             let data = text.contains("source = \"cifar10\"").then(|| ["--data", self::text(&cifar)]);
             let args = [&["plan", name.as_str()][..], data.as_ref().map_or(&[], |own| &own[..])].concat();
             assert!(succeed(&args).contains("in all"), "{name}");

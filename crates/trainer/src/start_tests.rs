@@ -142,6 +142,59 @@ fn a_run_starts_with_the_weights_of_its_file() {
     assert!(error.contains("started from another file: SHA-256 00, found"), "{error}");
 }
 
+/// A state dict as PyTorch has it of a residual network: with running statistics, counted batches, and a weight that is masked.
+#[test]
+fn a_residual_network_starts_with_its_running_statistics_and_masks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("resnet.safetensors");
+    let text = format!(
+        "name = \"x\"\nmodel = {{ kind = \"resnet\", depth = 8, width = 4 }}\ntrain = {{ length = {{ steps = 1 }} }}\n\
+         start = {:?}\ndata = {{ source = \"synthetic\", synthetic_shape = [3, 8, 8] }}\n\
+         prune = {{ schedule = {{ kind = \"one-shot\", sparsity = 0.5 }}, every = {{ steps = 1 }} }}",
+        path.display().to_string()
+    );
+    let experiment = Experiment::new(ExperimentConfig::parse("x", &text, &[]).expect("valid")).expect("meant");
+    let mut parameters = experiment.initial(7);
+    for own in parameters.iter_mut().filter(|own| own.name.contains("running_")) {
+        own.kept.iter_mut().enumerate().for_each(|(place, value)| *value = 0.5 + place as f32);
+    }
+    let masked = "layer2.0.conv1.weight";
+    let write = |parameters: &[Weights]| {
+        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let mut tensors = vec![];
+        for own in parameters {
+            let name = if own.name == masked { format!("{masked}_orig") } else { own.name.clone() };
+            tensors.push((name, safetensors::Dtype::F32, own.shape.clone(), bytes(&own.kept)));
+            if own.name == masked {
+                let keeps: Vec<f32> = (0..own.kept.len()).map(|index| f32::from(index % 4 != 0)).collect();
+                tensors.push((format!("{masked}_mask"), safetensors::Dtype::F32, own.shape.clone(), bytes(&keeps)));
+            }
+            if let Some(node) = own.name.strip_suffix("running_mean") {
+                let count = 9_i64.to_le_bytes().to_vec();
+                tensors.push((format!("{node}num_batches_tracked"), safetensors::Dtype::I64, vec![], count));
+            }
+        }
+        let views = tensors.iter().map(|(name, kind, shape, data)| {
+            (name.clone(), safetensors::tensor::TensorView::new(*kind, shape.clone(), data).expect("fits"))
+        });
+        fs::write(&path, safetensors::serialize(views, None).expect("fits")).expect("written");
+    };
+    write(&parameters);
+    let start = read(&experiment, None).expect("read").expect("named");
+    for (own, whole) in start.parameters.iter().zip(&parameters) {
+        let mask = start.masks.get(&own.name);
+        let found = mask.map_or_else(|| own.kept.clone(), |mask| mask.scatter(&own.kept));
+        let zeroed = |(index, value): (usize, &f32)| if own.name == masked && index % 4 == 0 { 0.0 } else { *value };
+        assert_eq!(found, whole.kept.iter().enumerate().map(zeroed).collect::<Vec<_>>(), "{}", own.name);
+    }
+    assert_eq!(start.masks.pruned(), start.masks.get(masked).expect("masked").total().div_ceil(4));
+    let variance = parameters.iter().position(|own| own.name == "bn1.running_var").expect("there");
+    parameters[variance].kept[2] = -1.0;
+    write(&parameters);
+    let said = read(&experiment, None).expect_err("no variance").to_string();
+    assert!(said.contains("`bn1.running_var`: value 2 is -1, expected a variance"), "{said}");
+}
+
 #[test]
 fn masks_that_the_prunes_do_not_fit_are_refused_before_anything_runs() {
     let folder = tempfile::tempdir().expect("a folder");

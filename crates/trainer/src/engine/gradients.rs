@@ -99,11 +99,12 @@ mod tests {
     use super::*;
     use crate::{ExperimentConfig, data, device};
     use secateur_pruner::Mask;
+    use secateur_sparse::InstructionSet;
 
     fn experiment(model: &str, device: &str) -> Experiment {
         let text = format!(
-            "name = \"x\"\nmodel = {model}\ndevice = \"{device}\"\nthreads = 2\ntrain = {{ length = {{ steps = 1 }} }}\n\
-             data = {{ source = \"synthetic\", synthetic_train = 40, synthetic_shape = [3, 16, 16], validation = 0 }}"
+            "name = \"x\"\nmodel = {model}\n{device}\nthreads = 2\ntrain = {{ length = {{ steps = 1 }} }}\n\
+             data = {{ source = \"synthetic\", synthetic_train = 40, synthetic_shape = [3, 32, 32], validation = 0 }}"
         );
         Experiment::new(ExperimentConfig::parse("x", &text, &[]).expect("valid")).expect("meant")
     }
@@ -129,8 +130,11 @@ mod tests {
             "{ kind = \"mobilenet\", width = 8 }",
         ] {
             let mut all = vec![];
-            for name in ["cpu", "flex"] {
-                let experiment = experiment(model, name);
+            let sets = InstructionSet::available();
+            let native = sets.iter().map(|set| format!("device = \"cpu\"\ninstruction_set = \"{}\"", set.name()));
+            let devices: Vec<String> = std::iter::once("device = \"flex\"".to_owned()).chain(native).collect();
+            for device in &devices {
+                let experiment = experiment(model, device);
                 let device = device::open(experiment.config(), None).expect("a device");
                 let dataset = data::load(&experiment.config().data, 1).expect("synthetic");
                 let weights = pruned(&experiment);
@@ -143,7 +147,10 @@ mod tests {
                 assert_eq!(gradients.of(&batches[0]).expect("finite"), first, "no batch is in the next one's gradient");
                 all.push([first, second]);
             }
-            for (native, burn) in all[0].iter().zip(&all[1]) {
+            let of_burn = all.remove(0);
+            let native =
+                devices[1..].iter().zip(&all).flat_map(|(device, all)| all.iter().map(move |own| (device, own)));
+            for ((device, native), burn) in native.zip(of_burn.iter().cycle()) {
                 assert_eq!(native.iter().count(), burn.iter().count());
                 for own in burn.iter() {
                     let found = native.get(&own.name).expect("of the same parameters");
@@ -153,8 +160,9 @@ mod tests {
                     let have_some = own.shape.len() == 1 || pruned().any(|(_, value)| *value != 0.0);
                     assert!(have_some, "{model}, {}: pruned weights have gradients", own.name);
                     for (index, (found, wanted)) in found.values.iter().zip(&own.values).enumerate() {
-                        let close = (found - wanted).abs() <= 2e-4 * scale + 1e-7;
-                        assert!(close, "{model}, {} at {index}: expected {wanted}, found {found}", own.name);
+                        let close = (found - wanted).abs() <= 2e-4 * scale + 1e-6;
+                        let about = format!("{model}, {device}, {} at {index}", own.name);
+                        assert!(close, "{about}: expected {wanted}, found {found}");
                     }
                 }
             }
