@@ -40,9 +40,10 @@ def last_prune(run):
 
 
 def label(run):
-    """The network of a run in words, from its resolved settings: `k=5, L1 layerwise 95 %`."""
+    """The network of a run in words, from its resolved settings: `k=5, L1 layerwise 95 %`, `resnet-20, dense`."""
     settings = resolved(run)
-    network = f"k={settings['model.width']}" if settings["model.kind"] == "lenet" else settings["model.kind"]
+    depth = f"-{settings['model.depth']}" if "model.depth" in settings else ""
+    network = f"k={settings['model.width']}" if settings["model.kind"] == "lenet" else settings["model.kind"] + depth
     if not settings["prune.enabled"]:
         return f"{network}, dense"
     criterion = {"l1": "L1"}.get(settings["prune.criterion"], settings["prune.criterion"])
