@@ -179,7 +179,7 @@ def graph(path, images):
         elif kind == "crop":
             y = x[:, :, : node["height"], : node["width"]]
         else:
-            y = {"relu": f.relu, "relu6": f.relu6, "gelu": f.gelu, "silu": f.silu}[kind](x)
+            y = {"relu": f.relu, "relu6": f.relu6, "gelu": f.gelu, "silu": f.silu, "hard-swish": f.hardswish}[kind](x)
         values[node["name"]] = y
     return y
 

@@ -131,11 +131,13 @@ pub enum Activation {
     Gelu,
     /// `x / (1 + exp(-x))`.
     Silu,
+    /// `x min(max(x + 3, 0), 6) / 6` (Howard et al., "Searching for MobileNetV3", 2019).
+    HardSwish,
 }
 
 impl Activation {
     /// All of them; the place of one is its number in a model file, so that new ones come last.
-    pub const ALL: [Self; 4] = [Self::Relu, Self::Relu6, Self::Gelu, Self::Silu];
+    pub const ALL: [Self; 5] = [Self::Relu, Self::Relu6, Self::Gelu, Self::Silu, Self::HardSwish];
 
     /// What it is called.
     pub fn word(self) -> &'static str {
@@ -144,6 +146,7 @@ impl Activation {
             Self::Relu6 => "relu6",
             Self::Gelu => "gelu",
             Self::Silu => "silu",
+            Self::HardSwish => "hard-swish",
         }
     }
 }

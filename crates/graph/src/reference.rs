@@ -95,6 +95,8 @@ impl Activation {
             Self::Relu6 => value,
             Self::Gelu => (0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2))) as f32,
             Self::Silu => (x / (1.0 + (-x).exp())) as f32,
+            // `clamp` keeps NaN.
+            Self::HardSwish => (x * (x + 3.0).clamp(0.0, 6.0) / 6.0) as f32,
         }
     }
 }
@@ -255,7 +257,8 @@ mod tests {
         let near = |found: [f32; 4], expected: [f32; 4]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(near(all(Activation::Gelu, [-1.0, 0.0, 1.0, 3.0]), [-0.158_655_25, 0.0, 0.841_344_8, 2.995_95]));
         assert!(near(all(Activation::Silu, [-1.0, 0.0, 1.0, 3.0]), [-0.268_941_43, 0.0, 0.731_058_6, 2.857_722_3]));
-        for own in [Activation::Relu, Activation::Relu6, Activation::Gelu, Activation::Silu] {
+        assert!(near(all(Activation::HardSwish, [-4.0, -1.0, 1.0, 3.0]), [0.0, -1.0 / 3.0, 2.0 / 3.0, 3.0]));
+        for own in Activation::ALL {
             assert!(own.of(f32::NAN).is_nan() && own.of(0.0) == 0.0);
         }
         // Both ways to the error function meet.

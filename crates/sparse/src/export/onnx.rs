@@ -122,6 +122,13 @@ impl Writer<'_> {
                 let sigmoid = self.step("Sigmoid", name, "sigmoid", vec![inputs[0].clone()]);
                 self.push("Mul", name, vec![inputs[0].clone(), sigmoid], output, vec![]);
             }
+            // This version's operators have none of its own.
+            Op::Activation(Activation::HardSwish) => {
+                let step = format!("{name}/hard_sigmoid");
+                let slope = vec![number("alpha", 1.0 / 6.0), number("beta", 0.5)];
+                self.push("HardSigmoid", &step, vec![inputs[0].clone()], step.clone(), slope);
+                self.push("Mul", name, vec![inputs[0].clone(), step], output, vec![]);
+            }
             Op::Pool(Pool { kind: PoolKind::Max, window }) => {
                 one("MaxPool", vec![], [vec![ints("dilations", &window.dilation)], windows(window)].concat());
             }
@@ -335,7 +342,8 @@ mod tests {
         add("conv", Op::Conv2d(conv), &["input"]);
         add("gelu", Op::Activation(Activation::Gelu), &["conv"]);
         add("silu", Op::Activation(Activation::Silu), &["gelu"]);
-        add("sum", Op::Add, &["silu", "conv"]);
+        add("swish", Op::Activation(Activation::HardSwish), &["silu"]);
+        add("sum", Op::Add, &["swish", "conv"]);
         add("relu6", Op::Activation(Activation::Relu6), &["sum"]);
         let window = Window { dilation: [2, 2], ..Window::square(2) };
         add("max", Op::Pool(Pool { window, ..Pool::max(2) }), &["relu6"]);
@@ -355,7 +363,9 @@ mod tests {
             "Mul(gelu/product gelu/half) -> gelu.out",
             "Sigmoid(gelu.out) -> silu/sigmoid",
             "Mul(gelu.out silu/sigmoid) -> silu.out",
-            "Add(silu.out conv.out) -> sum.out",
+            "HardSigmoid(silu.out) -> swish/hard_sigmoid",
+            "Mul(silu.out swish/hard_sigmoid) -> swish.out",
+            "Add(swish.out conv.out) -> sum.out",
             "Clip(sum.out relu6/min relu6/max) -> relu6.out",
             "MaxPool(relu6.out) -> max.out",
             "Conv(relu6.out average/weight) -> average.out",

@@ -17,13 +17,14 @@ pub(crate) trait Function {
 macro_rules! with_activation {
     ($activation:expr, $f:ident, $($argument:expr),*) => {{
         use secateur_graph::Activation;
-        use $crate::kernels::activation::{Gelu, Identity, Relu, Relu6, Silu};
+        use $crate::kernels::activation::{Gelu, HardSwish, Identity, Relu, Relu6, Silu};
         match $activation {
             None => $f::<V, Identity>($($argument),*),
             Some(Activation::Relu) => $f::<V, Relu>($($argument),*),
             Some(Activation::Relu6) => $f::<V, Relu6>($($argument),*),
             Some(Activation::Gelu) => $f::<V, Gelu>($($argument),*),
             Some(Activation::Silu) => $f::<V, Silu>($($argument),*),
+            Some(Activation::HardSwish) => $f::<V, HardSwish>($($argument),*),
         }
     }};
 }
@@ -123,6 +124,26 @@ impl Function for Silu {
             sigmoid * (1.0 + z * (1.0 - sigmoid))
         };
         each(z, slope).mul(dy)
+    }
+}
+
+/// `z min(max(z + 3, 0), 6) / 6`; NaN stays NaN.
+pub(crate) struct HardSwish;
+
+impl Function for HardSwish {
+    const READS_INPUT: bool = true;
+
+    #[inline(always)]
+    fn value<V: Vector>(z: V) -> V {
+        z.mul(Relu6::value(z.add(V::splat(3.0)))).mul(V::splat(1.0 / 6.0))
+    }
+
+    #[inline(always)]
+    fn back<V: Vector>(dy: V, _: V, z: V) -> V {
+        // 0 up to -3, 1 from 3 on, and between them a straight line.
+        let (above, below) = (z.greater(V::splat(3.0)), V::splat(-3.0).greater(z));
+        let slope = z.mul_add(V::splat(1.0 / 3.0), V::splat(0.5)).keep(!(above | below));
+        slope.add(V::splat(1.0).keep(above)).mul(dy)
     }
 }
 

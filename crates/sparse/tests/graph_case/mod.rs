@@ -164,7 +164,7 @@ fn build(input: &[usize], nodes: Vec<(&str, Op, &[&str])>) -> Graph {
 
 /// Small graphs with every operation, odd sizes, and values that several nodes read.
 pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
-    use Activation::{Gelu, Relu, Relu6, Silu};
+    use Activation::{Gelu, HardSwish, Relu, Relu6, Silu};
     let residual = build(
         &[3, 9, 7],
         vec![
@@ -214,7 +214,8 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
             ("both", Op::Concat, &["a", "silu", "a"]),
             ("max", Op::Pool(pool(PoolKind::Max, [1, 0])), &["both"]),
             ("average", Op::Pool(pool(PoolKind::Average, [0, 1])), &["max"]),
-            ("grouped", Op::Conv2d(Conv2d { groups: 3, ..conv(6, [2, 1]) }), &["average"]),
+            ("swish", act(HardSwish), &["average"]),
+            ("grouped", Op::Conv2d(Conv2d { groups: 3, ..conv(6, [2, 1]) }), &["swish"]),
             ("turned", Op::Reshape(vec![3, 1, 16]), &["grouped"]),
             ("bn", norm(), &["turned"]),
             ("flat", Op::Flatten, &["bn"]),
@@ -231,7 +232,8 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
             ("bn", norm(), &["b"]),
             ("gelu", act(Gelu), &["bn"]),
             ("c", Op::Conv2d(Conv2d::new(3, 3)), &["gelu"]),
-            ("again", act(Relu6), &["c"]),
+            ("swish", act(HardSwish), &["c"]),
+            ("again", act(Relu6), &["swish"]),
             ("flat", Op::Flatten, &["again"]),
             ("fc", linear(4), &["flat"]),
         ],

@@ -294,6 +294,16 @@ fn activated(activation: Activation, x: f64) -> (f64, f64) {
             let cdf = 0.5 + normal_area(x);
             (x * cdf, cdf + x * density)
         }
+        Activation::HardSwish => {
+            let slope = if x <= -3.0 {
+                0.0
+            } else if x >= 3.0 {
+                1.0
+            } else {
+                x / 3.0 + 0.5
+            };
+            (x * (x + 3.0).clamp(0.0, 6.0) / 6.0, slope)
+        }
         Activation::Silu => {
             let sigmoid = 1.0 / (1.0 + (-x).exp());
             (x * sigmoid, sigmoid * (1.0 + x * (1.0 - sigmoid)))

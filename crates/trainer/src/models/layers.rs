@@ -73,6 +73,8 @@ pub enum OpConfig {
     Gelu {},
     /// `x / (1 + exp(-x))`.
     Silu {},
+    /// `x min(max(x + 3, 0), 6) / 6`.
+    HardSwish {},
     /// The largest value of each window.
     MaxPool {
         /// Sides of the window.
@@ -284,6 +286,7 @@ impl OpConfig {
             Self::Relu6 {} => "relu6_",
             Self::Gelu {} => "gelu",
             Self::Silu {} => "silu",
+            Self::HardSwish {} => "swish",
             Self::MaxPool { .. } | Self::AveragePool { .. } => "pool",
             Self::GlobalAveragePool {} => "avgpool",
             Self::Add {} => "add",
@@ -312,6 +315,7 @@ impl OpConfig {
             Self::Relu6 {} => Op::Activation(Activation::Relu6),
             Self::Gelu {} => Op::Activation(Activation::Gelu),
             Self::Silu {} => Op::Activation(Activation::Silu),
+            Self::HardSwish {} => Op::Activation(Activation::HardSwish),
             Self::MaxPool { size, stride, padding } => pool(PoolKind::Max, *size, *stride, *padding),
             Self::AveragePool { size, stride, padding } => pool(PoolKind::Average, *size, *stride, *padding),
             Self::GlobalAveragePool {} => Op::GlobalAveragePool,

@@ -285,6 +285,7 @@ fn activated<const D: usize>(own: Activation, x: Tensor<D>) -> Tensor<D> {
         Activation::Relu6 => activation::relu6(x),
         Activation::Gelu => activation::gelu(x),
         Activation::Silu => activation::silu(x),
+        Activation::HardSwish => activation::hard_swish(x),
     }
 }
 
@@ -419,7 +420,8 @@ mod tests {
         );
         add("conv", Op::Conv2d(Conv2d::new(4, 3).padding(1).without_bias()), &["pool"]);
         add("silu", Op::Activation(Activation::Silu), &["conv"]);
-        add("sum", Op::Add, &["silu", "pool"]);
+        add("swish", Op::Activation(Activation::HardSwish), &["silu"]);
+        add("sum", Op::Add, &["swish", "pool"]);
         add("depthwise", Op::Conv2d(Conv2d::new(8, 3).stride(2).padding(1).groups(4)), &["sum"]);
         add("gelu", Op::Activation(Activation::Gelu), &["depthwise"]);
         add("half", Op::Pool(Pool::average(2)), &["sum"]);
