@@ -1,10 +1,11 @@
-//! The documents on `[prune]` and `[train]` against the sections themselves.
+//! The documents on `[prune]`, `[train]`, `[data]` and `[model]` against the sections themselves.
 
 use crate::ExperimentConfig;
 use std::collections::BTreeSet;
 
 const OPTIONS: &str = include_str!("../../../../docs/options.md");
 const TRAINING: &str = include_str!("../../../../docs/training.md");
+const OWN: &str = include_str!("../../../../docs/own.md");
 const PYTORCH: &str = include_str!("../../../../docs/pytorch.md");
 
 const MODEL: &str = "name = \"p\"\nmodel = { kind = \"lenet\", width = 1 }\n";
@@ -19,6 +20,16 @@ fn parse(lines: &str) -> Result<ExperimentConfig, String> {
 /// A config with these lines in `[train]`.
 fn parse_train(lines: &str) -> Result<ExperimentConfig, String> {
     read(&format!("{MODEL}[train]\n{lines}"))
+}
+
+/// A config with these lines in `[data]`.
+fn parse_data(lines: &str) -> Result<ExperimentConfig, String> {
+    read(&format!("{MODEL}[train]\n{TRAIN}[data]\n{lines}"))
+}
+
+/// A config with this model.
+fn parse_model(model: &str) -> Result<ExperimentConfig, String> {
+    read(&format!("name = \"p\"\nmodel = {model}\n[train]\n{TRAIN}"))
 }
 
 fn read(text: &str) -> Result<ExperimentConfig, String> {
@@ -65,6 +76,35 @@ fn check(page: &str, base: &str, least: usize, parse: impl Fn(&str) -> Result<Ex
 fn the_tables_of_options_name_every_key_and_no_other_with_values_that_can_be_written() {
     check(OPTIONS, PRUNE, 36, parse);
     check(TRAINING, TRAIN, 20, parse_train);
+    check(OWN, "", 15, parse_data);
+}
+
+/// What an error says that is expected, in backticks.
+fn expected(error: &str) -> BTreeSet<&str> {
+    code(error.split_once("expected one of").expect("serde names them").1.lines().next().expect("a line")).collect()
+}
+
+#[test]
+fn the_tables_of_models_and_layers_name_every_kind_and_no_other() {
+    let (_, models) = OWN.split_once("## Models").expect("a section");
+    let written: Vec<&str> = rows(models).iter().flat_map(|row| code(row[0])).collect();
+    for model in written.iter().filter(|model| !model.contains("..")) {
+        parse_model(model).unwrap_or_else(|error| panic!("{model}: {error}"));
+    }
+    let kind = |model: &&str| model.split('"').nth(1).expect("a kind").to_owned();
+    let named: BTreeSet<String> = written.iter().map(kind).collect();
+    let unknown = parse_model("{ kind = \"nonsense\" }").expect_err("unknown");
+    assert_eq!(named.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected(&unknown));
+
+    let (_, layers) = models.split_once("| `op` | keys |").expect("a table");
+    let table = format!("| `op` | keys |{layers}");
+    let named: BTreeSet<&str> = rows(&table).iter().flat_map(|row| code(row[0])).collect();
+    let unknown = parse_model("{ kind = \"layers\", layers = [{ op = \"nonsense\" }] }").expect_err("unknown");
+    assert_eq!(named, expected(&unknown));
+    let (_, example) = models.split_once("```toml\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    let own = read(&format!("name = \"p\"\n{example}[train]\n{TRAIN}")).expect("the example can be written");
+    own.model.graph([3, 32, 32], 10).expect("and is a network");
 }
 
 #[test]
