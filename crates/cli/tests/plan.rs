@@ -169,6 +169,9 @@ fn a_plan_tells_the_learning_rates_and_warns_where_they_stand_still() {
             .collect::<Vec<_>>()
             .join(" ")
     };
+    let one_cycle = "train.lr_schedule={ kind = \"one-cycle\", rise = 0.2 }";
+    let risen = succeed(&["plan", "configs/quickstart.toml", "--set", one_cycle]);
+    assert!(risen.contains("8.00e-5 up to 2.00e-3, to 8.0"), "{risen}");
     // Cosine from 2e-3 over four epochs; the last of them begins at 2e-3 (1 + cos(3 pi / 4)) / 2.
     assert_eq!(last("0"), "2.00e-3 to 1.67e-9", "{plan}");
     assert_eq!(last("6"), "2.93e-4 to 1.67e-9", "{plan}");

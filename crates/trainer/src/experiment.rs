@@ -84,10 +84,13 @@ impl Experiment {
         warnings::of(self)
     }
 
-    /// The learning rate of the first and the last step of a training.
-    pub fn rates(&self, training: &Training) -> [f64; 2] {
-        let schedule = &self.config.train.lr_schedule;
-        [0, training.steps.saturating_sub(1)].map(|step| training.rate(step, schedule, self.plan.epoch_steps))
+    /// The learning rate of the first step of a training, the highest one, and that of the last step. The highest one is that of
+    /// a few thousand steps at equal distances.
+    pub fn rates(&self, training: &Training) -> [f64; 3] {
+        let last = training.steps.saturating_sub(1);
+        let rate = |step| training.rate(step, &self.config.train.lr_schedule, self.plan.epoch_steps);
+        let highest = (0..training.steps).step_by((last / 4096) as usize + 1).map(rate).fold(rate(last), f64::max);
+        [rate(0), highest, rate(last)]
     }
 
     /// The configuration, as typed.

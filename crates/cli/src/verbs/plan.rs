@@ -73,12 +73,13 @@ fn table(experiment: &Experiment) -> String {
         let (mut steps, mut note) = (String::new(), String::new());
         let stage = match &planned.stage {
             Stage::Train(training) => {
-                let (length, moves, last) = whole(training, &mut stages);
+                let parts = parts(training, &mut stages);
+                let length: u64 = parts.iter().map(|own| own.steps).sum();
                 until += length;
                 steps = length.to_string();
-                note = rates(experiment.rates(training)[0], experiment.rates(last)[1]);
-                if moves > 0 {
-                    note += &format!("  masks move {moves} times");
+                note = rates(&parts.iter().map(|own| experiment.rates(own)).collect::<Vec<_>>());
+                if parts.len() > 1 {
+                    note += &format!("  masks move {} times", parts.len() - 1);
                 }
                 if training.focus.is_some() { "fade" } else { "train" }
             }
@@ -108,26 +109,26 @@ fn table(experiment: &Experiment) -> String {
     out
 }
 
-/// The learning rate at a training's first and last step, in words.
-fn rates(first: f64, last: f64) -> String {
-    let [first, last] = [first, last].map(|rate| format!("{rate:.2e}"));
-    if first == last { first } else { format!("{first} to {last}") }
+/// The learning rate at the first and last step of a training, and what it rises to between them, in words.
+fn rates(parts: &[[f64; 3]]) -> String {
+    let (first, last) = (parts.first().map_or(0.0, |own| own[0]), parts.last().map_or(0.0, |own| own[2]));
+    let highest = parts.iter().map(|own| own[1]).fold(first.max(last), f64::max);
+    let [first_word, highest_word, last_word] = [first, highest, last].map(|rate| format!("{rate:.2e}"));
+    if highest_word != first_word && highest_word != last_word {
+        return format!("{first_word} up to {highest_word}, to {last_word}");
+    }
+    if first_word == last_word { first_word } else { format!("{first_word} to {last_word}") }
 }
 
-/// The steps of a training that is cut where masks move, how often they do, and its last part.
-fn whole<'a>(
-    first: &'a Training,
-    rest: &mut Peekable<impl Iterator<Item = &'a Planned>>,
-) -> (u64, usize, &'a Training) {
-    let (mut steps, mut moves, mut last) = (first.steps, 0, first);
+/// The parts of a training that is cut where masks move.
+fn parts<'a>(first: &'a Training, rest: &mut Peekable<impl Iterator<Item = &'a Planned>>) -> Vec<&'a Training> {
+    let mut parts = vec![first];
     while rest.next_if(|planned| matches!(planned.stage, Stage::Exchange(_) | Stage::Choose(_))).is_some() {
-        moves += 1;
         if let Some(Planned { stage: Stage::Train(more), .. }) =
             rest.next_if(|planned| matches!(planned.stage, Stage::Train(_)))
         {
-            steps += more.steps;
-            last = more;
+            parts.push(more);
         }
     }
-    (steps, moves, last)
+    parts
 }

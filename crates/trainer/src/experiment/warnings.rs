@@ -17,7 +17,7 @@ pub(super) fn of(experiment: &Experiment) -> Vec<String> {
 /// Retraining that goes on after the end of the schedule which it rewinds to.
 fn standing_still(experiment: &Experiment) -> Option<String> {
     let plan = experiment.plan();
-    let last = |own: &&Training| experiment.rates(own)[1];
+    let last = |own: &&Training| experiment.rates(own)[2];
     let still = |own: &&Training| own.steps_after_schedule() > 0 && last(own) < STILL * own.lr;
     let steps: u64 = plan.trainings().filter(still).map(Training::steps_after_schedule).sum();
     let first = plan.trainings().find(still)?;
