@@ -1,5 +1,8 @@
 """What scripts/check-faults tries: runs, mutations of bytes and of configs, and requests."""
-import re, socket, struct, zlib
+import io, re, socket, struct, zipfile, zlib
+
+# A network with branches and batch normalisation on colour images.
+GRAPH = ['model={ kind = "resnet", depth = 8, width = 4 }', "data.synthetic_shape=[3, 12, 12]", "data.synthetic_train=600"]
 
 # Changes of configs/smoke.toml, each a way of pruning whose state differs.
 RUNS = [
@@ -12,6 +15,9 @@ RUNS = [
     ["device=flex", 'prune.regrow={ kind = "surgery", every = { steps = 5 }, until = 0.5 }'],
     ["device=flex", "prune.gsm={ steps = 20 }", 'train.optimizer={ kind = "sgd", lr = 0.03, momentum = 0.9, weight_decay = 5e-4 }'],
     ["device=flex", "prune.criterion=movement"],
+    GRAPH,
+    GRAPH + ["train.average={ decay = 0.9 }", "prune.recalibrate=2", "data.augment={ crop = 1, flip = true }"],
+    GRAPH + ['prune.regrow={ kind = "rigl", share = 0.3, every = { steps = 8 } }'],
 ]
 
 # What reads a finished run, by name.
@@ -81,6 +87,42 @@ def with_checksum(data):
 def idx(count):
     """So many images in MNIST's format."""
     return struct.pack(">4I", 0x803, count, 28, 28) + bytes(place * 7 % 256 for place in range(count * 784))
+
+
+def cifar(count):
+    """So many records in CIFAR-10's format."""
+    return b"".join(bytes([record % 10]) + bytes(place * (record + 3) % 251 for place in range(3072)) for record in range(count))
+
+
+def npz():
+    """Arrays of colour images and their classes in NumPy's format."""
+    def array(kind, shape, data):
+        head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+        head += b" " * (-(len(head) + 11) % 64) + b"\n"
+        return b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head + data
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for part, count in (("train", 20), ("test", 8)):
+            pixels = bytes(place * 7 % 256 for place in range(count * 3 * 64))
+            file.writestr(f"x_{part}.npy", array("|u1", (count, 3, 8, 8), pixels))
+            file.writestr(f"y_{part}.npy", array("|u1", (count,), bytes(own % 4 for own in range(count))))
+    return out.getvalue()
+
+
+def data_folders(folder):
+    """Writes a small data set of each kind below a folder; {kind: what `data.dir` names}."""
+    pictures, records, arrays = folder / "pictures", folder / "records", folder / "arrays.npz"
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (pictures / part / name).mkdir(parents=True)
+            for number in range(3):
+                (pictures / part / name / f"{number}.png").write_bytes(png())
+    records.mkdir()
+    for name in [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]:
+        (records / f"{name}.bin").write_bytes(cifar(4))
+    arrays.write_bytes(npz())
+    return {"image-folder": pictures, "cifar10": records, "npz": arrays}
 
 
 def png():
