@@ -2,6 +2,10 @@
 
 use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Error, Graph, Linear, Op, Pool, Value};
 
+/// The program's allocator: it takes huge pages for large buffers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// He et al. (2015), section 4.2, n = 3: 20 layers; projection shortcuts.
 pub(crate) fn resnet20() -> Result<Graph, Error> {
     let mut net = Builder::new(&[3, 32, 32])?;
