@@ -224,7 +224,9 @@ def main():
                 for file in (f"{name}.onnx", f"{name}-b{len(images)}.onnx"):
                     found = onnx_runtime(folder / file, images)
                     check(f"{file}, onnxruntime", found.reshape(len(images), -1), wanted)
-            if "network" not in metadata:
+            # A Sequential takes no names with dots, such as VGG's.
+            layers = json.loads(metadata.get("network", '{"layers": []}'))["layers"]
+            if not layers or any("." in layer.get("name", "") for layer in layers):
                 continue
             if float(wanted.std(axis=0).max()) < 100 * TOLERANCE:
                 sys.exit(f"{name}: some answer hardly depends on the image, so the comparison would say little")
