@@ -56,7 +56,7 @@ fn as_graph(network: &Network) -> Option<Graph> {
     for (layer, name) in network.layers().iter().zip(names(network)) {
         match layer {
             Layer::Conv2d(_) | Layer::Linear(_) => {
-                written.extend(["weight", "bias"].map(|own| format!("{name}.{own}")))
+                written.extend(["weight", "bias"].map(|own| format!("{name}.{own}")));
             }
             Layer::Affine(_) => return None,
             Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } | Layer::Flatten => {}
