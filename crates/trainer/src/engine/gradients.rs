@@ -159,10 +159,10 @@ mod tests {
                     let pruned = || own.values.iter().enumerate().filter(|(index, _)| index % 3 > 0);
                     let have_some = own.shape.len() == 1 || pruned().any(|(_, value)| *value != 0.0);
                     assert!(have_some, "{model}, {}: pruned weights have gradients", own.name);
-                    for (index, (found, wanted)) in found.values.iter().zip(&own.values).enumerate() {
-                        let close = (found - wanted).abs() <= 2e-4 * scale + 1e-6;
+                    for (index, (found, expected)) in found.values.iter().zip(&own.values).enumerate() {
+                        let close = (found - expected).abs() <= 2e-4 * scale + 1e-6;
                         let about = format!("{model}, {device}, {} at {index}", own.name);
-                        assert!(close, "{about}: expected {wanted}, found {found}");
+                        assert!(close, "{about}: expected {expected}, found {found}");
                     }
                 }
             }
