@@ -22,7 +22,7 @@ impl Network {
     /// # Panics
     /// When the weights are not the graph's; [`Weights::check`] finds that out.
     pub fn from_graph(graph: &Graph, weights: &Weights) -> Result<Self, Unsupported> {
-        let (input, layers) = chain(graph, Some(weights))?;
+        let (input, layers) = chain(graph, weights)?;
         // Shapes are checked when a graph is made; what is left is that kernels count in 32 bits.
         Self::new(input, layers).map_err(|error| refuse("input", error.to_string()))
     }
@@ -32,8 +32,8 @@ fn refuse(node: &str, why: String) -> Unsupported {
     Unsupported { node: node.to_owned(), why }
 }
 
-/// The input's shape and the layers, which have no values where there are no weights.
-pub(crate) fn chain(graph: &Graph, weights: Option<&Weights>) -> Result<([usize; 3], Vec<Layer>), Unsupported> {
+/// The input's shape and the layers.
+fn chain(graph: &Graph, weights: &Weights) -> Result<([usize; 3], Vec<Layer>), Unsupported> {
     let input = match *graph.shape(graph.input()) {
         [features] => [features, 1, 1],
         [channels, height, width] => [channels, height, width],
@@ -58,23 +58,21 @@ pub(crate) fn chain(graph: &Graph, weights: Option<&Weights>) -> Result<([usize;
 }
 
 /// The layer that a node is, or why it is none.
-fn layer(graph: &Graph, node: &Node, weights: Option<&Weights>) -> Result<Layer, String> {
+fn layer(graph: &Graph, node: &Node, weights: &Weights) -> Result<Layer, String> {
     let before = graph.shape(node.inputs[0]);
-    let of =
-        |role: Role| weights.map_or(vec![], |weights| weights.get(&format!("{}.{}", node.name, role.field())).to_vec());
-    let zeros = |count: usize| vec![0.0; if weights.is_some() { count } else { 0 }];
+    let of = |role: Role| weights.get(&format!("{}.{}", node.name, role.field())).to_vec();
     let name = node.name.clone();
     let native = |what: &str| Err(format!("{what}, which the native engine does not compute"));
     match &node.op {
         Op::Conv2d(conv) if conv.groups > 1 => native("a convolution in groups"),
         Op::Conv2d(conv) => {
             let ([kernel, stride, padding], inputs) = (square(conv.window)?, before[0]);
-            let bias = if conv.bias { of(Role::Bias) } else { zeros(conv.outputs) };
+            let bias = if conv.bias { of(Role::Bias) } else { vec![0.0; conv.outputs] };
             let weight = of(Role::Weight);
             Ok(Layer::Conv2d(Conv2d { name, inputs, outputs: conv.outputs, kernel, stride, padding, weight, bias }))
         }
         Op::Linear(linear) => {
-            let bias = if linear.bias { of(Role::Bias) } else { zeros(linear.outputs) };
+            let bias = if linear.bias { of(Role::Bias) } else { vec![0.0; linear.outputs] };
             Ok(Layer::Linear(Linear {
                 name,
                 inputs: before[0],

@@ -2,8 +2,8 @@
 
 mod case;
 
-use case::{Case, PLAIN, Random, State, borrowed, every_option, networks};
-use secateur_sparse::train::{Crossovers, LayerPath, Options, Path, Trainer};
+use case::{Case, PLAIN, Random, State, every_option, networks};
+use secateur_sparse::train::{ChainTrainer, Crossovers, LayerPath, Options, Path};
 use secateur_sparse::{InstructionSet, Layer, Network, Optimizer};
 
 const ADAM: Optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-2, decoupled: false };
@@ -49,7 +49,7 @@ fn bits(states: &[State]) -> Vec<Vec<u32>> {
     states.iter().flatten().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
 }
 
-fn units(trainer: &Trainer) -> Vec<[usize; 2]> {
+fn units(trainer: &ChainTrainer) -> Vec<[usize; 2]> {
     trainer.paths().iter().map(|path| [path.units, path.all_units]).collect()
 }
 
@@ -165,7 +165,7 @@ fn it_goes_on_from_an_export_byte_for_byte() {
                     case.step(&mut whole, 0.1);
                     case.step(&mut cut, 0.1);
                     let (kept, time) = (case.export_kept(&cut), cut.time());
-                    cut.set(&case.network, &borrowed(&kept, &case.kept()), time).expect("it can be trained");
+                    cut.set(case.tensors(&kept, &case.kept()), time);
                 }
                 assert_eq!(units(&whole), units(&cut), "{about}, {crossovers:?}");
                 assert_eq!(bits(&case.export(&whole)), bits(&case.export(&cut)), "{about}, {crossovers:?}");

@@ -3,7 +3,7 @@
 mod case;
 mod reference;
 
-use case::{Case, PLAIN, TABLE, borrowed, every_option, networks};
+use case::{Case, PLAIN, TABLE, every_option, networks};
 use reference::{gradients, smoothed};
 use secateur_sparse::train::{Images, Options};
 use secateur_sparse::{Layer, Network, Optimizer, Update};
@@ -144,7 +144,7 @@ fn the_same_bytes_for_any_number_of_threads_and_across_an_export() {
             // Into a trainer that has done something else before.
             let mut cut = case.trainer(update, options(2));
             case.step(&mut cut, 1.0);
-            cut.set(&case.network, &borrowed(&kept, &case.kept()), time).expect("it can be trained");
+            cut.set(case.tensors(&kept, &case.kept()), time);
             for _ in 0..2 {
                 case.step(&mut cut, 1e-2);
             }
@@ -258,11 +258,11 @@ fn a_nan_reaches_the_loss_and_every_weight_that_it_meets() {
 #[test]
 fn chains_with_biases_and_pools_are_told_from_other_graphs() {
     use secateur_graph::{Activation, BatchNorm, Conv2d, Graph, Linear, Op, Pool};
-    use secateur_sparse::train::is_trainable_chain;
+    use secateur_sparse::train::ChainTrainer;
     let relu = || Op::Activation(Activation::Relu);
     let graph = |conv: Conv2d, after: Op, linear: Linear| {
         let ops = [("c", Op::Conv2d(conv)), ("a", after), ("r", relu()), ("f", Op::Flatten), ("l", Op::Linear(linear))];
-        is_trainable_chain(&Graph::sequential(&[1, 8, 8], ops).expect("fits"))
+        ChainTrainer::supports(&Graph::sequential(&[1, 8, 8], ops).expect("fits"))
     };
     let (conv, pool) = (Conv2d::new(2, 3), Op::Pool(Pool::max(2)));
     assert!(graph(conv, pool.clone(), Linear::new(2)));

@@ -19,7 +19,8 @@ pub use prune::{Override, PruneConfig};
 pub use regrow::RegrowConfig;
 pub use until::UntilConfig;
 
-use crate::{Error, data, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
+use crate::data::{self, MNIST};
+use crate::{Error, learning_rate::LrSchedule, models::ModelConfig, optimizer::OptimizerConfig};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -180,12 +181,10 @@ impl Normalisation {
     }
 }
 
+/// Whether it is the shape of synthetic images that a config leaves out.
 fn is_like_mnist(shape: &[usize; 3]) -> bool {
-    *shape == LIKE_MNIST
+    *shape == MNIST.shape
 }
-
-/// Shape of synthetic images unless the config names one.
-const LIKE_MNIST: [usize; 3] = [1, 28, 28];
 
 /// Kind of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,7 +227,7 @@ impl Default for DataConfig {
             grey: false,
             synthetic_train: 2_000,
             synthetic_test: 500,
-            synthetic_shape: LIKE_MNIST,
+            synthetic_shape: MNIST.shape,
             normalisation: Normalisation::default(),
             augment: None,
         }

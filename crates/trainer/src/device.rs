@@ -5,7 +5,7 @@ use crate::models::Net;
 use crate::{Error, ExperimentConfig};
 use secateur_graph::Graph;
 use secateur_sparse::InstructionSet;
-use secateur_sparse::train::{Crossovers, GraphTrainer, is_trainable_chain};
+use secateur_sparse::train::{Crossovers, Trainer};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::thread::Builder;
@@ -62,8 +62,7 @@ pub(crate) fn open(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result
 /// When it cannot compute a node, which is named.
 pub(crate) fn supports(device: &str, graph: &Graph) -> Result<(), Error> {
     match device {
-        OWN if is_trainable_chain(graph) => Ok(()),
-        OWN => Ok(GraphTrainer::supports(graph)?),
+        OWN => Ok(Trainer::supports(graph)?),
         _ => Net::supports(graph),
     }
 }

@@ -82,7 +82,7 @@ pub enum Error {
     },
     /// A node that Secateur's own kernels cannot compute.
     #[error("{0}; use device `flex`, which runs burn's operations")]
-    NoChain(#[from] secateur_sparse::Unsupported),
+    Unsupported(#[from] secateur_sparse::Unsupported),
     /// A burn layer that a plain network cannot say.
     #[error("layer `{name}` has {found}, wanted {wanted}")]
     Unsayable {
@@ -93,9 +93,6 @@ pub enum Error {
         /// What it can.
         wanted: &'static str,
     },
-    /// A network that Secateur's own kernels cannot compute.
-    #[error("{0}; use device `flex`, which runs burn's operations")]
-    Unsupported(#[from] secateur_sparse::train::Unsupported),
     /// A state that does not fit the model.
     #[error("the state has no `{name}` of {wanted} values")]
     Foreign {

@@ -13,7 +13,7 @@ const TEXT: &str = r#"
 
 fn experiment(changes: &[&str]) -> Result<Experiment, Error> {
     let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
-    Experiment::on_data(ExperimentConfig::parse("small", TEXT, &changes)?, data::mnist())
+    Experiment::on_data(ExperimentConfig::parse("small", TEXT, &changes)?, data::MNIST)
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_path_that_toml_cannot_hold_is_refused() {
     data.data.dir = torn();
     start.start = Some(torn());
     for (config, key) in [(data, "`data.dir`"), (start, "`start`")] {
-        let found = Experiment::on_data(config, data::mnist()).expect_err(key).to_string();
+        let found = Experiment::on_data(config, data::MNIST).expect_err(key).to_string();
         assert!(found.contains(key) && found.contains(r#"in UTF-8"#) && found.contains(r#""/data/\xFF""#), "{found}");
     }
 }

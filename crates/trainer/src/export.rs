@@ -165,7 +165,7 @@ mod tests {
             "name = \"x\"\nmodel = {model}\ntrain = {{ length = {{ steps = 1 }} }}\n\
              [prune]\nschedule = {{ kind = \"one-shot\", sparsity = 0.5 }}\nevery = {{ steps = 1 }}"
         );
-        Experiment::on_data(ExperimentConfig::parse("x", &text, &[]).expect("valid"), crate::data::mnist())
+        Experiment::on_data(ExperimentConfig::parse("x", &text, &[]).expect("valid"), crate::data::MNIST)
             .expect("meant")
     }
 

@@ -1,8 +1,8 @@
 //! Opens whatever holds a trained network: a run, a model file, or a safetensors file.
 
+use crate::data::MNIST;
 use crate::data::{CENTRED, Dataset, Split};
 use crate::folder::RunFolder;
-use crate::models::MNIST;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained_on};
@@ -209,7 +209,7 @@ fn reference(file: &TensorReader) -> Result<(String, Graph), Error> {
         found.push((name.to_owned(), shape.to_vec()));
     }
     let is = |model: ModelConfig| {
-        let graph = model.graph(MNIST.0, MNIST.1).ok()?;
+        let graph = model.graph(MNIST.shape, MNIST.classes).ok()?;
         let mut expected = export::shapes(&graph);
         expected.sort();
         (expected == found).then_some((model, graph))

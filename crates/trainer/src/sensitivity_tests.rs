@@ -8,7 +8,7 @@ fn experiment(prune: &str) -> Experiment {
     let text = format!(
         "name = \"s\"\nmodel = {{ kind = \"lenet\", width = 1 }}\ntrain = {{ length = {{ steps = 1 }} }}\n{prune}"
     );
-    Experiment::on_data(ExperimentConfig::parse("s", &text, &[]).expect("valid"), crate::data::mnist()).expect("meant")
+    Experiment::on_data(ExperimentConfig::parse("s", &text, &[]).expect("valid"), crate::data::MNIST).expect("meant")
 }
 
 fn section(lines: &str) -> Experiment {

@@ -109,7 +109,7 @@ fn experiment(start: &Path, changes: &[&str]) -> Experiment {
                 [prune]\nschedule = { kind = \"one-shot\", sparsity = 0.5 }\nevery = { steps = 1 }";
     let mut all = vec![format!("start={:?}", start.display().to_string())];
     all.extend(changes.iter().map(|change| (*change).to_owned()));
-    Experiment::on_data(ExperimentConfig::parse("x", text, &all).expect("valid"), crate::data::mnist()).expect("meant")
+    Experiment::on_data(ExperimentConfig::parse("x", text, &all).expect("valid"), crate::data::MNIST).expect("meant")
 }
 
 /// Writes LeNet k=1 with weights of seed 7, of which every third is zero, and returns its parameters.

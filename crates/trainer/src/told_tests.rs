@@ -17,7 +17,7 @@ const TEXT: &str = r#"
 fn started(changes: &[&str]) -> RunStarted {
     let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
     let experiment =
-        Experiment::on_data(ExperimentConfig::parse("small", TEXT, &changes).expect("TOML"), crate::data::mnist())
+        Experiment::on_data(ExperimentConfig::parse("small", TEXT, &changes).expect("TOML"), crate::data::MNIST)
             .expect("valid");
     experiment.started("mnist", InputHashes::default())
 }

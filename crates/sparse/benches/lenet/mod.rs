@@ -1,12 +1,12 @@
 //! LeNet k on made-up images with uniformly random masks: what the benchmarks time.
 #![expect(dead_code, reason = "each benchmark uses its part")]
 
-use secateur_sparse::train::{Images, Kept, LayerState, Options, Tensor, Trainer};
+use secateur_sparse::train::{ChainTrainer, Images, Kept, Options, Tensor};
 use secateur_sparse::{Layer, Network, Optimizer};
 
 /// A network in training, and a batch for it.
 pub(crate) struct Subject {
-    trainer: Trainer,
+    trainer: ChainTrainer,
     pixels: Vec<u8>,
     labels: Vec<u16>,
 }
@@ -38,15 +38,18 @@ impl Subject {
             let weight = (0..kept.kept()).map(|_| (random.next() * 2.0 - 1.0) * bound).collect();
             states.push((weight, kept, vec![0.0; own.bias.len()]));
         }
-        let plain = |values| Tensor { values, moments: [&[], &[]], kept: None };
-        let states: Vec<LayerState<'_>> = states
-            .iter()
-            .map(|(weight, kept, bias)| LayerState {
-                weight: Tensor { kept: Some(kept), ..plain(weight) },
-                bias: plain(bias),
-            })
-            .collect();
-        let trainer = Trainer::new(&network, &states, Optimizer::default(), 0, options).expect("a LeNet");
+        let layers: Vec<&str> = network.parameters().map(|own| own.name).collect();
+        let tensor = |name: &str| {
+            let (layer, field) = name.split_once('.').expect("a layer and its field");
+            let place = layers.iter().position(|own| *own == layer).expect("a layer of the network");
+            let (weight, kept, bias) = &states[place];
+            match field {
+                "weight" => Tensor { values: weight, moments: [&[], &[]], kept: Some(kept) },
+                _ => Tensor { values: bias, moments: [&[], &[]], kept: None },
+            }
+        };
+        let graph = network.to_graph().expect("a small network").0;
+        let trainer = ChainTrainer::new(&graph, tensor, Optimizer::default(), 0, options).expect("a chain");
         let pixels = (0..batch * 784).map(|_| (random.next() * 255.0) as u8).collect();
         let labels = (0..batch).map(|image| (image % 10) as u16).collect();
         Self { trainer, pixels, labels }
@@ -60,7 +63,7 @@ impl Subject {
         for round in 0..rounds + 3 {
             let own = self.trainer.timed_step(Images::Bytes { rows: &rows, tables: &[table] }, &self.labels, 1e-3);
             if round >= 3 {
-                times.push(own.into_iter().map(|own| own.map(|time| time.as_secs_f64())).collect());
+                times.push(own.into_iter().map(|own| own.times.map(|time| time.as_secs_f64())).collect());
             }
         }
         let middle = |layer: usize, way: usize| median(times.iter().map(|round| round[layer][way]).collect());

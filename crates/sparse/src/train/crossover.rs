@@ -1,7 +1,9 @@
 //! Below which share of kept weights a layer is faster with its kept weights only.
 
-use super::{Images, Kept, LayerState, Options, Tensor, Trainer};
-use crate::{InstructionSet, Layer, Network, Optimizer};
+use super::{ChainTrainer, Images, Kept, Options, Tensor};
+use crate::{InstructionSet, Optimizer};
+use secateur_graph::{Activation, Conv2d, Graph, Linear, Op, Pool};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Shares of kept weights below which a layer holds only those; 0 for never, 2 for always.
@@ -33,8 +35,8 @@ impl Crossovers {
     /// Measures them on this machine, in a few seconds, on layers of the size of LeNet's at k = 5.
     pub fn measure(threads: usize, instruction_set: InstructionSet) -> Self {
         let options = |crossovers| Options { threads, instruction_set, crossovers, compact: true };
-        let find = |network: &Network| {
-            let time = |density, crossovers| time_step(network, density, options(crossovers));
+        let find = |graph: &Graph| {
+            let time = |density, crossovers| time_step(graph, density, options(crossovers));
             let mut before: Option<(f64, f64)> = None;
             // From few weights to many: the first density at which all weights are faster, and the one before.
             for density in [0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8] {
@@ -47,7 +49,7 @@ impl Crossovers {
             }
             1.0
         };
-        Self { conv: find(&conv_network()), linear: find(&linear_network()) }
+        Self { conv: find(&conv_graph()), linear: find(&linear_graph()) }
     }
 }
 
@@ -55,36 +57,42 @@ impl Crossovers {
 const BATCH: usize = 128;
 
 /// LeNet's second convolution; what stands around it costs little.
-fn conv_network() -> Network {
-    let pool = || Layer::MaxPool2d { size: 2 };
-    let layers = vec![
-        Layer::conv("a", 1, 30, 3),
-        Layer::Relu,
-        pool(),
-        Layer::conv("measured", 30, 80, 3),
-        Layer::Relu,
-        pool(),
-        Layer::Flatten,
-        Layer::linear("c", 2000, 10),
-    ];
-    Network::new([1, 28, 28], layers).expect("fits together")
+fn conv_graph() -> Graph {
+    graph(
+        &[1, 28, 28],
+        [
+            ("a", Op::Conv2d(Conv2d::new(30, 3))),
+            ("relu1", Op::Activation(Activation::Relu)),
+            ("pool1", Op::Pool(Pool::max(2))),
+            ("measured", Op::Conv2d(Conv2d::new(80, 3))),
+            ("relu2", Op::Activation(Activation::Relu)),
+            ("pool2", Op::Pool(Pool::max(2))),
+            ("flatten", Op::Flatten),
+            ("c", Op::Linear(Linear::new(10))),
+        ],
+    )
 }
 
 /// LeNet's first fully connected layer; what stands around it costs little.
-fn linear_network() -> Network {
-    let layers = vec![
-        Layer::Flatten,
-        Layer::linear("a", 16, 2000),
-        Layer::Relu,
-        Layer::linear("measured", 2000, 600),
-        Layer::Relu,
-        Layer::linear("c", 600, 10),
-    ];
-    Network::new([1, 4, 4], layers).expect("fits together")
+fn linear_graph() -> Graph {
+    graph(
+        &[16],
+        [
+            ("a", Op::Linear(Linear::new(2000))),
+            ("relu1", Op::Activation(Activation::Relu)),
+            ("measured", Op::Linear(Linear::new(600))),
+            ("relu2", Op::Activation(Activation::Relu)),
+            ("c", Op::Linear(Linear::new(10))),
+        ],
+    )
+}
+
+fn graph<const N: usize>(input: &[usize], ops: [(&str, Op); N]) -> Graph {
+    Graph::sequential(input, ops).expect("fits together")
 }
 
 /// Seconds of a training step, the median of some; the `measured` layer keeps a share of its weights, evenly spread.
-fn time_step(network: &Network, density: f64, options: Options) -> f64 {
+fn time_step(graph: &Graph, density: f64, options: Options) -> f64 {
     // Marsaglia's xorshift, enough for made-up numbers.
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut random = || {
@@ -93,31 +101,24 @@ fn time_step(network: &Network, density: f64, options: Options) -> f64 {
         state ^= state << 17;
         (state >> 40) as f32 / (1u64 << 24) as f32
     };
-    let states: Vec<(Vec<f32>, Kept, Vec<f32>)> = network
-        .parameters()
-        .map(|own| {
-            let bound = (own.bias.len() as f32 / own.weight.len() as f32).sqrt();
-            let mut kept = vec![u8::MAX; own.weight.len().div_ceil(8)];
-            for place in (0..own.weight.len()).filter(|_| own.name == "measured") {
-                if f64::from(random()) >= density {
-                    kept[place / 8] &= !(1 << (place % 8));
-                }
+    let mut states: BTreeMap<&str, (Vec<f32>, Kept)> = BTreeMap::new();
+    for own in graph.parameters() {
+        let bound = (own.shape[0] as f32 / own.len() as f32).sqrt();
+        let mut bits = vec![u8::MAX; own.len().div_ceil(8)];
+        for place in (0..own.len()).filter(|_| own.name == "measured.weight") {
+            if f64::from(random()) >= density {
+                bits[place / 8] &= !(1 << (place % 8));
             }
-            let kept = Kept::new(own.weight.len(), &kept);
-            let weight = (0..kept.kept()).map(|_| (2.0 * random() - 1.0) * bound).collect();
-            (weight, kept, vec![0.0; own.bias.len()])
-        })
-        .collect();
-    let plain = |values| Tensor { values, moments: [&[], &[]], kept: None };
-    let states: Vec<LayerState<'_>> = states
-        .iter()
-        .map(|(weight, kept, bias)| LayerState {
-            weight: Tensor { kept: Some(kept), ..plain(weight) },
-            bias: plain(bias),
-        })
-        .collect();
-    let mut trainer = Trainer::new(network, &states, Optimizer::default(), 0, options).expect("a network of this room");
-    let pixels: usize = network.input().iter().product();
+        }
+        let kept = Kept::new(own.len(), &bits);
+        states.insert(&own.name, ((0..kept.kept()).map(|_| (2.0 * random() - 1.0) * bound).collect(), kept));
+    }
+    let tensor = |name: &str| {
+        let (values, kept) = &states[name];
+        Tensor { values, moments: [&[], &[]], kept: Some(kept) }
+    };
+    let mut trainer = ChainTrainer::new(graph, tensor, Optimizer::default(), 0, options).expect("a chain");
+    let pixels: usize = graph.shape(graph.input()).iter().product();
     let images: Vec<u8> = (0..BATCH * pixels).map(|_| (random() * 255.0) as u8).collect();
     let rows: Vec<&[u8]> = images.chunks(pixels).collect();
     let labels = [0u16; BATCH];

@@ -1,6 +1,7 @@
 //! What the tests of the trainer share: networks with odd sizes, random masks and weights, a batch.
 
-use secateur_sparse::train::{Crossovers, Images, Kept, LayerState, Options, Tensor, TensorMut, Trainer};
+use secateur_graph::Graph;
+use secateur_sparse::train::{ChainTrainer, Crossovers, Images, Kept, Options, Tensor, TensorMut};
 use secateur_sparse::{InstructionSet, Layer, Network, Optimizer, Update};
 
 pub(crate) const TABLE: [f32; 256] = {
@@ -49,7 +50,7 @@ impl Case {
         Self { network, kept, images, labels }
     }
 
-    pub(crate) fn trainer(&self, update: impl Into<Update>, options: Options) -> Trainer {
+    pub(crate) fn trainer(&self, update: impl Into<Update>, options: Options) -> ChainTrainer {
         let states: Vec<State> = self
             .network
             .parameters()
@@ -62,10 +63,35 @@ impl Case {
         self.resumed(&states, update, 0, options)
     }
 
-    pub(crate) fn resumed(&self, states: &[State], update: impl Into<Update>, time: u64, options: Options) -> Trainer {
+    pub(crate) fn resumed(
+        &self,
+        states: &[State],
+        update: impl Into<Update>,
+        time: u64,
+        options: Options,
+    ) -> ChainTrainer {
         let (kept, states) = (self.kept(), self.kept_only(states));
-        let states = borrowed(&states, &kept);
-        Trainer::new(&self.network, &states, update, time, options).expect("a network that can be trained")
+        let tensor = self.tensors(&states, &kept);
+        ChainTrainer::new(&self.graph(), tensor, update, time, options).expect("a chain")
+    }
+
+    fn graph(&self) -> Graph {
+        self.network.to_graph().expect("a small network").0
+    }
+
+    /// States, of kept values only, as a trainer takes them over.
+    pub(crate) fn tensors<'a>(&self, states: &'a [State], kept: &'a [[Kept; 2]]) -> impl Fn(&str) -> Tensor<'a> {
+        let layers: Vec<String> = self.network.parameters().map(|own| own.name.to_owned()).collect();
+        move |name| {
+            let (layer, field) = name.split_once('.').expect("a layer and its field");
+            let place = layers.iter().position(|own| own == layer).expect("a layer of the network");
+            let [weight, bias, w1, w2, b1, b2] = &states[place];
+            let [kept, kept_bias] = &kept[place];
+            match field {
+                "weight" => Tensor { values: weight, moments: [w1, w2], kept: Some(kept) },
+                _ => Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias) },
+            }
+        }
     }
 
     /// What is kept of each layer's weight and bias.
@@ -84,23 +110,23 @@ impl Case {
         states.iter().zip(self.kept()).map(one).collect()
     }
 
-    pub(crate) fn step(&self, trainer: &mut Trainer, lr: f64) -> Vec<f32> {
+    pub(crate) fn step(&self, trainer: &mut ChainTrainer, lr: f64) -> Vec<f32> {
         let rows: Vec<&[u8]> = self.images.iter().map(Vec::as_slice).collect();
         let logits = trainer.forward(Images::Bytes { rows: &rows, tables: &[TABLE] });
         trainer.backward(&self.labels, lr);
         logits
     }
 
-    pub(crate) fn export(&self, trainer: &Trainer) -> Vec<State> {
+    pub(crate) fn export(&self, trainer: &ChainTrainer) -> Vec<State> {
         self.exported(trainer, None)
     }
 
     /// The kept values only.
-    pub(crate) fn export_kept(&self, trainer: &Trainer) -> Vec<State> {
+    pub(crate) fn export_kept(&self, trainer: &ChainTrainer) -> Vec<State> {
         self.exported(trainer, Some(&self.kept()))
     }
 
-    fn exported(&self, trainer: &Trainer, kept: Option<&[[Kept; 2]]>) -> Vec<State> {
+    fn exported(&self, trainer: &ChainTrainer, kept: Option<&[[Kept; 2]]>) -> Vec<State> {
         let mut found = vec![];
         for (place, own) in self.network.parameters().enumerate() {
             let kept = kept.map_or([None, None], |kept| kept[place].each_ref().map(Some));
@@ -108,11 +134,10 @@ impl Case {
             let (w, b) = (room(kept[0], own.weight), room(kept[1], own.bias));
             let [mut weight, mut w1, mut w2] = [w.clone(), w.clone(), w];
             let [mut bias, mut b1, mut b2] = [b.clone(), b.clone(), b];
-            trainer.export(
-                place,
-                TensorMut { values: &mut weight, moments: [&mut w1, &mut w2], kept: kept[0] },
-                TensorMut { values: &mut bias, moments: [&mut b1, &mut b2], kept: kept[1] },
-            );
+            let to = TensorMut { values: &mut weight, moments: [&mut w1, &mut w2], kept: kept[0] };
+            trainer.export(&format!("{}.weight", own.name), to);
+            let to = TensorMut { values: &mut bias, moments: [&mut b1, &mut b2], kept: kept[1] };
+            trainer.export(&format!("{}.bias", own.name), to);
             found.push([weight, bias, w1, w2, b1, b2]);
         }
         found
@@ -122,18 +147,6 @@ impl Case {
 /// The kept ones of these values.
 pub(crate) fn gather(values: &[f32], kept: &Kept) -> Vec<f32> {
     (0..values.len()).filter(|index| kept.place(*index).is_some()).map(|index| values[index]).collect()
-}
-
-/// States, of kept values only, as a trainer takes them over.
-pub(crate) fn borrowed<'a>(states: &'a [State], kept: &'a [[Kept; 2]]) -> Vec<LayerState<'a>> {
-    states
-        .iter()
-        .zip(kept)
-        .map(|([weight, bias, w1, w2, b1, b2], [kept, kept_bias])| LayerState {
-            weight: Tensor { values: weight, moments: [w1, w2], kept: Some(kept) },
-            bias: Tensor { values: bias, moments: [b1, b2], kept: Some(kept_bias) },
-        })
-        .collect()
 }
 
 /// Networks with odd sizes: channels that fill no vector, kernels of every size, rows that pooling does not read.

@@ -17,6 +17,7 @@ mod synthetic;
 
 pub use augment::Augment;
 pub use error::Error;
+pub(crate) use idx::MNIST;
 pub use idx::{Images, read_images};
 pub use image_folder::read_picture;
 pub(crate) use located::{located, program};
@@ -61,9 +62,7 @@ impl Description {
     pub(crate) fn of_earlier_versions(data: &DataConfig) -> Self {
         match data.source {
             Source::Synthetic => synthetic::describe(data),
-            Source::Idx | Source::Cifar10 | Source::Cifar100 | Source::Npz | Source::ImageFolder => {
-                Self { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 }
-            }
+            Source::Idx | Source::Cifar10 | Source::Cifar100 | Source::Npz | Source::ImageFolder => MNIST,
         }
     }
 
@@ -264,12 +263,6 @@ pub(crate) fn overlap(training: usize, own: (u64, usize), other: (u64, usize)) -
     let (_, held_out) = divide(training, own.1, own.0)?;
     let (trained, _) = divide(training, other.1, other.0)?;
     Ok(held_out.iter().filter(|image| trained.binary_search(image).is_ok()).count())
-}
-
-/// What MNIST is, for tests of what follows from it without its files.
-#[cfg(test)]
-pub(crate) fn mnist() -> Description {
-    Description { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 }
 }
 
 #[cfg(test)]

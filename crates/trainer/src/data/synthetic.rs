@@ -3,7 +3,7 @@
 //! Every image is a bar on a noisy ground. The class is the bar's direction, `class * 18` degrees; its tilt, place,
 //! brightness and the noise vary, so a class has to be learned and cannot be looked up.
 
-use super::{Dataset, Description, Split};
+use super::{Dataset, Description, MNIST, Split};
 use crate::config::DataConfig;
 use crate::seed::{Stream, stream};
 
@@ -53,7 +53,7 @@ const DIRECTIONS: [[f32; 2]; CLASSES] = [
 /// Tangent of the largest tilt, about 6 degrees; at 9 the classes would touch.
 const TILT: f32 = 0.1;
 /// The side that the lengths below are for; they grow with the shorter side of an image.
-const SIDE: f32 = 28.0;
+const SIDE: f32 = MNIST.shape[1] as f32;
 /// Farthest that the bar's middle is from the image's, in pixels, each way.
 const SHIFT: f32 = 2.0;
 /// Half the bar's length, in pixels.
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn classes_can_be_learned_but_not_at_once() {
         let data = small(1);
-        let mut means = vec![[0.0f32; 784]; CLASSES];
+        let mut means = vec![vec![0.0f32; data.train.picture(0).len()]; CLASSES];
         for index in 0..data.train.len() {
             for (mean, value) in means[index % CLASSES].iter_mut().zip(data.train.picture(index)) {
                 *mean += f32::from(value) / 100.0;
@@ -148,7 +148,7 @@ mod tests {
         }
         let right = (0..200).filter(|&index| {
             let image = data.test_split().picture(index);
-            let distance = |mean: &[f32; 784]| -> f32 {
+            let distance = |mean: &[f32]| -> f32 {
                 mean.iter().zip(&image).map(|(&mean, &value)| (mean - f32::from(value)).powi(2)).sum()
             };
             let nearest = (0..CLASSES).min_by(|&a, &b| distance(&means[a]).total_cmp(&distance(&means[b])));

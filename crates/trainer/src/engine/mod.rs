@@ -1,22 +1,20 @@
 //! What computes: a network in training, behind one interface.
 //!
-//! Secateur's kernels on the CPU are [`Own`], for chains of LeNet's kind, and [`OfGraph`], for all other graphs. [`Burn`] runs
-//! burn's operations on any of its devices and is the reference implementation that these are compared with. Outside of this room state is a [`State`], so that a checkpoint
-//! does not depend on what computed it.
+//! [`Native`] is Secateur's kernels on the CPU. [`Burn`] runs burn's operations on any of its devices and is the reference
+//! implementation that it is compared with. Outside of this room state is a [`State`], so that a checkpoint does not depend on
+//! what computed it.
 
 mod burn;
 mod descent;
 mod gradients;
-mod graph;
-mod own;
+mod native;
 
 /// Field of a [`State`]'s moments under which movement is accumulated.
 pub(crate) const MOVEMENT: &str = "movement.sum";
 
 use self::burn::Burn;
 pub(crate) use self::gradients::{BatchGradients, loss};
-use self::graph::OfGraph;
-use self::own::Own;
+use self::native::Native;
 use crate::data::Split;
 use crate::device::Device;
 use crate::evaluate::Tally;
@@ -25,7 +23,7 @@ use crate::{Error, Experiment};
 use secateur_pruner::MaskSet;
 use secateur_report::event::LayerPath;
 use secateur_sparse::Update;
-use secateur_sparse::train::{Options, is_trainable_chain};
+use secateur_sparse::train::Options;
 
 /// A network in training.
 pub(crate) trait Engine {
@@ -93,8 +91,5 @@ fn native(
     };
     let (threads, instruction_set, crossovers) = (*threads, *instruction_set, *crossovers);
     let options = Options { threads, instruction_set, crossovers, compact: true };
-    Ok(match is_trainable_chain(experiment.graph()) {
-        true => Box::new(Own::new(experiment, update, options, state, masks)?),
-        false => Box::new(OfGraph::new(experiment, update, options, state, masks)?),
-    })
+    Ok(Box::new(Native::new(experiment, update, options, state, masks)?))
 }

@@ -308,8 +308,7 @@ mod tests {
 
     fn experiment() -> Experiment {
         let text = "name = \"x\"\nmodel = { kind = \"lenet-5\" }\ntrain = { length = { steps = 1 } }";
-        Experiment::on_data(ExperimentConfig::parse("x", text, &[]).expect("valid"), crate::data::mnist())
-            .expect("meant")
+        Experiment::on_data(ExperimentConfig::parse("x", text, &[]).expect("valid"), crate::data::MNIST).expect("meant")
     }
 
     fn manifest() -> Manifest {

@@ -114,9 +114,6 @@ fn is_layers_name(own: &str) -> bool {
     own == layers_name()
 }
 
-/// What the three LeNets are made for: shape of an image and classes of MNIST.
-pub(crate) const MNIST: ([usize; 3], usize) = ([1, 28, 28], 10);
-
 impl ModelConfig {
     /// The model's graph for images of this shape, `[channels, height, width]`, and so many classes.
     ///
@@ -189,13 +186,14 @@ impl std::fmt::Display for ModelConfig {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
+    use crate::data::MNIST;
     use secateur_graph::Weights;
     use secateur_sparse::Network;
     use std::borrow::Borrow;
 
     /// A model for MNIST, and the weights that training starts from.
     pub(crate) fn model(model: impl Borrow<ModelConfig>, seed: u64) -> (Graph, Weights) {
-        let graph = model.borrow().graph(MNIST.0, MNIST.1).expect("the reference models fit together");
+        let graph = model.borrow().graph(MNIST.shape, MNIST.classes).expect("the reference models fit together");
         let weights = initial(&graph, seed);
         (graph, weights)
     }

@@ -26,8 +26,7 @@ pub(crate) mod pooling;
 mod step;
 mod stored;
 
-use super::layer::{Tensor, TensorMut};
-use super::{Context, Images, LayerPath, Options};
+use super::{Context, Images, LayerPath, Options, StepTime, Tensor, TensorMut};
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
 use crate::train::param;
@@ -60,15 +59,6 @@ pub struct GraphTrainer {
     logits: Vec<f32>,
     images: usize,
     scratch: Vec<Scratch>,
-}
-
-/// The time that a step of the plan took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepTime {
-    /// The first node that it computes.
-    pub node: String,
-    /// Forward and backward.
-    pub times: [Duration; 2],
 }
 
 impl GraphTrainer {

@@ -11,9 +11,9 @@ use crate::Update;
 use crate::kernels::moments::Moments;
 use crate::kernels::update::Rule;
 use crate::lanes::Lanes;
-use crate::train::layer::{Path, Tensor};
 use crate::train::param::Param;
 use crate::train::{Context, Crossovers, LayerPath};
+use crate::train::{Path, Tensor};
 use secateur_graph::{Graph, Op, Role};
 
 /// How much higher the crossover of a graph's convolution is than that of LeNet's, on which crossovers are measured: a little

@@ -4,8 +4,8 @@ use crate::kernels::update::{Held, Rule};
 use crate::lanes::{LANES, panels};
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
-use crate::train::layer::{Tensor, TensorMut};
 use crate::train::param::{CHUNK, Chunk, Param};
+use crate::train::{Tensor, TensorMut};
 
 /// A parameter in training. Its values stand in the order of the original, row-major.
 #[derive(Debug)]

@@ -5,14 +5,12 @@
 //! folder, so the checked bytes are laid out in a private temporary one. Sets of other shapes are sliced behind their headers.
 
 use super::check::ROLES;
+use super::published::MNIST;
 use crate::data::{Description, Error, Split};
 use mnist::{Mnist, MnistBuilder};
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
-
-/// What the `mnist` crate reads.
-const MNIST: Description = Description { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 };
 
 /// The training part and the test part of the four files, in the order of [`ROLES`].
 pub(super) fn decode(contents: Vec<Vec<u8>>, description: &Description) -> Result<[Split; 2], Error> {

@@ -1,52 +1,21 @@
 //! A layer in training: which form it has, and where its weights stand in the original network.
 
 use super::conv::Conv;
-use super::kept::Kept;
 use super::linear::Linear;
 use super::origin::Origin;
-use super::param::{Param, Params};
 use super::places::Places;
 use super::sparse_conv::SparseConv;
 use super::sparse_linear::SparseLinear;
 use super::spec::{Kind, Spec};
 use super::units::Units;
-use super::{Backward, Context, LayerPath, LayerState, Options, Sizes};
+use super::{Backward, Context, LayerPath, LayerState, Options, Sizes, Tensor, TensorMut};
 use crate::Update;
 use crate::kernels::conv::Codes;
 use crate::kernels::sparse_linear::Pattern;
 use crate::lanes::{Lanes, panels};
+use crate::train::Path;
+use crate::train::param::{Param, Params};
 use std::sync::Arc;
-
-/// A tensor of the original network, as a trainer is made from it.
-#[derive(Clone, Copy, Debug)]
-pub struct Tensor<'a> {
-    /// The kept values, row-major.
-    pub values: &'a [f32],
-    /// What the optimizer remembers, of the same length; empty when it has none, or has not begun.
-    pub moments: [&'a [f32]; 2],
-    /// Which values are kept; `None` when all are.
-    pub kept: Option<&'a Kept>,
-}
-
-/// A tensor of the original network, to be written.
-#[derive(Debug)]
-pub struct TensorMut<'a> {
-    /// The values that are wanted, row-major.
-    pub values: &'a mut [f32],
-    /// What the optimizer remembers, of the same length; empty when it is not wanted.
-    pub moments: [&'a mut [f32]; 2],
-    /// Which values are wanted; `None` when all are.
-    pub kept: Option<&'a Kept>,
-}
-
-/// The form of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// It has all of its weights.
-    Dense,
-    /// It has the kept ones only.
-    Sparse,
-}
 
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -64,45 +33,6 @@ enum Form {
     SparseConv(SparseConv),
     Linear(Linear),
     SparseLinear(SparseLinear),
-}
-
-impl Tensor<'_> {
-    pub(super) fn keeps(&self, index: usize) -> bool {
-        self.kept.is_none_or(|kept| kept.keeps(index))
-    }
-
-    /// Whether it is a tensor of so many values, pruned ones included.
-    pub(super) fn has(&self, total: usize) -> bool {
-        let (wanted, kept) = self.kept.map_or((total, total), |kept| (kept.total(), kept.kept()));
-        wanted == total && self.values.len() == kept
-    }
-
-    /// The value at `index` with its moments; `None` when it is pruned.
-    pub(super) fn at(&self, index: usize) -> Option<(f32, [f32; 2])> {
-        let place = place_in(self.kept, index)?;
-        Some((self.values[place], self.moments.map(|moment| moment.get(place).copied().unwrap_or(0.0))))
-    }
-
-    /// Takes the value at `index` over.
-    fn read(&self, param: &mut Param, place: usize, index: usize) {
-        match self.at(index) {
-            Some((value, moments)) => param.set(place, value, moments),
-            None => param.prune(place),
-        }
-    }
-}
-
-impl TensorMut<'_> {
-    /// Sets what stands at `index`, if it is wanted.
-    pub(super) fn write(&mut self, index: usize, value: f32, moments: [f32; 2]) {
-        let Some(index) = place_in(self.kept, index) else { return };
-        self.values[index] = value;
-        for (own, moment) in self.moments.iter_mut().zip(moments) {
-            if let Some(own) = own.get_mut(index) {
-                *own = moment;
-            }
-        }
-    }
 }
 
 impl Layer {
@@ -125,10 +55,10 @@ impl Layer {
             (_, Path::Sparse) => Places::Pattern(Arc::new(Pattern::new(spec.outputs, spec.columns(), keeps))),
         };
         let mut weight = Param::zeros(places.vectors(), update.held(true));
-        places.each(|place, row, column| state.weight.read(&mut weight, place, index(row, column)));
+        places.each(|place, row, column| read(&state.weight, index(row, column), &mut weight, place));
         let mut bias = Param::zeros(panels(spec.outputs), update.held(false));
         for unit in 0..spec.outputs {
-            state.bias.read(&mut bias, unit, origin.bias_index(unit));
+            read(&state.bias, origin.bias_index(unit), &mut bias, unit);
         }
         let params = Params { weight, bias };
         let form = match (spec.kind, &places) {
@@ -183,22 +113,26 @@ impl Layer {
         }
     }
 
-    pub(super) fn export(&self, mut weight: TensorMut<'_>, mut bias: TensorMut<'_>) {
-        let Params { weight: own_weight, bias: own_bias } = match &self.form {
+    /// Writes its weight, or its bias.
+    pub(super) fn export(&self, is_weight: bool, mut tensor: TensorMut<'_>) {
+        let Params { weight, bias } = match &self.form {
             Form::Conv(conv) => &conv.params,
             Form::SparseConv(conv) => &conv.params,
             Form::Linear(linear) => &linear.params,
             Form::SparseLinear(linear) => &linear.params,
         };
-        self.places.each(|place, row, column| {
-            let (value, moments) = own_weight.get(place);
-            weight.write(self.origin.index(row, column), value, moments);
-        });
-        for unit in 0..self.spec.outputs {
-            let (value, moments) = own_bias.get(unit);
-            bias.write(self.origin.bias_index(unit), value, moments);
+        if is_weight {
+            self.places.each(|place, row, column| {
+                let (value, moments) = weight.get(place);
+                tensor.write(self.origin.index(row, column), value, moments);
+            });
+        } else {
+            for unit in 0..self.spec.outputs {
+                let (value, moments) = bias.get(unit);
+                tensor.write(self.origin.bias_index(unit), value, moments);
+            }
         }
-        self.origin.export(&mut weight, &mut bias);
+        self.origin.export(is_weight, &mut tensor);
     }
 
     /// Its parameters.
@@ -229,7 +163,10 @@ fn density(spec: &Spec, keeps: impl Fn(usize, usize) -> bool) -> f64 {
     kept.sum::<usize>() as f64 / spec.weights().max(1) as f64
 }
 
-/// Place among the kept values of the one at `index`; `None` when it is not kept.
-fn place_in(kept: Option<&Kept>, index: usize) -> Option<usize> {
-    kept.map_or(Some(index), |kept| kept.place(index))
+/// Takes the value at `index` of a tensor over.
+fn read(tensor: &Tensor<'_>, index: usize, param: &mut Param, place: usize) {
+    match tensor.at(index) {
+        Some((value, moments)) => param.set(place, value, moments),
+        None => param.prune(place),
+    }
 }

@@ -1,9 +1,8 @@
 //! How a layer's weights stand in the original one, and what rests there because the layer computes without it.
 
-use super::LayerState;
-use super::layer::{Tensor, TensorMut};
 use super::spec::Spec;
 use super::units::Units;
+use super::{LayerState, Tensor, TensorMut};
 use crate::Optimizer;
 
 /// The original of a layer.
@@ -53,14 +52,11 @@ impl Origin {
         self.units.rows[row]
     }
 
-    /// Writes what rests.
-    pub(super) fn export(&self, weight: &mut TensorMut<'_>, bias: &mut TensorMut<'_>) {
-        for rest in &self.weight {
-            let index = self.spec.index(rest.row, rest.column);
-            weight.write(index, rest.value, rest.moments);
-        }
-        for rest in &self.bias {
-            bias.write(rest.row, rest.value, rest.moments);
+    /// Writes what rests of the weight, or of the bias.
+    pub(super) fn export(&self, is_weight: bool, tensor: &mut TensorMut<'_>) {
+        for rest in if is_weight { &self.weight } else { &self.bias } {
+            let index = if is_weight { self.spec.index(rest.row, rest.column) } else { rest.row };
+            tensor.write(index, rest.value, rest.moments);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! A convolution with its max-pool that holds only its kept weights.
 
 use super::conv::{Group, Piece, groups, pieces, update_from_partials};
-use super::param::Params;
 use super::{Backward, Context, Scratch};
 use crate::kernels::conv::{Codes, Shape};
 use crate::kernels::sparse_conv::{Tap, forward, tap_gradients, unpool};
 use crate::kernels::sparse_linear::{Pattern, Term};
 use crate::lanes::{LANES, Lanes, at};
 use crate::simd::{Kernel, Vector, dispatch, sum_all};
+use crate::train::param::Params;
 use std::sync::Arc;
 
 /// `y = maxpool(relu(conv(x) + bias))` over the kept weights.

@@ -1,12 +1,12 @@
 //! A convolution with its max-pool that computes with all of its weights.
 
-use super::param::{Chunk, Params};
 use super::{Backward, Context, Scratch};
 use crate::kernels::conv::{Codes, Shape, forward};
 use crate::kernels::conv_backward::{block_from_images, from_lists, images_from_block, weight_gradient_in_lanes};
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
+use crate::train::param::{Chunk, Params};
 
 /// `y = maxpool(relu(conv(x) + bias))`; weights are `[inputs / 16][filter][tap][16]`.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! A fully connected layer that holds only its kept weights.
 
 use super::linear::{Inputs, Outputs, bias_backward, rows};
-use super::param::{Chunk, Params};
 use super::{Backward, Context, Sizes};
 use crate::kernels::sparse_linear::{Pattern, column_gradients, row};
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
+use crate::train::param::{Chunk, Params};
 use std::ops::Range;
 use std::sync::Arc;
 

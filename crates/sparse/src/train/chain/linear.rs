@@ -1,11 +1,11 @@
 //! A fully connected layer that computes with all of its weights.
 
-use super::param::{Chunk, Param, Params};
 use super::{Backward, Context, Scratch, Sizes};
 use crate::kernels::product::{Sink, product, transposed_product};
 use crate::kernels::update::Rule;
 use crate::lanes::{LANES, Lanes, at};
 use crate::simd::{Kernel, Vector, dispatch};
+use crate::train::param::{Chunk, Param, Params};
 
 /// `y = relu(w x + bias)`; weights in panels `[inputs / 16][outputs][16]`.
 #[derive(Debug)]

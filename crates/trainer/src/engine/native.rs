@@ -1,21 +1,20 @@
-//! Secateur's own kernels on the CPU, for graphs that are no chain of LeNet's kind: branches, batch normalisation, any window.
+//! Secateur's own kernels on the CPU.
 
 use super::Engine;
-use super::own::{borrowed, counters, fields, images, layer_paths, time};
-use crate::data::Split;
+use crate::data::{Rows, Split};
 use crate::evaluate::Tally;
 use crate::state::{Moment, State, Weights};
 use crate::{Error, Experiment};
 use secateur_graph::Parameter;
 use secateur_pruner::MaskSet;
 use secateur_report::event;
-use secateur_sparse::train::{GraphTrainer, Kept, Options, Tensor};
+use secateur_sparse::train::{Images, Kept, LayerPath, Options, Path, Tensor, TensorMut, Trainer};
 use secateur_sparse::{Optimizer, Update};
 use std::collections::BTreeMap;
 
-/// A native trainer of a graph, and what the masks keep.
-pub(crate) struct OfGraph {
-    trainer: GraphTrainer,
+/// A native trainer, and what the masks keep.
+pub(super) struct Native {
+    trainer: Trainer,
     experiment: Experiment,
     /// By parameter, where a mask prunes anything.
     kept: BTreeMap<String, Kept>,
@@ -23,7 +22,7 @@ pub(crate) struct OfGraph {
     optimizer: Optimizer,
 }
 
-impl OfGraph {
+impl Native {
     pub(super) fn new(
         experiment: &Experiment,
         update: Update,
@@ -34,7 +33,7 @@ impl OfGraph {
         let optimizer = update.optimizer;
         let kept = kept(experiment, masks)?;
         let tensors = tensors(experiment, &optimizer, &state, &kept)?;
-        let trainer = GraphTrainer::new(experiment.graph(), |name| tensors[name], update, time(&state), options)?;
+        let trainer = Trainer::new(experiment.graph(), |name| tensors[name], update, time(&state), options)?;
         Ok(Self { trainer, experiment: experiment.clone(), kept, options, optimizer })
     }
 
@@ -58,7 +57,7 @@ impl OfGraph {
     }
 }
 
-impl Engine for OfGraph {
+impl Engine for Native {
     fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error> {
         let (rows, labels) = (split.rows(indices), split.labels(indices));
         let logits = self.trainer.forward(images(&rows));
@@ -85,6 +84,7 @@ impl Engine for OfGraph {
 
     fn state(&self) -> Result<State, Error> {
         let time = self.trainer.time();
+        // An optimizer that has not stepped remembers nothing, in burn's eyes, too.
         let (parameters, mut moments) = self.export(time > 0);
         moments.sort_by(|a, b| (&a.parameter, &a.field).cmp(&(&b.parameter, &b.field)));
         let trained = self.experiment.graph().parameters().iter().filter(|own| !own.role.is_buffer());
@@ -106,6 +106,56 @@ impl Engine for OfGraph {
     fn paths(&self) -> Option<(String, Vec<event::LayerPath>)> {
         Some((self.options.instruction_set.name().to_owned(), layer_paths(self.trainer.paths())))
     }
+}
+
+/// How layers compute, as the log tells it.
+fn layer_paths(paths: Vec<LayerPath>) -> Vec<event::LayerPath> {
+    let path = |own: LayerPath| event::LayerPath {
+        name: own.name,
+        path: match own.path {
+            Path::Dense => "dense".into(),
+            Path::Sparse => "sparse".into(),
+        },
+        kept: own.kept as u64,
+        total: own.total as u64,
+        units: own.units as u64,
+        all_units: own.all_units as u64,
+    };
+    paths.into_iter().map(path).collect()
+}
+
+/// The optimizer's counters after so many updates, for parameters with so many axes; none before the first.
+fn counters<'a>(time: u64, parameters: impl Iterator<Item = (&'a str, usize)>) -> BTreeMap<(String, String), u64> {
+    let both = |(name, axes): (&str, usize)| {
+        [((name.to_owned(), RANK.to_owned()), axes as u64), ((name.to_owned(), TIME.to_owned()), time)]
+    };
+    parameters.filter(|_| time > 0).flat_map(both).collect()
+}
+
+fn images<'a>(rows: &'a Rows<'a>) -> Images<'a> {
+    match rows {
+        Rows::Bytes(rows, tables) => Images::Bytes { rows, tables },
+        Rows::Floats(rows) => Images::Floats { rows },
+    }
+}
+
+/// burn's names of what its optimizers remember, so that a checkpoint can be taken up by either engine.
+const RANK: &str = "__rank";
+const TIME: &str = "momentum.time";
+
+fn fields(optimizer: &Optimizer) -> &'static [&'static str] {
+    match optimizer {
+        Optimizer::Adam { .. } => &["momentum.moment_1", "momentum.moment_2"],
+        Optimizer::Sgd { momentum, .. } if *momentum > 0.0 => &["momentum.velocity"],
+        Optimizer::Sgd { .. } => &[],
+    }
+}
+
+/// Values first, then as many moments as there are.
+fn borrowed<'a>(rooms: &'a mut [Vec<f32>], kept: Option<&'a Kept>) -> TensorMut<'a> {
+    let mut rooms = rooms.iter_mut().map(Vec::as_mut_slice);
+    let mut next = || rooms.next().unwrap_or_default();
+    TensorMut { values: next(), moments: [next(), next()], kept }
 }
 
 /// What the masks keep of each parameter of which they prune anything.
@@ -154,4 +204,56 @@ fn tensors<'a>(
         Ok(Tensor { values: &values.kept, moments: [moment(0)?, moment(1)?], kept })
     };
     parameters.iter().map(|own| Ok((own.name.clone(), tensor(own)?))).collect()
+}
+
+/// Updates that the optimizer has made.
+fn time(state: &State) -> u64 {
+    let time = state.counters.iter().filter(|((_, field), _)| field == TIME).map(|(_, time)| *time).max();
+    // SGD has no clock of its own; that it has stepped is all that it needs to know.
+    time.unwrap_or(u64::from(!state.moments.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ExperimentConfig;
+
+    #[test]
+    fn moments_that_do_not_fit_are_an_error_and_not_zeros() {
+        let text = "name = \"x\"\nmodel = { kind = \"lenet\", width = 1 }\ntrain = { length = { steps = 1 } }";
+        let config = ExperimentConfig::parse("x", text, &[]).expect("valid");
+        let (experiment, optimizer) =
+            (Experiment::on_data(config.clone(), crate::data::MNIST).expect("meant"), config.train.optimizer.native());
+        let kept = kept(&experiment, &MaskSet::default()).expect("no masks");
+        let parameters = experiment.initial(1);
+        let moment = |own: &Weights, field: &str| Moment {
+            parameter: own.name.clone(),
+            field: field.to_owned(),
+            kept: vec![0.5; own.kept.len()],
+        };
+        let moments = parameters.iter().flat_map(|own| fields(&optimizer).iter().map(move |field| moment(own, field)));
+        let whole = State { moments: moments.collect(), parameters, ..State::default() };
+        let check = |state: &State| tensors(&experiment, &optimizer, state, &kept).map(drop);
+        check(&whole).expect("every moment");
+        check(&State { moments: vec![], ..whole.clone() }).expect("an optimizer that has not stepped");
+        let counters = BTreeMap::from([(("conv1.weight".to_owned(), TIME.to_owned()), 3)]);
+        let error = check(&State { moments: vec![], counters, ..whole.clone() }).expect_err("it has").to_string();
+        assert!(error.contains("`conv1.weight/momentum.moment_1` of 54 values"), "{error}");
+        let mut one_less = whole.clone();
+        one_less.moments.remove(3);
+        let error = check(&one_less).expect_err("one is missing").to_string();
+        assert!(error.contains("conv1.bias/momentum.moment_2"), "{error}");
+        let mut short = whole.clone();
+        short.moments[0].kept.pop();
+        let error = check(&short).expect_err("too short").to_string();
+        assert!(error.contains("`conv1.weight/momentum.moment_1` of 54 values"), "{error}");
+        let mut unknown = whole.clone();
+        unknown.moments.push(Moment { parameter: "conv9.weight".into(), ..whole.moments[0].clone() });
+        let error = check(&unknown).expect_err("of no parameter").to_string();
+        assert!(error.contains("`conv9.weight/momentum.moment_1`, which"), "{error}");
+        let mut foreign = whole;
+        foreign.moments[0].field = "momentum.velocity".into();
+        let error = check(&foreign).expect_err("of SGD").to_string();
+        assert!(error.contains("`conv1.weight/momentum.velocity`, which the optimizer"), "{error}");
+    }
 }
