@@ -5,7 +5,7 @@ mod graph_reference;
 
 use graph_case::{Case, States, every_option, graphs, spread};
 use graph_reference::{gradients, moved, smoothed};
-use secateur_graph::{BatchNorm, Graph, Linear, Op, Parameter, Role};
+use secateur_graph::{Activation, BatchNorm, Conv2d, Graph, Linear, Op, Parameter, Role};
 use secateur_sparse::train::{Crossovers, GraphTrainer, Images, Options};
 use secateur_sparse::{Optimizer, Update};
 
@@ -66,6 +66,40 @@ fn gradients_are_those_of_the_reference() {
                     }
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn layers_that_are_larger_than_the_caches_are_those_of_the_reference() {
+    let conv = |filters, kernel| Conv2d::new(filters, kernel).padding(kernel / 2).without_bias();
+    let graph = Graph::sequential(
+        &[3, 16, 16],
+        [
+            ("mix", Op::Conv2d(conv(5, 1))),
+            ("halve", Op::Conv2d(conv(110, 3).stride(2))),
+            ("norm", Op::BatchNorm(BatchNorm::default())),
+            ("relu", Op::Activation(Activation::Relu)),
+            ("wide", Op::Conv2d(conv(90, 3))),
+            ("mean", Op::GlobalAveragePool),
+            ("flat", Op::Flatten),
+            ("fc", Op::Linear(Linear::new(4))),
+        ],
+    );
+    let case = Case::new(&graph.expect("fits"), 0.1, 3, 5);
+    let expected = gradients(&case.graph, &case.values(), &case.images64(), &case.labels);
+    for options in every_option() {
+        let mut trainer = case.trainer(PLAIN, options);
+        let (logits, _) = case.step(&mut trainer, 1.0);
+        close(&logits, &expected.logits, 1e-4, &format!("logits, {options:?}"));
+        for (name, found) in case.export(&trainer) {
+            let Some(expected) = expected.gradients.get(&name) else { continue };
+            let kept = &case.states[&name].kept;
+            let all: Vec<f32> = spread(&found, &found.moments[0]).into_iter().map(|own| own as f32).collect();
+            let own = expected.iter().enumerate();
+            let expected: Vec<f64> =
+                own.map(|(index, own)| if kept.place(index).is_some() { *own } else { 0.0 }).collect();
+            close(&all, &expected, 1e-4, &format!("{name}, {options:?}"));
         }
     }
 }

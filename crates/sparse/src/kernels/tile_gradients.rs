@@ -138,8 +138,16 @@ fn tile<V: Vector, const M: usize, const K: usize>(
             step(pair, from.extents, place, &x, &dy, &mut own);
         }
         for m in 0..M {
-            for k in 0..K {
-                sums[m * each + k] += own[m][k].sum();
+            let sums = &mut sums[m * each..][..K];
+            if let ([own], []) = own[m].as_chunks::<8>() {
+                let own = V::Register::sum_each(own);
+                for k in 0..K {
+                    sums[k] += own[k % 8];
+                }
+            } else {
+                for k in 0..K {
+                    sums[k] += own[m][k].sum();
+                }
             }
         }
     }

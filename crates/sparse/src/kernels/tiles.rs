@@ -94,7 +94,7 @@ pub(crate) fn product<V: Vector>(
     }
 }
 
-/// Positions of a tile of so many rows, and of one that stands in one row of an image.
+/// Positions of a tile of so many rows, and of one that stands in whole rows of an image.
 const fn most_positions(registers: usize, rows: usize) -> [usize; 2] {
     match (registers, rows) {
         (32.., 1) => [4, 16],
@@ -106,18 +106,22 @@ const fn most_positions(registers: usize, rows: usize) -> [usize; 2] {
     }
 }
 
-/// The first positions, if they stand in one row: each so many further on than the one before.
+/// The first positions, if they stand in `G` rows of `P`, in each of which they are equally far from each other: the first of each
+/// row, the others, and the steps in the input and in the output.
 #[inline(always)]
-fn in_a_row<const P: usize>(positions: &[Position]) -> Option<(&[Position; P], &[Position], [u32; 2])> {
-    let (own, rest) = positions.split_first_chunk::<P>()?;
-    let (first, second, last) = (own[0], own[1], own[P - 1]);
+fn in_rows<const G: usize, const P: usize>(positions: &[Position]) -> Option<([Position; G], &[Position], [u32; 2])> {
+    let (own, rest) = positions.split_at_checked(G * P)?;
+    let steps = [own[1].input.wrapping_sub(own[0].input), own[1].output.wrapping_sub(own[0].output)];
     // Positions rise within a block; where a new row begins, they rise by something else.
-    let steps = [second.input.wrapping_sub(first.input), second.output.wrapping_sub(first.output)];
     let reach = steps.map(|step| step.wrapping_mul(P as u32 - 1));
-    let stand = last.block == first.block
-        && last.input == first.input.wrapping_add(reach[0])
-        && last.output == first.output.wrapping_add(reach[1]);
-    stand.then_some((own, rest, steps))
+    let (rows, _) = own.as_chunks::<P>();
+    let stand = rows.iter().all(|row| {
+        let (first, last) = (row[0], row[P - 1]);
+        last.block == first.block
+            && last.input == first.input.wrapping_add(reach[0])
+            && last.output == first.output.wrapping_add(reach[1])
+    });
+    stand.then(|| (std::array::from_fn(|row| own[row * P]), rest, steps))
 }
 
 #[inline(always)]
@@ -131,13 +135,13 @@ fn strips<V: Vector, const M: usize>(
     let [most, most_in_a_row] = most_positions(V::REGISTERS, M);
     let mut rest = positions;
     macro_rules! row_tile {
-        ($n:literal) => {
-            if most_in_a_row >= $n {
-                if let Some((own, others, steps)) = in_a_row::<$n>(rest) {
+        ($g:literal, $n:literal) => {
+            if most_in_a_row >= $g * $n {
+                if let Some((own, others, steps)) = in_rows::<$g, $n>(rest) {
                     let done = match steps {
-                        [1, 1] => row_tile::<V, $n, 1, 1>(rows, own[0], input, start, outputs),
-                        [2, 1] => row_tile::<V, $n, 2, 1>(rows, own[0], input, start, outputs),
-                        [1, 2] => row_tile::<V, $n, 1, 2>(rows, own[0], input, start, outputs),
+                        [1, 1] => row_tile::<V, $g, $n, 1, 1>(rows, own, input, start, outputs),
+                        [2, 1] => row_tile::<V, $g, $n, 2, 1>(rows, own, input, start, outputs),
+                        [1, 2] => row_tile::<V, $g, $n, 1, 2>(rows, own, input, start, outputs),
                         _ => false,
                     };
                     if done {
@@ -156,10 +160,14 @@ fn strips<V: Vector, const M: usize>(
         }};
     }
     while !rest.is_empty() {
-        row_tile!(16);
-        row_tile!(8);
-        row_tile!(4);
-        row_tile!(2);
+        row_tile!(1, 16);
+        row_tile!(2, 8);
+        row_tile!(1, 8);
+        row_tile!(4, 4);
+        row_tile!(1, 4);
+        row_tile!(8, 2);
+        row_tile!(2, 2);
+        row_tile!(1, 2);
         rest = match rest.len().min(most) {
             8.. => tile!(8),
             4.. => tile!(4),
@@ -169,44 +177,55 @@ fn strips<V: Vector, const M: usize>(
     }
 }
 
-/// One row of weights at positions in one row, from step to step in the input and in the output.
+/// One row of weights at positions in `G` rows of `P`, from step to step in the input and in the output.
 #[inline(always)]
-fn row_tile<V: Vector, const P: usize, const X: usize, const Y: usize>(
+fn row_tile<V: Vector, const G: usize, const P: usize, const X: usize, const Y: usize>(
     rows: Rows<'_>,
-    position: Position,
+    positions: [Position; G],
     input: &[Lanes],
     start: Start<'_>,
     outputs: &mut Outputs<'_, '_>,
 ) -> bool {
-    let input = &input[position.input as usize..][..rows.extent + (P - 1) * X];
-    let least = V::splat(outputs.least);
-    let mut sums = [V::splat(0.0); P];
+    let own: [&[Lanes]; G] =
+        std::array::from_fn(|g| &input[positions[g].input as usize..][..rows.extent + (P - 1) * X]);
+    let mut sums = [[V::splat(0.0); P]; G];
     match start {
         Start::Zero => {}
-        Start::Bias(bias) => sums = [V::splat(bias[0]); P],
+        Start::Bias(bias) => sums = [[V::splat(bias[0]); P]; G],
         Start::Output => {
-            let output = outputs.at(&position);
-            for p in 0..P {
-                sums[p] = V::load(&output[p * Y]);
+            for g in 0..G {
+                let output = &outputs.at(&positions[g])[..(P - 1) * Y + 1];
+                for p in 0..P {
+                    sums[g][p] = V::load(&output[p * Y]);
+                }
             }
         }
         Start::Added(bias, others) => {
-            let other = &outputs.of(others, &position)[..(P - 1) * Y + 1];
-            for p in 0..P {
-                sums[p] = V::splat(bias[0]).add(V::load(&other[p * Y]));
+            for g in 0..G {
+                let other = &outputs.of(others, &positions[g])[..(P - 1) * Y + 1];
+                for p in 0..P {
+                    sums[g][p] = V::splat(bias[0]).add(V::load(&other[p * Y]));
+                }
             }
         }
     }
     for (offset, weight) in rows.offsets.iter().zip(rows.weights) {
-        let x = &input[*offset as usize..][..(P - 1) * X + 1];
+        let offset = *offset as usize;
+        assert!(offset < rows.extent, "offsets lie below the extent");
         let weight = V::splat(*weight);
-        for p in 0..P {
-            sums[p] = weight.mul_add(V::load(&x[p * X]), sums[p]);
+        for g in 0..G {
+            let x = &own[g][offset..][..(P - 1) * X + 1];
+            for p in 0..P {
+                sums[g][p] = weight.mul_add(V::load(&x[p * X]), sums[g][p]);
+            }
         }
     }
-    let output = &mut outputs.at(&position)[..(P - 1) * Y + 1];
-    for p in 0..P {
-        least.max(sums[p]).store(&mut output[p * Y]);
+    let least = V::splat(outputs.least);
+    for g in 0..G {
+        let output = &mut outputs.at(&positions[g])[..(P - 1) * Y + 1];
+        for p in 0..P {
+            least.max(sums[g][p]).store(&mut output[p * Y]);
+        }
     }
     true
 }

@@ -76,6 +76,8 @@ pub(crate) trait Register: Copy {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// The sum of its floats, always in the same order for an instruction set.
     fn sum(self) -> f32;
+    /// [`Self::sum`] of each.
+    fn sum_each(own: &[Self; 8]) -> [f32; 8];
 }
 
 /// Sixteen floats in registers.
@@ -120,6 +122,15 @@ pub(crate) trait Vector: Copy {
 
     /// The sum of the lanes, always in the same order for an instruction set.
     fn sum(self) -> f32;
+    /// [`Self::sum`] of each.
+    #[inline(always)]
+    fn sum_each(own: &[Self; 8]) -> [f32; 8] {
+        let mut sums = [0.0; 8];
+        for place in 0..8 {
+            sums[place] = own[place].sum();
+        }
+        sums
+    }
     /// Reads sixteen floats from anywhere.
     fn read(from: &[f32; LANES]) -> Self;
     /// Writes sixteen floats to anywhere.
@@ -230,6 +241,45 @@ mod tests {
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {
             assert_eq!(dispatch(set, Everything), wanted, "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn sums_of_eight_are_those_of_each_to_the_last_bit() {
+        struct Sums([[Lanes; 8]; 2]);
+        impl Kernel for Sums {
+            type Output = [[Vec<f32>; 2]; 3];
+            #[inline(always)]
+            fn run<V: Vector>(self) -> Self::Output {
+                let own = load_all::<V, 8>(&self.0[0]);
+                let mut found = [
+                    [V::sum_each(&own).to_vec(), own.iter().map(|own| own.sum()).collect()],
+                    [vec![], vec![]],
+                    [vec![], vec![]],
+                ];
+                for place in 0..V::Register::COUNT {
+                    let mut own = [V::Register::zero(); 8];
+                    for (own, from) in own.iter_mut().zip(&self.0[1]) {
+                        *own = V::Register::load(from, place);
+                    }
+                    found[1 + place] =
+                        [V::Register::sum_each(&own).to_vec(), own.iter().map(|own| own.sum()).collect()];
+                }
+                found
+            }
+        }
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 1e5 - 80.0
+        };
+        for set in InstructionSet::available() {
+            for _ in 0..100 {
+                let lanes = [(); 2].map(|()| [(); 8].map(|()| Lanes([(); LANES].map(|()| random()))));
+                for [found, expected] in dispatch(set, Sums(lanes)) {
+                    assert_eq!(found, expected, "{}", set.name());
+                }
+            }
         }
     }
 

@@ -29,4 +29,13 @@ impl<V: Vector> Register for Whole<V> {
     fn sum(self) -> f32 {
         self.0.sum()
     }
+
+    #[inline(always)]
+    fn sum_each(own: &[Self; 8]) -> [f32; 8] {
+        let mut all = [V::splat(0.0); 8];
+        for place in 0..8 {
+            all[place] = own[place].0;
+        }
+        V::sum_each(&all)
+    }
 }

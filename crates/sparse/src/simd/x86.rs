@@ -127,6 +127,30 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn sum_each(own: &[Self; 8]) -> [f32; 8] {
+        let mut sums = [0.0; 8];
+        // Halves are added until one number is left, as in `sum`; two vectors share a register after each time.
+        // SAFETY: eight floats are 32 bytes.
+        unsafe {
+            let mut halves = [_mm512_setzero_ps(); 4];
+            for pair in 0..4 {
+                let [a, b] = [own[2 * pair].0, own[2 * pair + 1].0];
+                halves[pair] = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
+            }
+            let [a, b, c, d] = halves;
+            let first = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+            let second = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+            let twos =
+                _mm512_add_ps(_mm512_shuffle_ps::<0x44>(first, second), _mm512_shuffle_ps::<0xee>(first, second));
+            let all = _mm512_add_ps(_mm512_shuffle_ps::<0x88>(twos, twos), _mm512_shuffle_ps::<0xdd>(twos, twos));
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+            let all = _mm512_castps512_ps256(_mm512_permutexvar_ps(order, all));
+            _mm256_storeu_ps(sums.as_mut_ptr(), all);
+        }
+        sums
+    }
+
+    #[inline(always)]
     fn read(from: &[f32; LANES]) -> Self {
         // SAFETY: sixteen floats are 64 bytes.
         Self(unsafe { _mm512_loadu_ps(from.as_ptr()) })
@@ -417,5 +441,26 @@ impl Register for Half {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
+    }
+
+    #[inline(always)]
+    fn sum_each(own: &[Self; 8]) -> [f32; 8] {
+        let mut sums = [0.0; 8];
+        // Halves are added until one number is left, as in `sum`; two vectors share a register after each time.
+        // SAFETY: eight floats are 32 bytes.
+        unsafe {
+            let mut fours = [_mm256_setzero_ps(); 4];
+            for pair in 0..4 {
+                let [a, b] = [own[2 * pair].0, own[2 * pair + 1].0];
+                fours[pair] = _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+            }
+            let [a, b, c, d] = fours;
+            let first = _mm256_add_ps(_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b));
+            let second = _mm256_add_ps(_mm256_shuffle_ps::<0x44>(c, d), _mm256_shuffle_ps::<0xee>(c, d));
+            let all = _mm256_add_ps(_mm256_shuffle_ps::<0x88>(first, second), _mm256_shuffle_ps::<0xdd>(first, second));
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            _mm256_storeu_ps(sums.as_mut_ptr(), _mm256_permutevar8x32_ps(all, order));
+        }
+        sums
     }
 }

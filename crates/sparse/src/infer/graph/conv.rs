@@ -77,7 +77,7 @@ impl Conv {
         let weights = if layer.is_sparse {
             let nonzero = |index: &u32| layer.weight[*index as usize] != 0.0;
             let indices: Vec<u32> = (0..layer.weight.len() as u32).filter(nonzero).collect();
-            let mut lists = Lists::forward(&geometry, &indices, &offsets);
+            let mut lists = Lists::forward(&geometry, &indices, &offsets, geometry.inputs());
             // They are in the order of the filters already.
             lists.places = vec![];
             let values = indices.iter().map(|index| layer.weight[*index as usize]).collect();

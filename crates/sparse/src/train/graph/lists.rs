@@ -1,5 +1,6 @@
 //! The kept weights of a convolution as lists: of each filter the inputs that it reads, of each input the outputs' gradients
-//! that go back to it.
+//! that go back to it. Where what they read is more than the caches hold, they are cut by what they read: first the lists of
+//! all rows over the first channels, then those over the next ones.
 
 use super::geometry::{Geometry, Phase};
 
@@ -32,6 +33,11 @@ impl Lists {
         Self { starts, offsets, places }
     }
 
+    /// Rows, those of all cuts.
+    pub(crate) fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
     /// The entries of a row.
     pub(crate) fn of(&self, row: usize) -> std::ops::Range<usize> {
         self.starts[row] as usize..self.starts[row + 1] as usize
@@ -42,22 +48,25 @@ impl Lists {
         self.starts[rows.start] as usize..self.starts[rows.end] as usize
     }
 
-    /// The filters, each with the offsets of its inputs within its group.
-    pub(crate) fn forward(geometry: &Geometry, indices: &[u32], offsets: &[u32]) -> Self {
-        let columns = geometry.columns();
+    /// The filters, each with the offsets of its inputs within its group, so many channels at a time: row
+    /// `cut * filters + filter`.
+    pub(crate) fn forward(geometry: &Geometry, indices: &[u32], offsets: &[u32], channels: usize) -> Self {
+        let (columns, filters) = (geometry.columns(), geometry.y.channels);
+        let each = channels * geometry.taps();
         let entries: Vec<(u32, u32, u32)> = indices
             .iter()
             .enumerate()
             .map(|(place, index)| {
                 let (filter, column) = (*index as usize / columns, *index as usize % columns);
-                (filter as u32, offsets[column], place as u32)
+                ((column / each * filters + filter) as u32, offsets[column], place as u32)
             })
             .collect();
-        Self::new(geometry.y.channels, &entries)
+        Self::new(filters * columns.div_ceil(each), &entries)
     }
 
-    /// The input channels, each with the offsets of the gradients that go back to it in a phase.
-    pub(crate) fn backward(geometry: &Geometry, indices: &[u32], phase: &Phase) -> Self {
+    /// The input channels, each with the offsets of the gradients that go back to it in a phase, so many filters at a time: row
+    /// `cut * channels + channel`.
+    pub(crate) fn backward(geometry: &Geometry, indices: &[u32], phase: &Phase, each: usize) -> Self {
         let (columns, taps) = (geometry.columns(), geometry.taps());
         let (inputs, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dy.plane());
         let mut by_tap = vec![None; taps];
@@ -67,11 +76,12 @@ impl Lists {
         let entry = |(place, index): (usize, &u32)| {
             let (filter, column) = (*index as usize / columns, *index as usize % columns);
             let (channel, tap) = (column / taps, column % taps);
-            let row = filter / filters * inputs + channel;
-            let offset = (filter % filters * plane) as u32 + by_tap[tap]?;
+            let (group, filter) = (filter / filters, filter % filters);
+            let row = filter / each * geometry.x.channels + group * inputs + channel;
+            let offset = (filter * plane) as u32 + by_tap[tap]?;
             Some((row as u32, offset, place as u32))
         };
         let entries: Vec<_> = indices.iter().enumerate().filter_map(entry).collect();
-        Self::new(geometry.x.channels, &entries)
+        Self::new(geometry.x.channels * filters.div_ceil(each), &entries)
     }
 }

@@ -1,7 +1,7 @@
 //! Outputs from inputs.
 
 use super::input::Block;
-use super::{Conv, Input, SPARSE_POSITIONS, Scratch, tile_rows, tiles};
+use super::{Conv, Input, Scratch, sparse_rows, tile_rows, tiles};
 use crate::InstructionSet;
 use crate::kernels::moments::{Distances, Moments};
 use crate::kernels::pointwise::Plane;
@@ -41,27 +41,32 @@ impl Kernel for Forward<'_, '_> {
         }
         let start = |row: usize| if bias.is_empty() { Start::Zero } else { Start::Bias(&bias[row..]) };
         if let Some(lists) = &conv.filters {
-            let held = lists.of_all(&item.channels);
+            let held = conv.place(item.channels.start)..conv.place(item.channels.end);
             conv.weight.copy_range(held.clone(), weights);
             // Some rows at a time; several blocks have few.
             let blocks = item.values.len();
-            let each =
-                if blocks == 1 { (SPARSE_POSITIONS / geometry.y.width).max(1) } else { geometry.y.height * blocks };
+            let each = if blocks == 1 { sparse_rows(geometry) } else { geometry.y.height * blocks };
+            let cuts = lists.rows() / geometry.y.channels;
             let mut distances: Vec<Option<Distances>> = vec![None; item.channels.len() * blocks];
             for (band, positions) in positions.chunks(each * geometry.y.width).enumerate() {
                 let last = positions.last().map_or(0, |own| own.input as usize);
                 let x = x.up_to(last + conv.forward.extent);
-                for filter in item.channels.clone() {
-                    let (own, row) = (lists.of(filter), filter - item.channels.start);
-                    let weights = &weights[own.start - held.start..own.end - held.start];
-                    let rows = Rows { offsets: &lists.offsets[own], weights, count: 1, extent };
-                    product::<V>(
-                        rows,
-                        positions,
-                        &x[group(filter)..],
-                        start(row),
-                        Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
-                    );
+                for (cut, filter) in (0..cuts).flat_map(|cut| item.channels.clone().map(move |own| (cut, own))) {
+                    let (own, row) = (lists.of(cut * geometry.y.channels + filter), filter - item.channels.start);
+                    if cut == 0 || !own.is_empty() {
+                        let first = lists.places.get(own.start).map_or(0, |own| *own as usize - held.start);
+                        let weights = if own.is_empty() { &[] } else { &weights[first..][..own.len()] };
+                        product::<V>(
+                            Rows { offsets: &lists.offsets[own], weights, count: 1, extent },
+                            positions,
+                            &x[group(filter)..],
+                            if cut == 0 { start(row) } else { Start::Output },
+                            Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
+                        );
+                    }
+                    if cut + 1 < cuts {
+                        continue;
+                    }
                     let rows = band * each..((band + 1) * each).min(geometry.y.height);
                     // What is written next.
                     let grid = geometry.y.grid().part(rows.clone());

@@ -3,7 +3,7 @@
 
 use super::gradient::Part;
 use super::input::Block;
-use super::{Conv, Input, Reduction, SPARSE_POSITIONS, Scratch};
+use super::{Back, Conv, Input, Reduction, SPARSE_POSITIONS, Scratch};
 use crate::InstructionSet;
 use crate::kernels::tile_gradients::{Pair, Sources, row};
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, product};
@@ -82,9 +82,11 @@ impl Kernel for Kept<'_, '_> {
         {
             conv.weight.copy_to(tile);
             weights.clear();
-            for lists in conv.backward.iter().filter_map(|own| own.channels.as_ref()) {
-                let places = &lists.places[lists.of_all(&dx.channels)];
-                weights.extend(places.iter().map(|place| tile[*place as usize]));
+            for rows in (0..cuts(conv)).map(|cut| rows_of(conv, cut, &dx.channels)) {
+                for lists in conv.backward.iter().map(Back::kept) {
+                    let places = &lists.places[lists.of_all(&rows)];
+                    weights.extend(places.iter().map(|place| tile[*place as usize]));
+                }
             }
         }
         let mut first_block = part.blocks.start;
@@ -137,6 +139,17 @@ struct Inputs<'a, 'b> {
     sums: Vec<[Lanes; 2]>,
 }
 
+/// How many times the caches are filled while the weights that go back to the inputs go by.
+fn cuts(conv: &Conv) -> usize {
+    conv.backward.first().map_or(0, |own| own.kept().rows() / conv.geometry.x.channels)
+}
+
+/// The rows of some channels in one of the cuts.
+fn rows_of(conv: &Conv, cut: usize, channels: &Range<usize>) -> Range<usize> {
+    let first = cut * conv.geometry.x.channels;
+    first + channels.start..first + channels.end
+}
+
 /// Writes a band of the inputs' gradients, and goes on with the reduction behind it.
 #[inline(always)]
 fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: &mut Inputs<'_, '_>, band: Band) {
@@ -148,18 +161,20 @@ fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: &
         |phase: &Phase| band.positions(phase, conv.blocks).last().map_or(0, |own| own.input as usize + phase.extent);
     let dy = dy.up_to(conv.backward.iter().map(|own| end(&own.phase)).max().unwrap_or(0));
     // The rows of several phases stand between each other.
-    let rows = if conv.backward.len() == 1 && band.blocks == 1 {
+    let written = if conv.backward.len() == 1 && band.blocks == 1 {
         band.of(geometry.dx.height)
     } else if band.part + 1 == band.parts {
         0..geometry.dx.height
     } else {
         0..0
     };
-    for (row, channel) in channels.clone().enumerate() {
-        let mut first = 0;
+    let (cuts, mut first_of_cut) = (cuts(conv), 0);
+    for (cut, (row, channel)) in (0..cuts).flat_map(|cut| channels.clone().enumerate().map(move |own| (cut, own))) {
+        let (rows, adds) = (rows_of(conv, cut, channels), adds || cut > 0);
+        let mut first = first_of_cut;
         for own in &conv.backward {
-            let (phase, lists) = (&own.phase, own.channels.as_ref().expect("only kept weights are held"));
-            let (all, own) = (lists.of_all(channels), lists.of(channel));
+            let (phase, lists) = (&own.phase, own.kept());
+            let (all, own) = (lists.of_all(&rows), lists.of(rows.start + row));
             let weights = &weights[first + own.start - all.start..][..own.len()];
             first += all.len();
             if adds && own.is_empty() {
@@ -174,13 +189,19 @@ fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: &
                 Outputs { blocks: values, plane, row, least: f32::NEG_INFINITY },
             );
         }
+        if row + 1 == channels.len() {
+            first_of_cut = first;
+        }
+        if cut + 1 < cuts {
+            continue;
+        }
         // What is written next.
-        let grid = geometry.dx.grid().part(rows.clone());
-        (0..rows.len()).for_each(|own| grid.prefetch::<V>(&values[0][row * plane..(row + 1) * plane], own));
+        let grid = geometry.dx.grid().part(written.clone());
+        (0..written.len()).for_each(|own| grid.prefetch::<V>(&values[0][row * plane..(row + 1) * plane], own));
         let Some(reduction) = reduction else { continue };
         for (own, values) in values.iter_mut().enumerate() {
             let (values, sums) = (&mut values[row * plane..(row + 1) * plane], &mut sums[own * channels.len() + row]);
-            reduction.rows::<V>(&geometry.dx, [band.first_block + own, channel], rows.clone(), values, sums);
+            reduction.rows::<V>(&geometry.dx, [band.first_block + own, channel], written.clone(), values, sums);
         }
     }
 }
@@ -198,10 +219,14 @@ fn parameters<V: Vector>(conv: &Conv, x: &mut Block<'_, '_>, dy: &mut Block<'_, 
     let dy = dy.up_to(extents[1]);
     let from = conv.place(part.rows.start);
     let lists = conv.filters.as_ref().expect("only kept weights are held");
-    for filter in part.rows.clone() {
-        let own = lists.of(filter);
+    let rows =
+        (0..lists.rows()).step_by(geometry.y.channels).flat_map(|cut| part.rows.clone().map(move |own| (cut, own)));
+    for (cut, filter) in rows {
+        let own = lists.of(cut + filter);
+        let Some(first) = lists.places[own.clone()].first() else { continue };
         let x = &x[filter / filters * inputs * geometry.x.plane()..];
         let sources = Sources { pairs, x, dy: &dy[filter * plane..], plane, extents };
-        row::<V>(sources, &lists.offsets[own.clone()], &mut part.weight[own.start - from..own.end - from]);
+        let first = *first as usize - from;
+        row::<V>(sources, &lists.offsets[own.clone()], &mut part.weight[first..][..own.len()]);
     }
 }

@@ -9,6 +9,7 @@ mod reduction;
 pub(crate) mod winograd;
 
 use super::geometry::{Geometry, Phase};
+use super::layout::Layout;
 use super::lists::Lists;
 use super::pieces::{Piece, pieces, ranges};
 use super::pointwise::Write;
@@ -48,8 +49,10 @@ pub(super) struct Conv {
     pairs: Vec<Pair>,
     /// Where they cover everything, and all weights are held.
     tiles: Option<Tiles>,
-    /// The kept weights of each filter, where only they are held.
+    /// The kept weights of each filter, where only they are held, some input channels at a time.
     filters: Option<Lists>,
+    /// Where the weights of each filter begin among those that are held, and where they end.
+    firsts: Vec<usize>,
     /// Gradients of a group of blocks each.
     partial: [Vec<f32>; 2],
 }
@@ -60,8 +63,15 @@ struct Back {
     phase: Phase,
     /// Offset of each weight of an input channel in the gradient, `[filter][tap]`.
     offsets: Vec<u32>,
-    /// The kept weights of each input channel, where only they are held.
+    /// The kept weights of each input channel, where only they are held, some filters at a time.
     channels: Option<Lists>,
+}
+
+impl Back {
+    /// The kept weights of each input channel.
+    fn kept(&self) -> &Lists {
+        self.channels.as_ref().expect("only kept weights are held")
+    }
 }
 
 /// What a thread works in.
@@ -79,6 +89,10 @@ pub(super) struct Scratch {
 
 /// Positions that an item works on at least, if there are as many: the work that pays for arranging its weights.
 pub(crate) const POSITIONS: usize = 64;
+/// The same where only kept weights are held, which are read as they stand: those of the largest tile.
+const LEAST_SPARSE_POSITIONS: usize = 16;
+/// Vectors that are read at random while all kept weights go by: what the second-level cache holds.
+const CACHED: usize = 512 * 1024 / size_of::<Lanes>();
 /// Positions whose inputs stay in the second-level cache while all kept weights go by.
 pub(crate) const SPARSE_POSITIONS: usize = 128;
 /// Floats that the gradients of all groups of blocks may take.
@@ -87,22 +101,29 @@ const PARTIAL: usize = 1 << 18;
 impl Conv {
     pub(super) fn new(geometry: Geometry, weight: Stored, bias: Option<Stored>) -> Self {
         let largest = geometry.x.block().max(geometry.dy.block());
-        let blocks = POSITIONS.div_ceil(geometry.y.pixels()).min((u32::MAX as usize / largest).max(1));
+        let least = if weight.indices().is_some() { LEAST_SPARSE_POSITIONS } else { POSITIONS };
+        let blocks = least.div_ceil(geometry.y.pixels()).min((u32::MAX as usize / largest).max(1));
         let forward = geometry.forward(blocks);
         let spread = |count: usize, plane: usize, offsets: &[u32]| -> Vec<u32> {
             (0..count).flat_map(|channel| offsets.iter().map(move |own| own + (channel * plane) as u32)).collect()
         };
         let offsets = spread(geometry.inputs(), geometry.x.plane(), &forward.offsets);
-        let filters = weight.indices().map(|indices| Lists::forward(&geometry, indices, &offsets));
+        let [inputs_at_a_time, filters_at_a_time] = at_a_time(&geometry, blocks);
+        let filters = weight.indices().map(|own| Lists::forward(&geometry, own, &offsets, inputs_at_a_time));
+        let first = |filter: usize| match weight.indices() {
+            Some(indices) => indices.partition_point(|own| (*own as usize) < filter * geometry.columns()),
+            None => filter * geometry.columns(),
+        };
+        let firsts = (0..=geometry.y.channels).map(first).collect();
         let backward = geometry.backward(blocks).into_iter().map(|phase| Back {
             offsets: spread(geometry.filters(), geometry.dy.plane(), &phase.offsets),
-            channels: weight.indices().map(|indices| Lists::backward(&geometry, indices, &phase)),
+            channels: weight.indices().map(|indices| Lists::backward(&geometry, indices, &phase, filters_at_a_time)),
             phase,
         });
         let (backward, pairs) = (backward.collect(), geometry.pairs(blocks));
         let tiles = if filters.is_some() { None } else { Tiles::new(&geometry, blocks) };
         let partial = [vec![], vec![]];
-        Self { geometry, weight, bias, blocks, forward, offsets, backward, pairs, tiles, filters, partial }
+        Self { geometry, weight, bias, blocks, forward, offsets, backward, pairs, tiles, filters, firsts, partial }
     }
 
     /// Whether it holds its kept weights only.
@@ -294,11 +315,26 @@ impl Conv {
 
     /// Where the weights of a filter begin among those that are held.
     fn place(&self, filter: usize) -> usize {
-        match &self.filters {
-            Some(lists) => lists.starts[filter] as usize,
-            None => filter * self.geometry.columns(),
-        }
+        self.firsts[filter]
     }
+}
+
+/// Input channels, and filters, whose values the caches hold while the kept weights that read some of their rows go by; about
+/// equally many each time.
+fn at_a_time(geometry: &Geometry, blocks: usize) -> [usize; 2] {
+    let equal = |all: usize, layout: &Layout, stride: usize| {
+        let rows = if blocks == 1 { sparse_rows(geometry) * stride } else { layout.height };
+        let plane = ((rows + geometry.window.size[0]) * layout.columns()).min(layout.plane());
+        let most = (CACHED / (blocks * plane)).clamp(1, all);
+        all.div_ceil(all.div_ceil(most))
+    };
+    let stride = geometry.window.stride[0];
+    [equal(geometry.inputs(), &geometry.x, stride), equal(geometry.filters(), &geometry.dy, 1)]
+}
+
+/// Rows of outputs that kept weights go by at a time, of one block.
+fn sparse_rows(geometry: &Geometry) -> usize {
+    (SPARSE_POSITIONS / geometry.y.width).max(1)
 }
 
 /// Parts of the channels that make enough items for all threads, of so many blocks; few, where each item has something to
