@@ -355,7 +355,8 @@ pub(crate) struct BenchArgs {
     /// Threads; 0 for every core.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
-    /// How the engine holds weights in memory; otherwise as a .secateur file holds them, and f32 for other models.
+    /// How the engine holds the weights of a chain in memory; otherwise as a .secateur file holds them, and f32 for other
+    /// models. Those of any other graph are held as f32.
     #[arg(long, value_enum)]
     pub(crate) values: Option<Values>,
     /// Seconds that each engine is timed.

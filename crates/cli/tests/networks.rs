@@ -251,6 +251,11 @@ fn a_pruned_network_is_exported_timed_and_asked() {
             row["compacted"]["macs"].as_u64().expect("a count")
         };
         assert_eq!(macs(&run), macs(&file), "{model}");
+        // Of a VGG a chain of layers is left.
+        if model != VGG {
+            let said = fail(&["bench", text(&file), "--values", "int8", "--seconds", "0.01"]);
+            assert!(said.contains("--values is for chains of layers"), "{model}: {said}");
+        }
         for format in ["onnx", "safetensors"] {
             let out = folder.path().join(format!("own.{format}"));
             succeed(&["export", text(&file), "--format", format, "--out", text(&out)]);
@@ -477,6 +482,12 @@ fn pictures_are_asked_about_as_they_were_trained_on() {
         let file = folder.path().join(format!("grey-{grey}.secateur"));
         let said = succeed(&["export", text(&run), "--out", text(&file), "--data", text(&dir)]);
         assert!(said.contains("32 test images of pictures"), "{said}");
+        // The file alone takes them in the same way, when pictures of other sizes are to be scaled.
+        let paths: Vec<&str> = pictures.iter().map(|own| text(own)).collect();
+        let of_run = succeed(&[&["predict", text(&run)], &paths[..]].concat());
+        let of_file = output(&[&["predict", text(&file), "--resize"], &paths[..]].concat());
+        assert!(of_file.stderr.is_empty(), "{}", stderr(&of_file));
+        assert_eq!(String::from_utf8_lossy(&of_file.stdout), of_run);
         let said = fail(&["bench", text(&file), "--data", "datasets/mnist", "--seconds", "0.01"]);
         assert!(said.contains("expected") && said.contains("as the model takes"), "{said}");
     }

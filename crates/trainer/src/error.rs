@@ -83,15 +83,15 @@ pub enum Error {
     /// A node that Secateur's own kernels cannot compute.
     #[error("{0}; use device `flex`, which runs burn's operations")]
     Unsupported(#[from] secateur_sparse::Unsupported),
-    /// A burn layer that a plain network cannot say.
-    #[error("layer `{name}` has {found}, wanted {wanted}")]
-    Unsayable {
-        /// Its name or kind.
+    /// A parameter of a burn module that is not that of a graph.
+    #[error("`{name}` of the module: expected {expected}, found {found}")]
+    Module {
+        /// Its path in the module.
         name: String,
-        /// What a plain network cannot say.
+        /// What the graph has.
+        expected: String,
+        /// What the module has.
         found: String,
-        /// What it can.
-        wanted: &'static str,
     },
     /// A state that does not fit the model.
     #[error("the state has no `{name}` of {wanted} values")]

@@ -1,6 +1,5 @@
 //! The final model as a file that other programs read: safetensors in PyTorch's names, shapes and layout.
 
-use crate::data::CENTRED;
 use crate::folder::Manifest;
 use crate::state::Weights;
 use crate::tensor_file::{TensorFile, TensorReader};
@@ -41,14 +40,11 @@ pub(crate) fn noted_model(file: &TensorReader) -> Result<Option<(String, Graph)>
     Ok(Some((name, graph)))
 }
 
-/// What a model's header in safetensors tells beside its tensors: which splits it was trained on, where that is known, and what it
-/// sees of a byte, where that is not the default.
+/// What a model's header in safetensors tells beside its tensors: which splits it was trained on and what it sees of a byte, where
+/// that is known.
 pub(crate) fn notes(trained_on: &[TrainedOn], scales: &[Scale]) -> Vec<(&'static str, String)> {
     let splits = trained_on::note(trained_on).map(|splits| (trained_on::NOTE, splits));
-    let scales = scales
-        .iter()
-        .any(|scale| *scale != CENTRED)
-        .then(|| (SCALES, serde_json::to_string(scales).expect("plain data")));
+    let scales = (!scales.is_empty()).then(|| (SCALES, serde_json::to_string(scales).expect("plain data")));
     splits.into_iter().chain(scales).collect()
 }
 

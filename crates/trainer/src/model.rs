@@ -1,7 +1,7 @@
 //! Opens whatever holds a trained network: a run, a model file, or a safetensors file.
 
-use crate::data::MNIST;
-use crate::data::{CENTRED, Dataset, Split};
+use crate::config::Source;
+use crate::data::{CENTRED, Dataset, MNIST, Split};
 use crate::folder::RunFolder;
 use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
@@ -83,6 +83,20 @@ impl Model {
             _ if !path.exists() => Err(refuse("no such file or folder")),
             _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file")),
         }
+    }
+
+    /// Whether its images are ink in shades of grey, white on black, as MNIST has them, and not pictures: those of IDX files and
+    /// drawn ones; where no run tells, images of MNIST's shape.
+    pub fn takes_ink(&self) -> bool {
+        let input = self.network.input();
+        input[0] == 1
+            && match &self.experiment {
+                Some(own) => match own.config().data.source {
+                    Source::Idx | Source::Synthetic => true,
+                    Source::Cifar10 | Source::Cifar100 | Source::Npz | Source::ImageFolder => false,
+                },
+                None => input == MNIST.shape,
+            }
     }
 
     /// The data in a folder, all of it, as the model takes it.

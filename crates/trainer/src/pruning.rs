@@ -75,6 +75,14 @@ impl Pruning {
                 };
                 return Err(Error::Meaning { key: "prune.include", why });
             }
+            let largest = groups.iter().map(|group| group.pinned.len()).max().unwrap_or(0);
+            if config.round_to >= largest && config.round_to > 1 {
+                let why = format!(
+                    "found {}, with which no filter could go; expected less than {largest}, the filters of the largest layer",
+                    config.round_to
+                );
+                return Err(Error::Meaning { key: "prune.round_to", why });
+            }
         }
         let overrides = overrides(&config.layers, &names)?;
         let mut competitors = vec![];

@@ -86,6 +86,13 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     let mut subjects = vec![];
     for path in &args.models {
         let model = Model::open(path, None)?;
+        if args.values.is_some_and(|own| own != Values::F32) && model.network.chain().is_none() {
+            bail!(
+                "{}: --values is for chains of layers such as LeNet; of any other graph, as this one, the engine holds weights \
+                 as f32",
+                path.display()
+            );
+        }
         let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
         // A file's weights are held as it holds them, unless somebody says otherwise.
         let precision = args.values.map(Values::precision).or(model.precision).unwrap_or(Precision::F32);

@@ -26,8 +26,8 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let data = model.experiment.as_ref().map(|own| &own.config().data);
     let folder = data.filter(|own| own.source == Source::ImageFolder);
     // Pictures become what a training on pictures saw of them, unless they are ink in shades of grey.
-    let as_trained = (channels == 3 || folder.is_some())
-        .then(|| Pictures { scales: args.resize || folder.is_some_and(|own| own.size.is_some()) });
+    let scales = args.resize || folder.is_some_and(|own| own.size.is_some());
+    let as_trained = (!model.takes_ink()).then_some(Pictures { scales });
     for path in &args.images {
         let images = ready(path, args, as_trained, [channels, height, width])?;
         for (place, image) in images.pixels.chunks_exact(channels * height * width).enumerate() {
@@ -87,7 +87,7 @@ fn ready(
     }
     let sides = [images.rows, images.columns];
     if sides.contains(&0) {
-        bail!("{}: found images without pixels, expected {}x{}", path.display(), size[1], size[0]);
+        bail!("{}: found images without pixels, expected {} x {}", path.display(), size[0], size[1]);
     }
     let bright =
         images.pixels.chunks_exact(sides[0] * sides[1]).filter(|image| is_bright_outside(image, sides)).count();
@@ -108,10 +108,10 @@ fn ready(
     if !args.resize {
         let [height, width] = size;
         bail!(
-            "{}: found an image of {}x{} pixels, expected {width}x{height}; --resize fits it in",
+            "{}: found an image of {} x {} pixels, expected {height} x {width}; --resize fits it in",
             path.display(),
-            images.columns,
-            images.rows
+            images.rows,
+            images.columns
         );
     }
     let pixels = images.pixels.chunks_exact(sides[0] * sides[1]).flat_map(|image| fitted(image, sides, size)).collect();

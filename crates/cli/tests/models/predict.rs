@@ -159,7 +159,7 @@ fn another_size_is_fitted_in_where_that_is_asked_for() {
     let path = written(folder.path(), "large.png", &large);
     check(&predict(&[text(&path), "--resize"])[0], &image);
     let said = fail(&["predict", text(run()), text(&path)]);
-    assert!(said.contains("found an image of 280x280 pixels, expected 28x28; --resize fits it in"), "{said}");
+    assert!(said.contains("found an image of 280 x 280 pixels, expected 28 x 28; --resize fits it in"), "{said}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn what_is_no_image_of_the_models_size_is_named() {
     let mut faults = vec![
         (folder.path().join("none.png"), "none.png"),
         (folder.path().to_owned(), text(folder.path())),
-        (write("wide.png", &grey([29, 28])), "found an image of 29x28 pixels, expected 28x28; --resize"),
+        (write("wide.png", &grey([29, 28])), "found an image of 28 x 29 pixels, expected 28 x 28; --resize"),
         (write("empty", b""), "wanted a header of 16"),
         (write("words", b"a picture of a seven, in words"), "wanted 0x00000803 of IDX images, or a PNG"),
         (write("labels", &labels), "0x00000801"),

@@ -1,16 +1,19 @@
-//! Which class is taken for which: a count for each pair.
+//! Which class is taken for which: a count for each pair that occurs.
+
+use std::collections::BTreeMap;
 
 /// Counts of answers by the true class and the class given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
-    counts: Vec<u64>,
+    /// By the true class and the class given.
+    counts: BTreeMap<(usize, usize), u64>,
 }
 
 impl Confusion {
     /// No answers yet, of so many classes.
     pub fn new(classes: usize) -> Self {
-        Self { classes, counts: vec![0; classes * classes] }
+        Self { classes, counts: BTreeMap::new() }
     }
 
     /// Counts an answer.
@@ -19,7 +22,7 @@ impl Confusion {
     /// When a class is not below [`Confusion::classes`].
     pub fn add(&mut self, truth: usize, given: usize) {
         assert!(truth < self.classes && given < self.classes, "an answer is a class");
-        self.counts[truth * self.classes + given] += 1;
+        *self.counts.entry((truth, given)).or_default() += 1;
     }
 
     /// Classes that a label can name.
@@ -33,33 +36,40 @@ impl Confusion {
     /// When a class is not below [`Confusion::classes`].
     pub fn count(&self, truth: usize, given: usize) -> u64 {
         assert!(truth < self.classes && given < self.classes, "an answer is a class");
-        self.counts[truth * self.classes + given]
+        self.counts.get(&(truth, given)).copied().unwrap_or(0)
     }
 
     /// Images of this class.
     pub fn of_class(&self, truth: usize) -> u64 {
-        (0..self.classes).map(|given| self.count(truth, given)).sum()
+        self.counts.range((truth, 0)..(truth + 1, 0)).map(|(_, count)| count).sum()
     }
 
     /// Images that were given this class.
     pub fn given(&self, given: usize) -> u64 {
-        (0..self.classes).map(|truth| self.count(truth, given)).sum()
+        self.counts.iter().filter(|((_, own), _)| *own == given).map(|(_, count)| count).sum()
     }
 
     /// Right answers: the diagonal.
     pub fn correct(&self) -> u64 {
-        (0..self.classes).map(|class| self.count(class, class)).sum()
+        self.counts.iter().filter(|((truth, given), _)| truth == given).map(|(_, count)| count).sum()
     }
 
     /// Answers in all.
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.values().sum()
+    }
+
+    /// Which class was taken for which other one, and how often: the most frequent first, of equally frequent ones the lower classes.
+    pub fn mistakes(&self) -> Vec<(usize, usize, u64)> {
+        let mistakes = self.counts.iter().filter(|((truth, given), _)| truth != given);
+        let mut found: Vec<_> = mistakes.map(|((truth, given), count)| (*truth, *given, *count)).collect();
+        found.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        found
     }
 
     /// The largest count of one kind of mistake.
     pub fn worst(&self) -> u64 {
-        let pairs = (0..self.classes).flat_map(|truth| (0..self.classes).map(move |given| (truth, given)));
-        pairs.filter(|(truth, given)| truth != given).map(|(truth, given)| self.count(truth, given)).max().unwrap_or(0)
+        self.mistakes().first().map_or(0, |(.., count)| *count)
     }
 }
 
@@ -76,6 +86,11 @@ mod tests {
         assert_eq!((own.correct(), own.total(), own.worst()), (12, 15, 2));
         assert_eq!([0, 1, 2].map(|class| own.of_class(class)), [7, 4, 4]);
         assert_eq!([0, 1, 2].map(|class| own.given(class)), [6, 4, 5]);
+        assert_eq!(own.mistakes(), [(0, 2, 2), (2, 0, 1)]);
         assert_eq!(Confusion::new(3).worst(), 0);
+        // Only pairs that occur take memory.
+        let mut many = Confusion::new(1 << 40);
+        many.add(3, 1 << 39);
+        assert_eq!((many.worst(), many.of_class(3), many.total()), (1, 1, 1));
     }
 }

@@ -128,7 +128,35 @@ pub(super) fn answers(own: &Answers) -> String {
     out
 }
 
+/// Classes of which a table of all pairs can still be read.
+const CLASSES: usize = 40;
+/// Pairs that are shown of more classes.
+const PAIRS: usize = 20;
+
+/// The pairs of classes that are confused most often, of too many classes for a table of all pairs.
+fn most_confused(own: &Confusion) -> String {
+    let mut table = Table::new("", &["true", "taken for", "times", "of the true class"]);
+    let mistakes = own.mistakes();
+    for (truth, given, count) in mistakes.iter().take(PAIRS) {
+        let share = percent(*count, own.of_class(*truth));
+        table.row("", [truth.to_string(), given.to_string(), grouped(*count), share]);
+    }
+    let right = percent(own.correct(), own.total());
+    format!(
+        "{}<p class=\"note\">{right} of {} answers in {} classes are right. Of {} pairs of classes that were confused, the most \
+         frequent {}.</p>\n",
+        table.html(),
+        grouped(own.total()),
+        grouped(own.classes() as u64),
+        grouped(mistakes.len() as u64),
+        PAIRS.min(mistakes.len())
+    )
+}
+
 fn confusion(own: &Confusion) -> String {
+    if own.classes() > CLASSES {
+        return most_confused(own);
+    }
     let classes: Vec<String> = (0..own.classes()).map(|class| class.to_string()).collect();
     let mut headings = vec!["true"];
     headings.extend(classes.iter().map(String::as_str));

@@ -53,6 +53,12 @@ pub(super) fn describe(data: &DataConfig) -> Result<Description, Error> {
             return Err(Error::Content { path: data.dir.join(part), why });
         }
     }
+    let mut is_empty = vec![true; classes.len()];
+    training.0.iter().for_each(|(_, class)| is_empty[usize::from(*class)] = false);
+    if let Some(class) = is_empty.iter().position(|own| *own) {
+        let why = "found no PNG or JPEG file, expected at least one to train on";
+        return Err(Error::Content { path: data.dir.join("train").join(&classes[class]), why: why.into() });
+    }
     Ok(Description { shape, classes: classes.len(), train: training.0.len(), test: test.0.len() })
 }
 
@@ -82,6 +88,9 @@ pub(super) fn load(data: &DataConfig) -> Result<Parts, Error> {
     Ok(Parts { name: folder_name(&data.dir), description, training, test, files: vec![first, second] })
 }
 
+/// Endings of pictures that are not read.
+const UNREAD: [&str; 8] = ["webp", "gif", "bmp", "tif", "tiff", "heic", "avif", "jxl"];
+
 /// The names of the folders in a folder, sorted.
 fn classes(dir: &Path) -> Result<Vec<String>, Error> {
     check_folder(dir)?;
@@ -110,8 +119,15 @@ fn list(dir: &Path, classes: &[String]) -> Result<Listed, Error> {
         };
         for path in entries(&dir.join(name))? {
             let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default().to_ascii_lowercase();
-            if ["png", "jpg", "jpeg"].contains(&end.as_str()) {
+            let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if is_hidden {
+                continue;
+            } else if ["png", "jpg", "jpeg"].contains(&end.as_str()) {
                 found.push((path, class as u16));
+            } else if UNREAD.contains(&end.as_str()) || path.is_dir() {
+                let what = if path.is_dir() { "a folder".to_owned() } else { format!("a picture in {end} format") };
+                let why = format!("found {what}, expected PNG and JPEG files in the folder of a class");
+                return Err(Error::Content { path, why });
             }
         }
         if found.len() > PICTURES {
@@ -263,7 +279,23 @@ mod tests {
             fs::write(&path, &sound[..end]).expect("a small file");
             assert!(error().contains("c.png"), "cut at {end}");
         }
-        fs::write(&path, sound).expect("a small file");
+        fs::write(&path, &sound).expect("a small file");
+        let other = data.dir.join("train/dog/d.webp");
+        fs::write(&other, &sound).expect("a small file");
+        assert!(
+            error().contains("d.webp`: found a picture in webp format, expected PNG and JPEG files"),
+            "{}",
+            error()
+        );
+        fs::remove_file(&other).expect("removed");
+        let other = data.dir.join("train/dog/more");
+        fs::create_dir(&other).expect("a folder");
+        assert!(error().contains("more`: found a folder, expected PNG and JPEG files"), "{}", error());
+        fs::remove_dir(&other).expect("removed");
+        let other = data.dir.join("train/zebra");
+        fs::create_dir(&other).expect("a folder");
+        assert!(error().contains("zebra`: found no PNG or JPEG file, expected at least one"), "{}", error());
+        fs::remove_dir(&other).expect("removed");
         fs::create_dir(data.dir.join("test/bird")).expect("a folder");
         assert!(error().contains("bird`: expected the name of one of the 2 classes in `train`"), "{}", error());
         fs::remove_dir_all(data.dir.join("test")).expect("removed");

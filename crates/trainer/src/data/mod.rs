@@ -120,12 +120,17 @@ impl Dataset {
         &self.test
     }
 
-    /// The data as the network sees it by these scales, one for each channel.
-    fn scaled(mut self, scales: Vec<Scale>) -> Self {
+    /// The data, which came from `dir`, as the network sees it by these scales, one for each channel.
+    fn scaled(mut self, dir: &Path, scales: Vec<Scale>) -> Result<Self, Error> {
+        let [channels, ..] = self.train.shape();
+        if scales.len() != channels {
+            let why = format!("found images of {channels} channels, expected {}, as the model takes", scales.len());
+            return Err(Error::Content { path: dir.into(), why });
+        }
         for split in [&mut self.train, &mut self.validation, &mut self.test] {
             split.scale(&scales);
         }
-        Self { scales, ..self }
+        Ok(Self { scales, ..self })
     }
 }
 
@@ -148,7 +153,7 @@ pub fn describe(data: &DataConfig) -> Result<Description, Error> {
 /// images; which images of files are held out derives from `data.split_seed` alone. Both parts keep the order of the files.
 ///
 /// # Errors
-/// If a file is missing or wrong, or no image would be left to train on.
+/// If a file is missing or wrong, no image would be left to train on, or the images have other channels than a normalisation names.
 pub fn load(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
     let own = divided(data, seed)?;
     let scale = |[mean, std]: [f64; 2]| {
@@ -162,7 +167,7 @@ pub fn load(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         Normalisation::Training {} => own.train.statistics().into_iter().map(scale).collect(),
         Normalisation::Given { mean, std } => mean.iter().zip(std).map(|(mean, std)| scale([*mean, *std])).collect(),
     };
-    Ok(own.scaled(scales))
+    own.scaled(&data.dir, scales)
 }
 
 /// The parts of the data, whose pixels are not scaled yet.
@@ -197,11 +202,7 @@ pub(crate) fn load_for_model(dir: &Path, run: Option<&DataConfig>, scales: &[Sca
     let own = divided(&data, 0)?;
     let [channels, ..] = own.train.shape();
     let scales = if scales.len() == 1 { scales.repeat(channels) } else { scales.to_vec() };
-    if scales.len() != channels {
-        let why = format!("found images of {channels} channels, expected {}, as the model takes", scales.len());
-        return Err(Error::Content { path: dir.into(), why });
-    }
-    Ok(own.scaled(scales))
+    own.scaled(dir, scales)
 }
 
 /// What kind of files a folder holds, by their names: IDX where it is none of the others.
@@ -356,6 +357,9 @@ mod tests {
         let given = Normalisation::Given { mean: vec![0.5], std: vec![0.25] };
         let given = load(&data(given), 1).expect("the shipped files");
         assert_eq!(given.test_split().gather(&[0]).pixels[0], -2.0, "black");
+        let three = Normalisation::Given { mean: vec![0.5; 3], std: vec![0.25; 3] };
+        let error = load(&data(three), 1).expect_err("images in shades of grey").to_string();
+        assert!(error.ends_with("found images of 1 channels, expected 3, as the model takes"), "{error}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn open(path: &Path) -> Result<ZipArchive<BufReader<File>>, Error> {
     let file = regular::open(path).map_err(|source| Error::Read { path: path.into(), source })?;
     ZipArchive::new(BufReader::new(file)).map_err(|error| Error::Content {
         path: path.into(),
-        why: format!("no npz file, which is a zip archive: {error}"),
+        why: format!("no npz file, or one that is cut short: expected a zip archive, found {error}"),
     })
 }
 
@@ -187,9 +187,9 @@ fn labels(path: &Path, archive: &mut ZipArchive<BufReader<File>>, part: &str, co
         let negative = signed && value[width - 1] & 0x80 != 0;
         let small = value.iter().skip(2).all(|byte| *byte == 0);
         let label = u16::from_le_bytes([value[0], value.get(1).copied().unwrap_or(0)]);
-        (!negative && small && label < u16::MAX)
-            .then_some(label)
-            .ok_or_else(|| refuse(format!("label {index} is negative or above {}, expected a class", u16::MAX - 1)))
+        (!negative && small && label < u16::MAX).then_some(label).ok_or_else(|| {
+            refuse(format!("the label at index {index} is negative or above {}, expected a class", u16::MAX - 1))
+        })
     };
     bytes.chunks_exact(width).enumerate().map(label).collect()
 }
@@ -323,8 +323,12 @@ mod tests {
             (0, long, "x_train: found more than the 12 bytes"),
             (1, npy("<i8", "3,", &[0; 24]), "y_train: found shape [3], expected [2]"),
             (1, npy("<f4", "2,", &[0; 8]), "y_train: found values of type \"<f4\", expected whole numbers"),
-            (1, npy("|i1", "2,", &[0, 255]), "y_train: label 1 is negative"),
-            (1, npy("<i4", "2,", &[0, 0, 0, 0, 0, 0, 1, 0]), "y_train: label 1 is negative or above 65534"),
+            (1, npy("|i1", "2,", &[0, 255]), "y_train: the label at index 1 is negative"),
+            (
+                1,
+                npy("<i4", "2,", &[0, 0, 0, 0, 0, 0, 1, 0]),
+                "y_train: the label at index 1 is negative or above 65534",
+            ),
             (2, npy("|u1", "1, 1, 2, 2", &[0; 4]), "found images of [2, 1, 2] in x_test, expected [2, 1, 3]"),
             (3, b"text".to_vec(), "y_test: found no NumPy array"),
             (3, fortran, "y_test: found"),

@@ -89,7 +89,8 @@ pub(super) struct Scratch {
 
 /// Positions that an item works on at least, if there are as many: the work that pays for arranging its weights.
 pub(crate) const POSITIONS: usize = 64;
-/// The same where only kept weights are held, which are read as they stand: those of the largest tile.
+/// The same of an image of several pixels where only kept weights are held, which are read as they stand: those of the largest
+/// tile.
 const LEAST_SPARSE_POSITIONS: usize = 16;
 /// Vectors that are read at random while all kept weights go by: what the second-level cache holds.
 const CACHED: usize = 512 * 1024 / size_of::<Lanes>();
@@ -101,8 +102,9 @@ const PARTIAL: usize = 1 << 18;
 impl Conv {
     pub(super) fn new(geometry: Geometry, weight: Stored, bias: Option<Stored>) -> Self {
         let largest = geometry.x.block().max(geometry.dy.block());
-        let least = if weight.indices().is_some() { LEAST_SPARSE_POSITIONS } else { POSITIONS };
-        let blocks = least.div_ceil(geometry.y.pixels()).min((u32::MAX as usize / largest).max(1));
+        let pixels = geometry.y.pixels();
+        let least = if weight.indices().is_some() && pixels > 1 { LEAST_SPARSE_POSITIONS } else { POSITIONS };
+        let blocks = least.div_ceil(pixels).min((u32::MAX as usize / largest).max(1));
         let forward = geometry.forward(blocks);
         let spread = |count: usize, plane: usize, offsets: &[u32]| -> Vec<u32> {
             (0..count).flat_map(|channel| offsets.iter().map(move |own| own + (channel * plane) as u32)).collect()

@@ -1,14 +1,15 @@
-//! Lowered modules against burn's own answers.
+//! Graphs with the weights of burn modules against burn's own answers.
 
 use crate::config::DataConfig;
 use crate::data;
 use crate::models::testing;
-use crate::{Error, Lowering, ModelConfig, Net, seed};
+use crate::{ModelConfig, Net, seed, weights_of};
 use burn::module::{Module, Param, RunningState};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData, activation};
+use secateur_graph::{Activation, Builder, Graph, Op, Pool};
 use secateur_pruner::{Mask, MaskSet, Parameter, attach_masks, set_masks, set_parameters};
 use secateur_sparse::{Layer, Network, compact};
 use std::path::Path;
@@ -43,21 +44,44 @@ fn apart(network: &Network, images: &[f32], logits: &[f32]) -> f32 {
     })
 }
 
+/// One fully connected layer, under the name that a graph's node has.
+#[derive(Module, Debug)]
+struct Single {
+    fc: Linear,
+}
+
+fn single(inputs: usize, outputs: usize) -> Graph {
+    let linear = Op::Linear(secateur_graph::Linear::new(outputs));
+    Graph::sequential(&[inputs], [("fc", linear)]).expect("fits")
+}
+
 #[test]
 fn masks_are_folded_in() {
-    let device = Device::flex();
-    let layer = LinearConfig::new(4, 2).init(&device);
-    let layer = attach_masks(layer, &["weight"]).expect("it has that parameter");
+    let module = Single { fc: LinearConfig::new(4, 2).init(&Device::flex()) };
+    let module = attach_masks(module, &["fc.weight"]).expect("it has that parameter");
     let weight = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
-    let values = [("weight", vec![4, 2], weight.to_vec()), ("bias", vec![2], vec![0.5, 0.25])];
+    let values = [("fc.weight", vec![4, 2], weight.to_vec()), ("fc.bias", vec![2], vec![0.5, 0.25])];
     let values = values.map(|(name, shape, values)| Parameter { name: name.into(), shape, values });
-    let layer = set_parameters(layer, &values).expect("they fit");
+    let module = set_parameters(module, &values).expect("they fit");
     // burn keeps `[in, out]`: output 1 loses all its weights.
-    let masks = MaskSet::new(vec![("weight".to_owned(), Mask::from_fn(&[4, 2], |index| index % 2 != 1))]);
-    let layer = set_masks(layer, &masks).expect("they fit");
-    let lowered = Lowering::new([4, 1, 1]).linear("fc", &layer).expect("it fits").finish();
-    let Some(Layer::Linear(own)) = lowered.layers().first() else { panic!("it is linear") };
-    assert_eq!((&own.weight[..], &own.bias[..]), (&[1.0, 3.0, 5.0, 7.0, 0.0, 0.0, 0.0, 0.0][..], &[0.5, 0.25][..]));
+    let masks = MaskSet::new(vec![("fc.weight".to_owned(), Mask::from_fn(&[4, 2], |index| index % 2 != 1))]);
+    let module = set_masks(module, &masks).expect("they fit");
+    let weights = weights_of(&module, &single(4, 2)).expect("it fits");
+    assert_eq!(weights.get("fc.weight"), [1.0, 3.0, 5.0, 7.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(weights.get("fc.bias"), [0.5, 0.25]);
+}
+
+#[test]
+fn parameters_that_do_not_belong_together_are_named() {
+    let module = Single { fc: LinearConfig::new(4, 2).init(&Device::flex()) };
+    let refused = |graph: &Graph| weights_of(&module, graph).expect_err("another network").to_string();
+    assert_eq!(refused(&single(4, 3)), "`fc.weight` of the module: expected [3, 4], found [2, 4]");
+    let other = Op::Linear(secateur_graph::Linear::new(2));
+    let other = Graph::sequential(&[4], [("head", other)]).expect("fits");
+    assert_eq!(refused(&other), "`head.weight` of the module: expected [2, 4], found none");
+    let without = Op::Linear(secateur_graph::Linear { bias: false, ..secateur_graph::Linear::new(2) });
+    let without = Graph::sequential(&[4], [("fc", without)]).expect("fits");
+    assert_eq!(refused(&without), "`fc.bias` of the module: expected none, as the graph, found [2]");
 }
 
 #[test]
@@ -139,12 +163,28 @@ impl Sequential {
         self.fc2.forward(activation::relu(features))
     }
 
-    fn lower(&self, input: [usize; 3]) -> Result<Network, Error> {
-        let first = Lowering::new(input).conv2d("conv1", &self.conv1)?.batch_norm("norm1", &self.norm1)?.relu();
-        let second = first.avg_pool2d(&AvgPool2dConfig::new([2, 2]).init())?.conv2d("conv2", &self.conv2)?.relu();
-        let third = second.conv2d("conv3", &self.conv3)?.max_pool2d(&MaxPool2dConfig::new([2, 2]).init())?;
-        let features = third.flatten().linear("fc1", &self.fc1)?.batch_norm("norm2", &self.norm2)?;
-        Ok(features.relu().linear("fc2", &self.fc2)?.finish())
+    fn graph(input: &[usize]) -> Graph {
+        let conv = |outputs, kernel| secateur_graph::Conv2d::new(outputs, kernel);
+        let linear =
+            |outputs| Op::Linear(secateur_graph::Linear { bias: false, ..secateur_graph::Linear::new(outputs) });
+        let (norm, relu) =
+            (|| Op::BatchNorm(secateur_graph::BatchNorm::default()), || Op::Activation(Activation::Relu));
+        let ops = [
+            ("conv1", Op::Conv2d(conv(5, 3).stride(2).padding(1))),
+            ("norm1", norm()),
+            ("relu1", relu()),
+            ("mean", Op::Pool(Pool::average(2))),
+            ("conv2", Op::Conv2d(conv(7, 3).padding(1))),
+            ("relu2", relu()),
+            ("conv3", Op::Conv2d(conv(4, 2))),
+            ("max", Op::Pool(Pool::max(2))),
+            ("flat", Op::Flatten),
+            ("fc1", linear(6)),
+            ("norm2", norm()),
+            ("relu3", relu()),
+            ("fc2", linear(3)),
+        ];
+        Graph::sequential(input, ops).expect("fits")
     }
 }
 
@@ -153,7 +193,9 @@ fn it_answers_as_burn_does_with_padding_strides_norms_and_averages() {
     let device = Device::flex();
     let module = Sequential::new(&device);
     // 23 x 22 -> 12 x 11 -> 6 x 5 -> 6 x 5 -> 5 x 4 -> 2 x 2.
-    let network = module.lower([2, 23, 22]).expect("a network can say it");
+    let graph = Sequential::graph(&[2, 23, 22]);
+    let weights = weights_of(&module, &graph).expect("the same layers");
+    let network = Network::from_graph(&graph, &weights).expect("a chain");
     let images = drawn(20 * 2 * 23 * 22, 7);
     let logits: Vec<f32> =
         module.forward(tensor(images.clone(), [20, 2, 23, 22], &device)).into_data().iter::<f32>().collect();
@@ -166,36 +208,52 @@ fn it_answers_as_burn_does_with_padding_strides_norms_and_averages() {
     assert_eq!((norms(&network), norms(&compact(&network).network)), (2, 0));
 }
 
-#[test]
-fn what_a_network_cannot_say_is_named() {
-    let device = Device::flex();
-    let plain = || Conv2dConfig::new([2, 2], [3, 3]);
-    let conv = |config: Conv2dConfig| {
-        let refused = Lowering::new([2, 8, 8]).conv2d("conv1", &config.init(&device));
-        refused.expect_err("no network can say it").to_string()
-    };
-    assert_eq!(conv(plain().with_groups(2)), "layer `conv1` has 2 groups, wanted 1");
-    assert_eq!(conv(plain().with_dilation([1, 2])), "layer `conv1` has a dilation of [1, 2], wanted [1, 1]");
-    assert!(conv(plain().with_stride([1, 2])).contains("a stride of [1, 2], wanted the same in both directions"));
-    assert!(conv(Conv2dConfig::new([2, 2], [3, 5])).contains("a kernel of [3, 5]"));
-    let uneven = plain().with_padding(PaddingConfig2d::Explicit(1, 0, 1, 0));
-    assert!(conv(uneven).contains("a padding of [1, 0, 1, 0] (top, left, bottom, right)"));
-    let same = Conv2dConfig::new([2, 2], [2, 2]).with_padding(PaddingConfig2d::Same);
-    assert!(conv(same).contains("a padding of [0, 0, 1, 1]"));
-    assert!(conv(Conv2dConfig::new([3, 2], [3, 3])).contains("takes 3 channels"));
+/// A residual block with groups and dilation, which no chain of layers has.
+#[derive(Module, Debug)]
+struct Residual {
+    blocks: Vec<Conv2d>,
+    head: Linear,
+}
 
-    let pool = |config: MaxPool2dConfig| Lowering::new([2, 7, 7]).max_pool2d(&config.init());
-    let refused = |config| pool(config).expect_err("no network can say it").to_string();
-    assert!(
-        refused(MaxPool2dConfig::new([3, 3]).with_strides([2, 2])).contains("windows of [3, 3] at a stride of [2, 2]")
-    );
-    assert!(refused(MaxPool2dConfig::new([2, 3]).with_strides([2, 3])).contains("a window of [2, 3]"));
-    let padded = MaxPool2dConfig::new([2, 2]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
-    assert_eq!(refused(padded), "layer `max-pool` has a padding of 1, wanted 0");
-    assert!(refused(MaxPool2dConfig::new([2, 2]).with_ceil_mode(true)).contains("only partly filled"));
-    assert!(refused(MaxPool2dConfig::new([2, 2]).with_dilation([2, 2])).contains("a dilation of [2, 2]"));
-    assert!(pool(MaxPool2dConfig::new([7, 7]).with_ceil_mode(true)).is_ok(), "every window is filled");
-    let overlapping = AvgPool2dConfig::new([2, 2]).with_strides([1, 1]).init();
-    let refused = Lowering::new([2, 7, 7]).avg_pool2d(&overlapping).expect_err("no network can say it").to_string();
-    assert!(refused.starts_with("layer `average pooling` has windows of [2, 2]"), "{refused}");
+impl Residual {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let inner = self.blocks[1].forward(activation::relu(self.blocks[0].forward(images.clone())));
+        self.head.forward(activation::relu(images + inner).mean_dim(3).mean_dim(2).flatten(1, 3))
+    }
+
+    fn graph() -> Graph {
+        let mut net = Builder::new(&[4, 7, 6]).expect("a shape");
+        let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+        let conv = secateur_graph::Conv2d::new(4, 3);
+        let dilated = secateur_graph::Window { dilation: [2, 1], padding: [2, 1], ..conv.window };
+        let relu = || Op::Activation(Activation::Relu);
+        add("blocks.0", Op::Conv2d(conv.padding(1).groups(2)), &["input"]);
+        add("relu1", relu(), &["blocks.0"]);
+        add("blocks.1", Op::Conv2d(secateur_graph::Conv2d { window: dilated, ..conv }), &["relu1"]);
+        add("sum", Op::Add, &["blocks.1", "input"]);
+        add("relu2", relu(), &["sum"]);
+        add("mean", Op::GlobalAveragePool, &["relu2"]);
+        add("flat", Op::Flatten, &["mean"]);
+        add("head", Op::Linear(secateur_graph::Linear::new(3)), &["flat"]);
+        net.finish()
+    }
+}
+
+#[test]
+fn a_residual_module_answers_as_its_graph() {
+    let device = Device::flex();
+    let conv = |config: Conv2dConfig| config.init(&device);
+    let plain = || Conv2dConfig::new([4, 4], [3, 3]);
+    let first = plain().with_groups(2).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+    let second = plain().with_dilation([2, 1]).with_padding(PaddingConfig2d::Explicit(2, 1, 2, 1));
+    let module = Residual { blocks: vec![conv(first), conv(second)], head: LinearConfig::new(4, 3).init(&device) };
+    let graph = Residual::graph();
+    let weights = weights_of(&module, &graph).expect("the same layers");
+    let images = drawn(5 * 4 * 7 * 6, 9);
+    let logits = module.forward(tensor(images.clone(), [5, 4, 7, 6], &device)).into_data();
+    for (image, logits) in images.chunks(4 * 7 * 6).zip(logits.iter::<f32>().collect::<Vec<_>>().chunks(3)) {
+        for (found, expected) in graph.forward(&weights, image).iter().zip(logits) {
+            assert!((found - expected).abs() < 1e-5, "expected {expected}, found {found}");
+        }
+    }
 }
