@@ -222,7 +222,8 @@ impl Op {
     /// The shape of what it gives for inputs of these shapes.
     pub(crate) fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, Mismatch> {
         let count = |fits: bool, expected: &str| {
-            if fits { Ok(()) } else { Err((expected.to_owned(), format!("{} inputs", inputs.len()))) }
+            let found = || if inputs.len() == 1 { "1 input".into() } else { format!("{} inputs", inputs.len()) };
+            if fits { Ok(()) } else { Err((expected.to_owned(), found())) }
         };
         match self {
             Self::Add => count(inputs.len() == 2, "two inputs")?,
@@ -466,7 +467,7 @@ mod tests {
         );
         assert_eq!(refused(&Op::Conv2d(Conv2d::new(0, 1)), &[&[6, 4, 4]]).split(", ").count(), 2);
         assert_eq!(refused(&Op::Linear(Linear::new(4)), &[&[6, 4, 4]]).split(';').next(), Some("expected [features]"));
-        assert_eq!(refused(&Op::Add, &[&[6]]), "expected two inputs, found 1 inputs");
+        assert_eq!(refused(&Op::Add, &[&[6]]), "expected two inputs, found 1 input");
         assert_eq!(refused(&Op::Add, &[&[6], &[7]]), "expected two values of one shape, found [6] and [7]");
         assert!(refused(&Op::Concat, &[&[6, 2, 2], &[7, 2, 3]]).contains("differ in their channels only"));
         assert!(refused(&Op::Reshape(vec![5]), &[&[6]]).contains("as many values as [5] has"));

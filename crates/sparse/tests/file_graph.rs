@@ -219,7 +219,7 @@ fn what_is_wrong_is_named_with_its_node_and_its_byte() {
     assert_eq!(set(fc + 16, 1), "byte 80: an input of `fc` is 1, wanted at most 0");
     assert_eq!(set(fc + 20, 3), "byte 84: the number of channels that `fc` reads is 3, wanted 2");
     assert_eq!(set(fc + 28, 7), "byte 92: the bias of `fc` is 7, wanted 0 (none) or 1");
-    assert_eq!(set(fc, 7), "byte 80: node `fc` (add): expected two inputs, found 1 inputs");
+    assert_eq!(set(fc, 7), "byte 80: node `fc` (add): expected two inputs, found 1 input");
     assert!(set(fc + 8, 0x2f2f).starts_with("byte 92: node `//`: expected 1 to 200 letters"));
     let large = set(fc + 24, 1 << 28);
     assert!(large.starts_with("byte 92: node `fc`: the network up to here has 268435458 values"), "{large}");

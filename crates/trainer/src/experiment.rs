@@ -433,7 +433,10 @@ fn check_retraining(config: &ExperimentConfig) -> Result<(), Error> {
 fn check_on_data(config: &ExperimentConfig, data: &Description) -> Result<(), Error> {
     let refuse = |key: &'static str, why: String| Err(Error::Meaning { key, why });
     if config.data.validation >= data.train {
-        let why = format!("found {}, wanted fewer than {}", config.data.validation, data.train);
+        let why = format!(
+            "found {}, expected fewer than the {} training images; it is 5000 if left out",
+            config.data.validation, data.train
+        );
         return refuse("data.validation", why);
     }
     if let Some(why) = config.data.normalisation.fault(data.shape[0]) {

@@ -43,7 +43,7 @@ fn faults_are_named_with_found_and_wanted() {
             "`train.lr_schedule`: a warm-up of 100000000 steps",
         ),
         ("data.split_seed=9223372036854775808", "data.split_seed"),
-        ("data.validation=60000", "`data.validation`: found 60000, wanted fewer than 60000"),
+        ("data.validation=60000", "`data.validation`: found 60000, expected fewer than the 60000 training images"),
         ("prune.include=[\"fc9.*\"]", "pattern `fc9.*` matches no parameter"),
         ("prune.schedule={kind=\"list\", sparsities=[0.9, 0.5]}", "goes down"),
         ("prune.schedule={kind=\"cubic\", final=0.9, prunes=0}", "no prune"),

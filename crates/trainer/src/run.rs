@@ -9,7 +9,7 @@ use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
 use crate::trained_on::TrainedOn;
-use crate::{Error, Experiment, ExperimentConfig, data, device, engine, export, scores, start, trained_on};
+use crate::{Error, Experiment, ExperimentConfig, data, device, engine, export, memory, scores, start, trained_on};
 use secateur_pruner::{MaskSet, Saliency};
 use secateur_report::event::{RunEnded, Score};
 use std::path::{Path, PathBuf};
@@ -59,6 +59,9 @@ struct Inputs {
 }
 
 fn inputs(experiment: &Experiment) -> Result<Inputs, Error> {
+    if experiment.config().device == device::OWN {
+        memory::check(experiment.graph(), experiment.config().train.batch_size, experiment.images().train as usize)?;
+    }
     let dataset = experiment.load_data()?;
     let start = start::read(experiment, None)?.map(|start| start.sha256);
     let trained_on = trained_on::with_start(experiment, &dataset)?;

@@ -21,6 +21,7 @@ pub use graph::GraphTrainer;
 pub use kept::Kept;
 pub use tensor::{Tensor, TensorMut};
 
+use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
 use crate::{InstructionSet, Unsupported, Update};
 use secateur_graph::Graph;
@@ -42,6 +43,18 @@ impl Trainer {
     /// The first node that cannot, or whose values do not fit the kernels' 32-bit offsets.
     pub fn supports(graph: &Graph) -> Result<(), Unsupported> {
         if ChainTrainer::supports(graph) { Ok(()) } else { GraphTrainer::supports(graph) }
+    }
+
+    /// Bytes of the values and gradients that a trainer of this graph keeps for a step over so many images, beside its weights.
+    ///
+    /// # Errors
+    /// As of [`Self::supports`].
+    pub fn bytes(graph: &Graph, images: usize) -> Result<u64, Unsupported> {
+        let of_block = match ChainTrainer::vectors(graph) {
+            Some(vectors) => vectors,
+            None => GraphTrainer::vectors(graph)?,
+        };
+        Ok((images.div_ceil(LANES) as u64).saturating_mul((of_block * size_of::<Lanes>()) as u64))
     }
 
     /// A trainer for a graph, whose parameters and buffers are in the state that `state` gives for their names; `time` is
@@ -240,4 +253,53 @@ pub enum Path {
     Dense,
     /// It has the kept ones only.
     Sparse,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Optimizer;
+    use secateur_graph::{Activation, BatchNorm, Conv2d, Linear, Op, Pool};
+
+    #[test]
+    fn a_step_keeps_as_many_bytes_as_is_said() {
+        let relu = || Op::Activation(Activation::Relu);
+        let chain = [
+            ("conv", Op::Conv2d(Conv2d::new(5, 3))),
+            ("relu", relu()),
+            ("pool", Op::Pool(Pool::max(2))),
+            ("flat", Op::Flatten),
+            ("fc", Op::Linear(Linear::new(3))),
+        ];
+        let graph = [
+            ("conv1", Op::Conv2d(Conv2d::new(5, 3).padding(1))),
+            ("norm", Op::BatchNorm(BatchNorm::default())),
+            ("relu", relu()),
+            ("conv2", Op::Conv2d(Conv2d::new(4, 3).padding(1).stride(2))),
+            ("mean", Op::GlobalAveragePool),
+            ("flat", Op::Flatten),
+            ("fc", Op::Linear(Linear::new(3))),
+        ];
+        for ops in [chain.to_vec(), graph.to_vec()] {
+            let graph = Graph::sequential(&[2, 12, 14], ops).expect("fits");
+            let values: Vec<f32> = (0..graph.parameters().iter().map(|own| own.len()).max().unwrap_or(0))
+                .map(|place| ((place * 7 % 11) as f32 + 1.0) / 20.0)
+                .collect();
+            let tensor = |name: &str| {
+                let own = graph.parameter(name).expect("a parameter");
+                Tensor { values: &values[..own.len()], moments: [&[], &[]], kept: None }
+            };
+            let options = Options { threads: 1, ..Options::default() };
+            let mut trainer = Trainer::new(&graph, tensor, Optimizer::default(), 0, options).expect("small");
+            let images = vec![0.5; 37 * 2 * 12 * 14];
+            let rows: Vec<&[f32]> = images.chunks(2 * 12 * 14).collect();
+            trainer.forward(Images::Floats { rows: &rows });
+            trainer.backward(&[1; 37], 0.1);
+            let vectors = match &trainer {
+                Trainer::Chain(own) => own.kept_vectors(),
+                Trainer::Graph(own) => own.kept_vectors(),
+            };
+            assert_eq!(Trainer::bytes(&graph, 37).expect("small"), (vectors * size_of::<Lanes>()) as u64);
+        }
+    }
 }

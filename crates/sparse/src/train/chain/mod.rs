@@ -87,6 +87,15 @@ impl ChainTrainer {
         Spec::of(graph).is_some()
     }
 
+    /// Vectors that a step keeps for each block of images; `None` when the graph is no such chain.
+    pub(super) fn vectors(graph: &Graph) -> Option<usize> {
+        let specs = Spec::of(graph)?;
+        let outputs = |own: &Spec| own.outputs * own.positions();
+        let most = specs.iter().map(outputs).max().unwrap_or(0);
+        // The image, what each layer gives, and two gradients.
+        Some(graph.shape(graph.input()).iter().product::<usize>() + specs.iter().map(outputs).sum::<usize>() + 2 * most)
+    }
+
     /// A trainer for a graph, as [`Trainer::new`](super::Trainer::new) makes one; `None` when it is no such chain.
     ///
     /// # Panics
@@ -255,6 +264,12 @@ impl ChainTrainer {
         let node = &self.graph.nodes()[own.node].name;
         let place = self.specs.iter().position(|own| own.name == *node).expect("every parameter belongs to a layer");
         self.layers[place].export(own.role == Role::Weight, tensor);
+    }
+
+    /// Vectors of the values and gradients that it keeps.
+    #[cfg(test)]
+    pub(super) fn kept_vectors(&self) -> usize {
+        self.activations.iter().chain(&self.gradients).map(Vec::len).sum()
     }
 
     /// Updates so far.

@@ -32,6 +32,7 @@ use crate::pool::Pool;
 use crate::train::param;
 use crate::{Unsupported, Update};
 use conv::Scratch;
+use layout::Layout;
 use plan::Plan;
 use secateur_graph::{Graph, Role};
 use std::time::{Duration, Instant};
@@ -68,6 +69,17 @@ impl GraphTrainer {
     /// The first node that cannot, or whose values do not fit the kernels' 32-bit offsets.
     pub fn supports(graph: &Graph) -> Result<(), Unsupported> {
         Plan::new(graph).map(drop)
+    }
+
+    /// Vectors that a step keeps for each block of images.
+    ///
+    /// # Errors
+    /// As of [`Self::supports`].
+    pub(super) fn vectors(graph: &Graph) -> Result<usize, Unsupported> {
+        let plan = Plan::new(graph)?;
+        let kept = plan.steps.iter().filter(|own| !own.is_lazy).map(|own| plan.slots[own.output].values.block());
+        let gradients = plan.buffers.iter().map(Layout::block);
+        Ok(plan.slots[0].values.block() + kept.sum::<usize>() + gradients.sum::<usize>())
     }
 
     /// A trainer for a graph, whose parameters and buffers are in the state that `state` gives for their names; `time` is
@@ -273,6 +285,12 @@ impl GraphTrainer {
                 buffer.iter().enumerate().for_each(|(index, value)| tensor.write(index, *value, [0.0; 2]));
             }
         }
+    }
+
+    /// Vectors of the values and gradients that it keeps.
+    #[cfg(test)]
+    pub(super) fn kept_vectors(&self) -> usize {
+        self.values.iter().chain(&self.gradients).map(Vec::len).sum()
     }
 
     /// Updates so far.
