@@ -59,6 +59,20 @@ impl Confusion {
         self.counts.values().sum()
     }
 
+    /// Whether a table of all pairs can still be read.
+    pub(super) fn is_small(&self) -> bool {
+        self.classes <= 40
+    }
+
+    /// The true class, the class given and the count of every pair, zeros included, or of many classes of those that occur.
+    pub(super) fn pairs(&self) -> Vec<(usize, usize, u64)> {
+        if !self.is_small() {
+            return self.counts.iter().map(|((truth, given), count)| (*truth, *given, *count)).collect();
+        }
+        let all = (0..self.classes).flat_map(|truth| (0..self.classes).map(move |given| (truth, given)));
+        all.map(|(truth, given)| (truth, given, self.count(truth, given))).collect()
+    }
+
     /// Which class was taken for which other one, and how often: the most frequent first, of equally frequent ones the lower classes.
     pub fn mistakes(&self) -> Vec<(usize, usize, u64)> {
         let mistakes = self.counts.iter().filter(|((truth, given), _)| truth != given);
@@ -92,5 +106,6 @@ mod tests {
         let mut many = Confusion::new(1 << 40);
         many.add(3, 1 << 39);
         assert_eq!((many.worst(), many.of_class(3), many.total()), (1, 1, 1));
+        assert_eq!((many.pairs().len(), own.pairs().len()), (1, 9));
     }
 }

@@ -128,8 +128,6 @@ pub(super) fn answers(own: &Answers) -> String {
     out
 }
 
-/// Classes of which a table of all pairs can still be read.
-const CLASSES: usize = 40;
 /// Pairs that are shown of more classes.
 const PAIRS: usize = 20;
 
@@ -154,7 +152,7 @@ fn most_confused(own: &Confusion) -> String {
 }
 
 fn confusion(own: &Confusion) -> String {
-    if own.classes() > CLASSES {
+    if !own.is_small() {
         return most_confused(own);
     }
     let classes: Vec<String> = (0..own.classes()).map(|class| class.to_string()).collect();
