@@ -75,15 +75,19 @@ impl Confusion {
 
     /// Which class was taken for which other one, and how often: the most frequent first, of equally frequent ones the lower classes.
     pub fn mistakes(&self) -> Vec<(usize, usize, u64)> {
-        let mistakes = self.counts.iter().filter(|((truth, given), _)| truth != given);
-        let mut found: Vec<_> = mistakes.map(|((truth, given), count)| (*truth, *given, *count)).collect();
+        let mut found: Vec<_> = self.wrong().collect();
         found.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
         found
     }
 
     /// The largest count of one kind of mistake.
     pub fn worst(&self) -> u64 {
-        self.mistakes().first().map_or(0, |(.., count)| *count)
+        self.wrong().map(|(.., count)| count).max().unwrap_or(0)
+    }
+
+    fn wrong(&self) -> impl Iterator<Item = (usize, usize, u64)> {
+        let all = self.counts.iter().map(|((truth, given), count)| (*truth, *given, *count));
+        all.filter(|(truth, given, _)| truth != given)
     }
 }
 
