@@ -232,6 +232,9 @@ impl Op {
         }
         let input = inputs[0];
         let refuse = |expected: String| Err((expected, format!("{input:?}")));
+        let unsound = |window: &Window| {
+            ("a size, a stride and a dilation of at least 1".to_owned(), format!("a window of {window}"))
+        };
         match self {
             Self::Conv2d(conv) => {
                 let &[channels, height, width] = input else { return refuse(IMAGES.into()) };
@@ -245,6 +248,7 @@ impl Op {
                     let expected = format!("channels and filters that {} groups divide", conv.groups);
                     return Err((expected, format!("{channels} channels and {} filters", conv.outputs)));
                 }
+                conv.window.is_sound().then_some(()).ok_or_else(|| unsound(&conv.window))?;
                 match conv.window.positions([height, width]) {
                     Some([rows, columns]) => Ok(vec![conv.outputs, rows, columns]),
                     None => refuse(format!("an image that a window of {} fits in", conv.window)),
@@ -265,6 +269,7 @@ impl Op {
             Self::BatchNorm(_) | Self::Activation(_) => Ok(input.to_vec()),
             Self::Pool(pool) => {
                 let &[channels, height, width] = input else { return refuse(IMAGES.into()) };
+                pool.window.is_sound().then_some(()).ok_or_else(|| unsound(&pool.window))?;
                 let half = |axis: usize| pool.window.padding[axis] <= pool.window.size[axis] / 2;
                 if !(half(0) && half(1)) {
                     let expected = "a padding of half the window at most".to_owned();

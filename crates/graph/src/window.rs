@@ -19,6 +19,11 @@ impl Window {
         Self { size: [size; 2], stride: [1; 2], padding: [0; 2], dilation: [1; 2] }
     }
 
+    /// Whether it has a size, moves on, and its elements are apart.
+    pub(crate) fn is_sound(&self) -> bool {
+        [self.size, self.stride, self.dilation].iter().flatten().all(|own| *own > 0)
+    }
+
     /// The sides of the padded image; `None` when they overflow.
     pub fn padded(&self, image: [usize; 2]) -> Option<[usize; 2]> {
         both(|axis| self.padding[axis].checked_mul(2)?.checked_add(image[axis]))

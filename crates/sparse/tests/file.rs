@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
 
 fn info(name: &str) -> Info {
-    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }] }
+    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }], classes: vec![] }
 }
 
 fn encoded(network: &Network, precision: Precision) -> Vec<u8> {

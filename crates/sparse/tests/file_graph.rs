@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
 
 fn info(name: &str) -> Info {
-    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }] }
+    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }], classes: vec![] }
 }
 
 fn random(seed: u64) -> (Graph, Weights) {
@@ -26,8 +26,14 @@ fn random(seed: u64) -> (Graph, Weights) {
     (graph, weights)
 }
 
+/// With names of the classes where there are two.
+fn info_of(graph: &Graph) -> Info {
+    let two = graph.shape(graph.output()).iter().product::<usize>() == 2;
+    Info { classes: if two { vec!["cat".into(), "a dog".into()] } else { vec![] }, ..info("a graph") }
+}
+
 fn encoded(graph: &Graph, weights: &Weights, precision: Precision) -> Vec<u8> {
-    encode_graph(graph, weights, &info("a graph"), precision).expect("finite")
+    encode_graph(graph, weights, &info_of(graph), precision).expect("finite")
 }
 
 /// A graph with every operation, of a few hundred bytes.
@@ -66,7 +72,8 @@ fn what_is_read_is_what_was_written() {
             let model = decode_graph(&bytes).expect("just written");
             assert_eq!(model.graph, graph, "{seed}");
             assert_eq!(model.weights, quantized_graph(&graph, &weights, precision).expect("finite"), "{seed}");
-            assert_eq!((&model.info, model.precision), (&info("a graph"), precision));
+            assert_eq!((&model.info, model.precision), (&info_of(&graph), precision));
+            assert_eq!(bytes[8], if model.info.classes.is_empty() { 2 } else { 3 });
             assert!(precision != Precision::F32 || model.weights == weights, "{seed}");
             // A second time changes nothing.
             assert_eq!(encoded(&model.graph, &model.weights, precision), bytes, "{seed}");
@@ -101,10 +108,15 @@ fn a_chain_is_a_graph_and_a_graph_may_be_a_chain() {
     let scales = [1.0, 2.0].map(|divisor| Scale { divisor, shift: 0.0 }).to_vec();
     for precision in PRECISIONS {
         let [one, two] = [info("").scales, scales.clone()].map(|scales| {
-            let bytes = encode(&chain, &Info { name: "two".into(), scales }, precision).expect("finite");
+            let bytes =
+                encode(&chain, &Info { name: "two".into(), scales, classes: vec![] }, precision).expect("finite");
             (bytes[8], decode(&bytes).expect("just written").network)
         });
         assert_eq!((one.0, two.0), (1, 2));
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let three = encode(&chain, &Info { classes, ..info("") }, precision).expect("finite");
+        let model = decode(&three).expect("just written");
+        assert_eq!((three[8], model.info.classes.len(), model.network), (3, 3, one.1.clone()));
         assert_eq!(one.1, two.1, "{precision:?}");
     }
     let (graph, weights) = everything();
@@ -285,6 +297,17 @@ fn what_cannot_be_stored_is_refused_by_name() {
     assert_eq!(said, "no values for `fc.bias`; expected 2 of them, of shape [2]");
     let scales = Info { scales: vec![], ..info("") };
     assert_eq!(encode_graph(&graph, &weights, &scales, Precision::F16), Err(Error::Scales { found: 0, channels: 2 }));
+    for (classes, expected) in [
+        (vec!["one".to_owned()], "1 names for 2 classes"),
+        (vec!["one".to_owned(), String::new()], "\"\", expected 1 to 1024 bytes"),
+        (vec!["one".to_owned(), "t\u{1b}[31mwo".into()], "\"t\\u{1b}[31mwo\", expected"),
+        (vec!["one".to_owned(), "o".repeat(1025)], "ooo\", expected 1 to 1024 bytes without control characters"),
+    ] {
+        let said = encode_graph(&graph, &weights, &Info { classes, ..info("") }, Precision::F16).expect_err("names");
+        assert!(
+            said.to_string().starts_with("the names of the classes: found ") && said.to_string().contains(expected)
+        );
+    }
     let many = Graph::sequential(&[16], [("shape", Op::Reshape([&[16][..], &[1; 8]].concat()))]).expect("fits");
     let said = encode_graph(&many, &Weights::default(), &info(""), Precision::F32).expect_err("sides").to_string();
     assert!(said.ends_with("the shape of `shape` is 9 sides, wanted at most 8 sides"), "{said}");

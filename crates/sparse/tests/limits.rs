@@ -11,7 +11,7 @@ use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network};
 const LANES: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
 
 fn info() -> Info {
-    Info { name: "a network".into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }] }
+    Info { name: "a network".into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }], classes: vec![] }
 }
 
 fn by_density(network: &Network, options: &Options, lanes: LanesHold) -> Engine {

@@ -492,6 +492,13 @@ impl ExperimentConfig {
         for change in overrides {
             set(&mut table, change).map_err(|why| refuse(format!("--set {}: {why}", words::short(change))))?;
         }
+        // Without a schedule there was nothing to switch off.
+        if let Some(toml::Value::Table(prune)) = table.get("prune")
+            && prune.get("enabled") == Some(&toml::Value::Boolean(false))
+            && !prune.contains_key("schedule")
+        {
+            table.remove("prune");
+        }
         sweep_hint(place, &table).map_or(Ok(()), Err).map_err(refuse)?;
         arrays::check(&table).map_err(refuse)?;
         table.clone().try_into().map_err(|error: toml::de::Error| {
@@ -628,6 +635,9 @@ mod tests {
         assert_eq!(config.model, ModelConfig::Lenet { width: 5 });
         assert_eq!((config.seed, config.prune.expect("kept").criterion), (7, CriterionConfig::Random));
         assert_eq!(config.retrain.kind, Retrain::RewindLr);
+        let text = "name = \"x\"\nmodel = { kind = \"lenet-5\" }\ntrain = { length = { steps = 1 } }";
+        let off = ExperimentConfig::parse("x", text, &["prune.enabled=false".into()]).expect("nothing to switch off");
+        assert_eq!(off, ExperimentConfig::parse("x", text, &[]).expect("valid"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use secateur_graph::Graph;
 use secateur_pruner::{Mask, MaskSet};
 use secateur_sparse::Trained;
 use secateur_sparse::export::{GRAPH, graph_from_json, graph_to_json};
-use secateur_sparse::file::Scale;
+use secateur_sparse::file::{Scale, wrong_class_names};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,13 +17,16 @@ use std::path::Path;
 /// Key of a model's header in safetensors under which the scales of its input are told, as JSON, where they are not the default.
 const SCALES: &str = "secateur.scales";
 
+/// Key under which the names of its classes are told, as JSON, where they have some.
+const CLASSES: &str = "secateur.classes";
+
 /// Key of a model's header in safetensors under which the model's name is told.
 const MODEL: &str = "secateur.model";
 
 /// What the header of a run's final model tells beside its tensors: the model, by name and as a graph, and what
 /// [`notes`] says.
 pub(crate) fn model_notes(experiment: &Experiment, manifest: &Manifest) -> Vec<(&'static str, String)> {
-    let mut all = notes(&manifest.trained_on, &manifest.scales);
+    let mut all = notes(&manifest.trained_on, &manifest.scales, &experiment.data().class_names);
     all.push((GRAPH, graph_to_json(experiment.graph())));
     all.push((MODEL, experiment.config().model.to_string()));
     all
@@ -40,18 +43,25 @@ pub(crate) fn noted_model(file: &TensorReader) -> Result<Option<(String, Graph)>
     Ok(Some((name, graph)))
 }
 
-/// What a model's header in safetensors tells beside its tensors: which splits it was trained on and what it sees of a byte, where
-/// that is known.
-pub(crate) fn notes(trained_on: &[TrainedOn], scales: &[Scale]) -> Vec<(&'static str, String)> {
+/// What a model's header in safetensors tells beside its tensors: which splits it was trained on, what it sees of a byte and
+/// what its classes are called, where that is known.
+pub(crate) fn notes(trained_on: &[TrainedOn], scales: &[Scale], classes: &[String]) -> Vec<(&'static str, String)> {
     let splits = trained_on::note(trained_on).map(|splits| (trained_on::NOTE, splits));
     let scales = (!scales.is_empty()).then(|| (SCALES, serde_json::to_string(scales).expect("plain data")));
-    splits.into_iter().chain(scales).collect()
+    let classes = (!classes.is_empty()).then(|| (CLASSES, serde_json::to_string(classes).expect("plain data")));
+    splits.into_iter().chain(scales).chain(classes).collect()
 }
 
 /// The scales that a header tells; none where it does not, or they make no sense.
 pub(crate) fn noted_scales(file: &TensorReader) -> Vec<Scale> {
     let noted: Option<Vec<Scale>> = file.note(SCALES).and_then(|text| serde_json::from_str(text).ok());
     noted.filter(|scales| scales.len() <= 1 << 16).unwrap_or_default()
+}
+
+/// The names of so many classes that a header tells; none where it does not, or they make no sense.
+pub(crate) fn noted_classes(file: &TensorReader, classes: usize) -> Vec<String> {
+    let noted: Option<Vec<String>> = file.note(CLASSES).and_then(|text| serde_json::from_str(text).ok());
+    noted.filter(|names| wrong_class_names(names, classes).is_none()).unwrap_or_default()
 }
 
 /// Writes the model as safetensors: `<layer>.weight` (`[out, in, height, width]` or `[out, in]`), `<layer>.bias` and so on, so

@@ -178,7 +178,7 @@ impl Finished<'_> {
         let network = export::network(self.experiment.graph(), &parameters, &masks)?;
         drop((parameters, masks));
         let answers = match images.of(self) {
-            Ok(split) => Some(answers::answers(&network, split)?),
+            Ok(split) => Some(answers::answers(&network, split, &self.experiment.data().class_names)?),
             Err(error) => {
                 faults.push(format!("The answers of {} are not shown: {error}.", self.run.label));
                 None

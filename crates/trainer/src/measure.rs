@@ -54,8 +54,9 @@ impl Session<'_> {
             instruction_set: instruction_set.unwrap_or(InstructionSet::best()),
             ..Options::new(1)
         };
-        let (files, compacted, smaller) =
-            facts(&network, &info(&config.model.to_string(), self.dataset.scales.clone()), images);
+        let class_names = self.experiment.data().class_names.clone();
+        let info = info(&config.model.to_string(), self.dataset.scales.clone(), class_names);
+        let (files, compacted, smaller) = facts(&network, &info, images);
         let inference = match self.meter.read(&network, &smaller, images, options) {
             Err(Error::Inference(error @ infer::Error::Memory { .. })) => {
                 tracing::warn!("cycle {cycle}: the network is not measured: {error}");

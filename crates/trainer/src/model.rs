@@ -48,8 +48,9 @@ impl Model {
             let network = export::network(experiment.graph(), &parameters, &masks)?;
             // By its model, not by its run: a file's size is the same for equal networks.
             let scales = folder::read_manifest(path).map_or(vec![], |own| own.scales);
-            let notes = export::notes(&trained_on::of_run(path), &scales);
-            let info = info(&experiment.config().model.to_string(), scales);
+            let classes = experiment.data().class_names.clone();
+            let notes = export::notes(&trained_on::of_run(path), &scales, &classes);
+            let info = info(&experiment.config().model.to_string(), scales, classes);
             return Ok(Self {
                 network,
                 info,
@@ -69,15 +70,17 @@ impl Model {
                 let (name, network) = told(&file)?;
                 check_width(&network).map_err(|why| refuse(&why))?;
                 let scales = export::noted_scales(&file);
-                let notes = export::notes(&trained_on::of_file(path), &scales);
-                Ok(Self { network, info: info(&name, scales), precision: None, experiment: None, run: None, notes })
+                let classes = export::noted_classes(&file, network.classes());
+                let notes = export::notes(&trained_on::of_file(path), &scales, &classes);
+                let info = info(&name, scales, classes);
+                Ok(Self { network, info, precision: None, experiment: None, run: None, notes })
             }
             Some("secateur") => {
                 let file = Trained::decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
                 let TrainedFile { network, info, precision, .. } = file;
                 check_width(&network).map_err(|why| refuse(&why))?;
                 // Which images it was trained on, a model file does not tell.
-                let notes = export::notes(&[], &info.scales);
+                let notes = export::notes(&[], &info.scales, &info.classes);
                 Ok(Self { network, info, precision: Some(precision), experiment: None, run: None, notes })
             }
             _ if !path.exists() => Err(refuse("no such file or folder")),
@@ -134,12 +137,13 @@ fn whole(path: &Path) -> Result<Vec<u8>, Error> {
     files::read(path)
 }
 
-/// What a file says of a model that sees bytes by these scales: that of earlier versions where none are told.
-pub(crate) fn info(name: &str, mut scales: Vec<Scale>) -> Info {
+/// What a file says of a model that sees bytes by these scales, those of earlier versions where none are told, and whose classes
+/// have these names.
+pub(crate) fn info(name: &str, mut scales: Vec<Scale>, classes: Vec<String>) -> Info {
     if scales.is_empty() {
         scales.push(CENTRED);
     }
-    Info { name: name.to_owned(), scales }
+    Info { name: name.to_owned(), scales, classes }
 }
 
 /// Refuses a network whose layers take or give too many numbers for an image.

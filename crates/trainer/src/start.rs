@@ -86,25 +86,28 @@ struct Found {
 fn load(path: &Path, wanted: &[(String, Vec<usize>)]) -> Result<Vec<Found>, Error> {
     let file = StateDict::open(path)?;
     let names: BTreeSet<&str> = file.names().collect();
+    // What PyTorch's parallel and compiled modules put before every name.
+    let prefix = ["module.", "_orig_mod."].into_iter().find(|own| names.iter().all(|name| name.starts_with(own)));
+    let prefix = prefix.unwrap_or_default();
     let (mut used, mut missing, mut found) = (BTreeSet::new(), vec![], vec![]);
-    for (name, shape) in wanted {
-        let [original, masked] = ["orig", "mask"].map(|end| format!("{name}_{end}"));
-        let (name, shape) = (name.clone(), shape.clone());
+    for (own, shape) in wanted {
+        let [name, original, masked] = ["", "_orig", "_mask"].map(|end| format!("{prefix}{own}{end}"));
+        let (own, shape) = (own.clone(), shape.clone());
         if names.contains(&*original) && names.contains(&*masked) {
             let mut values = file.weights(&original, &shape)?;
             let mask = file.mask(&masked, &shape)?;
             values.iter_mut().zip(&mask).filter(|(_, keeps)| **keeps == 0.0).for_each(|(value, _)| *value = 0.0);
-            check_finite(path, &name, &values)?;
+            check_finite(path, &own, &values)?;
             used.extend([original, masked]);
-            found.push(Found { name, shape, values, mask: Some(mask) });
+            found.push(Found { name: own, shape, values, mask: Some(mask) });
         } else if names.contains(&*name) {
             let values = file.weights(&name, &shape)?;
             check_finite(path, &name, &values)?;
             check_variance(path, &name, &values)?;
-            used.insert(name.clone());
-            found.push(Found { name, shape, values, mask: None });
+            used.insert(name);
+            found.push(Found { name: own, shape, values, mask: None });
         } else {
-            missing.push(name);
+            missing.push(own);
         }
     }
     let refuse = |why: String| Err(Error::Run { path: path.to_owned(), why });

@@ -34,6 +34,30 @@ fn pytorch_files_are_read_as_they_are_meant() {
 }
 
 #[test]
+fn names_of_parallel_and_compiled_modules_are_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("own.safetensors");
+    for prefix in ["module.", "_orig_mod."] {
+        let mut file = crate::tensor_file::TensorFile::default();
+        for (name, shape, values) in [
+            ("weight_orig", &[2, 3][..], &WEIGHT[..]),
+            ("weight_mask", &[2, 3], &[0.0, 1.0, 0.0, 1.0, 0.0, 1.0]),
+            ("bias", &[2], &BIAS),
+        ] {
+            let values = values.to_vec();
+            file.add_f32_later(format!("{prefix}fc.{name}"), shape, move || values.clone());
+        }
+        let mut bytes = vec![];
+        file.write(&Default::default(), &mut bytes).expect("into memory");
+        std::fs::write(&path, bytes).expect("a small file");
+        let found = load(&path, &wanted()).expect(prefix);
+        assert_eq!((found[0].name.as_str(), found[1].name.as_str()), ("fc.weight", "fc.bias"));
+        assert_eq!(found[0].values, [0.0, -1.0, 0.0, 3.0, 0.0, -2.0]);
+        assert_eq!(found[1].values, BIAS);
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_named() {
     let wide = vec![("fc.weight".into(), vec![2, 4]), ("fc.bias".into(), vec![2])];
     let weight = vec![("fc.weight".into(), vec![2, 3])];

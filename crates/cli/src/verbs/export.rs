@@ -97,12 +97,9 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     }
     let dense = 4 * model.network.cost().parameters;
     let share = dense as f64 / bytes.len() as f64;
-    let _ = writeln!(
-        text,
-        "{}: {} bytes, 1/{share:.1} of the {dense} bytes of all parameters as f32",
-        out.display(),
-        bytes.len()
-    );
+    let part = if share >= 1.0 { format!("1/{share:.1} of") } else { format!("{:.1} times", 1.0 / share) };
+    let _ =
+        writeln!(text, "{}: {} bytes, {part} the {dense} bytes of all parameters as f32", out.display(), bytes.len());
     print(&text)?;
     Ok(Done::Whole)
 }

@@ -38,7 +38,8 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
             } else {
                 path.display().to_string()
             };
-            print(&if args.json { as_json(&name, &logits) } else { as_text(&name, &logits) })?;
+            let classes = &model.info.classes;
+            print(&if args.json { as_json(&name, &logits, classes) } else { as_text(&name, &logits, classes) })?;
         }
     }
     Ok(Done::Whole)
@@ -126,7 +127,8 @@ fn probabilities(logits: &[f32]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-fn as_text(name: &str, logits: &[f32]) -> String {
+fn as_text(name: &str, logits: &[f32], classes: &[String]) -> String {
+    let called = |class: usize| classes.get(class).cloned().unwrap_or_else(|| class.to_string());
     let shares = probabilities(logits);
     let mut order: Vec<usize> = (0..shares.len()).collect();
     order.sort_by(|a, b| shares[*b].total_cmp(&shares[*a]));
@@ -135,13 +137,18 @@ fn as_text(name: &str, logits: &[f32]) -> String {
         .iter()
         .filter(|class| **class != answer)
         .take(2)
-        .map(|class| format!("{class} {:.2} %", 100.0 * shares[*class]))
+        .map(|class| format!("{} {:.2} %", called(*class), 100.0 * shares[*class]))
         .collect();
-    format!("{name}: {answer} ({:.2} %), then {}", 100.0 * shares[answer], others.join(", "))
+    format!("{name}: {} ({:.2} %), then {}", called(answer), 100.0 * shares[answer], others.join(", "))
 }
 
-fn as_json(name: &str, logits: &[f32]) -> String {
-    json!({ "image": name, "answer": inference::answer(logits), "probabilities": probabilities(logits), "logits": logits }).to_string()
+fn as_json(name: &str, logits: &[f32], classes: &[String]) -> String {
+    let answer = inference::answer(logits);
+    let mut told = json!({ "image": name, "answer": answer, "probabilities": probabilities(logits), "logits": logits });
+    if let Some(class) = classes.get(answer) {
+        told["class"] = json!(class);
+    }
+    told.to_string()
 }
 
 #[cfg(test)]
@@ -152,6 +159,9 @@ mod tests {
     fn probabilities_are_those_of_softmax() {
         let own = probabilities(&[0.0, 2f32.ln(), f32::NEG_INFINITY]);
         assert!((own[0] - 1.0 / 3.0).abs() < 1e-7 && (own[1] - 2.0 / 3.0).abs() < 1e-7 && own[2] == 0.0);
-        assert_eq!(as_text("x", &[0.0, 2f32.ln(), -99.0]), "x: 1 (66.67 %), then 0 33.33 %, 2 0.00 %");
+        let logits = [0.0, 2f32.ln(), -99.0];
+        assert_eq!(as_text("x", &logits, &[]), "x: 1 (66.67 %), then 0 33.33 %, 2 0.00 %");
+        let classes = ["cat", "dog", "fox"].map(str::to_owned);
+        assert_eq!(as_text("x", &logits, &classes), "x: dog (66.67 %), then cat 33.33 %, fox 0.00 %");
     }
 }

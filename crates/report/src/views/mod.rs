@@ -97,8 +97,10 @@ pub struct Filters {
     pub layer: String,
     /// Filters in all.
     pub count: u64,
-    /// The size of the largest weight: white where it is positive, black where it is negative.
+    /// The size of the largest weight: bright where it is positive, dark where it is negative.
     pub scale: f32,
+    /// Channels of a filter: one is shown in greys, three as red, green and blue.
+    pub channels: usize,
     /// Those that are shown, by their place in the layer.
     pub shown: Vec<Filter>,
 }
@@ -112,7 +114,7 @@ pub struct Filter {
     pub kept: u64,
     /// Weights in all.
     pub total: u64,
-    /// The weights as grey values.
+    /// The weights as shades.
     pub picture: Picture,
 }
 
@@ -121,6 +123,8 @@ pub struct Filter {
 pub struct Answers {
     /// How often each class was taken for each.
     pub confusion: Confusion,
+    /// What the classes are called, one for each; none where they are only numbered.
+    pub names: Vec<String>,
     /// Images whose two largest logits are so close that another order of summing may turn them round.
     pub close: u64,
     /// Wrong answers that the model was most sure of, the surest first.

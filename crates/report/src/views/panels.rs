@@ -1,7 +1,7 @@
 //! The pictures of a model: histograms as SVG, filters and mistakes as small images, the confusion matrix as a table whose
 //! cells are shaded. Colours that a dark screen turns are named in `style.css`; the shades let the page's ground through.
 
-use super::{Answers, Confusion, Filters, Histogram, LayerWeights, Mistake, Moment};
+use super::{Answers, Filters, Histogram, LayerWeights, Mistake, Moment};
 use crate::number::{fraction, grouped, percent};
 use crate::page::html::{Table, escape};
 
@@ -106,10 +106,18 @@ pub(super) fn filters(own: &Filters) -> String {
     } else {
         String::new()
     };
+    let scale = number(own.scale);
+    let (square, shades, pruned) = match own.channels {
+        3 => (
+            "a weight of each channel, as red, green and blue",
+            format!("half as bright as can be is 0, fully bright {scale}, dark -{scale}"),
+            "where all three are pruned",
+        ),
+        _ => ("a weight", format!("middle grey is 0, white {scale}, black -{scale}"), "pruned"),
+    };
     out.push_str(&format!(
-        "</div>\n<p class=\"note\">Each square is a weight, below a filter is how many it keeps: middle grey is 0, white \
-         {scale}, black -{scale}; <i class=\"holes\"></i> is pruned.{some}</p>\n",
-        scale = number(own.scale)
+        "</div>\n<p class=\"note\">Each square is {square}, below a filter is how many it keeps: {shades}; \
+         <i class=\"holes\"></i> is {pruned}.{some}</p>\n"
     ));
     out
 }
@@ -117,13 +125,13 @@ pub(super) fn filters(own: &Filters) -> String {
 /// The confusion matrix and the worst mistakes.
 pub(super) fn answers(own: &Answers) -> String {
     let mut out = String::from("<h4>Which class is taken for which</h4>\n");
-    out.push_str(&confusion(&own.confusion));
+    out.push_str(&confusion(own));
     if own.mistakes.is_empty() {
         out.push_str("<p>No answer is wrong.</p>\n");
         return out;
     }
     out.push_str("<h4>Wrong answers that it is most sure of</h4>\n<div class=\"mistakes\">\n");
-    out.extend(own.mistakes.iter().map(mistake));
+    out.extend(own.mistakes.iter().map(|mistake| self::mistake(own, mistake)));
     out.push_str("</div>\n");
     out
 }
@@ -132,12 +140,13 @@ pub(super) fn answers(own: &Answers) -> String {
 const PAIRS: usize = 20;
 
 /// The pairs of classes that are confused most often, of too many classes for a table of all pairs.
-fn most_confused(own: &Confusion) -> String {
+fn most_confused(answers: &Answers) -> String {
+    let own = &answers.confusion;
     let mut table = Table::new("", &["true", "taken for", "times", "of the true class"]);
     let mistakes = own.mistakes();
     for (truth, given, count) in mistakes.iter().take(PAIRS) {
         let share = percent(*count, own.of_class(*truth));
-        table.row("", [truth.to_string(), given.to_string(), grouped(*count), share]);
+        table.row("", [answers.name(*truth), answers.name(*given), grouped(*count), share]);
     }
     let right = percent(own.correct(), own.total());
     format!(
@@ -151,9 +160,17 @@ fn most_confused(own: &Confusion) -> String {
     )
 }
 
-fn confusion(own: &Confusion) -> String {
+impl Answers {
+    /// What a class is called, as HTML.
+    fn name(&self, class: usize) -> String {
+        self.names.get(class).map_or_else(|| class.to_string(), |name| escape(name))
+    }
+}
+
+fn confusion(answers: &Answers) -> String {
+    let own = &answers.confusion;
     if !own.is_small() {
-        return most_confused(own);
+        return most_confused(answers);
     }
     let classes: Vec<String> = (0..own.classes()).map(|class| class.to_string()).collect();
     let mut headings = vec!["true"];
@@ -174,7 +191,12 @@ fn confusion(own: &Confusion) -> String {
             format!("<span class=\"{class}\" style=\"--share:{share:.2}\">{count}</span>")
         });
         let right = percent(own.count(truth, truth), own.of_class(truth));
-        table.row("", std::iter::once(name.clone()).chain(cells).chain([right]));
+        // Columns are too narrow for names: their numbers stand before the names of the rows.
+        let name = match answers.names.is_empty() {
+            true => name.clone(),
+            false => format!("{name} {}", answers.name(truth)),
+        };
+        table.row("", std::iter::once(name).chain(cells).chain([right]));
     }
     let given = (0..own.classes()).map(|given| format!("<span>{}</span>", own.given(given)));
     let right = percent(own.correct(), own.total());
@@ -186,8 +208,9 @@ fn confusion(own: &Confusion) -> String {
     )
 }
 
-fn mistake(own: &Mistake) -> String {
+fn mistake(answers: &Answers, own: &Mistake) -> String {
     let Mistake { image, truth, given, confidence, picture } = own;
+    let [truth, given] = [truth, given].map(|class| answers.name(*class));
     let sure = sure(*confidence);
     let image = grouped(*image);
     format!(
@@ -206,7 +229,7 @@ fn sure(confidence: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::tests::view;
+    use crate::views::{Confusion, tests::view};
 
     #[test]
     fn bars_stand_where_the_weights_are() {
@@ -235,9 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn classes_are_called_by_their_names() {
+        let mut own = view(1).answers.expect("answers");
+        own.names = (0..10).map(|class| format!("<{class}>")).collect();
+        let html = answers(&own);
+        assert!(
+            html.contains("<th scope=\"row\">3 &lt;3&gt;</th>") && html.contains("is &lt;4&gt;, taken for &lt;9&gt;<small>"),
+            "{html}"
+        );
+        let mut confusion = Confusion::new(50);
+        confusion.add(7, 49);
+        let many = Answers { confusion, names: (0..50).map(|class| format!("c{class}")).collect(), ..own };
+        assert!(answers(&many).contains("<th scope=\"row\">c7</th><td>c49</td><td>1</td>"), "{}", answers(&many));
+    }
+
+    #[test]
     fn the_matrix_shows_each_count_once() {
         let view = view(1);
-        let html = confusion(&view.answers.expect("answers").confusion);
+        let html = confusion(&view.answers.expect("answers"));
         // 100 cells, the sums below them, and the count of every pair.
         assert_eq!(html.matches("<span").count(), 110);
         assert!(html.contains("<span class=\"right\" style=\"--share:0.90\">90</span>"), "{html}");

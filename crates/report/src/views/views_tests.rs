@@ -9,14 +9,14 @@ pub(crate) fn view(seed: u64) -> ModelView {
         (0..90).for_each(|_| confusion.add(class, class));
         (0..10).for_each(|_| confusion.add(class, (class + 1) % 10));
     }
-    let picture = Picture::new(28, (0..784).map(|pixel| Some((pixel % 251) as u8)).collect()).expect("28 rows");
+    let picture = Picture::new(28, (0..784).map(|pixel| Some([(pixel % 251) as u8; 3])).collect()).expect("28 rows");
     let mistake = Mistake { image: 1247, truth: 4, given: 9, confidence: 0.9998, picture };
     let weights: Vec<f32> = (0..54).map(|index| (index as f32 - 26.5) / 100.0).collect();
     let filter = |index: u64| Filter {
         index,
         kept: 5,
         total: 9,
-        picture: Picture::of_weights(3, &weights[..9], 0.265, |place| place < 5).expect("three rows"),
+        picture: Picture::of_weights(1, 3, &weights[..9], 0.265, |place| place < 5).expect("three rows"),
     };
     let size = Size {
         pruned: 29_472,
@@ -38,8 +38,14 @@ pub(crate) fn view(seed: u64) -> ModelView {
             total: 54,
             moments: vec![(Moment::Start, Histogram::of(&weights)), (Moment::End, Histogram::of(&weights[..30]))],
         }],
-        filters: Some(Filters { layer: "conv1".into(), count: 6, scale: 0.265, shown: (0..6).map(filter).collect() }),
-        answers: Some(Answers { confusion, close: 0, mistakes: vec![mistake] }),
+        filters: Some(Filters {
+            layer: "conv1".into(),
+            count: 6,
+            scale: 0.265,
+            channels: 1,
+            shown: (0..6).map(filter).collect(),
+        }),
+        answers: Some(Answers { confusion, names: vec![], close: 0, mistakes: vec![mistake] }),
         logged: Some(Score { correct: 900, total: 1000, loss: 0.3 }),
         warnings: vec![],
     }
@@ -163,7 +169,7 @@ fn a_large_model_takes_little_room() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         Some((state >> 24) as u8)
     };
-    let mut picture = || Picture::new(28, (0..784).map(|_| noise()).collect()).expect("28 rows");
+    let mut picture = || Picture::new(28, (0..784).map(|_| noise().map(|own| [own; 3])).collect()).expect("28 rows");
     let mut own = view(1);
     let filters = own.filters.as_mut().expect("filters");
     filters.shown = (0..40).map(|index| Filter { index, kept: 784, total: 784, picture: picture() }).collect();

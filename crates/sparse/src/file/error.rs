@@ -27,6 +27,12 @@ pub enum Error {
         /// Channels of the network's input.
         channels: usize,
     },
+    /// Not one name for each class, or one that cannot be printed.
+    #[error("the names of the classes: found {found}")]
+    Classes {
+        /// What is wrong.
+        found: String,
+    },
     /// Cut off, or with bytes appended.
     #[error("byte 16: the file has {found} bytes, but says that it has {wanted}")]
     Length {

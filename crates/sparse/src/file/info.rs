@@ -10,6 +10,25 @@ pub struct Info {
     pub name: String,
     /// What it sees of an image's bytes: a scale for each channel of its input, or a single one for all.
     pub scales: Vec<Scale>,
+    /// The names of its classes, one for each answer; none where they are only numbered.
+    pub classes: Vec<String>,
+}
+
+/// Most bytes of a class's name.
+const NAME: usize = 1 << 10;
+
+/// What is wrong with the names of classes of a network that gives so many numbers; `None` where they can be printed and told
+/// from one another by their number.
+pub fn wrong_class_names(names: &[String], classes: usize) -> Option<String> {
+    if ![0, classes].contains(&names.len()) {
+        return Some(format!("{} names for {classes} classes", names.len()));
+    }
+    let is_wrong = |name: &&String| name.is_empty() || name.len() > NAME || name.chars().any(char::is_control);
+    let name = names.iter().find(is_wrong)?;
+    Some(format!(
+        "{:?}, expected 1 to {NAME} bytes without control characters",
+        name.chars().take(40).collect::<String>()
+    ))
 }
 
 /// What a network sees of a byte.
@@ -49,8 +68,11 @@ impl Info {
         &self.scales[..if all_same { self.scales.len().min(1) } else { self.scales.len() }]
     }
 
-    /// Whether a network with so many channels can have these scales.
-    pub(super) fn check(&self, channels: usize) -> Result<(), Error> {
+    /// Whether a network with so many channels and classes can have these scales and names.
+    pub(super) fn check(&self, channels: usize, classes: usize) -> Result<(), Error> {
+        if let Some(found) = wrong_class_names(&self.classes, classes) {
+            return Err(Error::Classes { found });
+        }
         if let Some((place, scale)) = self.scales.iter().enumerate().find(|(_, scale)| !scale.is_sound()) {
             let found = if scale.shift.is_finite() { scale.divisor } else { scale.shift };
             let wanted = "divisor and shift have to be finite, and the divisor not 0";

@@ -20,7 +20,7 @@ use crate::{Network, Trained, TrainedFile, Unsupported};
 use bits::{Reader, Writer};
 pub use error::Error;
 pub use graph::quantized_graph;
-pub use info::{Info, Precision, Scale};
+pub use info::{Info, Precision, Scale, wrong_class_names};
 pub use layers::LayerSize;
 pub use positions::Coding;
 use secateur_graph::{Graph, Weights};
@@ -28,9 +28,9 @@ pub(crate) use values::{code, row_scale};
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"secateur";
-/// The newest version of the format: graphs. Version 1 has chains of layers with one scale for all channels, and is written
-/// for those.
-pub const VERSION: u32 = 2;
+/// The newest version of the format: graphs with names of their classes. Version 2 has graphs without, version 1 chains of layers
+/// with one scale for all channels; the lowest version that holds a network is written.
+pub const VERSION: u32 = 3;
 /// The most dense places that a network in a file has: weights, biases, scales and shifts together. The values between two
 /// layers are bounded by the same number, and so is an image with the zeros that a convolution adds around it; of a graph all
 /// of these together.
@@ -79,14 +79,15 @@ impl GraphModel {
     }
 }
 
-/// The bytes of a file: the same for the same network. Where its channels have scales of their own it is a graph's.
+/// The bytes of a file: the same for the same network. Where its channels have scales of their own, or its classes names, it is
+/// a graph's.
 ///
 /// # Errors
 /// When a value is not finite or too large for the precision, a divisor is 0, there is neither one scale nor one for each channel,
-/// or the network has more than [`PLACES`] places.
+/// there are names but not one for each class, or the network has more than [`PLACES`] places.
 pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
-    info.check(network.input()[0])?;
-    if info.stored().len() == 1 {
+    info.check(network.input()[0], network.shape(network.layers().len()).iter().product())?;
+    if info.stored().len() == 1 && info.classes.is_empty() {
         return written(1, info, precision, |writer| layers::write(network, precision, writer));
     }
     let (graph, weights) = quantized(network, precision)?.to_graph().map_err(Error::Large)?;
@@ -98,8 +99,14 @@ pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Ve
 /// # Errors
 /// When the weights are not the graph's, or for what [`encode`] refuses; also when a variance cannot be divided by.
 pub fn encode_graph(graph: &Graph, weights: &Weights, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
-    info.check(graph.shape(graph.input())[0])?;
-    written(VERSION, info, precision, |writer| graph::write(graph, weights, precision, writer))
+    info.check(graph.shape(graph.input())[0], classes(graph))?;
+    let version = if info.classes.is_empty() { 2 } else { VERSION };
+    written(version, info, precision, |writer| graph::write(graph, weights, precision, writer))
+}
+
+/// Numbers that a graph gives for an image.
+fn classes(graph: &Graph) -> usize {
+    graph.shape(graph.output()).iter().product()
 }
 
 /// The head, and what is written behind it.
@@ -123,6 +130,10 @@ fn written(
         writer.f32(scale.shift);
     }
     writer.text(&info.name, "the length of the model's name")?;
+    if version > 2 {
+        writer.u32(bits::to_u32(info.classes.len(), "the number of classes")?);
+        info.classes.iter().try_for_each(|name| writer.text(name, "the length of a class's name"))?;
+    }
     body(&mut writer)?;
     let length = bits::to_u32(writer.bytes.len(), "the length of the file")?;
     writer.bytes[UNCHECKED..][..4].copy_from_slice(&length.to_le_bytes());
@@ -211,7 +222,13 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
         found => return Err(reader.field("the precision", found, "0 (f32), 1 (f16) or 2 (int8)")),
     };
     let scales = scales(version, &mut reader)?;
-    let info = Info { name: reader.text("the model's name")?, scales };
+    let name = reader.text("the model's name")?;
+    let named = if version > 2 { reader.u32("the number of classes")? } else { 0 };
+    let names = (0..named).map(|_| reader.text("the name of a class")).collect::<Result<Vec<_>, _>>()?;
+    if version > 2 && names.is_empty() {
+        return Err(reader.field("the number of named classes", 0, "one or more"));
+    }
+    let info = Info { name, scales, classes: names };
     let (found, channels) = if version == 1 {
         let (network, sizes) = layers::read(precision, places, &mut reader)?;
         let channels = network.input()[0];
@@ -225,6 +242,11 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     if info.scales.len() != 1 && (info.scales.len() != channels || info.stored().len() == 1) {
         let found = format!("{} for {channels} channels", info.scales.len());
         return Err(reader.field("the scales", found, "one, or one for each channel, not all the same"));
+    }
+    if let Read::Graph(GraphModel { graph, info, .. }) = &found
+        && let Some(found) = wrong_class_names(&info.classes, classes(graph))
+    {
+        return Err(Error::Classes { found });
     }
     if reader.left() > 0 {
         return Err(reader.field("what follows the last layer", format!("{} bytes", reader.left()), "nothing"));

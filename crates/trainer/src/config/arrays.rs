@@ -1,5 +1,6 @@
 //! Refuses arrays where a table belongs: serde takes `until = [0.5]` for a table whose fields are given in order.
 
+use super::words;
 use toml::{Table, Value};
 
 /// Keys whose values are arrays.
@@ -32,8 +33,10 @@ fn within(above: &str, table: &Table) -> Result<(), String> {
         let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
         match value {
             Value::Array(_) if !ARRAYS.contains(&key.as_str()) => {
+                let meant = words::near(key, ARRAYS.into_iter()).map(|own| format!("; did you mean `{own}`?"));
                 return Err(format!(
-                    "`{path}`: found an array, expected a table such as {{ key = value }}, or a single value"
+                    "`{path}`: found an array, expected a table such as {{ key = value }}, or a single value{}",
+                    meant.unwrap_or_default()
                 ));
             }
             Value::Array(values) => values.iter().try_for_each(|own| one(&path, own))?,
@@ -65,6 +68,7 @@ mod tests {
         for (change, wanted) in [
             ("prune.until=[0.5]", "`prune.until`: found an array"),
             ("model=[\"lenet\", 5]", "`model`: found an array"),
+            ("model={ kind = \"layers\", layer = [] }", "or a single value; did you mean `layers`?"),
             ("checkpoint=[100, 3]", "`checkpoint`: found an array"),
             ("prune.layers=[{ pattern = \"a\", floor = [0.5] }]", "`prune.layers.floor`: found an array"),
             ("prune.include=[[\"*\"]]", "`prune.include`: found an array within an array"),

@@ -17,6 +17,8 @@ pub(super) enum Cifar {
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = 3 * 32 * 32;
+/// Bytes of the file with the classes' names, at most.
+const NAMES: usize = 1 << 16;
 
 impl Cifar {
     fn classes(self) -> usize {
@@ -62,6 +64,14 @@ impl Cifar {
         }
     }
 
+    /// The file of the published archive with a class's name in each line.
+    fn names(self) -> &'static str {
+        match self {
+            Self::Ten => "batches.meta.txt",
+            Self::Hundred => "fine_label_names.txt",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Ten => "cifar-10",
@@ -91,7 +101,8 @@ pub(super) fn describe(set: Cifar, dir: &Path) -> Result<Description, Error> {
     let located = locate(set, dir)?;
     let counts = located.iter().map(|file| count(set, file)).collect::<Result<Vec<_>, _>>()?;
     let (test, training) = counts.split_last().unwrap_or((&0, &[]));
-    Ok(Description { shape: SHAPE, classes: set.classes(), train: training.iter().sum(), test: *test })
+    let class_names = names(set, located[0].path.parent().unwrap_or(dir))?;
+    Ok(Description { shape: SHAPE, classes: set.classes(), train: training.iter().sum(), test: *test, class_names })
 }
 
 /// All images and labels.
@@ -147,6 +158,22 @@ fn locate(set: Cifar, dir: &Path) -> Result<Vec<Located>, Error> {
     set.training().iter().chain([&set.test()]).map(one).collect()
 }
 
+/// The classes' names from beside the files, where they are there.
+fn names(set: Cifar, dir: &Path) -> Result<Vec<String>, Error> {
+    let path = dir.join(set.names());
+    if !is_file(&path)? {
+        return Ok(vec![]);
+    }
+    let bytes = read_at_most(&path, false, NAMES)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if names.len() != set.classes() {
+        let why = format!("found {} lines, expected a name in each of {}", names.len(), set.classes());
+        return Err(Error::Content { path, why });
+    }
+    Ok(names)
+}
+
 /// Records of a file by its size.
 fn count(set: Cifar, file: &Located) -> Result<usize, Error> {
     let length = raw_len(&file.path, file.gzip)?;
@@ -194,11 +221,21 @@ mod tests {
         for (set, train, test) in [(Cifar::Ten, 15, 6), (Cifar::Hundred, 1, 2)] {
             for gzip in [false, true] {
                 let dir = made(set, gzip);
-                let expected = Description { shape: [3, 32, 32], classes: set.classes(), train, test };
+                let expected =
+                    Description { shape: [3, 32, 32], classes: set.classes(), train, test, class_names: vec![] };
                 assert_eq!(describe(set, dir.path()).expect("sound"), expected);
                 let parts = load(set, dir.path()).expect("sound");
                 assert_eq!((parts.description, parts.training.len(), parts.test.len()), (expected, train, test));
                 assert_eq!(parts.test.label(1), 1);
+                let names: Vec<String> = (0..set.classes()).map(|class| format!("name {class}")).collect();
+                fs::write(dir.path().join(set.names()), names.join("\n") + "\n\n").expect("a small file");
+                assert_eq!(describe(set, dir.path()).expect("sound").class_names, names);
+                fs::write(dir.path().join(set.names()), "one\ntwo\n").expect("a small file");
+                let said = describe(set, dir.path()).expect_err("two names").to_string();
+                assert!(
+                    said.contains(&format!("found 2 lines, expected a name in each of {}", set.classes())),
+                    "{said}"
+                );
                 let image = parts.test.picture(1);
                 let first = (set.training().len() * 16) as u8;
                 assert_eq!([image[0], image[1023], image[1024], image[2048]], [first, first, first + 1, first + 2]);

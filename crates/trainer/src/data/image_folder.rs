@@ -59,7 +59,7 @@ pub(super) fn describe(data: &DataConfig) -> Result<Description, Error> {
         let why = "found no PNG or JPEG file, expected at least one to train on";
         return Err(Error::Content { path: data.dir.join("train").join(&classes[class]), why: why.into() });
     }
-    Ok(Description { shape, classes: classes.len(), train: training.0.len(), test: test.0.len() })
+    Ok(Description { shape, classes: classes.len(), train: training.0.len(), test: test.0.len(), class_names: classes })
 }
 
 /// All pictures.
@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn folders_are_classes_in_alphabetical_order() {
         let (_dir, data) = made();
-        let expected = Description { shape: [3, 2, 4], classes: 2, train: 3, test: 1 };
+        let class_names = vec!["cat".into(), "dog".into()];
+        let expected = Description { shape: [3, 2, 4], classes: 2, train: 3, test: 1, class_names };
         assert_eq!(describe(&data).expect("sound"), expected);
         let parts = load(&data).expect("sound");
         assert_eq!([0, 1, 2].map(|index| parts.training.label(index)), [0, 0, 1]);

@@ -28,7 +28,7 @@ use crate::config::{DataConfig, Normalisation, Source};
 use crate::files::digest;
 use crate::seed::stream;
 use cifar::Cifar;
-use secateur_sparse::file::Scale;
+use secateur_sparse::file::{Scale, wrong_class_names};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -50,6 +50,9 @@ pub struct Description {
     pub train: usize,
     /// Images of the test part.
     pub test: usize,
+    /// The classes' names, one for each; none where they are only numbered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
 }
 
 impl Description {
@@ -137,15 +140,21 @@ impl Dataset {
 /// Describes the data that a config names.
 ///
 /// # Errors
-/// When a file is missing, or its header makes no sense.
+/// When a file is missing, or its header makes no sense, or a class has a name that cannot be printed.
 pub fn describe(data: &DataConfig) -> Result<Description, Error> {
-    match data.source {
-        Source::Idx => idx::describe(&data.dir),
-        Source::Cifar10 => cifar::describe(Cifar::Ten, &data.dir),
-        Source::Cifar100 => cifar::describe(Cifar::Hundred, &data.dir),
-        Source::Npz => npz::describe(&data.dir),
-        Source::ImageFolder => image_folder::describe(data),
-        Source::Synthetic => Ok(synthetic::describe(data)),
+    let found = match data.source {
+        Source::Idx => idx::describe(&data.dir)?,
+        Source::Cifar10 => cifar::describe(Cifar::Ten, &data.dir)?,
+        Source::Cifar100 => cifar::describe(Cifar::Hundred, &data.dir)?,
+        Source::Npz => npz::describe(&data.dir)?,
+        Source::ImageFolder => image_folder::describe(data)?,
+        Source::Synthetic => synthetic::describe(data),
+    };
+    match wrong_class_names(&found.class_names, found.classes) {
+        Some(wrong) => {
+            Err(Error::Content { path: data.dir.clone(), why: format!("the names of the classes: found {wrong}") })
+        }
+        None => Ok(found),
     }
 }
 
@@ -167,7 +176,35 @@ pub fn load(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         Normalisation::Training {} => own.train.statistics().into_iter().map(scale).collect(),
         Normalisation::Given { mean, std } => mean.iter().zip(std).map(|(mean, std)| scale([*mean, *std])).collect(),
     };
+    doubts(&data.normalisation, &own).iter().for_each(|doubt| tracing::warn!("`{}`: {doubt}", data.dir.display()));
     own.scaled(&data.dir, scales)
+}
+
+/// What is likely a mistake in the files: numbers that are far from fractions of white, and classes without an image.
+fn doubts(normalisation: &Normalisation, own: &Dataset) -> Vec<String> {
+    let mut found = vec![];
+    let far = |[mean, std]: [f64; 2]| mean.abs().max(std) > 8.0;
+    if !normalisation.is_measured()
+        && let Some([mean, std]) = own.train.statistics().into_iter().find(|own| far(*own))
+    {
+        found.push(format!(
+            "found a channel of mean {mean:.1} and standard deviation {std:.1}, expected fractions of white, which is 1.0; \
+             divide by 255, or set data.normalisation = {{ kind = \"training\" }}"
+        ));
+    }
+    let mut counts = vec![0usize; own.description.classes];
+    (0..own.train.len()).for_each(|index| counts[usize::from(own.train.label(index))] += 1);
+    let empty = || counts.iter().enumerate().filter(|(_, count)| **count == 0).map(|(class, _)| class);
+    if let Some(first) = empty().next()
+        && 10 * empty().count() > counts.len()
+    {
+        found.push(format!(
+            "found no image to train on for {} of {} classes, the first of them {first}; expected labels from 0 on without gaps",
+            empty().count(),
+            counts.len()
+        ));
+    }
+    found
 }
 
 /// The parts of the data, whose pixels are not scaled yet.
@@ -336,6 +373,28 @@ mod tests {
         fs::remove_file(folder.join("t10k-labels-idx1-ubyte")).expect("it was there");
         let text = load_idx(&folder, 0).expect_err("missing").to_string();
         assert!(text.contains("own/t10k-labels-idx1-ubyte.gz"), "{text}");
+    }
+
+    #[test]
+    fn what_is_likely_a_mistake_is_told() {
+        let set = |classes: usize, brightest: f32, labels: &[u16]| {
+            let split = Split::of_floats([1, 1, 2], vec![brightest; 2 * labels.len()], labels.to_vec());
+            let (validation, test) = (split.select(&[]), split.select(&[]));
+            let description = Description { shape: [1, 1, 2], classes, train: labels.len(), ..MNIST };
+            Dataset { name: "x".into(), train: split, validation, test, files: vec![], description, scales: vec![] }
+        };
+        let (centred, training) = (Normalisation::Centred {}, Normalisation::Training {});
+        assert!(doubts(&centred, &set(2, 1.0, &[0, 1])).is_empty());
+        let [said] = &doubts(&centred, &set(2, 200.0, &[0, 1]))[..] else { panic!("one doubt") };
+        assert!(
+            said.starts_with("found a channel of mean 200.0 and standard deviation 0.0, expected fractions"),
+            "{said}"
+        );
+        assert!(doubts(&training, &set(2, 200.0, &[0, 1])).is_empty());
+        let [said] = &doubts(&centred, &set(41, 1.0, &[0, 20, 40]))[..] else { panic!("one doubt") };
+        assert!(said.starts_with("found no image to train on for 38 of 41 classes, the first of them 1;"), "{said}");
+        // Some published sets count from 1.
+        assert!(doubts(&centred, &set(11, 1.0, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).is_empty());
     }
 
     #[test]

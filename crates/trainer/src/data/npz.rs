@@ -39,7 +39,7 @@ pub(super) fn describe(path: &Path) -> Result<Description, Error> {
         return Err(Error::Content { path: path.into(), why });
     }
     let classes = usize::from(largest) + 1;
-    Ok(Description { shape: training.shape, classes, train: training.count, test: test.count })
+    Ok(Description { shape: training.shape, classes, train: training.count, test: test.count, class_names: vec![] })
 }
 
 /// All images and labels.
@@ -64,7 +64,9 @@ pub(super) fn load(path: &Path) -> Result<Parts, Error> {
 
 fn open(path: &Path) -> Result<ZipArchive<BufReader<File>>, Error> {
     if !is_file(path)? {
-        return Err(Error::MissingFolder { dir: path.into() });
+        let found = if path.is_dir() { "a folder" } else { "nothing" };
+        let why = format!("found {found}, expected an npz file, as --data FILE or data.dir names it");
+        return Err(Error::Content { path: path.into(), why });
     }
     let file = regular::open(path).map_err(|source| Error::Read { path: path.into(), source })?;
     ZipArchive::new(BufReader::new(file)).map_err(|error| Error::Content {
@@ -110,9 +112,14 @@ fn array<'a>(
         .read_to_end(&mut text)
         .map_err(|error| refuse(error.to_string()))?;
     let text = String::from_utf8_lossy(&text).into_owned();
+    if text.contains("'fortran_order': True") {
+        return Err(refuse(
+            "found values in Fortran's order, expected C's: numpy.ascontiguousarray makes them so".into(),
+        ));
+    }
     let Some((dtype, shape)) = parse(&text) else {
         let text: String = text.chars().take(200).collect();
-        return Err(refuse(format!("found the header {text:?}, expected one in C order with dtype and shape")));
+        return Err(refuse(format!("found the header {:?}, expected one with dtype and shape", text.trim_end())));
     };
     Ok(Array { dtype, shape, values })
 }
@@ -285,7 +292,7 @@ mod tests {
     fn bytes_with_channels_last_are_turned() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = npz(folder.path(), &sound());
-        let expected = Description { shape: [2, 1, 3], classes: 4, train: 2, test: 1 };
+        let expected = Description { shape: [2, 1, 3], classes: 4, train: 2, test: 1, class_names: vec![] };
         assert_eq!(describe(&path).expect("sound"), expected);
         let parts = load(&path).expect("sound");
         assert_eq!((parts.description, parts.name.as_str()), (expected, "own"));
@@ -313,7 +320,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let long = npy("|u1", "2, 1, 3, 2", &[0; 13]);
         let huge = npy("|u1", "4294967296, 2, 3", &[0; 13]);
-        let fortran = String::from_utf8_lossy(&npy("|u1", "1, 1", &[1])).replace("False", "True").into_bytes();
+        let mut fortran = npy("|u1", "1, 1", &[1]);
+        let order = fortran.windows(5).position(|own| own == b"False").expect("an order");
+        fortran[order..order + 5].copy_from_slice(b"True ");
         for (place, bytes, wanted) in [
             (0, npy("<f8", "2, 1, 3, 2", &[0; 96]), "x_train: found values of type \"<f8\", expected uint8 or float32"),
             (0, npy("|u1", "2, 9, 9, 9", &[0; 9]), "x_train: found shape [2, 9, 9, 9]"),
@@ -331,7 +340,7 @@ mod tests {
             ),
             (2, npy("|u1", "1, 1, 2, 2", &[0; 4]), "found images of [2, 1, 2] in x_test, expected [2, 1, 3]"),
             (3, b"text".to_vec(), "y_test: found no NumPy array"),
-            (3, fortran, "y_test: found"),
+            (3, fortran, "y_test: found values in Fortran's order, expected C's"),
         ] {
             let mut arrays = sound();
             arrays[place].1 = bytes;

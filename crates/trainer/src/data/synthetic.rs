@@ -17,6 +17,7 @@ pub(super) fn describe(data: &DataConfig) -> Description {
         classes: CLASSES,
         train: data.synthetic_train + data.validation,
         test: data.synthetic_test,
+        class_names: vec![],
     }
 }
 
@@ -53,7 +54,10 @@ const DIRECTIONS: [[f32; 2]; CLASSES] = [
 /// Tangent of the largest tilt, about 6 degrees; at 9 the classes would touch.
 const TILT: f32 = 0.1;
 /// The side that the lengths below are for; they grow with the shorter side of an image.
-const SIDE: f32 = MNIST.shape[1] as f32;
+const SIDE: f32 = {
+    const OF: &Description = &MNIST;
+    OF.shape[1] as f32
+};
 /// Farthest that the bar's middle is from the image's, in pixels, each way.
 const SHIFT: f32 = 2.0;
 /// Half the bar's length, in pixels.

@@ -14,12 +14,12 @@ const MISTAKES: usize = 12;
 /// Two logits that differ by less, of the larger one or of 1, are called close: sums of f32 in another order differ by less.
 const CLOSE: f32 = 1e-5;
 
-/// All answers of a network.
+/// All answers of a network whose classes have these names, or none.
 ///
 /// # Errors
 /// When the engine has no room for the network.
-pub(super) fn answers(network: &Trained, split: &Split) -> Result<Answers, Error> {
-    Ok(answers_of(engine(network, InstructionSet::best())?, split))
+pub(super) fn answers(network: &Trained, split: &Split, names: &[String]) -> Result<Answers, Error> {
+    Ok(Answers { names: names.to_vec(), ..answers_of(engine(network, InstructionSet::best())?, split) })
 }
 
 fn answers_of(mut engine: AnyEngine, split: &Split) -> Answers {
@@ -46,7 +46,7 @@ fn answers_of(mut engine: AnyEngine, split: &Split) -> Answers {
         let picture = picture(split, image)?;
         Some(Mistake { image: image as u64, truth, given, confidence, picture })
     });
-    Answers { confusion, close, mistakes: shown.collect() }
+    Answers { confusion, names: vec![], close, mistakes: shown.collect() }
 }
 
 /// Forms chosen by what is left of each layer, not by a clock: the same model gives the same page.
@@ -55,13 +55,16 @@ fn engine(network: &Trained, instruction_set: InstructionSet) -> Result<AnyEngin
     Ok(AnyEngine::by_density(network, &options)?)
 }
 
-/// An image in shades of grey: the mean of its channels.
+/// An image: three channels as red, green and blue, of others their mean as greys.
 fn picture(split: &Split, image: usize) -> Option<Picture> {
     let [channels, rows, columns] = split.shape();
     let (bytes, area) = (split.picture(image), rows * columns);
-    let mean =
-        |pixel: usize| -> usize { (0..channels).map(|channel| usize::from(bytes[channel * area + pixel])).sum() };
-    Picture::new(columns as u32, (0..area).map(|pixel| Some((mean(pixel) / channels) as u8)).collect())
+    let sum = |pixel: usize| -> usize { (0..channels).map(|channel| usize::from(bytes[channel * area + pixel])).sum() };
+    let pixel = |pixel: usize| match channels {
+        3 => [0, area, 2 * area].map(|first| bytes[first + pixel]),
+        _ => [(sum(pixel) / channels) as u8; 3],
+    };
+    Picture::new(columns as u32, (0..area).map(|own| Some(pixel(own))).collect())
 }
 
 /// The softmax of a class, in f64.
@@ -101,8 +104,8 @@ mod tests {
                 answer(&network.forward(&pixels)) == usize::from(split.label(index))
             };
             let right = (0..split.len()).filter(|index| right(*index)).count() as u64;
-            let own = answers(&network, &split).expect("it fits");
-            assert_eq!(own, answers(&network, &split).expect("it fits"), "no clock takes part");
+            let own = answers(&network, &split, &[]).expect("it fits");
+            assert_eq!(own, answers(&network, &split, &[]).expect("it fits"), "no clock takes part");
             for set in InstructionSet::available() {
                 let own = answers_of(engine(&network, set).expect("it fits"), &split);
                 assert_eq!(own.confusion.total(), split.len() as u64);
@@ -122,7 +125,8 @@ mod tests {
                     );
                     assert!((confidence(&logits, mistake.given) - mistake.confidence).abs() < 1e-4, "{model}");
                     assert!(mistake.confidence > 0.1, "the largest of ten shares");
-                    assert_eq!(mistake.picture.pixels()[5], Some(split.picture(mistake.image as usize)[5]));
+                    let byte = split.picture(mistake.image as usize)[5];
+                    assert_eq!(mistake.picture.pixels()[5], Some([byte; 3]));
                 }
             }
         }
@@ -150,7 +154,7 @@ mod tests {
             layer.bias.fill(f32::NAN);
             Ok::<(), secateur_sparse::Error>(())
         });
-        let own = answers(&Trained::Chain(network.expect("only values changed")), &split).expect("it fits");
+        let own = answers(&Trained::Chain(network.expect("only values changed")), &split, &[]).expect("it fits");
         assert_eq!((own.confusion.total(), own.mistakes.len()), (20, 0));
     }
 }

@@ -110,10 +110,12 @@ fn shared(own: &Finished<'_>) -> Result<Option<Trained>, Error> {
 pub(super) fn filters(network: &Trained) -> Option<Filters> {
     let [channels, _, columns] = network.input();
     let Layer { name, shape, weight } = network.layers().into_iter().next()?;
-    let width = match shape[..] {
-        [_, 1, _, width] => width,
+    let (channels, width) = match shape[..] {
+        [_, channels @ (1 | 3), _, width] => (channels, width),
         // Each neuron sees the whole image.
-        [_, inputs] if channels == 1 && inputs == network.input().iter().product::<usize>() => columns,
+        [_, inputs] if [1, 3].contains(&channels) && inputs == network.input().iter().product::<usize>() => {
+            (channels, columns)
+        }
         _ => return None,
     };
     let size: usize = shape[1..].iter().product();
@@ -126,11 +128,11 @@ pub(super) fn filters(network: &Trained) -> Option<Filters> {
     order.truncate(FILTERS);
     order.sort_by_key(|(index, _)| *index);
     let filter = |(index, filter): (usize, &[f32])| {
-        let picture = Picture::of_weights(width as u32, filter, scale, |place| filter[place] != 0.0)?;
+        let picture = Picture::of_weights(channels, width as u32, filter, scale, |place| filter[place] != 0.0)?;
         Some(Filter { index: index as u64, kept: kept(filter) as u64, total: size as u64, picture })
     };
     let shown = order.into_iter().filter_map(filter).collect();
-    Some(Filters { layer: name.to_owned(), count, scale, shown })
+    Some(Filters { layer: name.to_owned(), count, scale, channels, shown })
 }
 
 #[cfg(test)]
@@ -160,7 +162,21 @@ mod tests {
         assert_eq!((filter.picture.width(), filter.picture.height()), (28, 28));
         let holes: Vec<bool> = filter.picture.pixels().iter().map(Option::is_none).collect();
         assert!(holes.iter().enumerate().all(|(place, hole)| *hole == (place >= 87)));
-        assert!(own.shown[0].picture.pixels().iter().all(|pixel| *pixel == Some(255)));
+        assert!(own.shown[0].picture.pixels().iter().all(|pixel| *pixel == Some([255; 3])));
+    }
+
+    #[test]
+    fn filters_of_colour_images_are_in_colour() {
+        let graph = ModelConfig::Mlp { hidden: vec![4] }.graph([3, 5, 6], 2).expect("fits");
+        let mut weights = secateur_graph::Weights::neutral(&graph);
+        let values = weights.get_mut("fc1.weight").expect("the first layer");
+        (values[0], values[31]) = (1.0, -1.0);
+        let own = filters(&Trained::of(&graph, weights)).expect("three channels");
+        assert_eq!((own.channels, own.count, own.shown[0].kept, own.shown[0].total), (3, 4, 2, 90));
+        assert_eq!(own.scale, 1.0);
+        let picture = &own.shown[0].picture;
+        assert_eq!((picture.width(), picture.height()), (6, 5));
+        assert_eq!(picture.pixels()[..3], [Some([255, 128, 128]), Some([128, 1, 128]), None]);
     }
 
     #[test]

@@ -57,7 +57,13 @@ pub(super) fn load(dir: &Path) -> Result<Parts, Error> {
 
 fn description(headers: [Header; 4], classes: usize) -> Description {
     let [rows, columns] = headers[0].sides;
-    Description { shape: [1, rows, columns], classes, train: headers[0].count, test: headers[2].count }
+    Description {
+        shape: [1, rows, columns],
+        classes,
+        train: headers[0].count,
+        test: headers[2].count,
+        class_names: vec![],
+    }
 }
 
 fn headers(located: &[Located; 4]) -> Result<[Header; 4], Error> {
@@ -122,7 +128,7 @@ mod tests {
     #[test]
     fn a_set_of_any_size_describes_itself() {
         let dir = letters(&[1, 26, 3], &[2, 5]);
-        let expected = Description { shape: [1, 2, 3], classes: 27, train: 3, test: 2 };
+        let expected = Description { shape: [1, 2, 3], classes: 27, train: 3, test: 2, class_names: vec![] };
         assert_eq!(describe(dir.path()).expect("sound"), expected);
         let parts = load(dir.path()).expect("sound");
         assert_eq!(parts.description, expected);

@@ -5,7 +5,8 @@ use crate::data::{Description, FileDigest};
 use crate::files::digest as sha256_of;
 
 /// What MNIST is, and Fashion-MNIST, too.
-pub(crate) const MNIST: Description = Description { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000 };
+pub(crate) const MNIST: Description =
+    Description { shape: [1, 28, 28], classes: 10, train: 60_000, test: 10_000, class_names: vec![] };
 
 /// A published set and the SHA-256 of its raw files, in the order of [`ROLES`].
 struct Published {
