@@ -391,7 +391,18 @@ fn filters_of_a_sum_go_together_with_their_normalisation() {
         config(folder.path(), RESNET, "granularity = { kind = \"filter\" }\nscope = \"layerwise\"\nround_to = 2");
     let plan = succeed(&["plan", text(&config)]);
     assert!(plan.contains("bn1.weight") && plan.contains("stay       fc.weight"), "{plan}");
-    let model = model(&run(folder.path(), &config));
+    let run = run(folder.path(), &config);
+    // What each group of filters bears is a section of a config that can be run.
+    let out = folder.path().join("sensitivity");
+    let ask = ["--checkpoint", "dense", "--within", "60", "--sparsities", "0.25,0.5", "--out", text(&out)];
+    let said = succeed(&[&["sensitivity", text(&run)], &ask[..]].concat());
+    assert!(said.contains("\nconv1.weight with layer1.0.conv2.weight\n"), "{said}");
+    let (_, after) = said.split_once("and a schedule that ends at ").expect("its end");
+    let (end, after) = after.split_once(':').expect("a number");
+    let layers = after.split_once("layers = ").expect("a list").1.trim_end();
+    let schedule = format!("prune.schedule={{ kind = \"one-shot\", sparsity = {end} }}");
+    succeed(&["plan", text(&config), "--set", &schedule, "--set", &format!("prune.layers={layers}")]);
+    let model = model(&run);
     // The stem and the block of the first stage add up.
     let gone = dead(&model, "conv1.weight");
     let count = gone.iter().filter(|gone| **gone).count();
@@ -473,6 +484,7 @@ fn pictures_are_asked_about_as_they_were_trained_on() {
                 assert!(answer.stderr.is_empty(), "{}", stderr(&answer));
                 let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
                 right += u64::from(answer["answer"] == class);
+                assert_eq!(answer["class"], ["left", "right"][usize::from(answer["answer"] == 1)]);
                 pictures.push(path);
             }
         }
@@ -488,6 +500,22 @@ fn pictures_are_asked_about_as_they_were_trained_on() {
         let of_file = output(&[&["predict", text(&file), "--resize"], &paths[..]].concat());
         assert!(of_file.stderr.is_empty(), "{}", stderr(&of_file));
         assert_eq!(String::from_utf8_lossy(&of_file.stdout), of_run);
+        assert!(of_run.lines().all(|line| line.contains(": left (") || line.contains(": right (")), "{of_run}");
+        // The page calls classes by their names, too, and so do other files.
+        let report = folder.path().join(format!("report-{grey}"));
+        succeed(&["report", text(&run), "--out", text(&report)]);
+        let page = fs::read_to_string(report.join("index.html")).expect("a page");
+        assert!(page.contains("<th scope=\"row\">0 left</th>") && page.contains("<th scope=\"row\">1 right</th>"));
+        for (format, end) in [("safetensors", "safetensors"), ("onnx", "onnx")] {
+            let other = folder.path().join(format!("grey-{grey}.{end}"));
+            succeed(&["export", text(&file), "--format", format, "--out", text(&other)]);
+            let bytes = fs::read(&other).expect("written");
+            let told = String::from_utf8_lossy(&bytes).replace('\\', "");
+            assert!(told.contains("secateur.classes") && told.contains("[\"left\",\"right\"]"), "{format}");
+        }
+        let other = folder.path().join(format!("grey-{grey}.safetensors"));
+        let of_other = succeed(&[&["predict", text(&other), "--resize"], &paths[..1]].concat());
+        assert_eq!(of_other.trim_end(), of_run.lines().next().expect("a line"));
         let said = fail(&["bench", text(&file), "--data", "datasets/mnist", "--seconds", "0.01"]);
         assert!(said.contains("expected") && said.contains("as the model takes"), "{said}");
     }

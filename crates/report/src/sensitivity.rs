@@ -45,6 +45,8 @@ pub struct Sensitivity {
     pub sparsities: Vec<f64>,
     /// Points of top-1 that a layer may lose, where that was asked.
     pub within_points: Option<f64>,
+    /// The sparsity, in `[0, 1)`, of all that may be pruned when every layer is at its [`LayerSensitivity::within`].
+    pub together: Option<f64>,
     /// The layers, in the model's order.
     pub layers: Vec<LayerSensitivity>,
 }
@@ -54,6 +56,9 @@ pub struct Sensitivity {
 pub struct LayerSensitivity {
     /// Name of the parameter, such as `fc1.weight`.
     pub name: String,
+    /// The parameters whose filters go with its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coupled: Vec<String>,
     /// Its weights.
     pub weights: u64,
     /// Those that were pruned before any of this.
@@ -151,6 +156,7 @@ pub(crate) mod tests {
     pub(crate) fn example() -> Sensitivity {
         let conv = LayerSensitivity {
             name: "conv1.weight".into(),
+            coupled: vec![],
             weights: 54,
             pruned: 0,
             points: vec![point(0.0, 54, 980), point(0.5, 54, 975), point(0.9, 54, 610)],
@@ -158,6 +164,7 @@ pub(crate) mod tests {
         };
         let fc = LayerSensitivity {
             name: "fc1.weight".into(),
+            coupled: vec![],
             weights: 480,
             pruned: 240,
             points: vec![point(0.5, 480, 980), point(0.9, 480, 981)],
@@ -175,6 +182,7 @@ pub(crate) mod tests {
             before: score(980),
             sparsities: vec![0.0, 0.5, 0.9],
             within_points: Some(1.0),
+            together: Some(0.87),
             layers: vec![conv, fc],
         }
     }

@@ -47,6 +47,14 @@ impl Pruning {
     /// # Errors
     /// When a pattern, the granularity, the schedule or a target makes no sense for it.
     pub(crate) fn new(config: &PruneConfig, graph: &Graph) -> Result<Self, Error> {
+        let own = Self::unchecked(config, graph)?;
+        own.targets.shares.iter().try_for_each(|target| own.kept(*target).map(|_| ()))?;
+        own.check_pattern()?;
+        Ok(own)
+    }
+
+    /// The same, whether its targets can be reached or not.
+    fn unchecked(config: &PruneConfig, graph: &Graph) -> Result<Self, Error> {
         if let Some((key, why)) = config.fault() {
             return Err(Error::Meaning { key, why });
         }
@@ -114,7 +122,7 @@ impl Pruning {
             macs: graph.macs() as u64,
         };
         let targets = config.schedule.targets(sizes)?;
-        let own = Self {
+        Ok(Self {
             request: Request {
                 granularity: config.granularity,
                 group_score: config.group_score.unwrap_or(config.criterion.group_score()),
@@ -128,10 +136,7 @@ impl Pruning {
             pinned: stay.into_iter().map(|(name, _)| name).collect(),
             sizes,
             targets,
-        };
-        own.targets.shares.iter().try_for_each(|target| own.kept(*target).map(|_| ()))?;
-        own.check_pattern()?;
-        Ok(own)
+        })
     }
 
     /// The share that is gone after each prune, and what it is a share of.

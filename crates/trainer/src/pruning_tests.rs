@@ -72,6 +72,10 @@ fn layers_may_have_terms_of_their_own() {
 fn what_makes_no_sense_is_named() {
     let one_shot = |more: &str| format!("{ONE_SHOT}{more}");
     for (lines, wanted) in [
+        (
+            "schedule = { kind = \"one-shot\", sparsity = 0.9 }\ngranularity = { kind = \"filter\" }\nround_to = 100".into(),
+            "comes nearest, which is",
+        ),
         (one_shot("granularity = { kind = \"filter\" }\nround_to = 120"), "`prune.round_to`: found 120, with which no filter could go"),
         (one_shot("granularity = { kind = \"filter\" }\ninclude = [\"fc3.*\"]"), "the units of `fc3.weight` stay, since it is one of the network's outputs"),
         (one_shot("granularity = { kind = \"n-of-m\", n = 5, m = 4 }"), "`prune.granularity`: n is 5"),

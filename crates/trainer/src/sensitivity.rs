@@ -3,7 +3,7 @@
 
 mod search;
 
-use crate::config::{CriterionConfig, PruneConfig};
+use crate::config::{CriterionConfig, Override, PruneConfig};
 use crate::coupled::unit_groups;
 use crate::data::Split;
 use crate::engine::Engine;
@@ -15,6 +15,7 @@ use crate::run::{Place, named, own_data, trained};
 use crate::state::{State, Weights, carry};
 use crate::{Error, Experiment, device, engine, seed};
 use search::{bracket, edge, halvings, rising, share, spread};
+use secateur_graph::Graph;
 use secateur_pruner::{Criterion, Granularity, Mask, MaskSet, Schedule, Scope, Sparsity, UnitGroup, score};
 use secateur_report::event::Score;
 use secateur_report::{LayerPoint, LayerSensitivity, Sensitivity, lost};
@@ -57,6 +58,8 @@ pub struct Probe {
 /// A parameter that is pruned alone, and how.
 struct Layer {
     name: String,
+    /// Parameters whose filters go with its own.
+    coupled: Vec<String>,
     criterion: Criterion,
     pruning: Pruning,
 }
@@ -118,6 +121,7 @@ impl Probe {
             found.push(self.layer(layer, before, &mut watched)?);
         }
         let (config, prune) = (self.experiment.config(), base(&self.experiment));
+        let together = together(&prune, self.experiment.graph(), &found)?;
         let criteria: BTreeSet<String> = layers.iter().map(|layer| layer.criterion.to_string()).collect();
         Ok(Sensitivity {
             run: self.run,
@@ -131,6 +135,7 @@ impl Probe {
             before,
             sparsities: self.sparsities.iter().map(|sparsity| sparsity.get()).collect(),
             within_points: self.within,
+            together,
             layers: found,
         })
     }
@@ -158,6 +163,7 @@ impl Probe {
         }
         Ok(LayerSensitivity {
             name: layer.name.clone(),
+            coupled: layer.coupled.clone(),
             weights: weights as u64,
             pruned: pruned as u64,
             points,
@@ -200,6 +206,30 @@ impl Probe {
             watched.observer.evaluating("validation", seen, split.len());
         }))
     }
+}
+
+/// The sparsity of all that may be pruned when every layer is pruned to the highest sparsity that it bears; `None` where that was not
+/// asked.
+fn together(prune: &PruneConfig, graph: &Graph, layers: &[LayerSensitivity]) -> Result<Option<f64>, Error> {
+    let edges: Vec<(&LayerSensitivity, LayerPoint)> =
+        layers.iter().filter_map(|layer| Some((layer, layer.within?))).collect();
+    let [gone, all] = match prune.granularity {
+        _ if edges.is_empty() => return Ok(None),
+        Granularity::Filter {} => {
+            let own = |(layer, edge): &(&LayerSensitivity, LayerPoint)| -> Result<Override, Error> {
+                let sparsity = Some(Sparsity::new(edge.sparsity)?);
+                Ok(Override { pattern: layer.name.clone(), sparsity, floor: None, ceiling: None, criterion: None })
+            };
+            let layers = edges.iter().map(own).collect::<Result<Vec<_>, Error>>()?;
+            Pruning::of_own_units(&PruneConfig { layers, ..prune.clone() }, graph)?
+        }
+        Granularity::Element {} | Granularity::NOfM { .. } | Granularity::Block { .. } | Granularity::Channel {} => {
+            let all: u64 = layers.iter().map(|layer| layer.weights).sum();
+            let gone = |layer: &LayerSensitivity| layer.within.map_or(layer.pruned, |edge| edge.pruned);
+            [layers.iter().map(gone).sum::<u64>() as usize, all as usize]
+        }
+    };
+    Ok(Some(share(gone, all)))
 }
 
 /// An observer, and how far everything is.
@@ -276,8 +306,9 @@ fn layers(experiment: &Experiment, asked: Option<CriterionConfig>) -> Result<Vec
             );
             Error::Meaning { key: "--criterion", why }
         })?;
+        let coupled = include.iter().filter(|own| *own != name).cloned().collect();
         let config = PruneConfig { criterion: own, include, exclude: vec![], ..base.clone() };
-        Ok(Layer { name: name.to_owned(), criterion, pruning: Pruning::new(&config, graph)? })
+        Ok(Layer { name: name.to_owned(), coupled, criterion, pruning: Pruning::new(&config, graph)? })
     };
     let chosen = base.selection().choose(&names)?.into_iter().map(|name| (name, together(name)));
     chosen.filter(|(_, include)| !include.is_empty()).map(|(name, include)| alone(name, include)).collect()

@@ -25,6 +25,12 @@ pub fn sensitivity_table(found: &Sensitivity) -> String {
     if found.layers.iter().any(|layer| layer.pruned > 0) {
         out.push_str("\n-: less than was pruned before\n");
     }
+    if found.layers.iter().any(|layer| !layer.coupled.is_empty()) {
+        out.push_str("\nfilters that go together, since their outputs are added or belong to the same channels:\n");
+    }
+    for layer in found.layers.iter().filter(|layer| !layer.coupled.is_empty()) {
+        let _ = writeln!(out, "{} with {}", layer.name, layer.coupled.join(", "));
+    }
     out
 }
 
@@ -61,9 +67,10 @@ pub fn sensitivity_toml(found: &Sensitivity) -> Option<String> {
     if edges.is_empty() {
         return None;
     }
+    let together = found.together.map_or(String::new(), |own| format!(" and a schedule that ends at {own:?}"));
     let mut out = format!(
-        "# To paste below [prune], with scope = \"layerwise\": pruned alone and not retrained, each loses at most {} on {} validation\n\
-         # images. Pruned together they lose more; retraining brings much of it back.\n\
+        "# To paste below [prune], with scope = \"layerwise\"{together}: pruned alone and not retrained,\n\
+         # each loses at most {} on {} validation images. Pruned together they lose more; retraining brings much of it back.\n\
          layers = [\n",
         in_points(points),
         grouped(found.before.total)
@@ -99,6 +106,10 @@ mod tests {
         assert_eq!(lines[11], "conv1.weight 54 0.00 % 0.00 0.50 37.00 62.3 %");
         assert_eq!(lines[12], "fc1.weight 480 50.00 % - 0.00 -0.10 90 %");
         assert!(table.ends_with("less than was pruned before\n"));
+        let mut coupled = example();
+        coupled.layers[0].coupled = vec!["a.weight".into(), "b.weight".into()];
+        let table = sensitivity_table(&coupled);
+        assert!(table.ends_with("same channels:\nconv1.weight with a.weight, b.weight\n"), "{table}");
         let widths: Vec<_> = table.lines().skip(5).take(3).map(str::len).collect();
         assert!(widths.iter().all(|width| *width == widths[0]), "aligned:\n{table}");
     }
@@ -122,6 +133,7 @@ mod tests {
             "]",
         ];
         assert_eq!(lines, expected);
+        assert!(fragment.contains("\"layerwise\" and a schedule that ends at 0.87: pruned alone"), "{fragment}");
         let whole = Sensitivity { layers: vec![], ..example() };
         assert_eq!(sensitivity_toml(&whole), None);
         assert_eq!(sensitivity_toml(&Sensitivity { within_points: None, ..example() }), None);

@@ -2,19 +2,22 @@
 
 use super::{Masked, Pruning};
 use crate::Error;
+use crate::config::PruneConfig;
+use secateur_graph::Graph;
 use secateur_pruner::{Amount, MaskSet, Measure, Sparsity, Terms, UnitGroup};
 
 /// What is to be gone of whole units, with all that goes along.
 struct Goal {
     wanted: u64,
     total: u64,
-    /// What the largest unit takes along, itself included.
-    largest: u64,
+    /// What the largest unit takes along, itself included, and the largest step: a unit times the number that it is rounded to.
+    unit: u64,
+    step: u64,
     macs: bool,
 }
 
 impl Goal {
-    fn unit(&self) -> &'static str {
+    fn counted(&self) -> &'static str {
         if self.macs { "MACs" } else { "weights" }
     }
 }
@@ -28,12 +31,23 @@ impl Pruning {
         let gone =
             |own: &Masked| masks.get(&own.name).map_or(0, |mask| self.cost(own) * (mask.total() - mask.kept()) as u64);
         let (gone, goal) = (self.masked.iter().map(gone).sum::<u64>(), self.goal(target));
-        if gone.saturating_sub(goal.wanted) > if goal.macs { goal.largest } else { goal.largest / 2 } {
-            let (place, unit) = ("all layers, with what goes along".into(), goal.unit());
+        if gone.saturating_sub(goal.wanted) > if goal.macs { goal.step } else { goal.step / 2 } {
+            let (place, unit) = ("all layers, with what goes along".into(), goal.counted());
             let [pruned, wanted, total] = [gone, goal.wanted, goal.total].map(|count| count as usize);
             return Err(secateur_pruner::Error::Grows { place, pruned, wanted, total, unit }.into());
         }
         Ok(())
+    }
+
+    /// Weights that are gone, and those that there are, when layers lose the whole units that sparsities of their own ask for,
+    /// and no others.
+    ///
+    /// # Errors
+    /// When the section makes no sense for the network.
+    pub(crate) fn of_own_units(config: &PruneConfig, graph: &Graph) -> Result<[usize; 2], Error> {
+        let own = Self::unchecked(config, graph)?;
+        let [gone, _] = own.range(Sparsity::DENSE);
+        Ok([gone as usize, own.sizes.prunable])
     }
 
     /// What a prune of whole units to this target is after.
@@ -44,26 +58,28 @@ impl Pruning {
             Amount::Weights(count) => count as u64,
             Amount::Share(share) => share.count(total as usize) as u64,
         };
-        let largest = self.groups.iter().map(|own| self.along(own)).max().unwrap_or(0);
-        Goal { wanted, total, largest, macs: self.targets.measure == Measure::Macs }
+        let largest = |times: fn(&UnitGroup) -> usize| {
+            self.groups.iter().map(|own| self.along(own) * times(own) as u64).max().unwrap_or(0)
+        };
+        let [unit, step] = [largest(|_| 1), largest(|own| own.round_to)];
+        Goal { wanted, total, unit, step, macs: self.targets.measure == Measure::Macs }
     }
 
     /// Refuses a target of whole units that is out of reach, whatever the scores are, by more than half of the largest unit:
     /// nearer no target comes either.
     pub(super) fn reach(&self, target: Sparsity) -> Result<(), Error> {
         let (goal, [least, most]) = (self.goal(target), self.range(target));
-        let Goal { wanted, total, largest, macs } = goal;
+        let Goal { wanted, total, unit, macs, .. } = goal;
         // Of a budget of MACs less is no use, and more is none to complain of.
         let (short, over) = (wanted.saturating_sub(most), least.saturating_sub(wanted));
-        if short > if macs { 0 } else { largest / 2 } || over > largest / 2 && !macs {
-            let (place, unit) = ("all layers, with what goes along".into(), goal.unit());
+        if short > if macs { 0 } else { unit / 2 } || over > unit / 2 && !macs {
+            let (place, unit) = ("all layers, with what goes along".into(), goal.counted());
             return Err(secateur_pruner::Error::Impossible { place, wanted, total, least, most, unit }.into());
         }
         Ok(())
     }
 
-    /// What the largest step of a group takes: a unit with all that belongs to it, times the number of units that it is
-    /// rounded to.
+    /// What the largest unit of a group takes, with all that belongs to it.
     fn along(&self, group: &UnitGroup) -> u64 {
         let taken = |name: &str, indices: usize, of: usize| {
             let masked = self.masked.iter().find(|masked| masked.name == name);
@@ -73,7 +89,7 @@ impl Pruning {
             let indices = |units: &[Option<usize>]| units.iter().filter(|own| **own == Some(unit)).count();
             group.members.iter().map(|own| taken(&own.name, indices(&own.units), own.units.len())).sum()
         };
-        (0..group.len()).map(unit).max().unwrap_or(0) * group.round_to as u64
+        (0..group.len()).map(unit).max().unwrap_or(0)
     }
 
     /// What is gone of full masks when every group loses as few units as it has to, and as many as it may.

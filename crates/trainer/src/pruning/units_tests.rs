@@ -116,7 +116,7 @@ fn runs_of_filters_that_a_plan_accepts_never_fail_and_stay_near_their_targets() 
         let Ok(own) = pruning(&lines) else { continue };
         accepted += 1;
         let macs = own.targets().measure == Measure::Macs;
-        let largest = own.goal(own.targets().shares[0]).largest;
+        let largest = own.goal(own.targets().shares[0]).step;
         let full = own.masked().iter().map(|own| (own.name.clone(), Mask::full(&own.shape)));
         let mut masks = MaskSet::new(full.collect());
         for target in own.targets().shares.clone() {
