@@ -263,7 +263,8 @@ mod tests {
         own.names = (0..10).map(|class| format!("<{class}>")).collect();
         let html = answers(&own);
         assert!(
-            html.contains("<th scope=\"row\">3 &lt;3&gt;</th>") && html.contains("is &lt;4&gt;, taken for &lt;9&gt;<small>"),
+            html.contains("<th scope=\"row\">3 &lt;3&gt;</th>")
+                && html.contains("is &lt;4&gt;, taken for &lt;9&gt;<small>"),
             "{html}"
         );
         let mut confusion = Confusion::new(50);
