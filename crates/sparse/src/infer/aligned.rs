@@ -5,8 +5,7 @@ use std::ops::{Deref, DerefMut};
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// A slice of its own whose first number lies on the border of a cache line. (Its memory never moves: it cannot grow, and
-/// is not `Clone`.)
+/// A slice of its own whose first number lies on the border of a cache line. (Its memory never moves: it cannot grow.)
 #[derive(Debug)]
 pub(super) struct Aligned<T> {
     room: Vec<T>,
@@ -27,6 +26,14 @@ impl<T: Copy + Default> Aligned<T> {
     pub(super) fn of<const N: usize>(groups: &[[T; N]]) -> Self {
         let mut own = Self::zeros(groups.len() * N);
         own.copy_from_slice(groups.as_flattened());
+        own
+    }
+}
+
+impl<T: Copy + Default> Clone for Aligned<T> {
+    fn clone(&self) -> Self {
+        let mut own = Self::zeros(self.len());
+        own.copy_from_slice(self);
         own
     }
 }
@@ -58,6 +65,8 @@ mod tests {
             let own = Aligned::of(&given);
             assert_eq!(&own[..], given.as_flattened());
             assert_eq!(own.as_ptr().align_offset(64), 0);
+            let copy = own.clone();
+            assert_eq!((copy.as_ptr().align_offset(64), &copy[..]), (0, &own[..]));
             assert_eq!(Aligned::of(&vec![[7i8; 16]; groups]).as_ptr().align_offset(64), 0);
         }
     }

@@ -1,12 +1,13 @@
 //! An engine for any trained network: that of chains, or that of all other graphs.
 
-use super::{Engine, Error, GraphEngine, Options, Plan};
+use super::{Engine, Error, GraphEngine, Options, Plan, Threads};
 use crate::Trained;
 use crate::file::Precision;
 use secateur_graph::{Graph, Weights};
 
-/// A network that is ready to answer.
-#[derive(Debug)]
+/// A network that is ready to answer. Copies share the weights and the threads, and have buffers of their own: each caller takes
+/// one.
+#[derive(Clone, Debug)]
 pub enum AnyEngine {
     /// A chain of layers.
     Chain(Box<Engine>),
@@ -41,6 +42,17 @@ impl AnyEngine {
     fn of_graph(graph: &Graph, weights: &Weights, options: &Options) -> Result<Self, Error> {
         let options = Options { precision: Precision::F32, ..*options };
         Ok(Self::Graph(Box::new(GraphEngine::new(graph, weights, &options)?)))
+    }
+
+    /// A copy that computes on these threads.
+    ///
+    /// # Errors
+    /// When the buffers for so many do not fit [`Options::buffer_bytes`].
+    pub fn on(&self, threads: &Threads) -> Result<Self, Error> {
+        Ok(match self {
+            Self::Chain(engine) => Self::Chain(Box::new(engine.on(threads)?)),
+            Self::Graph(engine) => Self::Graph(Box::new(engine.on(threads)?)),
+        })
     }
 
     /// How a chain's layers are computed; other graphs have no plan.

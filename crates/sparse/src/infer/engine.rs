@@ -4,22 +4,24 @@ use super::batch::{self, Batches};
 use super::image::{self, Images};
 use super::plan::{Form, LanesHold, Plan, StepPlan};
 use super::step::{Step, steps};
-use super::{Error, Options, tune};
-use crate::pool::Pool;
+use super::{Error, Options, Threads, tune};
 use crate::{InstructionSet, Network};
 
-/// A network that answers, compiled for this machine.
-#[derive(Debug)]
+/// A network that answers, compiled for this machine. Copies share the weights and the threads, and have buffers of their own:
+/// each caller takes one.
+#[derive(Clone, Debug)]
 pub struct Engine {
-    pool: Pool,
+    threads: Threads,
     set: InstructionSet,
     pixels: usize,
     classes: usize,
     plan: Plan,
+    /// Bytes that the buffers may take.
+    most: usize,
     body: Body,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Body {
     Batches(Batches),
     Images(Images),
@@ -97,16 +99,36 @@ impl Engine {
                 Body::Images(Images::new(pixels, steps, compiled, threads))
             }
         };
-        let pool = Pool::new(threads).map_err(|error| Error::Threads { threads, why: error.to_string() })?;
-        Ok(Self { pool, set, pixels, classes, plan, body })
+        let threads = Threads::new(threads)?;
+        Ok(Self { threads, set, pixels, classes, plan, most: options.buffer_bytes, body })
     }
 
     /// Lets another number of blocks go through the network together.
     pub(super) fn regroup(&mut self, blocks: usize) {
         self.plan.blocks = blocks;
         if let Body::Batches(own) = &mut self.body {
-            own.regroup(blocks);
+            *own = own.regrouped(blocks, self.threads.count());
         }
+    }
+
+    /// A copy that computes on these threads.
+    ///
+    /// # Errors
+    /// When the buffers for so many do not fit [`Options::buffer_bytes`].
+    pub fn on(&self, threads: &Threads) -> Result<Self, Error> {
+        let count = threads.count();
+        let found = match &self.body {
+            Body::Batches(own) => own.needed(count),
+            Body::Images(own) => own.needed(count),
+        };
+        if found > self.most {
+            return Err(Error::Memory { found, most: self.most });
+        }
+        let body = match &self.body {
+            Body::Batches(own) => Body::Batches(own.on(count)),
+            Body::Images(own) => Body::Images(own.on(count)),
+        };
+        Ok(Self { threads: threads.clone(), plan: self.plan.clone(), body, ..*self })
     }
 
     /// What was chosen for each layer.
@@ -159,8 +181,8 @@ impl Engine {
         let count = images.len() / self.pixels.max(1);
         assert_eq!(logits.len(), count * self.classes, "wanted room for {} logits an image", self.classes);
         match &mut self.body {
-            Body::Batches(own) => own.run(&self.pool, self.set, images, logits, [self.pixels, self.classes]),
-            Body::Images(own) => own.run(&self.pool, self.set, images, logits, [self.pixels, self.classes]),
+            Body::Batches(own) => own.run(self.threads.pool(), self.set, images, logits, [self.pixels, self.classes]),
+            Body::Images(own) => own.run(self.threads.pool(), self.set, images, logits, [self.pixels, self.classes]),
         }
     }
 }

@@ -15,12 +15,14 @@ mod plan;
 mod shared;
 mod simple;
 mod step;
+mod threads;
 mod tune;
 
 pub use any::AnyEngine;
 pub use engine::Engine;
 pub use graph::GraphEngine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
+pub use threads::Threads;
 
 use crate::file::Precision;
 use crate::{InstructionSet, Unsupported};

@@ -16,7 +16,7 @@ pub(crate) const PRODUCTS: usize = 16;
 const STRIP: usize = 4;
 
 /// Where the transformed values of a strip stand.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Workspace {
     /// `[product][channel][tile]`
     inputs: Vec<Lanes>,

@@ -8,14 +8,17 @@ use crate::infer::step::{Op, Step};
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
 use std::mem::size_of;
+use std::sync::Arc;
 
 /// A compiled step, and the numbers that it gives for an image.
 type Link = (Box<dyn Compiled<Batch>>, usize);
 
-/// A compiled network with sixteen images in the lanes.
-#[derive(Debug)]
+/// A compiled network with sixteen images in the lanes. Copies share the steps, and have buffers of their own.
+#[derive(Clone, Debug)]
 pub(in crate::infer) struct Batches {
-    way: Way,
+    way: Arc<Way>,
+    /// Blocks that go through the tail together.
+    blocks: usize,
     /// The buffers of each thread.
     buffers: Vec<[Vec<Lanes>; 4]>,
 }
@@ -26,8 +29,6 @@ struct Way {
     /// Steps before the first fully connected layer.
     head: Vec<Link>,
     tail: Vec<Link>,
-    /// Blocks that go through the tail together.
-    blocks: usize,
     /// Numbers of an image where the head ends.
     features: usize,
     sizes: [usize; 4],
@@ -53,6 +54,12 @@ fn sizes(pixels: usize, steps: &[Step]) -> [usize; 4] {
     sizes
 }
 
+/// Bytes of the buffers of these sizes.
+fn needed([a, b, c, d]: [usize; 4], blocks: usize, threads: usize) -> usize {
+    let sum = c.saturating_add(d).saturating_mul(blocks).saturating_add(a).saturating_add(b);
+    sum.saturating_mul(size_of::<Lanes>()).saturating_mul(threads)
+}
+
 impl Batches {
     pub(in crate::infer) fn new(
         pixels: usize,
@@ -64,25 +71,31 @@ impl Batches {
         let mut links: Vec<Link> = compiled.into_iter().zip(steps.iter().map(|step| step.outputs)).collect();
         let tail = links.split_off(head(steps));
         let features = links.last().map_or(pixels, |(_, outputs)| *outputs);
-        let way = Way { head: links, tail, blocks, features, sizes: sizes(pixels, steps) };
-        let mut own = Self { way, buffers: (0..threads).map(|_| Default::default()).collect() };
-        own.regroup(blocks);
-        own
+        let way = Arc::new(Way { head: links, tail, features, sizes: sizes(pixels, steps) });
+        Self { way, blocks: 0, buffers: vec![] }.regrouped(blocks, threads)
     }
 
     /// Bytes of the buffers that an engine with so many blocks and threads holds; the largest `usize` when that is too few.
     pub(in crate::infer) fn buffer_bytes(pixels: usize, steps: &[Step], blocks: usize, threads: usize) -> usize {
-        let [a, b, c, d] = sizes(pixels, steps);
-        let sum = c.saturating_add(d).saturating_mul(blocks).saturating_add(a).saturating_add(b);
-        sum.saturating_mul(size_of::<Lanes>()).saturating_mul(threads)
+        needed(sizes(pixels, steps), blocks, threads)
     }
 
-    /// Lets so many blocks go through the tail together, and makes buffers for them.
-    pub(in crate::infer) fn regroup(&mut self, blocks: usize) {
-        self.way.blocks = blocks;
+    /// The same for these steps on so many threads.
+    pub(in crate::infer) fn needed(&self, threads: usize) -> usize {
+        needed(self.way.sizes, self.blocks, threads)
+    }
+
+    /// The same steps for so many threads, with buffers for so many blocks that go through the tail together.
+    pub(in crate::infer) fn regrouped(&self, blocks: usize, threads: usize) -> Self {
         let sizes = self.way.sizes;
         let buffer = |place: usize| vec![Lanes::ZERO; sizes[place] * if place < 2 { 1 } else { blocks }];
-        self.buffers.fill_with(|| [buffer(0), buffer(1), buffer(2), buffer(3)]);
+        let buffers = (0..threads).map(|_| [0, 1, 2, 3].map(buffer)).collect();
+        Self { way: Arc::clone(&self.way), blocks, buffers }
+    }
+
+    /// The same steps for so many threads.
+    pub(in crate::infer) fn on(&self, threads: usize) -> Self {
+        self.regrouped(self.blocks, threads)
     }
 
     pub(in crate::infer) fn weight_bytes(&self) -> usize {
@@ -102,10 +115,10 @@ impl Batches {
         logits: &mut [f32],
         [pixels, classes]: [usize; 2],
     ) {
-        let Self { way, buffers } = self;
+        let Self { way, blocks: most, buffers } = self;
         // As many blocks together as were found best, but no thread without work.
         let blocks = (images.len() / pixels).div_ceil(LANES);
-        let together = way.blocks.min(blocks.div_ceil(pool.threads())).max(1) * LANES;
+        let together = (*most).min(blocks.div_ceil(pool.threads())).max(1) * LANES;
         let mut items: Vec<_> = images.chunks(together * pixels).zip(logits.chunks_mut(together * classes)).collect();
         pool.each_with(buffers, &mut items, |buffers, (images, logits)| {
             way.head(set, buffers, images, pixels);

@@ -17,19 +17,19 @@ mod walk;
 
 use super::batch::read;
 use super::engine::available;
-use super::{Error, Forms, LanesHold, Options};
+use super::{Error, Forms, LanesHold, Options, Threads};
 use crate::InstructionSet;
 use crate::compact::graph::folded;
 use crate::file::Precision;
 use crate::kernels::margins::Fills;
 use crate::lanes::{LANES, Lanes};
-use crate::pool::Pool;
 use crate::train::Crossovers;
 use margins::fills;
 use plan::Plan;
 use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
 use std::ops::Range;
+use std::sync::Arc;
 use step::Step;
 use walk::{Scratch, walk, walk_together};
 
@@ -38,9 +38,19 @@ use walk::{Scratch, walk, walk_together};
 ///
 /// An engine for batches computes whole blocks of sixteen images, so that a single image takes the time of sixteen. One for
 /// few images a call computes each by itself.
-#[derive(Debug)]
+///
+/// Copies share the weights and the threads, and have buffers of their own: each caller takes one.
+#[derive(Clone, Debug)]
 pub struct GraphEngine {
-    pool: Pool,
+    threads: Threads,
+    program: Arc<Program>,
+    /// By thread.
+    scratch: Vec<Scratch>,
+}
+
+/// What all callers read.
+#[derive(Debug)]
+struct Program {
     set: InstructionSet,
     pixels: usize,
     classes: usize,
@@ -51,8 +61,8 @@ pub struct GraphEngine {
     logits: Vec<[usize; 2]>,
     /// What is written around each channel of an image in tiles.
     fills: Fills,
-    /// By thread.
-    scratch: Vec<Scratch>,
+    /// Bytes that the buffers may take.
+    most: usize,
 }
 
 impl GraphEngine {
@@ -92,8 +102,22 @@ impl GraphEngine {
         let logits = (0..classes).map(logit).collect();
         let fills = plan.tilings.as_ref().map_or_else(Fills::default, |own| fills(input, &own[plan.input]));
         let scratch = (0..threads).map(|_| Scratch::new(&plan)).collect();
-        let pool = Pool::new(threads).map_err(|error| Error::Threads { threads, why: error.to_string() })?;
-        Ok(Self { pool, set, pixels, classes, plan, steps, logits, fills, scratch })
+        let program = Program { set, pixels, classes, plan, steps, logits, fills, most: buffer_bytes };
+        Ok(Self { threads: Threads::new(threads)?, program: Arc::new(program), scratch })
+    }
+
+    /// A copy that computes on these threads. One image is divided among as many threads as the engine was compiled for, at most.
+    ///
+    /// # Errors
+    /// When the buffers for so many do not fit [`Options::buffer_bytes`].
+    pub fn on(&self, threads: &Threads) -> Result<Self, Error> {
+        let Program { plan, most, .. } = &*self.program;
+        let found = plan.bytes(threads.count());
+        if found > *most {
+            return Err(Error::Memory { found, most: *most });
+        }
+        let scratch = (0..threads.count()).map(|_| Scratch::new(plan)).collect();
+        Ok(Self { threads: threads.clone(), program: Arc::clone(&self.program), scratch })
     }
 
     /// The plan that seems to cost less for calls of so many images, of those whose buffers take at most so many bytes.
@@ -112,29 +136,29 @@ impl GraphEngine {
 
     /// What lies in the lanes of the vectors.
     pub fn lanes(&self) -> LanesHold {
-        if self.plan.tilings.is_some() { LanesHold::Places } else { LanesHold::Images }
+        if self.program.plan.tilings.is_some() { LanesHold::Places } else { LanesHold::Images }
     }
 
     /// Numbers of an image, `channels * height * width`.
     pub fn pixels(&self) -> usize {
-        self.pixels
+        self.program.pixels
     }
 
     /// Answers an image.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.program.classes
     }
 
     /// Memory that the weights take, with all that says where they stand, in bytes.
     pub fn weight_bytes(&self) -> usize {
-        self.steps.iter().map(|own| own.0.weight_bytes()).sum()
+        self.program.steps.iter().map(|own| own.0.weight_bytes()).sum()
     }
 
     /// Memory that the engine holds, weights, lists of positions and buffers, in bytes.
     pub fn bytes(&self) -> usize {
-        let lists: usize = self.steps.iter().map(|own| own.0.list_bytes()).sum();
-        let buffers = self.plan.sizes.iter().sum::<usize>() * size_of::<Lanes>();
-        let workspace = self.steps.iter().map(|own| own.0.workspace_bytes()).max().unwrap_or(0);
+        let lists: usize = self.program.steps.iter().map(|own| own.0.list_bytes()).sum();
+        let buffers = self.program.plan.sizes.iter().sum::<usize>() * size_of::<Lanes>();
+        let workspace = self.program.steps.iter().map(|own| own.0.workspace_bytes()).max().unwrap_or(0);
         self.weight_bytes() + lists + self.scratch.len() * (buffers + workspace)
     }
 
@@ -143,7 +167,7 @@ impl GraphEngine {
     /// # Panics
     /// When `images` is no whole number of images.
     pub fn logits(&mut self, images: &[f32]) -> Vec<f32> {
-        let mut logits = vec![0.0; images.len() / self.pixels * self.classes];
+        let mut logits = vec![0.0; images.len() / self.pixels() * self.classes()];
         self.logits_into(images, &mut logits);
         logits
     }
@@ -153,10 +177,10 @@ impl GraphEngine {
     /// # Panics
     /// When `images` is no whole number of images, or `logits` has another length than they ask for.
     pub fn logits_into(&mut self, images: &[f32], logits: &mut [f32]) {
-        let (pixels, classes) = (self.pixels, self.classes);
+        let (pixels, classes) = (self.pixels(), self.classes());
         assert!(images.len().is_multiple_of(pixels), "expected whole images of {pixels} numbers");
         assert_eq!(logits.len(), images.len() / pixels * classes, "expected {classes} logits an image");
-        match &self.plan.tilings {
+        match &self.program.plan.tilings {
             None => self.compute_blocks(images, logits),
             Some(_) if images.len() == pixels && self.scratch.len() > 1 => self.compute_together(images, logits),
             Some(_) => self.compute_images(images, logits),
@@ -165,23 +189,25 @@ impl GraphEngine {
 
     /// Each thread takes blocks of sixteen images.
     fn compute_blocks(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, pixels, classes, plan, steps, logits: places, scratch, .. } = self;
+        let Self { threads, program, scratch } = self;
+        let Program { set, pixels, classes, plan, steps, logits: places, .. } = &**program;
         let mut items: Vec<_> = images.chunks(LANES * *pixels).zip(logits.chunks_mut(LANES * *classes)).collect();
-        pool.each_with(scratch, &mut items, |scratch, (images, logits)| {
+        threads.pool().each_with(scratch, &mut items, |scratch, (images, logits)| {
             read(*set, images, *pixels, &mut scratch.buffers[plan.buffers[plan.input]]);
             walk(*set, plan, steps, scratch);
             let block = &scratch.buffers[plan.buffers[plan.output]];
             for (image, logits) in logits.chunks_exact_mut(*classes).enumerate() {
-                logits.iter_mut().zip(&*places).for_each(|(logit, [place, _])| *logit = block[*place].0[image]);
+                logits.iter_mut().zip(places).for_each(|(logit, [place, _])| *logit = block[*place].0[image]);
             }
         });
     }
 
     /// Each thread takes images.
     fn compute_images(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, pixels, classes, plan, steps, logits: places, fills, scratch } = self;
+        let Self { threads, program, scratch } = self;
+        let Program { set, pixels, classes, plan, steps, logits: places, fills, .. } = &**program;
         let mut items: Vec<_> = images.chunks(*pixels).zip(logits.chunks_mut(*classes)).collect();
-        pool.each_with(scratch, &mut items, |scratch, (image, logits)| {
+        threads.pool().each_with(scratch, &mut items, |scratch, (image, logits)| {
             cut(*set, plan, fills, image, scratch);
             walk(*set, plan, steps, scratch);
             gather(plan, places, scratch, logits);
@@ -190,9 +216,10 @@ impl GraphEngine {
 
     /// All threads take one image.
     fn compute_together(&mut self, image: &[f32], logits: &mut [f32]) {
-        let Self { pool, set, plan, steps, logits: places, fills, scratch, .. } = self;
+        let Self { threads, program, scratch } = self;
+        let Program { set, plan, steps, logits: places, fills, .. } = &**program;
         cut(*set, plan, fills, image, &mut scratch[0]);
-        walk_together(pool, *set, plan, steps, scratch);
+        walk_together(threads.pool(), *set, plan, steps, scratch);
         gather(plan, places, &scratch[0], logits);
     }
 }

@@ -12,7 +12,7 @@ use crate::train::graph::pointwise::Read;
 use std::ops::Range;
 
 /// What a thread works in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Scratch {
     /// By buffer of the plan.
     pub buffers: Vec<Vec<Lanes>>,

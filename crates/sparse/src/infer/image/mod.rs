@@ -26,7 +26,7 @@ pub(super) struct Image<'a> {
 }
 
 /// Room that steps share.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
     /// Outputs of a filter before pooling.
     pub pixels: Vec<f32>,

@@ -7,11 +7,14 @@ use crate::infer::form::Compiled;
 use crate::infer::step::Step;
 use crate::pool::Pool;
 use std::mem::size_of;
+use std::sync::Arc;
 
-/// A compiled network that takes one image at a time.
-#[derive(Debug)]
+/// A compiled network that takes one image at a time. Copies share the steps, and have buffers of their own.
+#[derive(Clone, Debug)]
 pub(in crate::infer) struct Images {
-    steps: Vec<Box<dyn Compiled<Single>>>,
+    steps: Arc<[Box<dyn Compiled<Single>>]>,
+    /// Numbers of the two buffers of a thread.
+    sizes: [usize; 2],
     /// For each thread two rooms that an image goes back and forth between.
     rooms: Vec<([Aligned<f32>; 2], Scratch)>,
 }
@@ -24,6 +27,17 @@ fn sizes(pixels: usize, steps: &[Step]) -> [usize; 2] {
     sizes
 }
 
+/// Bytes of the buffers of these sizes, and of what lies in between.
+fn needed([a, b]: [usize; 2], threads: usize) -> usize {
+    // What a filter leaves before pooling is no larger than a channel that it reads; and every input may be active.
+    let widest = a.max(b);
+    [a, b, widest, widest, 4 * SLACK]
+        .into_iter()
+        .fold(0usize, usize::saturating_add)
+        .saturating_mul(size_of::<f32>())
+        .saturating_mul(threads)
+}
+
 impl Images {
     pub(in crate::infer) fn new(
         pixels: usize,
@@ -31,20 +45,23 @@ impl Images {
         compiled: Vec<Box<dyn Compiled<Single>>>,
         threads: usize,
     ) -> Self {
-        let room = || (sizes(pixels, steps).map(|own| Aligned::zeros(own + SLACK)), Scratch::default());
-        Self { steps: compiled, rooms: (0..threads).map(|_| room()).collect() }
+        Self { steps: compiled.into(), sizes: sizes(pixels, steps), rooms: vec![] }.on(threads)
+    }
+
+    /// The same steps for so many threads.
+    pub(in crate::infer) fn on(&self, threads: usize) -> Self {
+        let room = |_| (self.sizes.map(|own| Aligned::zeros(own + SLACK)), Scratch::default());
+        Self { steps: Arc::clone(&self.steps), sizes: self.sizes, rooms: (0..threads).map(room).collect() }
     }
 
     /// Bytes of the buffers that an engine with so many threads holds; the largest `usize` when that is too few.
     pub(in crate::infer) fn buffer_bytes(pixels: usize, steps: &[Step], threads: usize) -> usize {
-        let [a, b] = sizes(pixels, steps);
-        // What a filter leaves before pooling is no larger than a channel that it reads; and every input may be active.
-        let widest = a.max(b);
-        [a, b, widest, widest, 4 * SLACK]
-            .into_iter()
-            .fold(0usize, usize::saturating_add)
-            .saturating_mul(size_of::<f32>())
-            .saturating_mul(threads)
+        needed(sizes(pixels, steps), threads)
+    }
+
+    /// The same for these steps on so many threads.
+    pub(in crate::infer) fn needed(&self, threads: usize) -> usize {
+        needed(self.sizes, threads)
     }
 
     pub(in crate::infer) fn weight_bytes(&self) -> usize {
@@ -71,7 +88,7 @@ impl Images {
         pool.each_with(&mut self.rooms, &mut items, |([a, b], scratch), (image, logits)| {
             let (mut from, mut to) = (a, b);
             from[..pixels].copy_from_slice(image);
-            for step in steps {
+            for step in steps.iter() {
                 step.run(set, Image { x: from, y: to, scratch });
                 std::mem::swap(&mut from, &mut to);
             }
