@@ -9,6 +9,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -103,27 +104,78 @@ impl Pool {
         items: &mut [T],
         f: impl Fn(&mut S, &mut T) + Sync,
     ) {
+        self.each_chunk(scratch, items, 1, |scratch, _, item| f(scratch, &mut item[0]));
+    }
+
+    /// Calls `f` with the number of every `size` neighbours of `all`, of which the last may be fewer, and with them, on all threads.
+    ///
+    /// # Panics
+    /// When there are fewer scratches than threads, `size` is 0, or `f` panics.
+    pub(crate) fn each_chunk<S: Send, T: Send>(
+        &self,
+        scratch: &mut [S],
+        all: &mut [T],
+        size: usize,
+        f: impl Fn(&mut S, usize, &mut [T]) + Sync,
+    ) {
+        let (length, all) = (all.len(), Whole(all.as_mut_ptr()));
+        self.each_index(scratch, length.div_ceil(size), |scratch, index| {
+            let first = index * size;
+            // SAFETY: each index is given out once, and chunks of two indices share nothing.
+            f(scratch, index, unsafe { all.part(first, size.min(length - first)) });
+        });
+    }
+
+    /// Calls `f` with every range, and with what `all` has for it, `size` items for each of its numbers, on all threads.
+    ///
+    /// # Panics
+    /// When there are fewer scratches than threads, the ranges do not follow each other from 0 on, `all` has fewer items, or `f` panics.
+    pub(crate) fn each_part<S: Send, T: Send>(
+        &self,
+        scratch: &mut [S],
+        all: &mut [T],
+        parts: &[Range<usize>],
+        size: usize,
+        f: impl Fn(&mut S, Range<usize>, &mut [T]) + Sync,
+    ) {
+        let end = parts.iter().fold(0, |end, part| {
+            assert!(part.start == end && part.end >= end, "parts follow each other");
+            part.end
+        });
+        assert!(all.len() / size.max(1) >= end, "every part has its items");
+        let all = Whole(all.as_mut_ptr());
+        self.each_index(scratch, parts.len(), |scratch, index| {
+            let part = parts[index].clone();
+            // SAFETY: each index is given out once, parts share nothing, and all of them lie within.
+            f(scratch, part.clone(), unsafe { all.part(part.start * size, part.len() * size) });
+        });
+    }
+
+    /// Calls `f` with every number below `count`, on all threads, each with a `scratch` of its own, and returns when all are done.
+    ///
+    /// # Panics
+    /// When there are fewer scratches than threads, or `f` panics.
+    fn each_index<S: Send>(&self, scratch: &mut [S], count: usize, f: impl Fn(&mut S, usize) + Sync) {
         assert!(scratch.len() >= self.threads(), "every thread has a scratch of its own");
-        if self.threads.is_empty() || items.len() < 2 {
-            return items.iter_mut().for_each(|item| f(&mut scratch[0], item));
+        if self.threads.is_empty() || count < 2 {
+            return (0..count).for_each(|index| f(&mut scratch[0], index));
         }
-        struct Lent<S, T, F>(*mut S, *mut T, F);
+        struct Lent<S, F>(*mut S, F);
         /// # Safety
-        /// `data` is a `Lent<S, T, F>` that outlives the call, `index` is within its items and given out once, and
-        /// `thread` is within its scratches and the calling thread's own.
-        unsafe fn call<S, T, F: Fn(&mut S, &mut T)>(data: *const (), index: usize, thread: usize) {
+        /// `data` is a `Lent<S, F>` that outlives the call, `index` is below its count and given out once, and `thread` is within
+        /// its scratches and the calling thread's own.
+        unsafe fn call<S, F: Fn(&mut S, usize)>(data: *const (), index: usize, thread: usize) {
             // SAFETY: the caller's promise.
-            let lent = unsafe { &*data.cast::<Lent<S, T, F>>() };
-            // SAFETY: no other thread has this index or this scratch, so no other reference to either exists.
-            (lent.2)(unsafe { &mut *lent.0.add(thread) }, unsafe { &mut *lent.1.add(index) });
+            let lent = unsafe { &*data.cast::<Lent<S, F>>() };
+            // SAFETY: no other thread has this scratch, so no other reference to it exists.
+            (lent.1)(unsafe { &mut *lent.0.add(thread) }, index);
         }
-        fn caller<S, T, F: Fn(&mut S, &mut T)>(_: &Lent<S, T, F>) -> unsafe fn(*const (), usize, usize) {
-            call::<S, T, F>
+        fn caller<S, F: Fn(&mut S, usize)>(_: &Lent<S, F>) -> unsafe fn(*const (), usize, usize) {
+            call::<S, F>
         }
-        // From the first ticket on the items belong to the workers: nothing reads them, not even for their number.
-        let (count, threads) = (items.len(), self.threads());
+        let threads = self.threads();
         let _one = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        let lent = Lent(scratch.as_mut_ptr(), items.as_mut_ptr(), f);
+        let lent = Lent(scratch.as_mut_ptr(), f);
         let job = Job { call: caller(&lent), data: (&raw const lent).cast() };
         let shared = &*self.shared;
         // SAFETY: no item is left of the phase before, so no thread reads the job; none begins to before the new
@@ -139,7 +191,7 @@ impl Pool {
         }
         while shared.take_one(0) {}
         let mut rounds = 0;
-        // `lent` and `items` must stay until the last item is done, also when one of them panicked.
+        // `lent` and all that it borrows must stay until the last item is done, also when one of them panicked.
         while shared.left.load(Ordering::Acquire) > 0 {
             wait(&mut rounds);
         }
@@ -147,6 +199,22 @@ impl Pool {
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
+    }
+}
+
+/// A slice that is lent in parts; the borrow that it was made of lasts as long as the phase.
+struct Whole<T>(*mut T);
+
+// SAFETY: it gives out parts that share nothing, each to one thread.
+unsafe impl<T: Send> Sync for Whole<T> {}
+
+impl<T> Whole<T> {
+    /// # Safety
+    /// The part lies within the slice, and nothing else refers to any of it while it is in use.
+    #[expect(clippy::mut_from_ref, reason = "the parts that are given out share nothing")]
+    unsafe fn part(&self, first: usize, count: usize) -> &mut [T] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(first), count) }
     }
 }
 
@@ -256,6 +324,33 @@ mod tests {
             pool.each(&mut items, |item| *item = 7);
             assert_eq!(items, [7; 37]);
             pool.each(&mut items[..0], |_| unreachable!("no item"));
+        }
+    }
+
+    #[test]
+    fn chunks_and_parts_are_done_once_with_their_numbers() {
+        for threads in [1, 3] {
+            let pool = Pool::new(threads).expect("threads");
+            let mut scratch = vec![0usize; threads];
+            let mut all = vec![0; 11];
+            pool.each_chunk(&mut scratch, &mut all, 4, |done, index, chunk| {
+                *done += 1;
+                chunk.iter_mut().enumerate().for_each(|(at, own)| *own += 4 * index + at);
+            });
+            assert_eq!((all.clone(), scratch.iter().sum::<usize>()), ((0..11).collect(), 3));
+            let parts = [0..2, 2..2, 2..5];
+            pool.each_part(&mut scratch, &mut all, &parts, 2, |_, part, own| {
+                assert_eq!(own.len(), 2 * part.len());
+                own.iter_mut().for_each(|own| *own = 100 + part.start);
+            });
+            assert_eq!(all, [100, 100, 100, 100, 102, 102, 102, 102, 102, 102, 10]);
+            let mut refused = |parts: &[Range<usize>]| {
+                let each = || pool.each_part(&mut scratch, &mut all, parts, 2, |_, _, _| ());
+                catch_unwind(AssertUnwindSafe(each)).expect_err("refused");
+            };
+            refused(&[0..2, 1..3]);
+            refused(&[1..2, 2..3]);
+            refused(&[0..3, 3..6]);
         }
     }
 

@@ -3,7 +3,7 @@
 //! What a layer is timed on is what it will meet: the activations that the layers before it, as chosen, make of an image.
 
 use super::aligned::Aligned;
-use super::batch::{self, Blocks};
+use super::batch::{self, Blocks, Part};
 use super::engine::{Engine, available, buffer_bytes, ends};
 use super::image::{self, Image, SLACK, Scratch};
 use super::plan::{Form, LanesHold, Plan, StepPlan, Tried};
@@ -116,16 +116,15 @@ fn fastest(step: &Step, forms: &[Form], images: usize, seconds: impl FnMut(Form)
 fn batch_steps(steps: &[Step], options: &Options, image: &[f32], blocks: usize, clock: Clock<'_>) -> Vec<StepPlan> {
     // The same image in every lane.
     let block: Vec<Lanes> = image.iter().map(|pixel| Lanes([*pixel; LANES])).collect();
-    let mut x = vec![block; blocks];
+    let mut x = block.repeat(blocks);
     let mut found = vec![];
     for step in steps {
-        let mut y = vec![vec![Lanes::ZERO; step.outputs]; blocks];
-        let inputs: Vec<&[Lanes]> = x.iter().map(Vec::as_slice).collect();
+        let mut y = vec![Lanes::ZERO; step.outputs * blocks];
+        let [inputs, outputs] = [x.len() / blocks, step.outputs].map(|length| Part { stride: length, length });
         found.push(fastest(step, &batch::forms(step), blocks * LANES, |form| {
             let own = batch::compile(step, form, options.precision).expect("one of the step's own forms");
             clock(&mut || {
-                let mut outputs: Vec<&mut [Lanes]> = y.iter_mut().map(Vec::as_mut_slice).collect();
-                own.run(options.instruction_set, Blocks { x: &inputs, y: &mut outputs });
+                own.run(options.instruction_set, Blocks { count: blocks, x: &x, inputs, y: &mut y, outputs });
             })
         }));
         x = y;

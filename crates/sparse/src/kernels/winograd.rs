@@ -28,6 +28,13 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// One that takes no more memory for convolutions of at most so many channels in and out.
+    pub(crate) fn with_capacity([inputs, outputs]: [usize; 2]) -> Self {
+        let lanes = |channels: usize| Vec::with_capacity(PRODUCTS * (STRIP * channels + 1));
+        let offsets = Vec::with_capacity(inputs);
+        Self { inputs: lanes(inputs), sums: lanes(outputs), offsets, products: vec![] }
+    }
+
     /// Bytes that a convolution of so many channels in and out needs.
     pub(crate) fn needed([inputs, outputs]: [usize; 2]) -> usize {
         PRODUCTS * (STRIP * (inputs + outputs) + 2) * size_of::<Lanes>()

@@ -66,11 +66,12 @@ impl<W: Value> Compute<Batch> for Sparse<W> {
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
+    fn compute<V: Vector>(&self, mut blocks: Blocks<'_>) {
         let Shape { stride, width, rows, columns, rectified, .. } = self.shape;
         let positions = self.shape.positions();
         let varying = &self.varying;
-        for (input, output) in x.iter().zip(y) {
+        for block in 0..blocks.count {
+            let (input, output) = (blocks.x(block), blocks.y(block));
             for filter in 0..self.weight.rows() {
                 if let Some(own) = self.weight.constant(filter) {
                     let mut room = Lanes::ZERO;
@@ -164,10 +165,11 @@ impl<W: Value> Compute<Batch> for Grouped<W> {
     }
 
     #[inline(always)]
-    fn compute<V: Vector>(&self, Blocks { x, y }: Blocks<'_>) {
+    fn compute<V: Vector>(&self, mut blocks: Blocks<'_>) {
         let Shape { stride, width, rows, columns, rectified, .. } = self.shape;
         let positions = self.shape.positions();
-        for (input, output) in x.iter().zip(y) {
+        for block in 0..blocks.count {
+            let (input, output) = (blocks.x(block), blocks.y(block));
             for row in 0..rows {
                 let mut x = 0;
                 while x < columns {

@@ -12,30 +12,41 @@ use crate::lanes::Lanes;
 use crate::simd::Vector;
 use std::mem::size_of;
 
-/// `N` neighbouring blocks.
-#[inline(always)]
-fn some<'a, const N: usize>(x: &[&'a [Lanes]], first: usize) -> [&'a [Lanes]; N] {
-    *x[first..].first_chunk().expect("a part lies within its blocks")
+/// The outputs of a few neighbouring blocks.
+struct Outputs<'a> {
+    /// From the first of them on.
+    y: &'a mut [Lanes],
+    stride: usize,
+}
+
+impl Outputs<'_> {
+    /// Where a unit of a block stands.
+    #[inline(always)]
+    fn at(&mut self, block: usize, unit: usize) -> &mut Lanes {
+        &mut self.y[block * self.stride + unit]
+    }
 }
 
 /// A layer that computes a few blocks at a time.
-trait Part {
-    /// Computes the `N` blocks from `first` on; implementations are `#[inline(always)]`.
-    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize);
+trait Together {
+    /// Computes `N` neighbouring blocks; implementations are `#[inline(always)]`.
+    fn part<V: Vector, const N: usize>(&self, x: [&[Lanes]; N], y: Outputs<'_>);
 }
 
 /// Computes all blocks, as many at a time as can be, but no more than `most`.
 #[inline(always)]
-fn in_parts<V: Vector>(layer: &impl Part, Blocks { x, y }: Blocks<'_>, most: usize) {
+fn in_parts<V: Vector>(layer: &impl Together, blocks: Blocks<'_>, most: usize) {
+    let stride = blocks.outputs.stride;
     let mut first = 0;
-    while first < x.len() {
+    while first < blocks.count {
         macro_rules! part {
             ($n:literal) => {{
-                layer.part::<V, $n>(x, y, first);
+                let x: [&[Lanes]; $n] = std::array::from_fn(|own| blocks.x(first + own));
+                layer.part::<V, $n>(x, Outputs { y: &mut blocks.y[first * stride..], stride });
                 $n
             }};
         }
-        first += match most.min(x.len() - first) {
+        first += match most.min(blocks.count - first) {
             8.. => part!(8),
             4.. => part!(4),
             2.. => part!(2),
@@ -57,14 +68,13 @@ impl<W: Value> Sparse<W> {
     }
 }
 
-impl<W: Value> Part for Sparse<W> {
+impl<W: Value> Together for Sparse<W> {
     #[inline(always)]
-    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) {
-        let x = some::<N>(x, first);
+    fn part<V: Vector, const N: usize>(&self, x: [&[Lanes]; N], mut y: Outputs<'_>) {
         for unit in 0..self.weight.rows() {
             let sums = row::<V, N>(self.weight.terms(unit), self.weight.start(unit), x);
             for n in 0..N {
-                finished(self.weight.end(unit, sums[n]), self.rectified).store(&mut y[first + n][unit]);
+                finished(self.weight.end(unit, sums[n]), self.rectified).store(y.at(n, unit));
             }
         }
     }
@@ -106,10 +116,9 @@ impl<W: Value> Grouped<W> {
     }
 }
 
-impl<W: Value> Part for Grouped<W> {
+impl<W: Value> Together for Grouped<W> {
     #[inline(always)]
-    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) {
-        let x = some::<N>(x, first);
+    fn part<V: Vector, const N: usize>(&self, x: [&[Lanes]; N], mut y: Outputs<'_>) {
         for group in 0..self.weight.groups() {
             let sums = shared::<V, SHARED, N>(self.weight.terms(group), self.weight.start(group), x);
             let mut room = [[Lanes::ZERO; N]; SHARED];
@@ -120,7 +129,7 @@ impl<W: Value> Part for Grouped<W> {
             }
             for (unit, room) in (group * SHARED..self.outputs).zip(&room) {
                 for n in 0..N {
-                    y[first + n][unit] = room[n];
+                    *y.at(n, unit) = room[n];
                 }
             }
         }
@@ -176,10 +185,9 @@ impl<W: Value> Patterned<W> {
     }
 }
 
-impl<W: Value> Part for Patterned<W> {
+impl<W: Value> Together for Patterned<W> {
     #[inline(always)]
-    fn part<V: Vector, const N: usize>(&self, x: &[&[Lanes]], y: &mut [&mut [Lanes]], first: usize) {
-        let x = some::<N>(x, first);
+    fn part<V: Vector, const N: usize>(&self, x: [&[Lanes]; N], mut y: Outputs<'_>) {
         let each = x[0].len().div_ceil(self.m) * self.n;
         for (unit, bias) in self.bias.iter().enumerate() {
             let range = unit * each..(unit + 1) * each;
@@ -197,7 +205,7 @@ impl<W: Value> Part for Patterned<W> {
             for n in 0..N {
                 let sum =
                     if W::SCALED { sums[n].mul_add(V::splat(self.scales[unit]), V::splat(*bias)) } else { sums[n] };
-                finished(sum, self.rectified).store(&mut y[first + n][unit]);
+                finished(sum, self.rectified).store(y.at(n, unit));
             }
         }
     }

@@ -25,10 +25,42 @@ use crate::simd::{Kernel, Vector, dispatch};
 #[derive(Debug)]
 pub(super) struct Batch;
 
-/// What a step reads and writes: a slice for each block.
+/// What a step reads and writes: a part of each block, which stand one behind the other.
 pub(super) struct Blocks<'a> {
-    pub x: &'a [&'a [Lanes]],
-    pub y: &'a mut [&'a mut [Lanes]],
+    pub count: usize,
+    pub x: &'a [Lanes],
+    pub inputs: Part,
+    pub y: &'a mut [Lanes],
+    pub outputs: Part,
+}
+
+/// Which part of each block.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// From one block to the next.
+    pub stride: usize,
+    /// Numbers of an image that a step reads or writes of it.
+    pub length: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// A single block.
+    fn one(x: &'a [Lanes], y: &'a mut [Lanes]) -> Self {
+        let whole = |length| Part { stride: length, length };
+        Self { count: 1, inputs: whole(x.len()), x, outputs: whole(y.len()), y }
+    }
+
+    /// What is read of a block.
+    #[inline(always)]
+    fn x(&self, block: usize) -> &'a [Lanes] {
+        &self.x[block * self.inputs.stride..][..self.inputs.length]
+    }
+
+    /// What is written of a block.
+    #[inline(always)]
+    fn y(&mut self, block: usize) -> &mut [Lanes] {
+        &mut self.y[block * self.outputs.stride..][..self.outputs.length]
+    }
 }
 
 impl Mode for Batch {
@@ -43,9 +75,9 @@ impl Compiled<Batch> for Simple {
         }
     }
 
-    fn run(&self, _: InstructionSet, Blocks { x, y }: Blocks<'_>) {
-        for (x, y) in x.iter().zip(y) {
-            Simple::run(self, x, y);
+    fn run(&self, _: InstructionSet, mut blocks: Blocks<'_>) {
+        for block in 0..blocks.count {
+            Simple::run(self, blocks.x(block), blocks.y(block));
         }
     }
 }

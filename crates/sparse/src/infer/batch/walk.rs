@@ -1,7 +1,7 @@
 //! The way of a batch through the network: first block by block, from the first fully connected layer on a few blocks at a
 //! time.
 
-use super::{Batch, Blocks, read, write};
+use super::{Batch, Blocks, Part, read, write};
 use crate::InstructionSet;
 use crate::infer::form::Compiled;
 use crate::infer::step::{Op, Step};
@@ -119,8 +119,8 @@ impl Batches {
         // As many blocks together as were found best, but no thread without work.
         let blocks = (images.len() / pixels).div_ceil(LANES);
         let together = (*most).min(blocks.div_ceil(pool.threads())).max(1) * LANES;
-        let mut items: Vec<_> = images.chunks(together * pixels).zip(logits.chunks_mut(together * classes)).collect();
-        pool.each_with(buffers, &mut items, |buffers, (images, logits)| {
+        pool.each_chunk(buffers, logits, together * classes, |buffers, chunk, logits| {
+            let images = &images[chunk * together * pixels..][..logits.len() / classes * pixels];
             way.head(set, buffers, images, pixels);
             way.tail(set, buffers, logits, classes);
         });
@@ -138,11 +138,11 @@ impl Way {
             read(set, images, pixels, &mut a[..pixels]);
             let (mut from, mut to, mut length) = (&mut *a, &mut *b, pixels);
             for (step, outputs) in inner {
-                step.run(set, Blocks { x: &[&from[..length]], y: &mut [&mut to[..*outputs]] });
+                step.run(set, Blocks::one(&from[..length], &mut to[..*outputs]));
                 std::mem::swap(&mut from, &mut to);
                 length = *outputs;
             }
-            last.0.run(set, Blocks { x: &[&from[..length]], y: &mut [&mut features[..self.features]] });
+            last.0.run(set, Blocks::one(&from[..length], &mut features[..self.features]));
         }
     }
 
@@ -151,9 +151,9 @@ impl Way {
         let count = logits.len().div_ceil(LANES * classes);
         let (mut from, mut to, mut length) = ((a, self.sizes[2]), (b, self.sizes[3]), self.features);
         for (step, outputs) in &self.tail {
-            let x: Vec<_> = from.0.chunks_exact(from.1).take(count).map(|own| &own[..length]).collect();
-            let mut y: Vec<_> = to.0.chunks_exact_mut(to.1).take(count).map(|own| &mut own[..*outputs]).collect();
-            step.run(set, Blocks { x: &x, y: &mut y });
+            let [inputs, written] =
+                [(from.1, length), (to.1, *outputs)].map(|(stride, length)| Part { stride, length });
+            step.run(set, Blocks { count, x: from.0, inputs, y: to.0, outputs: written });
             std::mem::swap(&mut from, &mut to);
             length = *outputs;
         }
@@ -179,10 +179,11 @@ mod tests {
             0
         }
 
-        fn run(&self, _: InstructionSet, Blocks { x, y }: <Batch as Mode>::Io<'_>) {
+        fn run(&self, _: InstructionSet, mut blocks: <Batch as Mode>::Io<'_>) {
             assert!(!self.0.load(Ordering::Relaxed), "told to");
-            for (x, y) in x.iter().zip(y) {
-                y.copy_from_slice(x);
+            for block in 0..blocks.count {
+                let x = blocks.x(block);
+                blocks.y(block).copy_from_slice(x);
             }
         }
     }

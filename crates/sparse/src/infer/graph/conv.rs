@@ -126,11 +126,11 @@ impl Conv {
         own + size_of_val(&*self.positions)
     }
 
-    /// Bytes of the workspace that it needs.
-    pub(super) fn workspace_bytes(&self) -> usize {
+    /// Channels in and out that its workspace is for, where it needs one.
+    pub(super) fn workspace(&self) -> Option<[usize; 2]> {
         match &self.weights {
-            Weights::Winograd { .. } => Workspace::needed([self.geometry.x.channels, self.geometry.y.channels]),
-            Weights::Dense { .. } | Weights::Sparse { .. } => 0,
+            Weights::Winograd { .. } => Some([self.geometry.x.channels, self.geometry.y.channels]),
+            Weights::Dense { .. } | Weights::Sparse { .. } => None,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::InstructionSet;
 use crate::compact::graph::folded;
 use crate::file::Precision;
 use crate::kernels::margins::Fills;
+use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes};
 use crate::train::Crossovers;
 use margins::fills;
@@ -92,7 +93,7 @@ impl GraphEngine {
             let parts = step.parts(&plan.layouts[step.output], threads);
             (step, parts)
         };
-        let steps = plan.steps.iter().map(step).collect();
+        let steps: Vec<_> = plan.steps.iter().map(step).collect();
         let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product());
         let (input, output) = (&plan.layouts[plan.input], &plan.layouts[plan.output]);
         let logit = |class| match &plan.tilings {
@@ -101,7 +102,7 @@ impl GraphEngine {
         };
         let logits = (0..classes).map(logit).collect();
         let fills = plan.tilings.as_ref().map_or_else(Fills::default, |own| fills(input, &own[plan.input]));
-        let scratch = (0..threads).map(|_| Scratch::new(&plan)).collect();
+        let scratch = (0..threads).map(|_| Scratch::new(&plan, &steps)).collect();
         let program = Program { set, pixels, classes, plan, steps, logits, fills, most: buffer_bytes };
         Ok(Self { threads: Threads::new(threads)?, program: Arc::new(program), scratch })
     }
@@ -111,12 +112,12 @@ impl GraphEngine {
     /// # Errors
     /// When the buffers for so many do not fit [`Options::buffer_bytes`].
     pub fn on(&self, threads: &Threads) -> Result<Self, Error> {
-        let Program { plan, most, .. } = &*self.program;
+        let Program { plan, steps, most, .. } = &*self.program;
         let found = plan.bytes(threads.count());
         if found > *most {
             return Err(Error::Memory { found, most: *most });
         }
-        let scratch = (0..threads.count()).map(|_| Scratch::new(plan)).collect();
+        let scratch = (0..threads.count()).map(|_| Scratch::new(plan, steps)).collect();
         Ok(Self { threads: threads.clone(), program: Arc::clone(&self.program), scratch })
     }
 
@@ -158,7 +159,8 @@ impl GraphEngine {
     pub fn bytes(&self) -> usize {
         let lists: usize = self.program.steps.iter().map(|own| own.0.list_bytes()).sum();
         let buffers = self.program.plan.sizes.iter().sum::<usize>() * size_of::<Lanes>();
-        let workspace = self.program.steps.iter().map(|own| own.0.workspace_bytes()).max().unwrap_or(0);
+        let workspace =
+            self.program.steps.iter().filter_map(|own| own.0.workspace()).map(Workspace::needed).max().unwrap_or(0);
         self.weight_bytes() + lists + self.scratch.len() * (buffers + workspace)
     }
 
@@ -191,8 +193,8 @@ impl GraphEngine {
     fn compute_blocks(&mut self, images: &[f32], logits: &mut [f32]) {
         let Self { threads, program, scratch } = self;
         let Program { set, pixels, classes, plan, steps, logits: places, .. } = &**program;
-        let mut items: Vec<_> = images.chunks(LANES * *pixels).zip(logits.chunks_mut(LANES * *classes)).collect();
-        threads.pool().each_with(scratch, &mut items, |scratch, (images, logits)| {
+        threads.pool().each_chunk(scratch, logits, LANES * *classes, |scratch, block, logits| {
+            let images = &images[block * LANES * *pixels..][..logits.len() / *classes * *pixels];
             read(*set, images, *pixels, &mut scratch.buffers[plan.buffers[plan.input]]);
             walk(*set, plan, steps, scratch);
             let block = &scratch.buffers[plan.buffers[plan.output]];
@@ -206,9 +208,8 @@ impl GraphEngine {
     fn compute_images(&mut self, images: &[f32], logits: &mut [f32]) {
         let Self { threads, program, scratch } = self;
         let Program { set, pixels, classes, plan, steps, logits: places, fills, .. } = &**program;
-        let mut items: Vec<_> = images.chunks(*pixels).zip(logits.chunks_mut(*classes)).collect();
-        threads.pool().each_with(scratch, &mut items, |scratch, (image, logits)| {
-            cut(*set, plan, fills, image, scratch);
+        threads.pool().each_chunk(scratch, logits, *classes, |scratch, image, logits| {
+            cut(*set, plan, fills, &images[image * *pixels..][..*pixels], scratch);
             walk(*set, plan, steps, scratch);
             gather(plan, places, scratch, logits);
         });

@@ -136,11 +136,13 @@ impl Step {
         own + self.fills.bytes()
     }
 
-    /// Bytes of the workspace that it needs.
-    pub(super) fn workspace_bytes(&self) -> usize {
+    /// Channels in and out that its workspace is for, where it needs one.
+    pub(super) fn workspace(&self) -> Option<[usize; 2]> {
         match &self.work {
-            Work::Conv(own) => own.workspace_bytes(),
-            Work::Pointwise { .. } | Work::Pooling(_) | Work::TilePooling(_) | Work::Copies(_) | Work::Numbers(_) => 0,
+            Work::Conv(own) => own.workspace(),
+            Work::Pointwise { .. } | Work::Pooling(_) | Work::TilePooling(_) | Work::Copies(_) | Work::Numbers(_) => {
+                None
+            }
         }
     }
 

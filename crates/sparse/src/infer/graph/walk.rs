@@ -20,9 +20,12 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(plan: &Plan) -> Self {
+    /// What these steps need of it, so that no call takes memory.
+    pub(super) fn new(plan: &Plan, steps: &[(Step, Vec<Range<usize>>)]) -> Self {
         let buffers = plan.sizes.iter().map(|size| vec![Lanes::ZERO; *size]).collect();
-        Self { buffers, workspace: Workspace::default() }
+        let needed = steps.iter().filter_map(|(step, _)| step.workspace());
+        let most = needed.reduce(|[a, b], [c, d]| [a.max(c), b.max(d)]);
+        Self { buffers, workspace: most.map_or_else(Workspace::default, Workspace::with_capacity) }
     }
 }
 
@@ -65,21 +68,26 @@ pub(super) fn walk_together(
     steps: &[(Step, Vec<Range<usize>>)],
     scratch: &mut [Scratch],
 ) {
-    let (Scratch { buffers, workspace }, others) = scratch.split_first_mut().expect("scratch memory for each thread");
-    let mut workspaces: Vec<&mut Workspace> =
-        [workspace].into_iter().chain(others.iter_mut().map(|own| &mut own.workspace)).collect();
+    let mut own = Lent { buffers: std::mem::take(&mut scratch[0].buffers), scratch };
+    let Lent { scratch, buffers } = &mut own;
     for (step, parts) in steps {
-        let (reads, mut y) = Buffers::split(plan, step.output, buffers);
+        let (reads, y) = Buffers::split(plan, step.output, buffers);
         let layout = &plan.layouts[step.output];
-        let mut items: Vec<(Range<usize>, &mut [Lanes])> = vec![];
-        for channels in parts {
-            let (own, rest) = std::mem::take(&mut y).split_at_mut(channels.len() * layout.plane());
-            items.push((channels.clone(), own));
-            y = rest;
-        }
-        pool.each_with(&mut workspaces, &mut items, |workspace, (channels, y)| {
-            step.run(set, |value| reads.read(value), layout, channels.clone(), y, workspace);
+        pool.each_part(scratch, y, parts, layout.plane(), |scratch, channels, y| {
+            step.run(set, |value| reads.read(value), layout, channels, y, &mut scratch.workspace);
         });
+    }
+}
+
+/// The first thread's buffers, which all threads read for a while, and which it gets back, after a panic, too.
+struct Lent<'a> {
+    scratch: &'a mut [Scratch],
+    buffers: Vec<Vec<Lanes>>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.scratch[0].buffers = std::mem::take(&mut self.buffers);
     }
 }
 

@@ -34,6 +34,13 @@ pub(super) struct Scratch {
     pub active: Vec<u32>,
 }
 
+impl Scratch {
+    /// With capacity for values of so many numbers, so that no call takes memory.
+    pub(super) fn new(widest: usize) -> Self {
+        Self { pixels: Vec::with_capacity(widest + 2 * SLACK), active: Vec::with_capacity(widest) }
+    }
+}
+
 /// Pixels or neurons of one image in the lanes.
 #[derive(Debug)]
 pub(super) struct Single;

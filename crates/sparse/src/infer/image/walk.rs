@@ -50,7 +50,8 @@ impl Images {
 
     /// The same steps for so many threads.
     pub(in crate::infer) fn on(&self, threads: usize) -> Self {
-        let room = |_| (self.sizes.map(|own| Aligned::zeros(own + SLACK)), Scratch::default());
+        let [a, b] = self.sizes;
+        let room = |_| (self.sizes.map(|own| Aligned::zeros(own + SLACK)), Scratch::new(a.max(b)));
         Self { steps: Arc::clone(&self.steps), sizes: self.sizes, rooms: (0..threads).map(room).collect() }
     }
 
@@ -84,10 +85,9 @@ impl Images {
         [pixels, classes]: [usize; 2],
     ) {
         let steps = &self.steps;
-        let mut items: Vec<_> = images.chunks_exact(pixels).zip(logits.chunks_exact_mut(classes)).collect();
-        pool.each_with(&mut self.rooms, &mut items, |([a, b], scratch), (image, logits)| {
+        pool.each_chunk(&mut self.rooms, logits, classes, |([a, b], scratch), image, logits| {
             let (mut from, mut to) = (a, b);
-            from[..pixels].copy_from_slice(image);
+            from[..pixels].copy_from_slice(&images[image * pixels..][..pixels]);
             for step in steps.iter() {
                 step.run(set, Image { x: from, y: to, scratch });
                 std::mem::swap(&mut from, &mut to);
