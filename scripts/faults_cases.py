@@ -17,7 +17,7 @@ RUNS = [
     ["device=flex", "prune.criterion=movement"],
     GRAPH,
     GRAPH + ["train.average={ decay = 0.9 }", "prune.recalibrate=2", "data.augment={ crop = 1, flip = true }"],
-    GRAPH + ['prune.regrow={ kind = "rigl", share = 0.3, every = { steps = 8 } }'],
+    GRAPH + ['prune.regrow={ kind = "rigl", share = 0.3, every = { steps = 3 } }'],
 ]
 
 # What reads a finished run, by name.
