@@ -238,6 +238,15 @@ fn files_larger_than_the_memory_are_refused() {
     holes(&at("zeros.secateur"), 10 << 30);
     let said = fail_within(4_000_000, &["predict", text(&at("zeros.secateur")), "none.png"]);
     assert!(said.contains("not a model file"), "{said}");
+    // A log without an end of a line, in a run that is whole otherwise.
+    succeed(&["run", "configs/smoke.toml", "--out", text(&at("out"))]);
+    let whole = only_run(&at("out")).expect("a run");
+    fs::remove_file(whole.join("log.jsonl")).expect("removed");
+    holes(&whole.join("log.jsonl"), 20 << 30);
+    for verb in ["test", "resume", "export"] {
+        let said = fail_within(4_000_000, &[verb, text(&whole)]);
+        assert!(said.contains("log.jsonl"), "{said}");
+    }
     let run = at("run");
     fs::create_dir(&run).expect("a folder");
     fs::write(run.join("experiment.toml"), "").expect("written");

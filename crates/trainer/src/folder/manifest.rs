@@ -11,7 +11,7 @@ use secateur_report::regular;
 use secateur_sparse::file::Scale;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 /// What a run was made with, for people and for later versions.
@@ -202,6 +202,9 @@ fn bytes(run: &Path) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// Bytes of a log's line, at most.
+const LONGEST_LINE: u64 = 16 << 20;
+
 /// The SHA-256 of the manifest that the first session tells in the log which tells one; `None` for logs of earlier builds, and where
 /// no log can be read, of which others complain. The manifest is never written again, so all sessions tell the same.
 fn logged_sha256(log: &Path) -> Option<String> {
@@ -210,7 +213,7 @@ fn logged_sha256(log: &Path) -> Option<String> {
     let mut line = vec![];
     loop {
         line.clear();
-        if lines.read_until(b'\n', &mut line).ok()? == 0 {
+        if (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).ok()? == 0 || !line.ends_with(b"\n") {
             return None;
         }
         if !line.windows(MARK.len()).any(|part| part == MARK) {
