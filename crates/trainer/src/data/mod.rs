@@ -185,6 +185,7 @@ fn doubts(normalisation: &Normalisation, own: &Dataset) -> Vec<String> {
     let mut found = vec![];
     let far = |[mean, std]: [f64; 2]| mean.abs().max(std) > 8.0;
     if !normalisation.is_measured()
+        && !own.train.is_bytes()
         && let Some([mean, std]) = own.train.statistics().into_iter().find(|own| far(*own))
     {
         found.push(format!(

@@ -193,6 +193,14 @@ impl Split {
         }
     }
 
+    /// Whether its numbers are bytes, so that as fractions of white they cannot leave 0 to 1.
+    pub(super) fn is_bytes(&self) -> bool {
+        match self.pixels {
+            Pixels::Bytes(_) => true,
+            Pixels::Floats(_) => false,
+        }
+    }
+
     /// By channel, mean and standard deviation of all pixels: of bytes as fractions of 255. Sums of bytes are exact.
     pub(super) fn statistics(&self) -> Vec<[f64; 2]> {
         let area = self.area();
