@@ -8,7 +8,7 @@ use secateur_graph::{
     Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Role, Weights, Window,
 };
 use secateur_sparse::file::Precision;
-use secateur_sparse::infer::{Error, Forms, GraphEngine, LanesHold, Options};
+use secateur_sparse::infer::{Error, Forms, GraphEngine, LanesHold, Options, Ranges};
 use secateur_sparse::{InstructionSet, compact_graph};
 
 /// Images of the calls: a block that is not full, a full one, and more than one.
@@ -237,4 +237,94 @@ fn overlapping(size: usize) -> Pool {
     let mut own = Pool::max(size);
     own.window.stride = [1; 2];
     own
+}
+
+/// Layers that all compute with whole numbers, or round alike everywhere: convolutions of many shapes, sums, max-pooling.
+fn whole_numbers(sides: [usize; 2]) -> Graph {
+    let mut net = Builder::new(&[3, sides[0], sides[1]]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    let (relu, relu6) = (|| Op::Activation(Activation::Relu), || Op::Activation(Activation::Relu6));
+    let same = |outputs: usize| Conv2d::new(outputs, 3).padding(1);
+    let mut half = same(10);
+    half.window.stride = [2; 2];
+    let mut point = Conv2d::new(10, 1);
+    point.window.stride = [2; 2];
+    add("conv1", Op::Conv2d(same(6)), &["input"]);
+    add("relu1", relu(), &["conv1"]);
+    add("conv2", Op::Conv2d(same(6)), &["relu1"]);
+    add("sum1", Op::Add, &["relu1", "conv2"]);
+    add("relu2", relu(), &["sum1"]);
+    add("half", Op::Conv2d(half), &["relu2"]);
+    add("projection", Op::Conv2d(point), &["relu2"]);
+    add("sum2", Op::Add, &["half", "projection"]);
+    add("depthwise", Op::Conv2d(Conv2d { groups: 10, ..same(10) }), &["sum2"]);
+    add("relu3", relu6(), &["depthwise"]);
+    add("max", Op::Pool(Pool::max(2)), &["relu3"]);
+    add("last", Op::Conv2d(same(7)), &["max"]);
+    add("flat", Op::Flatten, &["last"]);
+    add("fc", Op::Linear(Linear::new(5)), &["flat"]);
+    net.finish()
+}
+
+#[test]
+fn bytes_answer_alike_on_every_instruction_set_and_nearly_as_floats() {
+    for (sides, density) in [[8, 8], [12, 20], [16, 16]].into_iter().flat_map(|own| [0.2, 1.0].map(|by| (own, by))) {
+        let graph = whole_numbers(sides);
+        let mut random = Random(sides[1] as u64);
+        let weights = kept(&graph, density, &mut random);
+        let images = images(&graph, COUNTS[4], &mut random);
+        let expected: Vec<f32> = images.iter().flat_map(|image| graph.forward(&weights, image)).collect();
+        let (rows, mut first) = (images.concat(), None);
+        for instruction_set in InstructionSet::available() {
+            let ranges = Ranges::over(&graph, &weights, &rows, &Options { instruction_set, ..Options::new(1) });
+            let ranges = ranges.expect("it is computed");
+            // Those of one instruction set, as they differ in their last bits.
+            let (ranges, answers) = first.get_or_insert((ranges, None));
+            for (forms, batch) in [Forms::Any, Forms::Dense].into_iter().flat_map(|own| [1, 16].map(|by| (own, by))) {
+                let options = |threads| Options { threads, instruction_set, forms, ..Options::new(batch) };
+                let compiled = |threads| GraphEngine::with_bytes(&graph, &weights, ranges, &options(threads));
+                let mut engine = compiled(1).expect("it compiles");
+                let about = format!("{sides:?}, {density}, {}, {forms:?}, batch {batch}", instruction_set.name());
+                assert_eq!(engine.lanes(), if batch == 1 { LanesHold::Places } else { LanesHold::Images });
+                let found = engine.logits(&rows);
+                let [most, scale] = difference(&found, &expected);
+                assert!(most <= 0.05 * scale, "differs by {most} of {scale}; {about}");
+                assert!(most > 0.0, "eight bits are rounded; {about}");
+                let same = answers.get_or_insert(found.clone());
+                assert!(found == *same, "differs from other sets, forms or batches; {about}");
+                let mut three = compiled(3).expect("it compiles");
+                assert!(three.logits(&rows) == found, "three threads differ; {about}");
+                assert!(three.logits(&rows[..engine.pixels()]) == found[..engine.classes()], "one image; {about}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_of_any_graph_answer_nearly_as_floats() {
+    let (mut checked, mut near) = (0, 0);
+    for seed in 0..400 {
+        let mut random = Random(seed);
+        let graph = graph(&mut random);
+        let weights = weights(&graph, &mut random);
+        let images = finite_images(&graph, &weights, &mut random);
+        if images.is_empty() {
+            continue;
+        }
+        let (rows, expected) = (images.concat(), images.iter().flat_map(|image| graph.forward(&weights, image)));
+        let expected: Vec<f32> = expected.collect();
+        for instruction_set in InstructionSet::available() {
+            let options = |batch| Options { instruction_set, threads: 2, ..Options::new(batch) };
+            let ranges = Ranges::over(&graph, &weights, &rows, &options(1)).expect("it is computed");
+            for batch in [1, 16] {
+                let mut engine =
+                    GraphEngine::with_bytes(&graph, &weights, &ranges, &options(batch)).expect("it compiles");
+                let [most, scale] = difference(&engine.logits(&rows), &expected);
+                assert!(most.is_finite(), "seed {seed}: {graph:#?}");
+                checked += 1;
+                near += usize::from(most <= 0.03 * scale.max(1e-2));
+            }
+        }
+    }
+    assert!(checked > 900 && near * 100 >= checked * 95, "{near} of {checked}");
 }

@@ -20,7 +20,7 @@ mod tune;
 
 pub use any::AnyEngine;
 pub use engine::Engine;
-pub use graph::GraphEngine;
+pub use graph::{GraphEngine, Ranges};
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
 pub use threads::Threads;
 
@@ -122,6 +122,20 @@ pub enum Error {
     Precision {
         /// The one that was asked for.
         found: String,
+    },
+    /// A value whose range is not known.
+    #[error(
+        "there is no range of the values of `{name}`: expected those of this network, taken over images of its kind"
+    )]
+    Range {
+        /// Name of the node that gives the value, or `input`.
+        name: String,
+    },
+    /// Bytes whose sums do not fit.
+    #[error("`{name}` adds up more products of bytes than 32 bits hold: compute this network with f32")]
+    Sums {
+        /// Name of the layer.
+        name: String,
     },
     /// Instructions that this machine lacks.
     #[error("the instruction set is {found}, this machine has {available}")]

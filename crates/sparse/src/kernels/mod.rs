@@ -6,6 +6,7 @@ pub(crate) mod activation;
 pub(crate) mod conv;
 pub(crate) mod conv_backward;
 pub(crate) mod flat;
+pub(crate) mod int8;
 pub(crate) mod margins;
 pub(crate) mod moments;
 pub(crate) mod patches;

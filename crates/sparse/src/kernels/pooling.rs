@@ -99,7 +99,7 @@ impl Masked {
     }
 
     #[inline(always)]
-    fn of(&self, window: usize) -> &[(u32, u16)] {
+    pub(crate) fn of(&self, window: usize) -> &[(u32, u16)] {
         &self.elements[self.starts[window] as usize..self.starts[window + 1] as usize]
     }
 }

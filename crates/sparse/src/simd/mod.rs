@@ -4,10 +4,13 @@
 //! `#[target_feature]` function. Everything between the two must be `#[inline(always)]`, or it would be compiled for the
 //! baseline. This room and the thread pool are the only ones with `unsafe` code.
 
+pub(crate) mod dots;
 mod portable;
 mod registers;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_dots;
 
 use crate::lanes::{LANES, Lanes};
 
@@ -119,6 +122,8 @@ pub(crate) trait Vector: Copy {
     fn greater_or_nan(self, other: Self) -> u16;
     /// `self` in the lanes whose bit is set, `+0.0` elsewhere.
     fn keep(self, bits: u16) -> Self;
+    /// The bits that are set in one of the two.
+    fn or(self, other: Self) -> Self;
 
     /// The sum of the lanes, always in the same order for an instruction set.
     fn sum(self) -> f32;
@@ -205,7 +210,7 @@ mod tests {
             let (a, b) = (V::load(&ramp), V::splat(2.0));
             let mut found = vec![];
             let results = [a.add(b), a.sub(b), a.mul(b), a.div(b), a.mul(a).sqrt(), a.mul_add(b, a), a.max(b)];
-            let more = [a.keep(a.greater(b)), a.keep(0b101), a.max_or_nan(b), a.keep(a.greater_or_nan(b))];
+            let more = [a.keep(0xff).or(b.keep(0xff00)), a.keep(0b101), a.max_or_nan(b), a.keep(a.greater_or_nan(b))];
             for result in results.into_iter().chain(more) {
                 let mut lanes = Lanes::ZERO;
                 result.store(&mut lanes);

@@ -96,6 +96,11 @@ impl Vector for V {
     }
 
     #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        self.zip(other, |a, b| f32::from_bits(a.to_bits() | b.to_bits()))
+    }
+
+    #[inline(always)]
     fn sum(self) -> f32 {
         let mut lanes = self.0;
         let mut width = LANES / 2;

@@ -32,7 +32,7 @@ pub(super) fn avx512<K: Kernel>(kernel: K) -> K::Output {
 }
 
 #[derive(Clone, Copy)]
-struct Avx512(__m512);
+pub(super) struct Avx512(pub(super) __m512);
 
 impl Vector for Avx512 {
     type Register = Whole<Self>;
@@ -119,6 +119,11 @@ impl Vector for Avx512 {
     #[inline(always)]
     fn keep(self, bits: u16) -> Self {
         Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        Self(unsafe { _mm512_or_ps(self.0, other.0) })
     }
 
     #[inline(always)]
@@ -221,7 +226,7 @@ impl Vector for Avx512 {
 }
 
 #[derive(Clone, Copy)]
-struct Avx2(__m256, __m256);
+pub(super) struct Avx2(pub(super) __m256, pub(super) __m256);
 
 impl Vector for Avx2 {
     type Register = Half;
@@ -325,6 +330,11 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        unsafe { Self(_mm256_or_ps(self.0, other.0), _mm256_or_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
     fn sum(self) -> f32 {
         Half(unsafe { _mm256_add_ps(self.0, self.1) }).sum()
     }
@@ -412,7 +422,7 @@ impl Vector for Avx2 {
 
 /// Eight floats, half of an [`Avx2`].
 #[derive(Clone, Copy)]
-struct Half(__m256);
+pub(super) struct Half(__m256);
 
 impl Register for Half {
     const COUNT: usize = 2;

@@ -1,14 +1,14 @@
-//! What lies around the tiles of an image: pixels of the tiles beside them, and zeros outside the image.
+//! What lies around the tiles of an image: pixels of the tiles beside them, and zeros outside the image (of bytes, those that hold 0).
 
 use super::tiling::Tiling;
 use crate::kernels::margins::{Fills, Move};
 use crate::train::graph::layout::{Layout, Margins};
 
-/// What is written into a channel once its values are computed, in this order: zeros into tiles where they reach over the
-/// end of the image, then the margins.
-pub(super) fn fills(layout: &Layout, tiling: &Tiling) -> Fills {
+/// What is written into a channel once its values are computed, in this order: into tiles where they reach over the end of the
+/// image what lies `outside` of it, which are bits of a lane, then the margins.
+pub(super) fn fills(layout: &Layout, tiling: &Tiling, outside: u32) -> Fills {
     let (height, width) = (layout.height as isize, layout.width as isize);
-    let mut found = Fills::default();
+    let mut found = Fills { outside, ..Fills::default() };
     let mut push = |vectors: [usize; 2], ahead: isize, mask: u16| {
         let (by, vectors) = (moved(ahead, mask), vectors.map(|own| own as u32));
         match found.list.iter_mut().find(|own| own.0 == by) {
@@ -77,9 +77,10 @@ mod tests {
                 let [vector, lane] = tiling.place(&layout, index);
                 before[vector].0[lane] = index as f32 + 1.0;
             }
-            for set in InstructionSet::available() {
+            for (set, outside) in InstructionSet::available().into_iter().flat_map(|set| [(set, 0), (set, 0x4040_4040)])
+            {
                 let mut plane = before.clone();
-                fills(&layout, &tiling).fill(set, layout.plane(), &mut plane);
+                fills(&layout, &tiling, outside).fill(set, layout.plane(), &mut plane);
                 for (place, lane) in
                     (0..layout.plane()).flat_map(|place| (0..grid[0] * grid[1]).map(move |own| (place, own)))
                 {
@@ -87,7 +88,8 @@ mod tests {
                     let row = (place / layout.columns() + tile[0] * height) as isize - margins.top as isize;
                     let column = (place % layout.columns() + tile[1] * width) as isize - margins.left as isize;
                     let inside = (0..image[0] as isize).contains(&row) && (0..image[1] as isize).contains(&column);
-                    let expected = if inside { (row * image[1] as isize + column + 1) as f32 } else { 0.0 };
+                    let expected =
+                        if inside { (row * image[1] as isize + column + 1) as f32 } else { f32::from_bits(outside) };
                     assert_eq!(plane[place].0[lane], expected, "{tiling:?} {layout:?} {place} {lane}");
                 }
             }

@@ -6,11 +6,16 @@
 //! tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside them (`margins.rs`).
 //! Convolutions are the lists of offsets of the trainer (`train/graph`), with all weights or with the nonzero ones: which of
 //! both follows from their density alone.
+//!
+//! Where the ranges of the values are known (`ranges.rs`), convolutions compute with bytes (`held.rs`, `bytes.rs`).
 
+mod bytes;
 mod conv;
+mod held;
 mod margins;
 mod plan;
 mod pooling;
+mod ranges;
 mod step;
 mod tiling;
 mod walk;
@@ -27,12 +32,17 @@ use crate::lanes::{LANES, Lanes};
 use crate::train::Crossovers;
 use margins::fills;
 use plan::Plan;
+use ranges::Known;
+pub use ranges::Ranges;
 use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
 use std::ops::Range;
 use std::sync::Arc;
-use step::Step;
+use step::{Source, Step};
 use walk::{Scratch, walk, walk_together};
+
+/// What the lanes may hold.
+const ALL: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
 
 /// A graph that answers, compiled for this machine and a batch size. Nothing is timed, and the answers of an engine are the
 /// same for any number of threads and however images are put together into calls.
@@ -60,6 +70,8 @@ struct Program {
     steps: Vec<(Step, Vec<Range<usize>>)>,
     /// Of each logit its vector in the output, and its lane where the lanes hold tiles of an image.
     logits: Vec<[usize; 2]>,
+    /// Of each value of the graph the name of the node that gives it.
+    names: Vec<String>,
     /// What is written around each channel of an image in tiles.
     fills: Fills,
     /// Bytes that the buffers may take.
@@ -77,23 +89,49 @@ impl GraphEngine {
     /// # Panics
     /// When the weights are not the graph's; [`Weights::check`] finds that out.
     pub fn new(graph: &Graph, weights: &Weights, options: &Options) -> Result<Self, Error> {
-        let Options { precision, forms, buffer_bytes, .. } = *options;
-        if precision != Precision::F32 {
-            return Err(Error::Precision { found: format!("{precision:?}") });
+        if options.precision != Precision::F32 {
+            return Err(Error::Precision { found: format!("{:?}", options.precision) });
         }
+        Self::compile(graph, weights, options, None, &ALL)
+    }
+
+    /// Compiles a graph whose convolutions and fully connected layers compute with bytes: weights of eight bits with a scale for
+    /// each filter, those of an int8 file as they are, and values of eight bits over their [`Ranges`]. Everything else computes
+    /// with f32. The answers are the same on every instruction set, but for activations that take an exponential.
+    ///
+    /// # Errors
+    /// As [`Self::new`], whatever the precision is; when a value has no range, or a layer adds up too many products.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub fn with_bytes(graph: &Graph, weights: &Weights, ranges: &Ranges, options: &Options) -> Result<Self, Error> {
+        Self::compile(graph, weights, options, Some(ranges), &ALL)
+    }
+
+    fn compile(
+        graph: &Graph,
+        stored: &Weights,
+        options: &Options,
+        ranges: Option<&Ranges>,
+        lanes: &[LanesHold],
+    ) -> Result<Self, Error> {
+        let Options { forms, buffer_bytes, .. } = *options;
         let (set, threads) = (available(options.instruction_set)?, options.threads.max(1));
-        let (graph, weights) = folded(graph, weights);
-        let plan = Self::plan(&graph, options.batch, threads, buffer_bytes)?;
+        let (graph, weights) = folded(graph, stored);
+        let names = ranges::names(&graph);
+        let known = ranges.map(|ranges| Known { ranges, names: &names });
+        let plan = Self::plan(&graph, known, lanes, options, threads)?;
         let crossovers = match forms {
             Forms::Any => Crossovers::table(set),
             Forms::Dense => Crossovers::DENSE,
         };
+        let source = Source { graph: &graph, weights: &weights, stored, plan: &plan, crossovers: &crossovers, set };
         let step = |own| {
-            let step = Step::new(&graph, &weights, &plan, own, &crossovers, set);
+            let step = Step::new(source, own)?;
             let parts = step.parts(&plan.layouts[step.output], threads);
-            (step, parts)
+            Ok((step, parts))
         };
-        let steps: Vec<_> = plan.steps.iter().map(step).collect();
+        let steps = plan.steps.iter().map(step).collect::<Result<Vec<_>, Error>>()?;
         let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product());
         let (input, output) = (&plan.layouts[plan.input], &plan.layouts[plan.output]);
         let logit = |class| match &plan.tilings {
@@ -101,9 +139,9 @@ impl GraphEngine {
             None => [output.place(class), 0],
         };
         let logits = (0..classes).map(logit).collect();
-        let fills = plan.tilings.as_ref().map_or_else(Fills::default, |own| fills(input, &own[plan.input]));
+        let fills = plan.tilings.as_ref().map_or_else(Fills::default, |own| fills(input, &own[plan.input], 0));
         let scratch = (0..threads).map(|_| Scratch::new(&plan, &steps)).collect();
-        let program = Program { set, pixels, classes, plan, steps, logits, fills, most: buffer_bytes };
+        let program = Program { set, pixels, classes, plan, steps, logits, names, fills, most: buffer_bytes };
         Ok(Self { threads: Threads::new(threads)?, program: Arc::new(program), scratch })
     }
 
@@ -122,17 +160,30 @@ impl GraphEngine {
     }
 
     /// The plan that seems to cost less for calls of so many images, of those whose buffers take at most so many bytes.
-    fn plan(graph: &Graph, batch: usize, threads: usize, most: usize) -> Result<Plan, Error> {
-        let images = Plan::new(graph, LanesHold::Images)?;
-        let mut plans = vec![(batch.div_ceil(LANES) as f64 * images.cost, images)];
-        // What the kernels cannot address as tiles they may as images.
-        if let Ok(places) = Plan::new(graph, LanesHold::Places) {
-            plans.push((batch as f64 * places.cost, places));
+    fn plan(
+        graph: &Graph,
+        ranges: Option<Known<'_>>,
+        lanes: &[LanesHold],
+        options: &Options,
+        threads: usize,
+    ) -> Result<Plan, Error> {
+        let (mut plans, mut refused) = (vec![], None);
+        for own in lanes {
+            let blocks = match own {
+                LanesHold::Images => options.batch.div_ceil(LANES),
+                LanesHold::Places => options.batch,
+            };
+            // What the kernels cannot address as tiles they may as images.
+            match Plan::new(graph, *own, ranges) {
+                Ok(plan) => plans.push((blocks as f64 * plan.cost, plan)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
         }
         plans.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         let found = plans.iter().map(|(_, plan)| plan.bytes(threads)).min().unwrap_or(usize::MAX);
+        let most = options.buffer_bytes;
         let fitting = plans.into_iter().map(|(_, plan)| plan).find(|plan| plan.bytes(threads) <= most);
-        fitting.ok_or(Error::Memory { found, most })
+        fitting.ok_or(refused.unwrap_or(Error::Memory { found, most }))
     }
 
     /// What lies in the lanes of the vectors.
@@ -158,7 +209,7 @@ impl GraphEngine {
     /// Memory that the engine holds, weights, lists of positions and buffers, in bytes.
     pub fn bytes(&self) -> usize {
         let lists: usize = self.program.steps.iter().map(|own| own.0.list_bytes()).sum();
-        let buffers = self.program.plan.sizes.iter().sum::<usize>() * size_of::<Lanes>();
+        let buffers = self.program.plan.sizes.iter().map(|own| own.0).sum::<usize>() * size_of::<Lanes>();
         let workspace =
             self.program.steps.iter().filter_map(|own| own.0.workspace()).map(Workspace::needed).max().unwrap_or(0);
         self.weight_bytes() + lists + self.scratch.len() * (buffers + workspace)

@@ -1,9 +1,11 @@
 //! What the engine does with a graph, step by step: which nodes are computed in one pass, how the values lie in memory, and
 //! which of them share a buffer. Pure: no weights, no buffers.
 
+use super::bytes::Bytes;
+use super::ranges::Known;
 use super::tiling::{self, Link, Tiling};
 use crate::Unsupported;
-use crate::infer::LanesHold;
+use crate::infer::{Error, LanesHold};
 use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes};
 use crate::train::graph::conv::winograd::Tiles;
@@ -16,14 +18,18 @@ use std::mem::size_of;
 /// The steps of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
-    /// By value.
+    /// By value. One of bytes has a channel for every four.
     pub layouts: Vec<Layout>,
+    /// By value: how its bytes are to be read; `None` for floats.
+    pub bytes: Vec<Option<Bytes>>,
+    /// By value: that of the graph, by its index.
+    pub origins: Vec<usize>,
     /// By value, where the lanes hold tiles of one image and not sixteen images.
     pub tilings: Option<Vec<Tiling>>,
     /// By value: the buffer that it lies in.
     pub buffers: Vec<usize>,
-    /// By buffer: vectors of a block, or of an image.
-    pub sizes: Vec<usize>,
+    /// By buffer: vectors of a block, or of an image, and the bits of each lane around channels.
+    pub sizes: Vec<(usize, u32)>,
     pub steps: Vec<Step>,
     /// The value that images are read into; where the lanes hold images it has no margins.
     pub input: usize,
@@ -47,11 +53,15 @@ pub(super) struct Step {
 }
 
 impl Plan {
+    /// Where `ranges` are known, convolutions compute with bytes.
+    ///
     /// # Errors
-    /// When a value is larger than the kernels' 32-bit offsets reach.
-    pub(super) fn new(graph: &Graph, lanes: LanesHold) -> Result<Self, Unsupported> {
+    /// When a value is larger than the kernels' 32-bit offsets reach, or a range is missing.
+    pub(super) fn new(graph: &Graph, lanes: LanesHold, ranges: Option<Known<'_>>) -> Result<Self, Error> {
         let mut own = Self {
             layouts: vec![Layout::of(graph.shape(graph.input()))],
+            bytes: vec![None],
+            origins: vec![graph.input().index()],
             tilings: None,
             buffers: vec![],
             sizes: vec![],
@@ -68,10 +78,9 @@ impl Plan {
             if lanes == LanesHold::Places && ends_tiles(&kind, graph.shape(output)) {
                 inputs[0] = own.copied(inputs[0]);
             }
-            values[output.index()] = Some(own.layouts.len());
-            let step = Step { node: Some(node), kind, inputs, output: own.layouts.len(), activation };
-            own.layouts.push(Layout::of(graph.shape(output)));
-            own.steps.push(step);
+            let output_value = own.add_value(Layout::of(graph.shape(output)), None, output.index());
+            values[output.index()] = Some(output_value);
+            own.steps.push(Step { node: Some(node), kind, inputs, output: output_value, activation });
         }
         own.output = values[graph.output().index()].expect("the output is needed");
         let links: Vec<Link> = own.steps.iter().flat_map(|step| step.links(graph, &own.layouts)).collect();
@@ -85,6 +94,9 @@ impl Plan {
         let sides = |value: usize| [own.layouts[value].height, own.layouts[value].width];
         let margin = if own.tilings.is_some() { tiling::MARGIN } else { 0.0 };
         own.cost = tiling::cost(&own.layouts, &links, sides, margin);
+        if let Some(ranges) = ranges {
+            own.hold_bytes(ranges)?;
+        }
         own.set_margins();
         // What is in a lane is found by the offset of a number, not of a vector.
         let most = u32::MAX as usize / if own.tilings.is_some() { LANES } else { 1 };
@@ -94,7 +106,7 @@ impl Plan {
         };
         if let Some(node) = own.steps.iter().filter(large).find_map(|step| step.node) {
             let why = format!("its values with their padding are more than {most} for one image");
-            return Err(Unsupported { node: graph.nodes()[node].name.clone(), why });
+            return Err(Unsupported { node: graph.nodes()[node].name.clone(), why }.into());
         }
         own.share_buffers();
         Ok(own)
@@ -102,10 +114,17 @@ impl Plan {
 
     /// Copies a value, so that what is computed from it need not be cut into tiles as it is; the copy.
     fn copied(&mut self, value: usize) -> usize {
-        let output = self.layouts.len();
-        self.layouts.push(self.layouts[value]);
+        let output = self.add_value(self.layouts[value], None, self.origins[value]);
         self.steps.push(Step { node: None, kind: Kind::Copy, inputs: vec![value], output, activation: None });
         output
+    }
+
+    /// The number of a new value.
+    pub(super) fn add_value(&mut self, layout: Layout, bytes: Option<Bytes>, origin: usize) -> usize {
+        self.layouts.push(layout);
+        self.bytes.push(bytes);
+        self.origins.push(origin);
+        self.layouts.len() - 1
     }
 
     /// The geometry of a convolution.
@@ -118,7 +137,7 @@ impl Plan {
     /// Bytes of the buffers and the workspaces of all threads and of the lists of positions, windows and copies; the largest `usize` when
     /// that is too few.
     pub(super) fn bytes(&self, threads: usize) -> usize {
-        let vectors = self.sizes.iter().fold(0usize, |sum, size| sum.saturating_add(*size));
+        let vectors = self.sizes.iter().fold(0usize, |sum, (size, _)| sum.saturating_add(*size));
         let lists = self.steps.iter().map(|step| self.list_bytes(step)).fold(0, usize::saturating_add);
         let workspace = self.steps.iter().map(|step| self.workspace_bytes(step)).max().unwrap_or(0);
         let each = vectors.saturating_mul(size_of::<Lanes>()).saturating_add(workspace);
@@ -151,6 +170,7 @@ impl Plan {
     /// Bytes of the workspace of a step at most.
     fn workspace_bytes(&self, step: &Step) -> usize {
         match self.geometry(step) {
+            Some(_) if self.bytes[step.inputs[0]].is_some() => 0,
             Some(own) if Tiles::pay_once_transformed(&own) => Workspace::needed([own.x.channels, own.y.channels]),
             Some(_) | None => 0,
         }
@@ -183,8 +203,7 @@ impl Plan {
         }
         let layout = self.layouts[0];
         if self.tilings.is_none() && layout.margins != Default::default() {
-            self.input = self.layouts.len();
-            self.layouts.push(Layout { margins: Default::default(), ..layout });
+            self.input = self.add_value(Layout { margins: Default::default(), ..layout }, None, self.origins[0]);
             let inputs = vec![self.input];
             self.steps.insert(0, Step { node: None, kind: Kind::Copy, inputs, output: 0, activation: None });
         }
@@ -199,14 +218,16 @@ impl Plan {
         }
         last[self.output] = self.steps.len();
         self.buffers = vec![usize::MAX; self.layouts.len()];
-        let mut free: Vec<(Layout, usize)> = vec![];
         let (sizes, buffers, layouts) = (&mut self.sizes, &mut self.buffers, &self.layouts);
-        let mut take = |value: usize, free: &mut Vec<(Layout, usize)>| {
-            let found = free.iter().position(|(layout, _)| *layout == layouts[value]);
+        let outside: Vec<u32> = self.bytes.iter().map(|own| own.map_or(0, Bytes::outside)).collect();
+        let kind = |value: usize| (layouts[value], outside[value]);
+        let mut free: Vec<((Layout, u32), usize)> = vec![];
+        let mut take = |value: usize, free: &mut Vec<((Layout, u32), usize)>| {
+            let found = free.iter().position(|(own, _)| *own == kind(value));
             let fresh = sizes.len();
             let buffer = found.map_or(fresh, |place| free.remove(place).1);
             if buffer == fresh {
-                sizes.push(layouts[value].block());
+                sizes.push((layouts[value].block(), outside[value]));
             }
             buffer
         };
@@ -216,7 +237,7 @@ impl Plan {
             let mut done: Vec<usize> = step.inputs.iter().filter(|value| last[**value] == place).copied().collect();
             done.sort_unstable();
             done.dedup();
-            free.extend(done.into_iter().map(|value| (layouts[value], buffers[value])));
+            free.extend(done.into_iter().map(|value| (kind(value), buffers[value])));
         }
     }
 }
@@ -321,7 +342,7 @@ mod tests {
         add("flat", Op::Flatten, &["conv3"]);
         add("fc", Op::Linear(Linear::new(3)), &["flat"]);
         let graph = net.finish();
-        let plan = Plan::new(&graph, LanesHold::Images).expect("small");
+        let plan = Plan::new(&graph, LanesHold::Images, None).expect("small");
         let name = |step: &Step| step.node.map_or("copy", |node| graph.nodes()[node].name.as_str());
         assert_eq!(plan.steps.iter().map(name).collect::<Vec<_>>(), ["copy", "conv1", "conv2", "conv3", "flat", "fc"]);
         let sum = &plan.steps[2];
@@ -330,7 +351,7 @@ mod tests {
         // Values: 0 input with margins, 1 relu1, 2 relu2, 3 conv3, 4 flat, 5 fc, 6 images. conv3 has no margins, as the
         // images have none.
         assert_eq!(plan.buffers, [1, 2, 3, 0, 4, 5, 0]);
-        assert_eq!(plan.sizes, [4 * 36, 4 * 64, 4 * 64, 4 * 64, 144, 3]);
+        assert_eq!(plan.sizes, [4 * 36, 4 * 64, 4 * 64, 4 * 64, 144, 3].map(|size| (size, 0)));
         assert_eq!(plan.bytes(2), plan.bytes(1) + 64 * (36 * 4 + 3 * 256 + 147));
     }
 }

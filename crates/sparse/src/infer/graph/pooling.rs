@@ -53,6 +53,12 @@ impl Pooling {
         Self::Mean(own, 1.0 / (tiling.image[0] * tiling.image[1]) as f32)
     }
 
+    /// The windows alone.
+    pub(super) fn into_windows(self) -> Masked {
+        let (Self::Max(own) | Self::Average(own, _) | Self::Mean(own, _)) = self;
+        own
+    }
+
     /// Bytes of the lists of windows.
     pub(super) fn bytes(&self) -> usize {
         let (Self::Max(own) | Self::Average(own, _) | Self::Mean(own, _)) = self;

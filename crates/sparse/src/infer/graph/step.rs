@@ -1,15 +1,20 @@
 //! A step of the plan with its weights.
 
+use super::bytes::{self, Bytes, Convert};
 use super::conv::{Conv, Layer};
 use super::margins::fills;
 use super::plan::{Plan, Step as Planned};
 use super::pooling::Pooling as TilePooling;
 use crate::InstructionSet;
+use crate::infer::Error;
 use crate::kernels::activation::{Function, with_activation};
+use crate::kernels::int8;
 use crate::kernels::margins::Fills;
 use crate::kernels::pointwise::{Scale, forward};
+use crate::kernels::pooling::Masked;
 use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes, at};
+use crate::simd::dots::DotSet;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Crossovers;
 use crate::train::graph::copy::{Run, runs};
@@ -34,6 +39,10 @@ pub(super) struct Step {
 #[derive(Debug)]
 enum Work {
     Conv(Box<Conv>),
+    Bytes(Box<bytes::Conv>),
+    Convert(Convert),
+    /// Max-pooling of bytes.
+    MaxBytes(DotSet, Masked),
     Pointwise {
         /// Of each channel.
         scales: Vec<Scale>,
@@ -47,24 +56,62 @@ enum Work {
     Numbers(Vec<[u32; 2]>),
 }
 
+/// What steps are compiled from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub graph: &'a Graph,
+    pub weights: &'a Weights,
+    /// The weights before batch normalisation was folded into them.
+    pub stored: &'a Weights,
+    pub plan: &'a Plan,
+    pub crossovers: &'a Crossovers,
+    pub set: InstructionSet,
+}
+
+impl Source<'_> {
+    /// A convolution that reads bytes.
+    fn bytes(&self, planned: &Planned) -> Result<bytes::Conv, Error> {
+        let Self { graph, weights, stored, plan, crossovers, set } = *self;
+        let node = &graph.nodes()[planned.node.expect("a convolution is a node")];
+        let channels = |shape: &[usize]| Layout::of(shape).channels;
+        let mut geometry = plan.geometry(planned).expect("it is a convolution");
+        // The layouts of bytes have a channel for every four.
+        geometry.x.channels = channels(graph.shape(node.inputs[0]));
+        geometry.y.channels = channels(graph.shape(node.output));
+        let name = |role: Role| format!("{}.{}", node.name, role.field());
+        let held = |value: usize| plan.bytes[value];
+        let layer = bytes::Layer {
+            weight: weights.get(&name(Role::Weight)),
+            stored: stored.get(&name(Role::Weight)),
+            bias: graph.parameter(&name(Role::Bias)).map(|own| weights.get(&own.name)),
+            activation: planned.activation,
+            x: held(planned.inputs[0]).expect("it reads bytes"),
+            other: planned.inputs.get(1).and_then(|own| held(*own)),
+            y: held(planned.output),
+            is_dense: *crossovers == Crossovers::DENSE,
+        };
+        let own = bytes::Conv::new(geometry, layer, DotSet::of(set));
+        own.ok_or_else(|| Error::Sums { name: node.name.clone() })
+    }
+}
+
 impl Step {
-    pub(super) fn new(
-        graph: &Graph,
-        weights: &Weights,
-        plan: &Plan,
-        planned: &Planned,
-        crossovers: &Crossovers,
-        set: InstructionSet,
-    ) -> Self {
+    /// # Errors
+    /// When sums of bytes could leave 32 bits.
+    pub(super) fn new(source: Source<'_>, planned: &Planned) -> Result<Self, Error> {
+        let Source { graph, weights, plan, crossovers, set, .. } = source;
         let of = |node: usize, role: Role| {
             let name = format!("{}.{}", graph.nodes()[node].name, role.field());
             graph.parameter(&name).map(|own| weights.get(&own.name))
         };
         let [x, y] = [&plan.layouts[planned.inputs[0]], &plan.layouts[planned.output]];
+        let [x_bytes, y_bytes] = [plan.bytes[planned.inputs[0]], plan.bytes[planned.output]];
         let tilings = plan.tilings.as_ref().map(|own| [own[planned.inputs[0]], own[planned.output]]);
-        let fills = tilings.map_or_else(Fills::default, |[_, tiling]| fills(y, &tiling));
+        let outside = y_bytes.map_or(0, Bytes::outside);
+        let fills = tilings.map_or_else(Fills::default, |[_, tiling]| fills(y, &tiling, outside));
         let op = planned.node.map(|node| &graph.nodes()[node].op);
         let work = match planned.kind {
+            Kind::Conv { .. } if x_bytes.is_some() => Work::Bytes(Box::new(source.bytes(planned)?)),
             Kind::Conv { is_linear, .. } => {
                 let node = planned.node.expect("a convolution is a node");
                 let geometry = plan.geometry(planned).expect("it is a convolution");
@@ -94,6 +141,13 @@ impl Step {
                 );
                 Work::Pointwise { scales, activation }
             }
+            Kind::Pool(pool) if x_bytes.is_some() => Work::MaxBytes(
+                DotSet::of(set),
+                match &tilings {
+                    Some([tiling, _]) => TilePooling::new(pool, (x, tiling), y).into_windows(),
+                    None => Pooling::new(pool, [x, y], [x, y]).masked(),
+                },
+            ),
             Kind::Pool(pool) => match &tilings {
                 Some([tiling, _]) => Work::TilePooling(TilePooling::new(pool, (x, tiling), y)),
                 None => Work::Pooling(Pooling::new(pool, [x, y], [x, y])),
@@ -102,6 +156,9 @@ impl Step {
                 Some([tiling, _]) => Work::TilePooling(TilePooling::global((x, tiling), y)),
                 None => Work::Pooling(Pooling::global([x, y], [x, y])),
             },
+            Kind::Copy if x_bytes.is_some() != y_bytes.is_some() => {
+                Work::Convert(Convert::new(DotSet::of(set), [x, y], [x_bytes, y_bytes]))
+            }
             Kind::Copy => match (&tilings, op) {
                 (Some([from, to]), None | Some(Op::Flatten | Op::Reshape(_))) => {
                     let number = |[vector, lane]: [usize; 2]| (vector * LANES + lane) as u32;
@@ -111,15 +168,21 @@ impl Step {
                 _ => Work::Copies(copies(plan, planned, matches!(op, Some(Op::Crop(_))))),
             },
         };
-        Self { inputs: planned.inputs.clone(), output: planned.output, work, fills }
+        Ok(Self { inputs: planned.inputs.clone(), output: planned.output, work, fills })
     }
 
     /// Bytes of the weights, with all that says where they stand.
     pub(super) fn weight_bytes(&self) -> usize {
         match &self.work {
             Work::Conv(own) => own.weight_bytes(),
+            Work::Bytes(own) => own.weight_bytes(),
             Work::Pointwise { scales, .. } => scales.len() * size_of::<Scale>(),
-            Work::Pooling(_) | Work::TilePooling(_) | Work::Copies(_) | Work::Numbers(_) => 0,
+            Work::Pooling(_)
+            | Work::TilePooling(_)
+            | Work::Copies(_)
+            | Work::Numbers(_)
+            | Work::Convert(_)
+            | Work::MaxBytes(..) => 0,
         }
     }
 
@@ -127,7 +190,9 @@ impl Step {
     pub(super) fn list_bytes(&self) -> usize {
         let own = match &self.work {
             Work::Conv(own) => own.list_bytes(),
-            Work::Pointwise { .. } => 0,
+            Work::Bytes(own) => own.list_bytes(),
+            Work::MaxBytes(_, own) => own.bytes(),
+            Work::Pointwise { .. } | Work::Convert(_) => 0,
             Work::Pooling(own) => own.bytes(),
             Work::TilePooling(own) => own.bytes(),
             Work::Copies(copies) => copies.iter().flatten().count() * size_of::<Run>(),
@@ -140,9 +205,14 @@ impl Step {
     pub(super) fn workspace(&self) -> Option<[usize; 2]> {
         match &self.work {
             Work::Conv(own) => own.workspace(),
-            Work::Pointwise { .. } | Work::Pooling(_) | Work::TilePooling(_) | Work::Copies(_) | Work::Numbers(_) => {
-                None
-            }
+            Work::Bytes(_)
+            | Work::Convert(_)
+            | Work::MaxBytes(..)
+            | Work::Pointwise { .. }
+            | Work::Pooling(_)
+            | Work::TilePooling(_)
+            | Work::Copies(_)
+            | Work::Numbers(_) => None,
         }
     }
 
@@ -152,9 +222,12 @@ impl Step {
         let channels = layout.channels;
         let (borders, work): (Vec<usize>, &dyn Fn(usize) -> usize) = match &self.work {
             Work::Conv(own) => (own.borders(), &|channel| own.work(channel)),
-            Work::Pointwise { .. } | Work::Pooling(_) | Work::TilePooling(_) => {
-                ((0..channels).collect(), &|channel| channel * layout.plane())
-            }
+            Work::Bytes(own) => (own.borders(), &|channel| own.work(channel)),
+            Work::Pointwise { .. }
+            | Work::Pooling(_)
+            | Work::TilePooling(_)
+            | Work::Convert(_)
+            | Work::MaxBytes(..) => ((0..channels).collect(), &|channel| channel * layout.plane()),
             Work::Copies(_) | Work::Numbers(_) => (vec![0], &|_| 0),
         };
         let all = work(channels);
@@ -189,6 +262,13 @@ impl Step {
             Work::Conv(own) => {
                 let other = other.map(|own| &own.values[channels.start * plane..channels.end * plane]);
                 own.run(set, channels, x.values, other, y, workspace);
+            }
+            Work::Bytes(own) => own.run(channels, x.values, other.map(|own| own.values), y),
+            Work::Convert(own) => own.run(x, channels, plane, y),
+            Work::MaxBytes(set, windows) => {
+                for (channel, y) in channels.zip(y.chunks_exact_mut(plane)) {
+                    int8::max(*set, windows, x.plane(0, channel).values, y);
+                }
             }
             Work::Pointwise { scales, activation } => {
                 dispatch(set, Pointwise { activation: *activation, scales, x, other, layout, channels, y });

@@ -5,7 +5,7 @@ use super::step::Step;
 use super::tiling::Tiling;
 use crate::InstructionSet;
 use crate::kernels::winograd::Workspace;
-use crate::lanes::Lanes;
+use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pointwise::Read;
@@ -22,7 +22,8 @@ pub(super) struct Scratch {
 impl Scratch {
     /// What these steps need of it, so that no call takes memory.
     pub(super) fn new(plan: &Plan, steps: &[(Step, Vec<Range<usize>>)]) -> Self {
-        let buffers = plan.sizes.iter().map(|size| vec![Lanes::ZERO; *size]).collect();
+        let filled = |(size, outside): &(usize, u32)| vec![Lanes([f32::from_bits(*outside); LANES]); *size];
+        let buffers = plan.sizes.iter().map(filled).collect();
         let needed = steps.iter().filter_map(|(step, _)| step.workspace());
         let most = needed.reduce(|[a, b], [c, d]| [a.max(c), b.max(d)]);
         Self { buffers, workspace: most.map_or_else(Workspace::default, Workspace::with_capacity) }
@@ -52,11 +53,23 @@ impl<'a> Buffers<'a> {
 
 /// All steps, on one thread, on what stands in the input's buffer.
 pub(super) fn walk(set: InstructionSet, plan: &Plan, steps: &[(Step, Vec<Range<usize>>)], scratch: &mut Scratch) {
-    let Scratch { buffers, workspace } = scratch;
+    walk_each(set, plan, steps, scratch, |_, _| {});
+}
+
+/// The same, with a look at each value once it is computed.
+pub(super) fn walk_each(
+    set: InstructionSet,
+    plan: &Plan,
+    steps: &[(Step, Vec<Range<usize>>)],
+    scratch: &mut Scratch,
+    mut look: impl FnMut(usize, &Scratch),
+) {
     for (step, _) in steps {
+        let Scratch { buffers, workspace } = scratch;
         let (reads, y) = Buffers::split(plan, step.output, buffers);
         let layout = &plan.layouts[step.output];
         step.run(set, |value| reads.read(value), layout, 0..layout.channels, y, workspace);
+        look(step.output, scratch);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use super::pieces::{Piece, pieces, ranges};
 use super::pointwise::{Read, Write};
-use crate::kernels::pooling::{Windows, average, average_backward, max, max_backward};
+use crate::kernels::pooling::{Masked, Windows, average, average_backward, max, max_backward};
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
@@ -46,6 +46,16 @@ impl Pooling {
     pub(crate) fn global(values: [&Layout; 2], gradients: [&Layout; 2]) -> Self {
         let window = Window { size: [values[0].height, values[0].width], ..Window::square(1) };
         Self::new(Pool { kind: PoolKind::Average, window }, values, gradients)
+    }
+
+    /// The windows alone, all lanes of whose elements count.
+    pub(crate) fn masked(&self) -> Masked {
+        let Windows { starts, elements, outputs, .. } = &self.windows;
+        Masked {
+            starts: starts.clone(),
+            elements: elements.iter().map(|[element, _]| (*element, u16::MAX)).collect(),
+            outputs: outputs.iter().map(|[output, _]| *output).collect(),
+        }
     }
 
     /// Bytes of the lists of windows.
