@@ -316,7 +316,8 @@ pub(crate) struct ExportArgs {
     /// What to write; left out, what the ending of --out says, or else Secateur's own file.
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// How weights are stored; the other formats hold f32, rounded the same way.
+    /// How weights are stored; the other formats hold f32, rounded the same way. With int8, Secateur's file of a graph that is no
+    /// chain of layers also holds the ranges of its values on training images, and is computed in int8.
     #[arg(long, value_enum, default_value_t = Values::F32)]
     pub(crate) values: Values,
     /// Leave out what the answers do not depend on.
@@ -355,8 +356,9 @@ pub(crate) struct BenchArgs {
     /// Threads; 0 for every core.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
-    /// How the engine holds the weights of a chain in memory; otherwise as a .secateur file holds them, and f32 for other
-    /// models. Those of any other graph are held as f32.
+    /// How the engine holds the weights in memory; left out, as a .secateur file holds them, and f32 for other models. With int8,
+    /// graphs that are no chains of layers are computed in int8, over the ranges that their values have on training images; f16 is
+    /// for chains.
     #[arg(long, value_enum)]
     pub(crate) values: Option<Values>,
     /// Seconds that each engine is timed.

@@ -256,9 +256,10 @@ fn a_pruned_network_is_exported_timed_and_asked() {
         assert_eq!(macs(&run), macs(&file), "{model}");
         // Of a VGG a chain of layers is left.
         if model != VGG {
-            let said = fail(&["bench", text(&file), "--values", "int8", "--seconds", "0.01"]);
-            assert!(said.contains("--values is for chains of layers"), "{model}: {said}");
+            let said = fail(&["bench", text(&file), "--values", "f16", "--seconds", "0.01"]);
+            assert!(said.contains("--values f16 is for chains of layers"), "{model}: {said}");
         }
+        in_int8(folder.path(), &run, model);
         for format in ["onnx", "safetensors"] {
             let out = folder.path().join(format!("own.{format}"));
             succeed(&["export", text(&file), "--format", format, "--out", text(&out)]);
@@ -288,6 +289,47 @@ fn a_pruned_network_is_exported_timed_and_asked() {
         let page = fs::read_to_string(page.join("index.html")).expect("a page");
         assert!(!page.contains("is not shown"), "{model}: the model is on the page");
     }
+}
+
+/// Exports the run in int8, with the ranges of its values, and asks the file: its answers are nearly those of the run.
+fn in_int8(folder: &Path, run: &Path, model: &str) {
+    let file = folder.join("int8.secateur");
+    let said = succeed(&["export", text(run), "--values", "int8", "--out", text(&file)]);
+    assert!(said.contains("the engine computes in int8: the ranges of its"), "{model}: {said}");
+    assert!(said.contains("training images of") && said.contains("as int8: "), "{model}: {said}");
+    // The file knows its ranges: neither the run nor the data is needed.
+    for (path, more, over) in [
+        (run, &["--values", "int8"][..], "training images of"),
+        (&file, &[][..], "the images that the file was exported with"),
+    ] {
+        let typed = [&["bench", text(path), "--batch", "1,16", "--seconds", "0.01", "--json"], more].concat();
+        let answer: serde_json::Value = serde_json::from_str(&succeed(&typed)).expect("JSON");
+        for row in answer["results"].as_array().expect("rows") {
+            let found = row["ranges"].as_str().expect("images");
+            assert!(row["values"] == "int8" && found.contains(over), "{model}: {row}");
+            for form in ["dense", "sparse", "compacted"] {
+                let delta = row[form]["max_logit_delta"].as_f64().expect("a number");
+                assert!(delta > 0.0 && delta < 1.0, "{model} {form}: {row}");
+            }
+        }
+    }
+    let picture = folder.join("grey.png");
+    fs::write(&picture, png(side(model), [90, 120, 100])).expect("written");
+    let logits = |path: &Path| -> Vec<f64> {
+        let said: serde_json::Value =
+            serde_json::from_str(&succeed(&["predict", text(path), text(&picture), "--json"])).expect("JSON");
+        said["logits"].as_array().expect("a list").iter().map(|own| own.as_f64().expect("a number")).collect()
+    };
+    let (own, int8) = (logits(run), logits(&file));
+    let largest = own.iter().fold(0f64, |most, own| most.max(own.abs()));
+    let delta = own.iter().zip(&int8).map(|(own, int8)| (own - int8).abs()).fold(0f64, f64::max);
+    assert!(delta > 0.0 && delta < 0.2 * largest.max(0.1), "{model}: {own:?} {int8:?}");
+    // Without data nobody knows the ranges.
+    let alone = folder.join("without-data.safetensors");
+    fs::copy(run.join("model.safetensors"), &alone).expect("copied");
+    let out = folder.join("without-data.secateur");
+    let said = succeed(&["export", text(&alone), "--values", "int8", "--out", text(&out)]);
+    assert!(said.contains("the engine computes with f32: for int8 it takes the ranges"), "{model}: {said}");
 }
 
 /// A picture of one colour.

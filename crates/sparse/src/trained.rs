@@ -4,7 +4,7 @@
 use crate::compact::{compact, compact_graph};
 use crate::export::{self, Form};
 use crate::file::{self, Info, LayerSize, Precision, decode_trained, encode, encode_graph, quantized, quantized_graph};
-use crate::{Compacted, CompactedGraph, Cost, Footprint, Network};
+use crate::{Compacted, CompactedGraph, Cost, Footprint, Layer, Network};
 use secateur_graph::{Graph, Role, Weights};
 
 /// A network with its weights, pruned ones as zeros.
@@ -77,6 +77,28 @@ impl Trained {
             Self::Chain(network) => network.shape(network.layers().len()).iter().product(),
             Self::Graph(graph, _) => graph.shape(graph.output()).iter().product(),
         }
+    }
+
+    /// Whether bytes compute it faster than floats do: any graph, and of chains those most of whose work is in padded convolutions,
+    /// such as a VGG. The chains without padding, LeNets, have kernels for floats that join convolution and pooling.
+    pub fn suits_bytes(&self) -> bool {
+        let Self::Chain(network) = self else { return true };
+        let work = |(place, layer): (usize, &Layer)| match layer {
+            Layer::Conv2d(conv) => {
+                let outputs: usize = network.shape(place + 1).iter().product();
+                [outputs * conv.inputs * conv.kernel * conv.kernel, conv.padding]
+            }
+            Layer::Linear(linear) => [linear.inputs * linear.outputs, 0],
+            Layer::Affine(_)
+            | Layer::Relu
+            | Layer::MaxPool2d { .. }
+            | Layer::AvgPool2d { .. }
+            | Layer::Crop { .. }
+            | Layer::Flatten => [0, 0],
+        };
+        let all: Vec<[usize; 2]> = network.layers().iter().enumerate().map(work).collect();
+        let sum = |padded: bool| -> usize { all.iter().filter(|own| !padded || own[1] > 0).map(|own| own[0]).sum() };
+        2 * sum(true) > sum(false)
     }
 
     /// The reference implementation's answers to an image, `[channels, height, width]` row-major.

@@ -6,13 +6,18 @@ mod networks;
 
 use networks::{Random, lenet, network, pruned};
 use secateur_sparse::file::{Coding, Error, HEAD, Info, Precision, Scale, check_head, decode, encode, quantized, seal};
-use secateur_sparse::{Affine, InstructionSet, Layer, Network};
+use secateur_sparse::{Affine, InstructionSet, Layer, Network, Ranges};
 use std::path::{Path, PathBuf};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
 
 fn info(name: &str) -> Info {
-    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }], classes: vec![] }
+    Info {
+        name: name.into(),
+        scales: vec![Scale { divisor: 255.0, shift: -0.5 }],
+        classes: vec![],
+        ranges: Ranges::default(),
+    }
 }
 
 fn encoded(network: &Network, precision: Precision) -> Vec<u8> {

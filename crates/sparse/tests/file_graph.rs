@@ -10,13 +10,18 @@ use secateur_sparse::file::{
     Coding, Error, GraphModel, Info, Precision, Scale, decode, decode_graph, decode_graph_within, encode, encode_graph,
     quantized_graph, seal,
 };
-use secateur_sparse::{InstructionSet, Network};
+use secateur_sparse::{InstructionSet, Network, Ranges};
 use std::path::{Path, PathBuf};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
 
 fn info(name: &str) -> Info {
-    Info { name: name.into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }], classes: vec![] }
+    Info {
+        name: name.into(),
+        scales: vec![Scale { divisor: 255.0, shift: -0.5 }],
+        classes: vec![],
+        ranges: Ranges::default(),
+    }
 }
 
 fn random(seed: u64) -> (Graph, Weights) {
@@ -26,14 +31,21 @@ fn random(seed: u64) -> (Graph, Weights) {
     (graph, weights)
 }
 
-/// With names of the classes where there are two.
-fn info_of(graph: &Graph) -> Info {
+/// With names of the classes where there are two, and beside int8 weights with ranges where the first node has an even number
+/// of outputs.
+fn info_of(graph: &Graph, precision: Precision) -> Info {
     let two = graph.shape(graph.output()).iter().product::<usize>() == 2;
-    Info { classes: if two { vec!["cat".into(), "a dog".into()] } else { vec![] }, ..info("a graph") }
+    let even = graph.shape(graph.nodes()[0].output)[0].is_multiple_of(2) && precision == Precision::Int8;
+    let names = graph.nodes().iter().map(|node| node.name.clone()).chain(["input".to_owned()]).filter(|_| even);
+    Info {
+        classes: if two { vec!["cat".into(), "a dog".into()] } else { vec![] },
+        ranges: Ranges::new(names.enumerate().map(|(place, name)| (name, [-0.5 * place as f32, 3.0]))),
+        ..info("a graph")
+    }
 }
 
 fn encoded(graph: &Graph, weights: &Weights, precision: Precision) -> Vec<u8> {
-    encode_graph(graph, weights, &info_of(graph), precision).expect("finite")
+    encode_graph(graph, weights, &info_of(graph, precision), precision).expect("finite")
 }
 
 /// A graph with every operation, of a few hundred bytes.
@@ -72,8 +84,13 @@ fn what_is_read_is_what_was_written() {
             let model = decode_graph(&bytes).expect("just written");
             assert_eq!(model.graph, graph, "{seed}");
             assert_eq!(model.weights, quantized_graph(&graph, &weights, precision).expect("finite"), "{seed}");
-            assert_eq!((&model.info, model.precision), (&info_of(&graph), precision));
-            assert_eq!(bytes[8], if model.info.classes.is_empty() { 2 } else { 3 });
+            assert_eq!((&model.info, model.precision), (&info_of(&graph, precision), precision));
+            let version = match (model.info.classes.is_empty(), model.info.ranges.is_empty()) {
+                (true, true) => 2,
+                (false, true) => 3,
+                (_, false) => 4,
+            };
+            assert_eq!(bytes[8], version);
             assert!(precision != Precision::F32 || model.weights == weights, "{seed}");
             // A second time changes nothing.
             assert_eq!(encoded(&model.graph, &model.weights, precision), bytes, "{seed}");
@@ -108,8 +125,12 @@ fn a_chain_is_a_graph_and_a_graph_may_be_a_chain() {
     let scales = [1.0, 2.0].map(|divisor| Scale { divisor, shift: 0.0 }).to_vec();
     for precision in PRECISIONS {
         let [one, two] = [info("").scales, scales.clone()].map(|scales| {
-            let bytes =
-                encode(&chain, &Info { name: "two".into(), scales, classes: vec![] }, precision).expect("finite");
+            let bytes = encode(
+                &chain,
+                &Info { name: "two".into(), scales, classes: vec![], ranges: Ranges::default() },
+                precision,
+            )
+            .expect("finite");
             (bytes[8], decode(&bytes).expect("just written").network)
         });
         assert_eq!((one.0, two.0), (1, 2));
@@ -245,6 +266,36 @@ fn what_is_wrong_is_named_with_its_node_and_its_byte() {
 }
 
 #[test]
+fn ranges_are_finite_in_order_and_of_values_of_the_graph() {
+    let graph = Graph::sequential(&[2], [("fc", Op::Linear(Linear::new(3)))]).expect("fits");
+    let ranges = Ranges::new(["fc", "input"].map(|name| (name.to_owned(), [-1.0, 2.0])));
+    let own = Info { ranges: ranges.clone(), ..info("a graph") };
+    let bytes = encode_graph(&graph, &Weights::neutral(&graph), &own, Precision::Int8).expect("finite");
+    assert_eq!((bytes[8], decode_graph(&bytes).expect("just written").info.ranges), (4, ranges));
+    let set = |place: usize, word: u32| {
+        let mut bytes = bytes.clone();
+        bytes[place..place + 4].copy_from_slice(&word.to_le_bytes());
+        seal(&mut bytes);
+        decode_graph(&bytes).expect_err("refused").to_string()
+    };
+    // Head of 24 bytes, one scale, the name `a graph`, no classes, two ranges: `fc` and its ends, `input` and its ends.
+    let first = 24 + 12 + 4 + 8 + 4 + 4;
+    assert_eq!(set(first - 4, 0), "byte 56: the number of ranges is 0, wanted one or more");
+    assert_eq!(
+        set(first + 8, 2f32.to_bits() + 1),
+        "byte 72: a range is 2.0000002 to 2, wanted two finite numbers in order"
+    );
+    assert!(set(first + 12, f32::INFINITY.to_bits()).contains("a range is -1 to inf"));
+    assert_eq!(
+        set(first + 4, 0x6364),
+        "the ranges of the values: found one of `dc`, expected names of nodes, or `input`"
+    );
+    assert!(set(first + 4, 0x7a7a).contains("the name of a value is input, wanted one behind `zz`"));
+    // Weights of another precision have other tensors, so that nothing behind them fits either.
+    assert!(set(20, 0).starts_with("byte "));
+}
+
+#[test]
 fn batch_normalisation_divides_by_something() {
     let norm = |epsilon: f64, momentum: f64| {
         Graph::sequential(&[2], [("norm", Op::BatchNorm(BatchNorm { epsilon, momentum }))]).expect("fits")
@@ -308,6 +359,14 @@ fn what_cannot_be_stored_is_refused_by_name() {
             said.to_string().starts_with("the names of the classes: found ") && said.to_string().contains(expected)
         );
     }
+    let ranges = |name: &str| Info { ranges: Ranges::new([(name.to_owned(), [0.0, 1.0])]), ..info("") };
+    let refused = |name: &str, precision| {
+        encode_graph(&everything().0, &everything().1, &ranges(name), precision).expect_err("ranges").to_string()
+    };
+    let said = "the ranges of the values: found some beside weights in F16, expected int8 weights";
+    assert_eq!(refused("conv", Precision::F16), said);
+    let said = "the ranges of the values: found one of `conv2`, expected names of nodes, or `input`";
+    assert_eq!(refused("conv2", Precision::Int8), said);
     let many = Graph::sequential(&[16], [("shape", Op::Reshape([&[16][..], &[1; 8]].concat()))]).expect("fits");
     let said = encode_graph(&many, &Weights::default(), &info(""), Precision::F32).expect_err("sides").to_string();
     assert!(said.ends_with("the shape of `shape` is 9 sides, wanted at most 8 sides"), "{said}");

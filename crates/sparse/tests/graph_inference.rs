@@ -8,8 +8,8 @@ use secateur_graph::{
     Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Role, Weights, Window,
 };
 use secateur_sparse::file::Precision;
-use secateur_sparse::infer::{Error, Forms, GraphEngine, LanesHold, Options, Ranges};
-use secateur_sparse::{InstructionSet, compact_graph};
+use secateur_sparse::infer::{Error, Forms, GraphEngine, LanesHold, Options};
+use secateur_sparse::{InstructionSet, Ranges, compact_graph};
 
 /// Images of the calls: a block that is not full, a full one, and more than one.
 const COUNTS: [usize; 5] = [1, 15, 16, 17, 33];

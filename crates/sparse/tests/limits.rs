@@ -6,12 +6,17 @@ mod networks;
 use networks::{Random, lenet, network, pruned};
 use secateur_sparse::file::{Info, Precision, Scale, decode, encode};
 use secateur_sparse::infer::{Engine, Error, Form, LanesHold, Options, Plan, StepPlan};
-use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network};
+use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Ranges};
 
 const LANES: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
 
 fn info() -> Info {
-    Info { name: "a network".into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }], classes: vec![] }
+    Info {
+        name: "a network".into(),
+        scales: vec![Scale { divisor: 255.0, shift: -0.5 }],
+        classes: vec![],
+        ranges: Ranges::default(),
+    }
 }
 
 fn by_density(network: &Network, options: &Options, lanes: LanesHold) -> Engine {

@@ -10,7 +10,7 @@ use secateur_report::Timing;
 use secateur_report::event::{Compacted, Event, FileSize, Inference, Latency, Measured};
 use secateur_sparse::file::{Info, Precision};
 use secateur_sparse::infer::{self, AnyEngine, Engine, Form, Forms, LanesHold, Options, Plan, StepPlan};
-use secateur_sparse::{InstructionSet, Layer, Trained, difference};
+use secateur_sparse::{InstructionSet, Layer, Network, Trained, difference};
 use std::time::Duration;
 
 /// Precisions of the file, first the one that charts show.
@@ -32,7 +32,14 @@ const TIME: Duration = Duration::from_millis(15);
 pub(crate) struct Meter {
     /// How the dense network is computed at each batch size. Its speed does not depend on its weights, so the forms of its
     /// layers are tried once.
-    dense: [Option<Plan>; 2],
+    dense: [Option<Known>; 2],
+}
+
+/// How a chain is computed fastest.
+#[derive(Debug)]
+enum Known {
+    Plan(Plan),
+    AsGraph,
 }
 
 impl Session<'_> {
@@ -103,20 +110,23 @@ fn pixels(split: &Split, count: usize) -> Vec<f32> {
     split.gather(&indices).pixels
 }
 
-/// Compiles by a plan that is known, if one is, and by timing the forms of the layers otherwise.
-fn compiled(network: &Trained, options: &Options, plan: Option<Plan>) -> Result<AnyEngine, Error> {
-    let known = match (network, plan) {
-        (Trained::Chain(network), Some(plan)) => Engine::with_plan(network, options, plan).ok(),
-        (Trained::Chain(_) | Trained::Graph(..), _) => None,
+/// Compiles in the way that is known, if one is, or else by trying the forms of the layers, but not those of a large network.
+fn compiled(network: &Trained, options: &Options, known: Option<Known>) -> Result<AnyEngine, Error> {
+    let Trained::Chain(chain) = network else { return Ok(AnyEngine::new(network, options)?) };
+    let found = match (known, plain(chain, options.batch)) {
+        (Some(Known::Plan(plan)), _) => {
+            Engine::with_plan(chain, options, plan).map(|own| AnyEngine::Chain(Box::new(own)))
+        }
+        (Some(Known::AsGraph), _) => AnyEngine::as_graph(chain, options),
+        (None, Some(plan)) => AnyEngine::with_plan(chain, options, plan),
+        (None, None) => return Ok(AnyEngine::new(network, options)?),
     };
-    let known = known.map(|engine| AnyEngine::Chain(Box::new(engine)));
-    Ok(known.map_or_else(|| AnyEngine::new(network, options), Ok)?)
+    Ok(found.or_else(|_| AnyEngine::new(network, options))?)
 }
 
 /// How a large network with most of its weights is computed: a dense layer has one form, and only trying it would take
 /// seconds. `None` for a small network, and for one with few weights, whose layers have several forms.
-fn plain(network: &Trained, batch: usize) -> Option<Plan> {
-    let Trained::Chain(network) = network else { return None };
+fn plain(network: &Network, batch: usize) -> Option<Plan> {
     let cost = network.cost();
     if cost.macs < LARGE || cost.remaining_macs * 2 < cost.macs {
         return None;
@@ -145,13 +155,13 @@ impl Meter {
         options: Options,
     ) -> Result<Inference, Error> {
         let (mut latencies, mut memory) = (vec![], [0; 2]);
-        for (batch, dense_plan) in BATCHES.into_iter().zip(&mut self.dense) {
+        for (batch, known) in BATCHES.into_iter().zip(&mut self.dense) {
             let threads = if batch == 1 { 1 } else { options.threads };
             let any = Options { batch, threads, ..options };
             let all = Options { forms: Forms::Dense, ..any };
-            let mut dense = compiled(network, &all, dense_plan.take().or_else(|| plain(network, batch)))?;
-            *dense_plan = dense.plan().cloned();
-            let mut sparse = compiled(smaller, &any, plain(smaller, batch))?;
+            let mut dense = compiled(network, &all, known.take())?;
+            *known = Some(dense.plan().cloned().map_or(Known::AsGraph, Known::Plan));
+            let mut sparse = compiled(smaller, &any, None)?;
             let pixels = pixels(images, batch);
             let times = interleaved(&mut [&mut dense, &mut sparse], &pixels, TIME);
             // Of the two the larger one: whoever asks for many images needs it.

@@ -8,7 +8,8 @@ use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained_on};
 use secateur_graph::{Graph, Op, Role};
 use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head};
-use secateur_sparse::{Layer, Trained, TrainedFile};
+use secateur_sparse::infer::{self, AnyEngine, Options};
+use secateur_sparse::{Layer, Ranges, Trained, TrainedFile};
 use std::io::Read;
 use std::path::Path;
 
@@ -88,6 +89,18 @@ impl Model {
         }
     }
 
+    /// An engine for calls of so many images, compiled without a clock: one that computes with bytes where the file has the ranges of
+    /// the values.
+    ///
+    /// # Errors
+    /// When the network cannot be computed in the memory that the options allow.
+    pub fn engine(&self, options: &Options) -> Result<AnyEngine, infer::Error> {
+        match self.info.ranges.is_empty() {
+            true => AnyEngine::by_density(&self.network, options),
+            false => AnyEngine::with_bytes(&self.network, &self.info.ranges, options),
+        }
+    }
+
     /// Whether its images are ink in shades of grey, white on black, as MNIST has them, and not pictures: those of IDX files and
     /// drawn ones; where no run tells, images of MNIST's shape.
     pub fn takes_ink(&self) -> bool {
@@ -143,7 +156,7 @@ pub(crate) fn info(name: &str, mut scales: Vec<Scale>, classes: Vec<String>) -> 
     if scales.is_empty() {
         scales.push(CENTRED);
     }
-    Info { name: name.to_owned(), scales, classes }
+    Info { name: name.to_owned(), scales, classes, ranges: Ranges::default() }
 }
 
 /// Refuses a network whose layers take or give too many numbers for an image.

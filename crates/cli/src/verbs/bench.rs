@@ -5,9 +5,9 @@ use super::{Done, print};
 use crate::args::{BenchArgs, Values};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use secateur_sparse::Trained;
 use secateur_sparse::file::Precision;
 use secateur_sparse::infer::{AnyEngine, Engine, Forms, LanesHold, Options, Plan};
+use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::inference::{Agreement, interleaved, made_up};
 use secateur_trainer::{Model, json_fault, peak_memory, write_file};
 use serde::Serialize;
@@ -28,6 +28,8 @@ struct Row {
     threads: usize,
     /// How the weights are held in memory and in the file.
     values: &'static str,
+    /// The images that the ranges of the values were taken over, where the engine computes in int8.
+    ranges: Option<String>,
     /// Bytes of the sparse file at the precision that is timed.
     file_bytes: usize,
     /// The images that answers were compared on.
@@ -55,7 +57,7 @@ struct Timed {
     max_logit_delta: f32,
     /// Top-1, where the classes are known.
     accuracy: Option<f64>,
-    /// How a chain's layers are computed; other graphs have no plan.
+    /// How a chain's layers are computed; what is computed as a graph has no plan.
     plan: Option<Plan>,
 }
 
@@ -86,10 +88,10 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     let mut subjects = vec![];
     for path in &args.models {
         let model = Model::open(path, None)?;
-        if args.values.is_some_and(|own| own != Values::F32) && model.network.chain().is_none() {
+        if args.values == Some(Values::F16) && model.network.chain().is_none() {
             bail!(
-                "{}: --values is for chains of layers such as LeNet; of any other graph, as this one, the engine holds weights \
-                 as f32",
+                "{}: --values f16 is for chains of layers such as LeNet; of any other graph, as this one, the engine holds weights \
+                 as f32 or int8",
                 path.display()
             );
         }
@@ -122,7 +124,10 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     bar.finish_and_clear();
     if let (Some(path), Some(row)) = (&args.plan_out, rows.first()) {
         let Some(plan) = &row.compacted.plan else {
-            bail!("--plan-out: {} is no chain of layers, and only those have plans; leave it out", row.model)
+            bail!(
+                "--plan-out: {} is computed as a graph, and only chains of layers have plans; leave it out",
+                row.model
+            )
         };
         write_file(path, format!("{:#}\n", serde_json::to_value(plan)?).as_bytes())?;
     }
@@ -143,6 +148,8 @@ struct Subject {
     images: Images,
     networks: [Trained; 3],
     precision: Precision,
+    /// The ranges of the values as it is and compacted, and the images that they were taken over, where it computes in int8.
+    ranges: Option<([Ranges; 2], String)>,
     file_bytes: usize,
     classes: usize,
     /// Logits of the network as it is, in f32.
@@ -150,9 +157,10 @@ struct Subject {
 }
 
 impl Subject {
-    /// How the engine holds the weights: that of graphs which are no chains holds f32, whatever the file's precision.
+    /// How the engine holds the weights: that of graphs which are no chains holds int8 or f32, whatever the file's precision.
     fn held(&self) -> Precision {
         match self.networks[0] {
+            _ if self.ranges.is_some() => Precision::Int8,
             Trained::Chain(_) => self.precision,
             Trained::Graph(..) => Precision::F32,
         }
@@ -168,8 +176,29 @@ impl Subject {
         let classes = network.classes();
         // Compaction comes first: what it folds into biases is not rounded twice.
         let networks = [network.clone(), network, smaller.quantized(precision)?];
-        Ok(Self { name, images, networks, precision, file_bytes, classes, wanted })
+        let ranges = match (precision, &networks[0]) {
+            (Precision::Int8, Trained::Graph(..)) => {
+                Some(ranges(&model.info.ranges, [&networks[0], &networks[2]], &images)?)
+            }
+            (Precision::F32 | Precision::F16, Trained::Graph(..)) | (_, Trained::Chain(_)) => None,
+        };
+        Ok(Self { name, images, networks, precision, ranges, file_bytes, classes, wanted })
     }
+}
+
+/// The ranges of the values of networks, and what they were taken over: those of the file where they are known, or else over the
+/// training images, or over made-up ones.
+fn ranges(known: &Ranges, networks: [&Trained; 2], images: &Images) -> Result<([Ranges; 2], String)> {
+    let fits = |network: &Trained| AnyEngine::with_bytes(network, known, &Options::new(1)).is_ok();
+    if networks.into_iter().all(fits) {
+        return Ok(([known.clone(), known.clone()], "the images that the file was exported with".into()));
+    }
+    let (name, pixels) = match &images.training {
+        (_, pixels) if pixels.is_empty() => (&images.name, &images.pixels),
+        (name, pixels) => (name, pixels),
+    };
+    let over = |network: &Trained| Ranges::of_network(network, pixels, &Options::new(1));
+    Ok(([over(networks[0])?, over(networks[1])?], name.clone()))
 }
 
 /// All models at one batch size: calls of all their forms take turns.
@@ -179,6 +208,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
         for (form, network) in FORMS.into_iter().zip(&subject.networks) {
             let forms = if form == "dense" { Forms::Dense } else { Forms::Any };
             let options = Options { forms, precision: subject.precision, ..options };
+            let ranges = subject.ranges.as_ref().map(|(own, _)| &own[usize::from(form == "compacted")]);
             let engine = match (plan.filter(|_| form == "compacted"), network) {
                 (Some(plan), Trained::Chain(network)) => {
                     AnyEngine::Chain(Box::new(Engine::with_plan(network, &options, plan.clone()).context("--plan")?))
@@ -186,7 +216,15 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
                 (Some(_), Trained::Graph(..)) => {
                     bail!("--plan: {} is no chain of layers, and only those have plans; leave it out", subject.name)
                 }
-                (None, _) => AnyEngine::new(network, &options).with_context(|| subject.name.clone())?,
+                (None, _) => match (ranges, network) {
+                    (Some(ranges), _) => AnyEngine::with_bytes(network, ranges, &options),
+                    // A plan is that of the layers of a chain.
+                    (None, Trained::Chain(network)) if args.plan_out.is_some() => {
+                        Engine::new(network, &options).map(|engine| AnyEngine::Chain(Box::new(engine)))
+                    }
+                    (None, _) => AnyEngine::new(network, &options),
+                }
+                .with_context(|| subject.name.clone())?,
             };
             engines.push(engine);
         }
@@ -224,6 +262,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
             batch: options.batch as u32,
             threads: options.threads,
             values: precision_word(subject.held()),
+            ranges: subject.ranges.as_ref().map(|(_, over)| over.clone()),
             file_bytes: subject.file_bytes,
             images: subject.images.name.clone(),
             dense,
@@ -247,6 +286,9 @@ fn text(answer: &Answer) -> String {
                 "\n{model}: weights held as {}, {} bytes as a compacted .secateur file; answers on {images}",
                 row.values, row.file_bytes
             );
+            if let Some(over) = &row.ranges {
+                let _ = writeln!(text, "  computed in int8, over the ranges of its values on {over}");
+            }
             let _ = writeln!(
                 text,
                 "  batch  form       call ms   images/s   gain        MACs     weights      engine   same answers   delta   accuracy"

@@ -4,9 +4,10 @@ use super::models::{Images, precision_word};
 use super::{Done, print};
 use crate::args::{ExportArgs, Format, Values};
 use anyhow::{Context, Result, bail};
-use secateur_sparse::Trained;
 use secateur_sparse::export::Form;
+use secateur_sparse::file::{Info, Precision};
 use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::inference::Agreement;
 use secateur_trainer::{Model, write_file};
 use std::fmt::Write;
@@ -54,9 +55,26 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     }
     let precision = args.values.precision();
     let stored = network.quantized(precision).with_context(|| args.model.display().to_string())?;
+    let mut info = Info { ranges: Ranges::default(), ..model.info.clone() };
+    if precision == Precision::Int8 && format == Format::Secateur {
+        if let Some((ranges, over)) = images.ranges(&stored)? {
+            let _ = writeln!(
+                text,
+                "the engine computes in int8: the ranges of its {} values are those over {over}",
+                ranges.len()
+            );
+            info.ranges = ranges;
+        } else if network.suits_bytes() {
+            let _ = writeln!(
+                text,
+                "the engine computes with f32: for int8 it takes the ranges of the values over training images; name their folder \
+                 with --data"
+            );
+        }
+    }
     let notes: Vec<_> = model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect();
     let bytes = match format {
-        Format::Secateur => network.encode(&model.info, precision)?,
+        Format::Secateur => network.encode(&info, precision)?,
         Format::Safetensors => stored.safetensors(if args.csr { Form::Csr } else { Form::Dense }, &notes)?,
         Format::Onnx => stored.onnx(&model.info.name, args.batch.map(|batch| batch as usize), &notes)?,
     };
@@ -73,7 +91,10 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
         }
     }
     write_file(&out, &bytes)?;
-    let found = answers(&stored, &images)?;
+    let found = match info.ranges.is_empty() {
+        true => answers(&stored, &images)?,
+        false => AnyEngine::with_bytes(&stored, &info.ranges, &Options::new(BATCH))?.logits(&images.pixels),
+    };
     if args.values != Values::F32 || model.precision.is_some() {
         let agreement = Agreement::of(&wanted, &found, network.classes());
         let share = 100.0 * agreement.same as f64 / agreement.images.max(1) as f64;

@@ -3,6 +3,8 @@
 use crate::args::Values;
 use anyhow::{Context, Result, bail};
 use secateur_sparse::file::Precision;
+use secateur_sparse::infer::Options;
+use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::data::Dataset;
 use secateur_trainer::{Model, inference};
 use std::path::Path;
@@ -10,6 +12,8 @@ use std::path::Path;
 /// Images made up where no data is at hand, at most, and the numbers that they and their answers have together, at most.
 const MADE_UP: usize = 256;
 const NUMBERS: usize = 1 << 26;
+/// Training images that ranges are taken over, at most.
+const TRAINING: usize = 1024;
 
 impl Values {
     pub(super) fn precision(self) -> Precision {
@@ -38,6 +42,9 @@ pub(super) struct Images {
     pub(super) pixels: Vec<f32>,
     /// The classes, where they are known.
     pub(super) labels: Vec<u16>,
+    /// What they are of the training part, for people, and some of its images as the network takes them; none where no data is
+    /// at hand.
+    pub(super) training: (String, Vec<f32>),
 }
 
 impl Images {
@@ -71,14 +78,28 @@ impl Images {
         let classes = model.network.classes();
         let count = (NUMBERS / (pixels + classes)).clamp(1, MADE_UP);
         let pixels = inference::made_up(&model.network, count);
-        Ok(Self { name: format!("{count} made-up images"), pixels, labels: vec![] })
+        let name = format!("{count} made-up images");
+        Ok(Self { name, pixels, labels: vec![], training: Default::default() })
     }
 
     fn test(model: &Model, dataset: &Dataset) -> Self {
         let split = dataset.test_split();
         let labels = (0..split.len()).map(|image| split.label(image)).collect();
         let name = format!("{} test images of {}", split.len(), dataset.name);
-        Self { name, pixels: model.images(split, 0..split.len()), labels }
+        let count = dataset.train.len().min(TRAINING);
+        let pixels = model.images(&dataset.train, 0..count);
+        let training = (format!("{count} training images of {}", dataset.name), pixels);
+        Self { name, pixels: model.images(split, 0..split.len()), labels, training }
+    }
+
+    /// The ranges of a network's values over the training images, and what these are; `None` where there are none, and for a chain
+    /// that computes faster with floats.
+    pub(super) fn ranges(&self, network: &Trained) -> Result<Option<(Ranges, &str)>> {
+        let (name, pixels) = &self.training;
+        if pixels.is_empty() || !network.suits_bytes() {
+            return Ok(None);
+        }
+        Ok(Some((Ranges::of_network(network, pixels, &Options::new(1))?, name)))
     }
 
     /// Share of the answers that are right, where that is known.

@@ -6,7 +6,7 @@ use super::{Done, print};
 use crate::args::PredictArgs;
 use anyhow::{Context, Result, bail};
 use picture::{Kind, fitted, is_bright_outside, kind, picture};
-use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::infer::Options;
 use secateur_trainer::config::Source;
 use secateur_trainer::data::{Images, read_images, read_picture};
 use secateur_trainer::{Model, inference};
@@ -17,8 +17,8 @@ use std::path::Path;
 pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let model = Model::open(&args.model, None)?;
     // Without a clock, so that an image gets the same digits at each call.
-    let mut engine = AnyEngine::by_density(&model.network, &Options { threads: 1, ..Options::new(1) })
-        .with_context(|| args.model.display().to_string())?;
+    let options = Options { threads: 1, ..Options::new(1) };
+    let mut engine = model.engine(&options).with_context(|| args.model.display().to_string())?;
     let [channels, height, width] = model.network.input();
     if ![1, 3].contains(&channels) {
         bail!("{}: the model takes images of {channels} channels, expected 1 or 3", args.model.display());

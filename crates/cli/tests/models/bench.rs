@@ -45,8 +45,9 @@ fn every_model_and_batch_size_has_its_numbers() {
             assert!((number(&own["speedup"]) * ms / number(&dense["call_ms"]) - 1.0).abs() < 1e-6);
             assert!(number(&own["engine_bytes"]) >= number(&own["weight_bytes"]));
             assert!(number(&own["same_answers"]) >= 0.99 && number(&own["max_logit_delta"]) < 1e-3, "{own}");
-            let plan: Plan = serde_json::from_value(own["plan"].clone()).expect("a plan");
-            assert_eq!(Some(plan.batch as u64), row["batch"].as_u64());
+            // Where the chain is faster as a graph, there is none.
+            let plan: Option<Plan> = serde_json::from_value(own["plan"].clone()).expect("a plan, or none");
+            assert!(plan.is_none_or(|plan| Some(plan.batch as u64) == row["batch"].as_u64()));
         }
         assert_eq!(number(&dense["macs"]), network.cost().macs as f64);
         assert_eq!(number(&sparse["macs"]), network.cost().remaining_macs as f64);

@@ -11,7 +11,7 @@ mod predict;
 
 use common::*;
 use secateur_sparse::file::{Info, Precision, Scale, encode, seal};
-use secateur_sparse::{Conv2d, Layer, Network};
+use secateur_sparse::{Conv2d, Layer, Network, Ranges};
 use secateur_trainer::Model;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         (root().join("README.md"), "wanted a run's folder, a .secateur file, or a .safetensors file"),
         (written(folder, "cut.secateur", &good[..middle]), "but says that it has"),
         (written(folder, "bit.secateur", &change(middle, 1)), "the file is damaged: its checksum is"),
-        (written(folder, "new.secateur", &change(8, 4)), "version"),
+        (written(folder, "new.secateur", &change(8, 5)), "version"),
         (written(folder, "text.secateur", b"weights"), "not a model file"),
         (written(folder, "empty.secateur", b""), "not a model file"),
         (written(folder, "padded.secateur", &padded(1 << 27, 1 << 28)), "the padded input of `c` asks for "),
@@ -105,7 +105,12 @@ fn padded(padding: u32, stride: u32) -> Vec<u8> {
     let Layer::Conv2d(one) = Layer::conv("c", 1, 1, 1) else { unreachable!("a convolution") };
     let layer = Layer::Conv2d(Conv2d { stride: 2, padding: 1, ..one });
     let network = Network::new([1, 1, 1], vec![layer]).expect("fits");
-    let info = Info { name: "padded".into(), scales: vec![Scale { divisor: 255.0, shift: -0.5 }], classes: vec![] };
+    let info = Info {
+        name: "padded".into(),
+        scales: vec![Scale { divisor: 255.0, shift: -0.5 }],
+        classes: vec![],
+        ranges: Ranges::default(),
+    };
     let mut bytes = encode(&network, &info, Precision::F32).expect("finite");
     let sides = |stride: u32, padding: u32| [1, 1, 1, stride, padding].map(u32::to_le_bytes).concat();
     let place = bytes.windows(20).position(|own| own == sides(2, 1)).expect("the layer's shape");

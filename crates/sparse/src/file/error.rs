@@ -33,6 +33,12 @@ pub enum Error {
         /// What is wrong.
         found: String,
     },
+    /// Ranges that do not belong to the network, or not beside its weights.
+    #[error("the ranges of the values: found {found}")]
+    Ranges {
+        /// What is wrong.
+        found: String,
+    },
     /// Cut off, or with bytes appended.
     #[error("byte 16: the file has {found} bytes, but says that it has {wanted}")]
     Length {

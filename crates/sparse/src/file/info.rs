@@ -1,6 +1,7 @@
 //! What a file says of its network beside the network itself: its name, what it wants to see, and how it is stored.
 
 use super::Error;
+use crate::Ranges;
 use serde::{Deserialize, Serialize};
 
 /// What a network is, and what it wants to see.
@@ -12,6 +13,8 @@ pub struct Info {
     pub scales: Vec<Scale>,
     /// The names of its classes, one for each answer; none where they are only numbered.
     pub classes: Vec<String>,
+    /// The ranges of its values, with which it computes with bytes; none where they are not known. They go with int8 weights.
+    pub ranges: Ranges,
 }
 
 /// Most bytes of a class's name.

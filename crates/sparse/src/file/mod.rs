@@ -16,7 +16,8 @@ mod positions;
 mod tensor;
 mod values;
 
-use crate::{Network, Trained, TrainedFile, Unsupported};
+use crate::ranges::INPUT;
+use crate::{Network, Ranges, Trained, TrainedFile, Unsupported};
 use bits::{Reader, Writer};
 pub use error::Error;
 pub use graph::quantized_graph;
@@ -28,9 +29,10 @@ pub(crate) use values::{code, row_scale};
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"secateur";
-/// The newest version of the format: graphs with names of their classes. Version 2 has graphs without, version 1 chains of layers
-/// with one scale for all channels; the lowest version that holds a network is written.
-pub const VERSION: u32 = 3;
+/// The newest version of the format: graphs with the ranges of their values. Version 3 has graphs with names of their classes,
+/// version 2 without, version 1 chains of layers with one scale for all channels; the lowest version that holds a network is
+/// written.
+pub const VERSION: u32 = 4;
 /// The most dense places that a network in a file has: weights, biases, scales and shifts together. The values between two
 /// layers are bounded by the same number, and so is an image with the zeros that a convolution adds around it; of a graph all
 /// of these together.
@@ -79,15 +81,15 @@ impl GraphModel {
     }
 }
 
-/// The bytes of a file: the same for the same network. Where its channels have scales of their own, or its classes names, it is
-/// a graph's.
+/// The bytes of a file: the same for the same network. Where its channels have scales of their own, its classes names or its
+/// values ranges, it is a graph's.
 ///
 /// # Errors
 /// When a value is not finite or too large for the precision, a divisor is 0, there is neither one scale nor one for each channel,
 /// there are names but not one for each class, or the network has more than [`PLACES`] places.
 pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
     info.check(network.input()[0], network.shape(network.layers().len()).iter().product())?;
-    if info.stored().len() == 1 && info.classes.is_empty() {
+    if info.stored().len() == 1 && info.classes.is_empty() && info.ranges.is_empty() {
         return written(1, info, precision, |writer| layers::write(network, precision, writer));
     }
     let (graph, weights) = quantized(network, precision)?.to_graph().map_err(Error::Large)?;
@@ -100,8 +102,25 @@ pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Ve
 /// When the weights are not the graph's, or for what [`encode`] refuses; also when a variance cannot be divided by.
 pub fn encode_graph(graph: &Graph, weights: &Weights, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
     info.check(graph.shape(graph.input())[0], classes(graph))?;
-    let version = if info.classes.is_empty() { 2 } else { VERSION };
+    check_ranges(&info.ranges, graph, precision).map_err(|found| Error::Ranges { found })?;
+    let version = match (info.classes.is_empty(), info.ranges.is_empty()) {
+        (true, true) => 2,
+        (false, true) => 3,
+        (_, false) => 4,
+    };
     written(version, info, precision, |writer| graph::write(graph, weights, precision, writer))
+}
+
+/// What is wrong with ranges beside weights of this precision: they go with int8, and with values of the graph.
+fn check_ranges(ranges: &Ranges, graph: &Graph, precision: Precision) -> Result<(), String> {
+    if !ranges.is_empty() && precision != Precision::Int8 {
+        return Err(format!("some beside weights in {precision:?}, expected int8 weights"));
+    }
+    let is_value = |name: &str| name == INPUT || graph.nodes().iter().any(|node| node.name == name);
+    match ranges.iter().find(|(name, _)| !is_value(name)) {
+        Some((name, _)) => Err(format!("one of `{name}`, expected names of nodes, or `{INPUT}`")),
+        None => Ok(()),
+    }
 }
 
 /// Numbers that a graph gives for an image.
@@ -133,6 +152,14 @@ fn written(
     if version > 2 {
         writer.u32(bits::to_u32(info.classes.len(), "the number of classes")?);
         info.classes.iter().try_for_each(|name| writer.text(name, "the length of a class's name"))?;
+    }
+    if version > 3 {
+        writer.u32(bits::to_u32(info.ranges.len(), "the number of ranges")?);
+        for (name, [low, high]) in info.ranges.iter() {
+            writer.text(name, "the length of a node's name")?;
+            writer.f32(low);
+            writer.f32(high);
+        }
     }
     body(&mut writer)?;
     let length = bits::to_u32(writer.bytes.len(), "the length of the file")?;
@@ -225,10 +252,11 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     let name = reader.text("the model's name")?;
     let named = if version > 2 { reader.u32("the number of classes")? } else { 0 };
     let names = (0..named).map(|_| reader.text("the name of a class")).collect::<Result<Vec<_>, _>>()?;
-    if version > 2 && names.is_empty() {
+    if version == 3 && names.is_empty() {
         return Err(reader.field("the number of named classes", 0, "one or more"));
     }
-    let info = Info { name, scales, classes: names };
+    let ranges = if version > 3 { ranges(&mut reader)? } else { Ranges::default() };
+    let info = Info { name, scales, classes: names, ranges };
     let (found, channels) = if version == 1 {
         let (network, sizes) = layers::read(precision, places, &mut reader)?;
         let channels = network.input()[0];
@@ -248,10 +276,34 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     {
         return Err(Error::Classes { found });
     }
+    if let Read::Graph(GraphModel { graph, info, .. }) = &found {
+        check_ranges(&info.ranges, graph, precision).map_err(|found| Error::Ranges { found })?;
+    }
     if reader.left() > 0 {
         return Err(reader.field("what follows the last layer", format!("{} bytes", reader.left()), "nothing"));
     }
     Ok(found)
+}
+
+/// The ranges, one at least, in the order of their names.
+fn ranges(reader: &mut Reader<'_>) -> Result<Ranges, Error> {
+    let mut found: Vec<(String, [f32; 2])> = vec![];
+    for _ in 0..reader.u32("the number of ranges")? {
+        let name = reader.text("the name of a value")?;
+        if let Some((last, _)) = found.last().filter(|(last, _)| *last >= name) {
+            let wanted = format!("one behind `{last}` in the order of their bytes");
+            return Err(reader.field("the name of a value", name, wanted));
+        }
+        let [low, high] = [reader.f32("the lowest number")?, reader.f32("the largest number")?];
+        if !(low.is_finite() && high.is_finite() && low <= high) {
+            return Err(reader.field("a range", format!("{low} to {high}"), "two finite numbers in order"));
+        }
+        found.push((name, [low, high]));
+    }
+    if found.is_empty() {
+        return Err(reader.field("the number of ranges", 0, "one or more"));
+    }
+    Ok(Ranges::new(found))
 }
 
 /// The scales: one in version 1.

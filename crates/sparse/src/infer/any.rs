@@ -1,30 +1,82 @@
 //! An engine for any trained network: that of chains, or that of all other graphs.
 
+use super::tune::seconds;
 use super::{Engine, Error, GraphEngine, Options, Plan, Threads};
-use crate::Trained;
 use crate::file::Precision;
+use crate::{Network, Ranges, Trained};
 use secateur_graph::{Graph, Weights};
+use std::mem::size_of;
 
 /// A network that is ready to answer. Copies share the weights and the threads, and have buffers of their own: each caller takes
 /// one.
 #[derive(Clone, Debug)]
 pub enum AnyEngine {
-    /// A chain of layers.
+    /// A chain of layers, layer by layer.
     Chain(Box<Engine>),
-    /// Any other graph. Its weights are held as f32, whatever the precision is.
+    /// Any graph. Its weights are held as f32, or as bytes with which it computes.
     Graph(Box<GraphEngine>),
 }
 
 impl AnyEngine {
-    /// Compiles a network; a chain's layers are timed in their forms.
+    /// Compiles a network. A chain's layers are timed in their forms, and then the whole chain as the graph that it is, too: the
+    /// faster of the two is kept.
     ///
     /// # Errors
     /// As [`Engine::new`].
     pub fn new(network: &Trained, options: &Options) -> Result<Self, Error> {
+        Self::with_clock(network, options, &mut seconds)
+    }
+
+    /// The same with another clock: `clock` makes the call that it is given, as often as it likes, and says how long it takes.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_clock(
+        network: &Trained,
+        options: &Options,
+        clock: &mut dyn FnMut(&mut dyn FnMut()) -> f64,
+    ) -> Result<Self, Error> {
         match network {
-            Trained::Chain(network) => Ok(Self::Chain(Box::new(Engine::new(network, options)?))),
+            Trained::Chain(chain) => Self::faster(Engine::with_clock(chain, options, clock)?, chain, options, clock),
             Trained::Graph(graph, weights) => Self::of_graph(graph, weights, options),
         }
+    }
+
+    /// Compiles a chain by a plan, or as a graph, whichever is found to be faster.
+    ///
+    /// # Errors
+    /// As [`Engine::with_plan`].
+    pub fn with_plan(chain: &Network, options: &Options, plan: Plan) -> Result<Self, Error> {
+        Self::faster(Engine::with_plan(chain, options, plan)?, chain, options, &mut seconds)
+    }
+
+    /// Compiles a chain as the graph that it is.
+    ///
+    /// # Errors
+    /// As [`GraphEngine::new`], and when the chain is more than a graph may be.
+    pub fn as_graph(chain: &Network, options: &Options) -> Result<Self, Error> {
+        let (graph, weights) = chain.to_graph().map_err(Error::Large)?;
+        Self::of_graph(&graph, &weights, options)
+    }
+
+    /// The engine of a chain, or one of the same network as a graph where that is faster, fits the memory, and holds the weights
+    /// in the precision that is asked for.
+    fn faster(
+        mut engine: Engine,
+        chain: &Network,
+        options: &Options,
+        clock: &mut dyn FnMut(&mut dyn FnMut()) -> f64,
+    ) -> Result<Self, Error> {
+        let fits = options.precision == Precision::F32;
+        let Some(mut graph) = fits.then(|| Self::as_graph(chain, options).ok()).flatten() else {
+            return Ok(Self::Chain(Box::new(engine)));
+        };
+        let most = options.buffer_bytes / (size_of::<f32>() * (engine.pixels() + engine.classes()));
+        let images = vec![0.25; options.batch.clamp(1, most.max(1)) * engine.pixels()];
+        let mut logits = engine.logits(&images);
+        let own = clock(&mut || engine.logits_into(&images, &mut logits));
+        let other = clock(&mut || graph.logits_into(&images, &mut logits));
+        Ok(if other < own { graph } else { Self::Chain(Box::new(engine)) })
     }
 
     /// The same without a clock: forms follow from what is left of each layer.
@@ -36,6 +88,21 @@ impl AnyEngine {
             Trained::Chain(network) => Ok(Self::Chain(Box::new(Engine::by_density(network, options)?))),
             Trained::Graph(graph, weights) => Self::of_graph(graph, weights, options),
         }
+    }
+
+    /// Compiles a network whose convolutions and fully connected layers compute with bytes, a chain as a graph; without a clock.
+    ///
+    /// # Errors
+    /// As [`GraphEngine::with_bytes`], and when a chain is more than a graph may be.
+    pub fn with_bytes(network: &Trained, ranges: &Ranges, options: &Options) -> Result<Self, Error> {
+        let engine = match network {
+            Trained::Chain(network) => {
+                let (graph, weights) = network.to_graph().map_err(Error::Large)?;
+                GraphEngine::with_bytes(&graph, &weights, ranges, options)?
+            }
+            Trained::Graph(graph, weights) => GraphEngine::with_bytes(graph, weights, ranges, options)?,
+        };
+        Ok(Self::Graph(Box::new(engine)))
     }
 
     /// The weights are held as f32, whatever the precision is.
@@ -55,7 +122,7 @@ impl AnyEngine {
         })
     }
 
-    /// How a chain's layers are computed; other graphs have no plan.
+    /// How a chain's layers are computed; what is computed as a graph has no plan.
     pub fn plan(&self) -> Option<&Plan> {
         match self {
             Self::Chain(engine) => Some(engine.plan()),

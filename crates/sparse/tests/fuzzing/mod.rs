@@ -16,12 +16,15 @@ const BUFFER_BYTES: usize = 1 << 22;
 /// Dense places, and values for one image, that a graph in a file may ask for: the reference implementation computes it.
 const GRAPH_PLACES: u32 = 1 << 12;
 
-/// The input behind a good head: magic, version (1, unless the input says otherwise), checksum and length.
+/// The input behind a good head: magic, version (1, unless the input says a newer one), checksum and length.
 pub(crate) fn sealed(data: &[u8]) -> Vec<u8> {
     let (mut bytes, length) = (data.to_vec(), data.len() as u32);
     if let Some(head) = bytes.get_mut(..20) {
         head[..8].copy_from_slice(&MAGIC);
-        let version = if head[8] == 2 { VERSION } else { 1 };
+        let version = match u32::from(head[8]) {
+            version @ 2..=VERSION => version,
+            _ => 1,
+        };
         head[8..12].copy_from_slice(&version.to_le_bytes());
         head[16..].copy_from_slice(&length.to_le_bytes());
         seal(&mut bytes);
@@ -84,6 +87,13 @@ pub(crate) fn ask_graph(model: &GraphModel, instruction_set: InstructionSet) {
                     assert!(engine.bytes() - engine.weight_bytes() <= BUFFER_BYTES, "{} bytes", engine.bytes());
                 }
                 Err(error) => assert!(matches!(error, Error::Memory { .. }), "{error}"),
+            }
+            match GraphEngine::with_bytes(graph, weights, &model.info.ranges, &options) {
+                Ok(mut engine) => {
+                    assert_eq!(engine.logits(&vec![0.5; batch * pixels]).len(), batch * classes);
+                    assert!(engine.bytes() - engine.weight_bytes() <= BUFFER_BYTES, "{} bytes", engine.bytes());
+                }
+                Err(error) => assert!(matches!(error, Error::Memory { .. } | Error::Range { .. }), "{error}"),
             }
         }
     }

@@ -7,18 +7,28 @@ use super::{GraphEngine, Program};
 use crate::infer::batch::read;
 use crate::infer::{Error, LanesHold, Options};
 use crate::lanes::LANES;
+use crate::ranges::INPUT;
+use crate::{Ranges, Trained};
 use secateur_graph::{Graph, Weights};
-use std::collections::BTreeMap;
-
-/// The lowest and the largest number of each value that a network computes, by the name of the node that gives it; `input` for the
-/// images. Batch normalisation counts as a part of the layer before it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ranges(BTreeMap<String, [f32; 2]>);
-
-/// The name of the images.
-const INPUT: &str = "input";
 
 impl Ranges {
+    /// Those of a network, a chain as a graph, over images `[image][channels, height, width]`, computed with f32.
+    ///
+    /// # Errors
+    /// As [`GraphEngine::new`], and when a chain is more than a graph may be.
+    ///
+    /// # Panics
+    /// When `images` is no whole number of images.
+    pub fn of_network(network: &Trained, images: &[f32], options: &Options) -> Result<Self, Error> {
+        match network {
+            Trained::Chain(network) => {
+                let (graph, weights) = network.to_graph().map_err(Error::Large)?;
+                Self::over(&graph, &weights, images, options)
+            }
+            Trained::Graph(graph, weights) => Self::over(graph, weights, images, options),
+        }
+    }
+
     /// Those over images `[image][channels, height, width]`, computed with f32.
     ///
     /// # Errors
@@ -36,35 +46,22 @@ impl Ranges {
         for images in images.chunks(LANES * pixels) {
             let count = images.len() / pixels;
             read(*set, images, *pixels, &mut scratch[0].buffers[plan.buffers[plan.input]]);
-            found.meet(plan, names, plan.input, count, &scratch[0]);
+            found.meet_value(plan, names, plan.input, count, &scratch[0]);
             super::walk::walk_each(*set, plan, steps, &mut scratch[0], |value, scratch| {
-                found.meet(plan, names, value, count, scratch);
+                found.meet_value(plan, names, value, count, scratch);
             });
         }
+        // A value that is no number, or too large for one, has no range.
+        found.retain_finite();
         Ok(found)
     }
 
-    /// These, where each has a lowest and a largest number that are finite and in order.
-    pub fn new(ranges: impl IntoIterator<Item = (String, [f32; 2])>) -> Option<Self> {
-        let own = Self(ranges.into_iter().collect());
-        own.0.values().all(|[low, high]| low.is_finite() && high.is_finite() && low <= high).then_some(own)
-    }
-
-    /// The range of each, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, [f32; 2])> {
-        self.0.iter().map(|(name, own)| (name.as_str(), *own))
-    }
-
     /// Widens the range of a value by what stands in its buffer, in the lanes of so many images.
-    fn meet(&mut self, plan: &Plan, names: &[String], value: usize, images: usize, scratch: &Scratch) {
+    fn meet_value(&mut self, plan: &Plan, names: &[String], value: usize, images: usize, scratch: &Scratch) {
         let layout = &plan.layouts[value];
         let values = &scratch.buffers[plan.buffers[value]];
-        let own = self.0.entry(names[plan.origins[value]].clone()).or_insert([f32::INFINITY, f32::NEG_INFINITY]);
-        for place in (0..layout.values()).map(|index| layout.place(index)) {
-            for number in &values[place].0[..images] {
-                *own = [own[0].min(*number), own[1].max(*number)];
-            }
-        }
+        let places = (0..layout.values()).map(|index| layout.place(index));
+        self.meet(&names[plan.origins[value]], places.flat_map(|place| &values[place].0[..images]));
     }
 }
 
@@ -80,8 +77,8 @@ impl Known<'_> {
     /// How a value is held as bytes.
     pub(super) fn bytes(&self, value: usize) -> Result<Bytes, Error> {
         let name = &self.names[value];
-        let own = self.ranges.0.get(name).filter(|own| own.iter().all(|own| own.is_finite()));
-        own.map(|own| Bytes::over(*own)).ok_or_else(|| Error::Range { name: name.clone() })
+        let own = self.ranges.of(name);
+        own.map(Bytes::over).ok_or_else(|| Error::Range { name: name.clone() })
     }
 }
 
