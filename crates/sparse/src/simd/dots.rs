@@ -2,6 +2,7 @@
 //!
 //! Four bytes of a lane are kept in the bits of a float, so that whatever moves vectors moves these, too; no arithmetic is
 //! done on such a float. All instruction sets give the same sums and the same bytes, to the last bit.
+#![expect(clippy::needless_range_loop, reason = "counted loops over lanes show their shape")]
 
 use super::{InstructionSet, Vector, portable};
 use crate::lanes::{LANES, Lanes};

@@ -9,6 +9,15 @@ use super::{InstructionSet, Kernel, Register, Vector};
 use crate::lanes::{LANES, Lanes};
 use std::arch::x86_64::*;
 
+/// Intrinsics that read and write no memory.
+macro_rules! intrinsics {
+    ($own:expr) => {{
+        // SAFETY: see the head of this file.
+        unsafe { $own }
+    }};
+}
+pub(super) use intrinsics;
+
 /// Runs a kernel compiled for AVX2 and FMA.
 pub(super) fn avx2<K: Kernel>(kernel: K) -> K::Output {
     #[target_feature(enable = "avx2,fma")]
@@ -41,7 +50,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
-        // SAFETY: see the head of this file; so below.
+        // SAFETY: see the head of this file.
         Self(unsafe { _mm512_set1_ps(value) })
     }
 
@@ -65,41 +74,42 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+        Self(intrinsics!(_mm512_add_ps(self.0, other.0)))
     }
 
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+        Self(intrinsics!(_mm512_sub_ps(self.0, other.0)))
     }
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+        Self(intrinsics!(_mm512_mul_ps(self.0, other.0)))
     }
 
     #[inline(always)]
     fn div(self, other: Self) -> Self {
-        Self(unsafe { _mm512_div_ps(self.0, other.0) })
+        Self(intrinsics!(_mm512_div_ps(self.0, other.0)))
     }
 
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Self(unsafe { _mm512_sqrt_ps(self.0) })
+        Self(intrinsics!(_mm512_sqrt_ps(self.0)))
     }
 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
-        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
+        Self(intrinsics!(_mm512_fmadd_ps(self.0, factor.0, addend.0)))
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+        Self(intrinsics!(_mm512_max_ps(self.0, other.0)))
     }
 
     #[inline(always)]
     fn max_or_nan(self, other: Self) -> Self {
+        // SAFETY: see the head of this file.
         unsafe {
             let ordered = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(self.0, other.0);
             Self(_mm512_mask_max_ps(_mm512_set1_ps(f32::NAN), ordered, self.0, other.0))
@@ -108,27 +118,27 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn greater_or_nan(self, other: Self) -> u16 {
-        unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.0, other.0) }
+        intrinsics!(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.0, other.0))
     }
 
     #[inline(always)]
     fn greater(self, other: Self) -> u16 {
-        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }
+        intrinsics!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0))
     }
 
     #[inline(always)]
     fn keep(self, bits: u16) -> Self {
-        Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
+        Self(intrinsics!(_mm512_maskz_mov_ps(bits, self.0)))
     }
 
     #[inline(always)]
     fn or(self, other: Self) -> Self {
-        Self(unsafe { _mm512_or_ps(self.0, other.0) })
+        Self(intrinsics!(_mm512_or_ps(self.0, other.0)))
     }
 
     #[inline(always)]
     fn sum(self) -> f32 {
-        unsafe { _mm512_reduce_add_ps(self.0) }
+        intrinsics!(_mm512_reduce_add_ps(self.0))
     }
 
     #[inline(always)]
@@ -179,6 +189,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn unzip(self, next: Self) -> (Self, Self) {
+        // SAFETY: see the head of this file.
         unsafe {
             let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
             let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
@@ -195,6 +206,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
+        // SAFETY: see the head of this file.
         unsafe {
             let zero = _mm512_setzero_ps();
             let (mut a, mut b) = ([zero; LANES], [zero; LANES]);
@@ -235,7 +247,7 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
-        // SAFETY: see the head of this file; so below.
+        // SAFETY: see the head of this file.
         let half = unsafe { _mm256_set1_ps(value) };
         Self(half, half)
     }
@@ -263,61 +275,62 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+        intrinsics!(Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)))
     }
 
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        unsafe { Self(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)) }
+        intrinsics!(Self(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)))
     }
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        unsafe { Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
+        intrinsics!(Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)))
     }
 
     #[inline(always)]
     fn div(self, other: Self) -> Self {
-        unsafe { Self(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)) }
+        intrinsics!(Self(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)))
     }
 
     #[inline(always)]
     fn sqrt(self) -> Self {
-        unsafe { Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)) }
+        intrinsics!(Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1)))
     }
 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
-        unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1)) }
+        intrinsics!(Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1)))
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        unsafe { Self(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)) }
+        intrinsics!(Self(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)))
     }
 
     #[inline(always)]
     fn max_or_nan(self, other: Self) -> Self {
         // Ones in every bit are a NaN.
-        let half = |a, b| unsafe { _mm256_or_ps(_mm256_max_ps(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, b)) };
+        let half = |a, b| intrinsics!(_mm256_or_ps(_mm256_max_ps(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, b)));
         Self(half(self.0, other.0), half(self.1, other.1))
     }
 
     #[inline(always)]
     fn greater_or_nan(self, other: Self) -> u16 {
-        let half = |a, b| unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(a, b)) } as u16;
+        let half = |a, b| intrinsics!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(a, b))) as u16;
         half(self.0, other.0) | (half(self.1, other.1) << 8)
     }
 
     #[inline(always)]
     fn greater(self, other: Self) -> u16 {
-        let half = |a, b| unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) } as u16;
+        let half = |a, b| intrinsics!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b))) as u16;
         half(self.0, other.0) | (half(self.1, other.1) << 8)
     }
 
     #[inline(always)]
     fn keep(self, bits: u16) -> Self {
         // A lane's bit becomes all ones or all zeros: compare the bits, spread over the lanes, with the lane's own.
+        // SAFETY: see the head of this file.
         unsafe {
             let spread = _mm256_set1_epi32(i32::from(bits));
             let (low, high) = (
@@ -331,12 +344,12 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn or(self, other: Self) -> Self {
-        unsafe { Self(_mm256_or_ps(self.0, other.0), _mm256_or_ps(self.1, other.1)) }
+        intrinsics!(Self(_mm256_or_ps(self.0, other.0), _mm256_or_ps(self.1, other.1)))
     }
 
     #[inline(always)]
     fn sum(self) -> f32 {
-        Half(unsafe { _mm256_add_ps(self.0, self.1) }).sum()
+        Half(intrinsics!(_mm256_add_ps(self.0, self.1))).sum()
     }
 
     #[inline(always)]
@@ -367,6 +380,7 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn unzip(self, next: Self) -> (Self, Self) {
         // Of two halves a shuffle gives the pairs' places in the order 0 2 1 3; the quarters then change places.
+        // SAFETY: see the head of this file.
         unsafe {
             let order = |own| _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(own)));
             let even = |a, b| order(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
@@ -393,6 +407,7 @@ impl Vector for Avx2 {
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]) {
         // Four squares of eight.
         for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            // SAFETY: see the head of this file.
             unsafe {
                 let zero = _mm256_setzero_ps();
                 let (mut a, mut b) = ([zero; 8], [zero; 8]);
@@ -429,7 +444,7 @@ impl Register for Half {
 
     #[inline(always)]
     fn zero() -> Self {
-        Self(unsafe { _mm256_setzero_ps() })
+        Self(intrinsics!(_mm256_setzero_ps()))
     }
 
     #[inline(always)]
@@ -441,11 +456,12 @@ impl Register for Half {
 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
-        Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, addend.0) })
+        Self(intrinsics!(_mm256_fmadd_ps(self.0, factor.0, addend.0)))
     }
 
     #[inline(always)]
     fn sum(self) -> f32 {
+        // SAFETY: see the head of this file.
         unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));

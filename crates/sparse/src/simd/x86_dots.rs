@@ -1,10 +1,11 @@
 //! Products of bytes with AVX2, AVX-512 and their VNNI extensions.
 //!
-//! As in `x86.rs`, the values exist only inside functions that are entered where the machine has the instructions.
+//! As in `x86.rs`, the values exist only inside functions that are entered where the machine has the instructions: that is what
+//! makes the `unsafe` below sound.
 #![expect(unsafe_code, reason = "intrinsics, and functions compiled for instructions that were detected before")]
 
 use super::dots::{DotKernel, DotSet, Dots};
-use super::x86;
+use super::x86::{self, intrinsics};
 use std::arch::x86_64::*;
 
 macro_rules! entered {
@@ -53,24 +54,24 @@ macro_rules! halves {
 
             #[inline(always)]
             fn zero() -> Self::Sums {
-                // SAFETY: see the head of this file; so below.
-                [unsafe { _mm256_setzero_si256() }; 2]
+                [intrinsics!(_mm256_setzero_si256()); 2]
             }
 
             #[inline(always)]
             fn dot(sums: Self::Sums, bytes: Self::V, weights: i32) -> Self::Sums {
-                let weights = unsafe { _mm256_set1_epi32(weights) };
-                let half = |sums, bytes| unsafe { $dot(sums, _mm256_castps_si256(bytes), weights) };
+                let weights = intrinsics!(_mm256_set1_epi32(weights));
+                let half = |sums, bytes| intrinsics!($dot(sums, _mm256_castps_si256(bytes), weights));
                 [half(sums[0], bytes.0), half(sums[1], bytes.1)]
             }
 
             #[inline(always)]
             fn floats([low, high]: Self::Sums) -> Self::V {
-                unsafe { x86::Avx2(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)) }
+                intrinsics!(x86::Avx2(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)))
             }
 
             #[inline(always)]
             fn push(bytes: Self::V, value: Self::V) -> Self::V {
+                // SAFETY: see the head of this file.
                 let half = |bytes, value| unsafe {
                     let value = _mm256_min_ps(_mm256_max_ps(value, _mm256_setzero_ps()), _mm256_set1_ps(255.0));
                     let highest = _mm256_slli_epi32::<24>(_mm256_cvtps_epi32(value));
@@ -81,17 +82,20 @@ macro_rules! halves {
 
             #[inline(always)]
             fn pop(bytes: Self::V) -> (Self::V, Self::V) {
-                let low = |bytes| unsafe {
-                    _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_castps_si256(bytes), _mm256_set1_epi32(255)))
+                let low = |bytes| {
+                    intrinsics!(_mm256_cvtepi32_ps(_mm256_and_si256(
+                        _mm256_castps_si256(bytes),
+                        _mm256_set1_epi32(255)
+                    )))
                 };
-                let rest = |bytes| unsafe { _mm256_castsi256_ps(_mm256_srli_epi32::<8>(_mm256_castps_si256(bytes))) };
+                let rest = |bytes| intrinsics!(_mm256_castsi256_ps(_mm256_srli_epi32::<8>(_mm256_castps_si256(bytes))));
                 (x86::Avx2(low(bytes.0), low(bytes.1)), x86::Avx2(rest(bytes.0), rest(bytes.1)))
             }
 
             #[inline(always)]
             fn max(a: Self::V, b: Self::V) -> Self::V {
-                let half = |a, b| unsafe {
-                    _mm256_castsi256_ps(_mm256_max_epu8(_mm256_castps_si256(a), _mm256_castps_si256(b)))
+                let half = |a, b| {
+                    intrinsics!(_mm256_castsi256_ps(_mm256_max_epu8(_mm256_castps_si256(a), _mm256_castps_si256(b))))
                 };
                 x86::Avx2(half(a.0, b.0), half(a.1, b.1))
             }
@@ -115,22 +119,22 @@ macro_rules! whole {
 
             #[inline(always)]
             fn zero() -> Self::Sums {
-                // SAFETY: see the head of this file; so below.
-                unsafe { _mm512_setzero_si512() }
+                intrinsics!(_mm512_setzero_si512())
             }
 
             #[inline(always)]
             fn dot(sums: Self::Sums, bytes: Self::V, weights: i32) -> Self::Sums {
-                unsafe { $dot(sums, _mm512_castps_si512(bytes.0), _mm512_set1_epi32(weights)) }
+                intrinsics!($dot(sums, _mm512_castps_si512(bytes.0), _mm512_set1_epi32(weights)))
             }
 
             #[inline(always)]
             fn floats(sums: Self::Sums) -> Self::V {
-                x86::Avx512(unsafe { _mm512_cvtepi32_ps(sums) })
+                x86::Avx512(intrinsics!(_mm512_cvtepi32_ps(sums)))
             }
 
             #[inline(always)]
             fn push(bytes: Self::V, value: Self::V) -> Self::V {
+                // SAFETY: see the head of this file.
                 unsafe {
                     let value = _mm512_min_ps(_mm512_max_ps(value.0, _mm512_setzero_ps()), _mm512_set1_ps(255.0));
                     let highest = _mm512_slli_epi32::<24>(_mm512_cvtps_epi32(value));
@@ -141,6 +145,7 @@ macro_rules! whole {
 
             #[inline(always)]
             fn pop(bytes: Self::V) -> (Self::V, Self::V) {
+                // SAFETY: see the head of this file.
                 unsafe {
                     let bytes = _mm512_castps_si512(bytes.0);
                     let low = _mm512_cvtepi32_ps(_mm512_and_si512(bytes, _mm512_set1_epi32(255)));
@@ -150,8 +155,8 @@ macro_rules! whole {
 
             #[inline(always)]
             fn max(a: Self::V, b: Self::V) -> Self::V {
-                let (a, b) = unsafe { (_mm512_castps_si512(a.0), _mm512_castps_si512(b.0)) };
-                x86::Avx512(unsafe { _mm512_castsi512_ps(_mm512_max_epu8(a, b)) })
+                let (a, b) = intrinsics!((_mm512_castps_si512(a.0), _mm512_castps_si512(b.0)));
+                x86::Avx512(intrinsics!(_mm512_castsi512_ps(_mm512_max_epu8(a, b))))
             }
         }
     };
