@@ -66,10 +66,11 @@ def read(data):
             shape = [u32() for _ in range(shape[0])]
         return OPS[kind], shape + [inputs], name, arrays
 
-    assert section(8) == b"secateur" and (version := u32()) in (1, 2, 3)
+    assert section(8) == b"secateur" and (version := u32()) in (1, 2, 3, 4)
     assert u32() == zlib.crc32(data[16:]) and u32() == len(data)
     head = {"precision": u32(), "scales": [(f32(), f32()) for _ in range(1 if version == 1 else u32())], "name": text()}
-    head["classes"] = [text() for _ in range(u32() if version == 3 else 0)]
+    head["classes"] = [text() for _ in range(u32() if version > 2 else 0)]
+    head["ranges"] = {text(): (f32(), f32()) for _ in range(u32() if version > 3 else 0)}
     head["input"] = [u32() for _ in range(3 if version == 1 else u32())]
     layers = [layer() if version == 1 else node() for _ in range(u32())]
     assert at == len(data)

@@ -313,6 +313,10 @@ fn in_int8(folder: &Path, run: &Path, model: &str) {
             }
         }
     }
+    // As f32 it has no use for them.
+    let answer = succeed(&["bench", text(&file), "--values", "f32", "--batch", "1", "--seconds", "0.01", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    assert!(answer["results"][0]["values"] == "f32" && answer["results"][0]["ranges"].is_null(), "{model}: {answer}");
     let picture = folder.join("grey.png");
     fs::write(&picture, png(side(model), [90, 120, 100])).expect("written");
     let logits = |path: &Path| -> Vec<f64> {

@@ -38,6 +38,11 @@ impl Ranges {
         self.0.iter().map(|(name, own)| (name.as_str(), *own))
     }
 
+    /// Those of some values.
+    pub(crate) fn only(&self, is_one: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|(name, _)| is_one(name)).map(|(name, own)| (name.clone(), *own)).collect())
+    }
+
     /// Widens a range, so that it holds these numbers.
     pub(crate) fn meet<'a>(&mut self, name: &str, numbers: impl Iterator<Item = &'a f32>) {
         let own = self.0.entry(name.to_owned()).or_insert([f32::INFINITY, f32::NEG_INFINITY]);

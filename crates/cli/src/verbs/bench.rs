@@ -5,7 +5,7 @@ use super::{Done, print};
 use crate::args::{BenchArgs, Values};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use secateur_sparse::file::Precision;
+use secateur_sparse::file::{Info, Precision};
 use secateur_sparse::infer::{AnyEngine, Engine, Forms, LanesHold, Options, Plan};
 use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::inference::{Agreement, interleaved, made_up};
@@ -172,16 +172,14 @@ impl Subject {
         let wanted = reference.logits(&images.pixels);
         let network = model.network.quantized(precision).with_context(|| name.clone())?;
         let (smaller, _) = model.network.compacted();
-        let file_bytes = smaller.encode(&model.info, precision).with_context(|| name.clone())?.len();
         let classes = network.classes();
         // Compaction comes first: what it folds into biases is not rounded twice.
         let networks = [network.clone(), network, smaller.quantized(precision)?];
-        let ranges = match (precision, &networks[0]) {
-            (Precision::Int8, Trained::Graph(..)) => {
-                Some(ranges(&model.info.ranges, [&networks[0], &networks[2]], &images)?)
-            }
-            (Precision::F32 | Precision::F16, Trained::Graph(..)) | (_, Trained::Chain(_)) => None,
-        };
+        let in_bytes = precision == Precision::Int8 && networks[0].suits_bytes();
+        let ranges = in_bytes.then(|| ranges(&model.info.ranges, [&networks[0], &networks[2]], &images)).transpose()?;
+        let of_file = ranges.as_ref().map_or_else(Ranges::default, |([_, own], _)| own.clone());
+        let info = Info { ranges: of_file, ..model.info.clone() };
+        let file_bytes = smaller.encode(&info, precision).with_context(|| name.clone())?.len();
         Ok(Self { name, images, networks, precision, ranges, file_bytes, classes, wanted })
     }
 }

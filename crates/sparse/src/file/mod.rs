@@ -102,6 +102,9 @@ pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Ve
 /// When the weights are not the graph's, or for what [`encode`] refuses; also when a variance cannot be divided by.
 pub fn encode_graph(graph: &Graph, weights: &Weights, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
     info.check(graph.shape(graph.input())[0], classes(graph))?;
+    // Those of values that compaction has left out have no use.
+    let is_value = |name: &str| name == INPUT || graph.nodes().iter().any(|node| node.name == name);
+    let info = &Info { ranges: info.ranges.only(is_value), ..info.clone() };
     check_ranges(&info.ranges, graph, precision).map_err(|found| Error::Ranges { found })?;
     let version = match (info.classes.is_empty(), info.ranges.is_empty()) {
         (true, true) => 2,

@@ -96,7 +96,8 @@ impl GraphEngine {
 
     /// Compiles a graph whose convolutions and fully connected layers compute with bytes: weights of eight bits with a scale for
     /// each filter, those of an int8 file as they are, and values of eight bits over their [`Ranges`]. Everything else computes
-    /// with f32. The answers are the same on every instruction set, but for activations that take an exponential.
+    /// with f32. Where there is nothing else but sums, rectifying, max-pooling and copies, the answers are the same on every
+    /// instruction set.
     ///
     /// # Errors
     /// As [`Self::new`], whatever the precision is; when a value has no range, or a layer adds up too many products.
