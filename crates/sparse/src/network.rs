@@ -117,6 +117,11 @@ impl Network {
     pub fn shape(&self, place: usize) -> [usize; 3] {
         self.shapes[place]
     }
+
+    /// Numbers that it answers to an image.
+    pub fn classes(&self) -> usize {
+        self.shapes[self.layers.len()].iter().product()
+    }
 }
 
 fn check_not_empty(shape: [usize; 3], name: impl FnOnce() -> String) -> Result<(), Error> {

@@ -74,7 +74,7 @@ impl Trained {
     /// Numbers that it answers to an image.
     pub fn classes(&self) -> usize {
         match self {
-            Self::Chain(network) => network.shape(network.layers().len()).iter().product(),
+            Self::Chain(network) => network.classes(),
             Self::Graph(graph, _) => graph.shape(graph.output()).iter().product(),
         }
     }

@@ -7,7 +7,7 @@ mod networks;
 use graphs::{graph, images, weights};
 use networks::{lenet, network, pruned};
 use secateur_sparse::infer::{AnyEngine, Options};
-use secateur_sparse::{InstructionSet, Trained};
+use secateur_sparse::{InstructionSet, Ranges, Trained};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -53,9 +53,15 @@ fn a_call_allocates_nothing() {
         for (batch, threads) in [(1, 1), (1, 2), (40, 1), (40, 3)] {
             for instruction_set in InstructionSet::available() {
                 let options = Options { instruction_set, threads, ..Options::new(batch) };
-                let mut engine = AnyEngine::by_density(network, &options).expect("small");
-                let (images, mut logits) = (vec![0.25; 40 * pixels], vec![0.0; 40 * network.classes()]);
-                for count in [40, 1] {
+                let floats = AnyEngine::by_density(network, &options).expect("small");
+                let images = vec![0.25; 40 * pixels];
+                let ranges = Ranges::of_network(network, &images[..pixels], &options).expect("small");
+                // Of what is no number there is no range.
+                let bytes = AnyEngine::with_bytes(network, &ranges, &options).ok();
+                let mut logits = vec![0.0; 40 * network.classes()];
+                for (mut engine, count) in
+                    [Some(floats), bytes].into_iter().flatten().flat_map(|own| [(own.clone(), 40), (own, 1)])
+                {
                     let (images, logits) = (&images[..count * pixels], &mut logits[..count * network.classes()]);
                     engine.logits_into(images, logits);
                     let before = ASKED.load(Ordering::Relaxed);
@@ -67,5 +73,5 @@ fn a_call_allocates_nothing() {
             }
         }
     }
-    assert!(calls > 100, "{calls} calls");
+    assert!(calls > 150, "{calls} calls");
 }

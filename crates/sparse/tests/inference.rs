@@ -5,8 +5,8 @@ mod networks;
 
 use networks::Random;
 use secateur_sparse::file::{Precision, quantized};
-use secateur_sparse::infer::{Engine, Error, Form, Forms, LanesHold, Options, Plan};
-use secateur_sparse::{Affine, Conv2d, InstructionSet, Layer, Linear, Network};
+use secateur_sparse::infer::{AnyEngine, Engine, Error, Form, Forms, LanesHold, Options, Plan};
+use secateur_sparse::{Affine, Conv2d, InstructionSet, Layer, Linear, Network, Trained};
 
 impl Random {
     /// Numbers from -1 to 1, of which a share is kept.
@@ -266,4 +266,59 @@ fn the_instruction_sets_that_are_tested_are_printed() {
     };
     println!("instruction sets tested: {}; not on this machine: {}", names(&tested), names(&lacking));
     assert_eq!(tested, InstructionSet::available());
+}
+
+#[test]
+fn a_chain_that_the_clock_finds_faster_as_a_graph_is_computed_as_one() {
+    for network in shapes(0.4) {
+        let images = Random(3).values(5 * network.input().iter().product::<usize>(), 1.0);
+        let trained = Trained::Chain(network.clone());
+        for instruction_set in InstructionSet::available() {
+            let options = Options { threads: 1, instruction_set, ..Options::new(5) };
+            // Readings that rise: the chain is timed before the graph. Then such as fall.
+            let answers = [1.0, -1.0].map(|step| {
+                let mut reading = 0.0;
+                let mut clock = |call: &mut dyn FnMut()| {
+                    call();
+                    reading += step;
+                    reading
+                };
+                let mut engine = AnyEngine::with_clock(&trained, &options, &mut clock).expect("small");
+                assert_eq!(engine.plan().is_some(), step > 0.0);
+                engine.logits(&images)
+            });
+            for (chain, graph) in answers[0].iter().zip(&answers[1]) {
+                assert!(
+                    (chain - graph).abs() <= 1e-4 * chain.abs().max(1.0),
+                    "{}: {network:?}",
+                    instruction_set.name()
+                );
+            }
+            // In another precision only the chain holds its weights.
+            let mut falls = 0.0;
+            let mut clock = |call: &mut dyn FnMut()| {
+                call();
+                falls -= 1.0;
+                falls
+            };
+            let options = Options { precision: Precision::F16, ..options };
+            let engine = AnyEngine::with_clock(&trained, &options, &mut clock).expect("small");
+            assert!(engine.plan().is_some());
+        }
+    }
+}
+
+#[test]
+fn bytes_suit_graphs_and_chains_of_padded_convolutions() {
+    let random = &mut Random(1);
+    let mut chain = |padding: usize| {
+        let layers = vec![random.conv([1, 8, 3], [1, padding], 1.0), Layer::Flatten];
+        let network = Network::new([1, 9, 9], layers).expect("fits");
+        let [_, height, width] = network.shape(1);
+        network.then(random.linear([8 * height * width, 1], 1.0)).expect("fits")
+    };
+    let [plain, padded] = [chain(0), chain(1)];
+    let (graph, weights) = padded.to_graph().expect("small");
+    assert!(Trained::Graph(graph, weights).suits_bytes() && Trained::Chain(padded).suits_bytes());
+    assert!(!Trained::Chain(plain).suits_bytes());
 }

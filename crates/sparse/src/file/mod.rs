@@ -88,7 +88,7 @@ impl GraphModel {
 /// When a value is not finite or too large for the precision, a divisor is 0, there is neither one scale nor one for each channel,
 /// there are names but not one for each class, or the network has more than [`PLACES`] places.
 pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
-    info.check(network.input()[0], network.shape(network.layers().len()).iter().product())?;
+    info.check(network.input()[0], network.classes())?;
     if info.stored().len() == 1 && info.classes.is_empty() && info.ranges.is_empty() {
         return written(1, info, precision, |writer| layers::write(network, precision, writer));
     }

@@ -145,7 +145,7 @@ fn options(model: &Model, instruction_set: InstructionSet) -> Options {
 
 /// Asks an engine for images of two blocks, unless it was refused for its plan or for the memory.
 fn answers(network: &Network, engine: Result<Engine, Error>) {
-    let classes: usize = network.shape(network.layers().len()).iter().product();
+    let classes = network.classes();
     match engine {
         Ok(mut engine) => {
             assert_eq!(engine.logits(&vec![0.5; 17 * engine.pixels()]).len(), 17 * classes);
