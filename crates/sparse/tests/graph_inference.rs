@@ -328,3 +328,37 @@ fn bytes_of_any_graph_answer_nearly_as_floats() {
     }
     assert!(checked > 900 && near * 100 >= checked * 95, "{near} of {checked}");
 }
+
+#[test]
+fn a_nan_comes_through_every_pool_and_activation_and_nowhere_else() {
+    let pools = [PoolKind::Max, PoolKind::Average].into_iter().flat_map(|kind| {
+        [[2, 2, 0], [3, 1, 1], [3, 2, 1]].map(|[size, stride, padding]| {
+            let pair = |own: usize| [own; 2];
+            let window = Window { size: pair(size), stride: pair(stride), padding: pair(padding), dilation: pair(1) };
+            Op::Pool(Pool { kind, window })
+        })
+    });
+    let ops = pools.chain(Activation::ALL.map(Op::Activation));
+    for op in ops.chain([Op::GlobalAveragePool, Op::BatchNorm(BatchNorm::default())]) {
+        let graph = Graph::sequential(&[2, 6, 6], [("own", op.clone())]).expect("fits");
+        let weights = Weights::neutral(&graph);
+        let mut image: Vec<f32> = (0..72).map(|place| (place * 7 % 23) as f32 - 11.0).collect();
+        image[15] = f32::NAN;
+        let reference = graph.forward(&weights, &image);
+        // A pixel of the first channel: what is computed from it is none, and all others are numbers.
+        let plane = reference.len() / 2;
+        assert!(
+            reference[..plane].iter().any(|own| own.is_nan()) && !reference[plane..].iter().any(|own| own.is_nan())
+        );
+        for instruction_set in InstructionSet::available() {
+            for batch in [1, 16] {
+                let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
+                let found = engine(&graph, &weights, &options).logits(&image);
+                for (found, expected) in found.iter().zip(&reference) {
+                    let same = (found - expected).abs() <= 1e-5 * expected.abs() || found.is_nan() && expected.is_nan();
+                    assert!(same, "{op:?}, {}, batch {batch}: {found} {expected}", instruction_set.name());
+                }
+            }
+        }
+    }
+}

@@ -41,7 +41,7 @@ impl Plan {
                         self.steps.push(Step { kind, inputs: vec![sums], activation: None, ..step.clone() });
                         held.floats[*output] = true;
                     } else if wanted[*output] {
-                        let bytes = ranges.bytes(self.origins[*output])?;
+                        let bytes = ranges.bytes(self.origins[*output], *activation)?;
                         let output_bytes = self.like(*output, Some(bytes));
                         held.bytes[*output] = Some(output_bytes);
                         self.steps.push(Step { inputs, output: output_bytes, ..step.clone() });
@@ -95,7 +95,7 @@ impl Plan {
         if let Some(own) = held.bytes[value] {
             return Ok(own);
         }
-        let bytes = ranges.bytes(self.origins[value])?;
+        let bytes = ranges.bytes(self.origins[value], None)?;
         let output = self.like(value, Some(bytes));
         held.bytes[value] = Some(output);
         self.steps.push(Step { node: None, kind: Kind::Copy, inputs: vec![value], output, activation: None });

@@ -9,7 +9,7 @@ use crate::infer::{Error, LanesHold, Options};
 use crate::lanes::LANES;
 use crate::ranges::INPUT;
 use crate::{Ranges, Trained};
-use secateur_graph::{Graph, Weights};
+use secateur_graph::{Activation, Graph, Weights};
 
 impl Ranges {
     /// Those of a network, a chain as a graph, over images `[image][channels, height, width]`, computed with f32.
@@ -74,11 +74,15 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// How a value is held as bytes.
-    pub(super) fn bytes(&self, value: usize) -> Result<Bytes, Error> {
+    /// How a value is held as bytes. What rectifies the value ends with its range, whatever the range is said to be.
+    pub(super) fn bytes(&self, value: usize, rectified: Option<Activation>) -> Result<Bytes, Error> {
         let name = &self.names[value];
-        let own = self.ranges.of(name);
-        own.map(Bytes::over).ok_or_else(|| Error::Range { name: name.clone() })
+        let [low, high] = self.ranges.of(name).ok_or_else(|| Error::Range { name: name.clone() })?;
+        Ok(Bytes::over(match rectified {
+            Some(Activation::Relu) => [0.0, high],
+            Some(Activation::Relu6) => [0.0, high.min(6.0)],
+            None | Some(Activation::Gelu | Activation::Silu | Activation::HardSwish) => [low, high],
+        }))
     }
 }
 
