@@ -35,7 +35,8 @@ fn random(seed: u64) -> (Graph, Weights) {
 /// of outputs.
 fn info_of(graph: &Graph, precision: Precision) -> Info {
     let two = graph.shape(graph.output()).iter().product::<usize>() == 2;
-    let even = graph.shape(graph.nodes()[0].output)[0].is_multiple_of(2) && precision == Precision::Int8;
+    let even = graph.nodes().first().is_some_and(|node| graph.shape(node.output)[0].is_multiple_of(2));
+    let even = even && precision == Precision::Int8;
     let names = graph.nodes().iter().map(|node| node.name.clone()).chain(["input".to_owned()]).filter(|_| even);
     Info {
         classes: if two { vec!["cat".into(), "a dog".into()] } else { vec![] },

@@ -38,7 +38,8 @@ impl DotSet {
         all.into_iter().filter(|own| own.is_available()).collect()
     }
 
-    fn is_available(self) -> bool {
+    /// Whether this machine has it.
+    pub(super) fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]

@@ -17,7 +17,7 @@ macro_rules! entered {
                 fn inner<K: DotKernel>(kernel: K) {
                     kernel.run::<$set>();
                 }
-                assert!(DotSet::available().contains(&DotSet::$set), "this machine lacks {}", $features);
+                assert!(DotSet::$set.is_available(), "this machine lacks {}", $features);
                 // SAFETY: asserted just above.
                 unsafe { inner(kernel) }
             }
