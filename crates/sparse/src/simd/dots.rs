@@ -33,6 +33,7 @@ impl DotSet {
     }
 
     /// All of this machine.
+    #[cfg(test)]
     pub(crate) fn available() -> Vec<Self> {
         let all = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
         all.into_iter().filter(|own| own.is_available()).collect()
