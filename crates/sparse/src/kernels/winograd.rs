@@ -16,7 +16,7 @@ pub(crate) const PRODUCTS: usize = 16;
 const STRIP: usize = 4;
 
 /// Where the transformed values of a strip stand.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Workspace {
     /// `[product][channel][tile]`
     inputs: Vec<Lanes>,
@@ -25,6 +25,18 @@ pub(crate) struct Workspace {
     offsets: Vec<u32>,
     /// `[product][row][input]`
     products: Vec<f32>,
+}
+
+impl Clone for Workspace {
+    /// Another one with as much capacity: what stands in it is of no use to others.
+    fn clone(&self) -> Self {
+        Self {
+            inputs: Vec::with_capacity(self.inputs.capacity()),
+            sums: Vec::with_capacity(self.sums.capacity()),
+            offsets: Vec::with_capacity(self.offsets.capacity()),
+            products: Vec::with_capacity(self.products.capacity()),
+        }
+    }
 }
 
 impl Workspace {

@@ -26,12 +26,19 @@ pub(super) struct Image<'a> {
 }
 
 /// Room that steps share.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// Outputs of a filter before pooling.
     pub pixels: Vec<f32>,
     /// Inputs that are not zero.
     pub active: Vec<u32>,
+}
+
+impl Clone for Scratch {
+    /// Another one with as much capacity: what stands in it is of no use to others.
+    fn clone(&self) -> Self {
+        Self { pixels: Vec::with_capacity(self.pixels.capacity()), active: Vec::with_capacity(self.active.capacity()) }
+    }
 }
 
 impl Scratch {
