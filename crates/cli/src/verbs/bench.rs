@@ -178,7 +178,7 @@ impl Subject {
         let in_bytes = precision == Precision::Int8 && networks[0].suits_bytes();
         let ranges = in_bytes.then(|| ranges(&model.info.ranges, [&networks[0], &networks[2]], &images)).transpose()?;
         let of_file = ranges.as_ref().map_or_else(Ranges::default, |([_, own], _)| own.clone());
-        let info = Info { ranges: of_file, ..model.info.clone() };
+        let info = Info { ranges: of_file, ..model.info };
         let file_bytes = smaller.encode(&info, precision).with_context(|| name.clone())?.len();
         Ok(Self { name, images, networks, precision, ranges, file_bytes, classes, wanted })
     }
