@@ -25,6 +25,7 @@ pub use info::{Info, Precision, Scale, wrong_class_names};
 pub use layers::LayerSize;
 pub use positions::Coding;
 use secateur_graph::{Graph, Weights};
+use std::collections::HashSet;
 pub(crate) use values::{code, row_scale};
 
 /// The first bytes of every file.
@@ -103,8 +104,8 @@ pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Ve
 pub fn encode_graph(graph: &Graph, weights: &Weights, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
     info.check(graph.shape(graph.input())[0], classes(graph))?;
     // Those of values that compaction has left out have no use.
-    let is_value = |name: &str| name == INPUT || graph.nodes().iter().any(|node| node.name == name);
-    let info = &Info { ranges: info.ranges.only(is_value), ..info.clone() };
+    let values = value_names(graph);
+    let info = &Info { ranges: info.ranges.only(|name| values.contains(name)), ..info.clone() };
     check_ranges(&info.ranges, graph, precision).map_err(|found| Error::Ranges { found })?;
     let version = match (info.classes.is_empty(), info.ranges.is_empty()) {
         (true, true) => 2,
@@ -119,11 +120,16 @@ fn check_ranges(ranges: &Ranges, graph: &Graph, precision: Precision) -> Result<
     if !ranges.is_empty() && precision != Precision::Int8 {
         return Err(format!("some beside weights in {precision:?}, expected int8 weights"));
     }
-    let is_value = |name: &str| name == INPUT || graph.nodes().iter().any(|node| node.name == name);
-    match ranges.iter().find(|(name, _)| !is_value(name)) {
+    let values = value_names(graph);
+    match ranges.iter().find(|(name, _)| !values.contains(name)) {
         Some((name, _)) => Err(format!("one of `{name}`, expected names of nodes, or `{INPUT}`")),
         None => Ok(()),
     }
+}
+
+/// The names of a graph's values: a set, since a file may have as many ranges as it has nodes.
+fn value_names(graph: &Graph) -> HashSet<&str> {
+    graph.nodes().iter().map(|node| node.name.as_str()).chain([INPUT]).collect()
 }
 
 /// Numbers that a graph gives for an image.

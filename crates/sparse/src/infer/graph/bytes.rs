@@ -313,7 +313,7 @@ mod tests {
         f64::from(bits.to_le_bytes()[channel % QUAD])
     }
 
-    fn case(random: &mut Random) -> (Geometry, Margins) {
+    fn case(random: &mut Random) -> Geometry {
         let groups = [1, 1, 2, 6][random.below(4)];
         let mut pair = |most: usize| [0; 2].map(|_: usize| 1 + random.below(most));
         let window = Window { size: pair(3), stride: pair(3), padding: pair(2).map(|own| own - 1), dilation: pair(2) };
@@ -327,7 +327,7 @@ mod tests {
         let x = Layout { margins: padding(&window, &x, &y), ..x };
         let margins = Margins { top: random.below(2), left: random.below(2), ..Margins::default() };
         let y = Layout { margins, ..y };
-        (Geometry { window, groups, x, dx: x, y, dy: y }, margins)
+        Geometry { window, groups, x, dx: x, y, dy: y }
     }
 
     #[test]
@@ -335,7 +335,7 @@ mod tests {
         let mut met = [0; 2];
         for seed in 0..150 {
             let mut random = Random(seed);
-            let (geometry, _) = case(&mut random);
+            let geometry = case(&mut random);
             let Geometry { window, x, y, .. } = geometry;
             let (inputs, taps, filters) = (geometry.inputs(), geometry.taps(), y.channels);
             let density = [0.1, 0.5, 1.0][random.below(3)];
