@@ -6,6 +6,7 @@ use crate::export::{self, Form};
 use crate::file::{self, Info, LayerSize, Precision, decode_trained, encode, encode_graph, quantized, quantized_graph};
 use crate::{Compacted, CompactedGraph, Cost, Footprint, Layer, Network};
 use secateur_graph::{Graph, Role, Weights};
+use std::borrow::Cow;
 
 /// A network with its weights, pruned ones as zeros.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +59,20 @@ impl Trained {
             Self::Chain(network) => Some(network),
             Self::Graph(..) => None,
         }
+    }
+
+    /// The graph that it is, with its weights.
+    ///
+    /// # Errors
+    /// When a chain is more than a graph may be.
+    pub fn to_graph(&self) -> Result<(Cow<'_, Graph>, Cow<'_, Weights>), secateur_graph::Error> {
+        Ok(match self {
+            Self::Chain(network) => {
+                let (graph, weights) = network.to_graph()?;
+                (Cow::Owned(graph), Cow::Owned(weights))
+            }
+            Self::Graph(graph, weights) => (Cow::Borrowed(graph), Cow::Borrowed(weights)),
+        })
     }
 
     /// Channels, rows and columns of an image; features are `[n, 1, 1]`.

@@ -30,11 +30,18 @@ fn difference(found: &[f32], expected: &[f32]) -> [f32; 2] {
     [most, scale]
 }
 
-/// Images whose values are all finite, unlike those of a window in nothing but padding.
-fn finite_images(graph: &Graph, weights: &Weights, random: &mut Random) -> Vec<Vec<f32>> {
-    let mut all = images(graph, COUNTS[4], random);
-    all.retain(|image| graph.forward_all(weights, image).iter().flatten().all(|value| value.is_finite()));
-    all
+/// Random graphs by their seeds, with weights, and images whose values are all finite, unlike those of a window in nothing but
+/// padding.
+fn random_graphs() -> impl Iterator<Item = (u64, Graph, Weights, Vec<Vec<f32>>)> {
+    let all = (0..400).map(|seed| {
+        let mut random = Random(seed);
+        let graph = graph(&mut random);
+        let weights = weights(&graph, &mut random);
+        let mut images = images(&graph, COUNTS[4], &mut random);
+        images.retain(|image| graph.forward_all(&weights, image).iter().flatten().all(|value| value.is_finite()));
+        (seed, graph, weights, images)
+    });
+    all.filter(|(.., images)| !images.is_empty())
 }
 
 /// The engine's answers to any number of these images, against the reference implementation's.
@@ -64,14 +71,7 @@ fn check(graph: &Graph, weights: &Weights, images: &[Vec<f32>], about: &str) {
 #[test]
 fn any_graph_answers_as_the_reference_does() {
     let mut checked = 0;
-    for seed in 0..400 {
-        let mut random = Random(seed);
-        let graph = graph(&mut random);
-        let weights = weights(&graph, &mut random);
-        let images = finite_images(&graph, &weights, &mut random);
-        if images.is_empty() {
-            continue;
-        }
+    for (seed, graph, weights, images) in random_graphs() {
         checked += 1;
         check(&graph, &weights, &images, &format!("seed {seed}"));
         let small = compact_graph(&graph, &weights);
@@ -303,14 +303,7 @@ fn bytes_answer_alike_on_every_instruction_set_and_nearly_as_floats() {
 #[test]
 fn bytes_of_any_graph_answer_nearly_as_floats() {
     let (mut checked, mut near) = (0, 0);
-    for seed in 0..400 {
-        let mut random = Random(seed);
-        let graph = graph(&mut random);
-        let weights = weights(&graph, &mut random);
-        let images = finite_images(&graph, &weights, &mut random);
-        if images.is_empty() {
-            continue;
-        }
+    for (seed, graph, weights, images) in random_graphs() {
         let (rows, expected) = (images.concat(), images.iter().flat_map(|image| graph.forward(&weights, image)));
         let expected: Vec<f32> = expected.collect();
         for instruction_set in InstructionSet::available() {

@@ -113,13 +113,13 @@ fn pixels(split: &Split, count: usize) -> Vec<f32> {
 /// Compiles in the way that is known, if one is, or else by trying the forms of the layers, but not those of a large network.
 fn compiled(network: &Trained, options: &Options, known: Option<Known>) -> Result<AnyEngine, Error> {
     let Trained::Chain(chain) = network else { return Ok(AnyEngine::new(network, options)?) };
-    let found = match (known, plain(chain, options.batch)) {
-        (Some(Known::Plan(plan)), _) => {
-            Engine::with_plan(chain, options, plan).map(|own| AnyEngine::Chain(Box::new(own)))
-        }
-        (Some(Known::AsGraph), _) => AnyEngine::as_graph(chain, options),
-        (None, Some(plan)) => AnyEngine::with_plan(chain, options, plan),
-        (None, None) => return Ok(AnyEngine::new(network, options)?),
+    let found = match known {
+        Some(Known::Plan(plan)) => Engine::with_plan(chain, options, plan).map(|own| AnyEngine::Chain(Box::new(own))),
+        Some(Known::AsGraph) => AnyEngine::as_graph(chain, options),
+        None => match plain(chain, options.batch) {
+            Some(plan) => AnyEngine::with_plan(chain, options, plan),
+            None => return Ok(AnyEngine::new(network, options)?),
+        },
     };
     Ok(found.or_else(|_| AnyEngine::new(network, options))?)
 }

@@ -95,14 +95,8 @@ impl AnyEngine {
     /// # Errors
     /// As [`GraphEngine::with_bytes`], and when a chain is more than a graph may be.
     pub fn with_bytes(network: &Trained, ranges: &Ranges, options: &Options) -> Result<Self, Error> {
-        let engine = match network {
-            Trained::Chain(network) => {
-                let (graph, weights) = network.to_graph().map_err(Error::Large)?;
-                GraphEngine::with_bytes(&graph, &weights, ranges, options)?
-            }
-            Trained::Graph(graph, weights) => GraphEngine::with_bytes(graph, weights, ranges, options)?,
-        };
-        Ok(Self::Graph(Box::new(engine)))
+        let (graph, weights) = network.to_graph().map_err(Error::Large)?;
+        Ok(Self::Graph(Box::new(GraphEngine::with_bytes(&graph, &weights, ranges, options)?)))
     }
 
     /// The weights are held as f32, whatever the precision is.

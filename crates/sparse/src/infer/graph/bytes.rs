@@ -6,7 +6,7 @@ use crate::kernels::patches::{Patch, Steps, cover};
 use crate::kernels::pointwise::Grid;
 use crate::lanes::Lanes;
 use crate::simd::dots::{DotSet, fits_pairs};
-use crate::train::graph::geometry::Geometry;
+use crate::train::graph::geometry::{Geometry, Phase};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pointwise::Read;
 use secateur_graph::Activation;
@@ -108,8 +108,9 @@ impl Conv {
         }
         ends.scale.resize(whole, 0.0);
         ends.bias.resize(whole, 0.0);
-        let weights = lists(&geometry, &all, layer.is_dense, set.adds_pairs());
-        let (steps, patches) = patches(&geometry, most_positions(set, weights.is_shared));
+        let phase = geometry.forward(1);
+        let weights = lists(&geometry, &phase, &all, layer.is_dense, set.adds_pairs());
+        let (steps, patches) = patches(&geometry, &phase, most_positions(set, weights.is_shared));
         let (pixels, plane) = (geometry.y.pixels(), geometry.y.plane());
         Some(Self { set, filters, pixels, plane, steps, patches, weights, ends })
     }
@@ -195,14 +196,13 @@ impl Convert {
 }
 
 /// The positions as rectangles.
-fn patches(geometry: &Geometry, most: usize) -> (Steps, Vec<Patch>) {
+fn patches(geometry: &Geometry, phase: &Phase, most: usize) -> (Steps, Vec<Patch>) {
     let Geometry { window, x, y, .. } = geometry;
-    let positions = geometry.forward(1).positions;
     let steps = Steps { rows: [window.stride[0] * x.columns(), y.columns()], column: window.stride[1] };
     // Columns further apart than the kernels know are rectangles of their own.
     let width = if window.stride[1] > 2 { 1 } else { y.width };
     let patch = |(sides, [row, column]): ([usize; 2], [usize; 2])| {
-        let own = &positions[row * y.width + column];
+        let own = &phase.positions[row * y.width + column];
         Patch { sides: sides.map(|side| side as u8), input: own.input, output: own.output }
     };
     let found = (0..y.width).step_by(width).flat_map(|first| {
@@ -212,9 +212,8 @@ fn patches(geometry: &Geometry, most: usize) -> (Steps, Vec<Patch>) {
 }
 
 /// The weights by vectors of the input. `codes` are `[filter][channel][tap]`.
-fn lists(geometry: &Geometry, codes: &[i8], is_dense: bool, fits: bool) -> Weights {
+fn lists(geometry: &Geometry, phase: &Phase, codes: &[i8], is_dense: bool, fits: bool) -> Weights {
     let (taps, plane, filters) = (geometry.taps(), geometry.x.plane(), geometry.y.channels);
-    let phase = geometry.forward(1);
     // The four weights of a filter that meet a vector.
     let quad_of = |filter: usize, quad: usize, tap: usize| {
         let first = filter / geometry.filters() * geometry.inputs();

@@ -20,13 +20,8 @@ impl Ranges {
     /// # Panics
     /// When `images` is no whole number of images.
     pub fn of_network(network: &Trained, images: &[f32], options: &Options) -> Result<Self, Error> {
-        match network {
-            Trained::Chain(network) => {
-                let (graph, weights) = network.to_graph().map_err(Error::Large)?;
-                Self::over(&graph, &weights, images, options)
-            }
-            Trained::Graph(graph, weights) => Self::over(graph, weights, images, options),
-        }
+        let (graph, weights) = network.to_graph().map_err(Error::Large)?;
+        Self::over(&graph, &weights, images, options)
     }
 
     /// Those over images `[image][channels, height, width]`, computed with f32.
