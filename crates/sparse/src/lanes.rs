@@ -21,6 +21,19 @@ pub(crate) const fn panels(columns: usize) -> usize {
     columns.div_ceil(LANES)
 }
 
+/// An array of slices, by their places. The compiler often leaves `std::array::from_fn`, and a closure that indexes, as a call where it
+/// stands; `scripts/check-inlining` looks for that.
+macro_rules! slices {
+    ($count:ident, |$place:ident| $slice:expr) => {{
+        let mut all = [&[][..]; $count];
+        for $place in 0..$count {
+            all[$place] = $slice;
+        }
+        all
+    }};
+}
+pub(crate) use slices;
+
 /// The value at `place`.
 #[inline(always)]
 pub(crate) fn at(values: &[Lanes], place: usize) -> f32 {

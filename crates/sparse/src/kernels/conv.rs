@@ -183,5 +183,6 @@ pub(crate) fn pool<V: Vector>(window: [V; 4], rectified: bool, output: &mut Lane
     let (right, lower) = (b.greater(a), d.greater(c));
     let below = bottom.greater(top);
     let active = if rectified { largest.greater_or_nan(V::splat(0.0)) } else { u16::MAX };
-    *codes = [!below & !right, !below & right, below & !lower, below & lower].map(|bits| bits & active);
+    let (above, below) = (!below & active, below & active);
+    *codes = [above & !right, above & right, below & !lower, below & lower];
 }

@@ -33,41 +33,12 @@ pub(crate) fn pool<V: Vector>(
     next: Option<(&[f32; LANES], &[f32; LANES])>,
 ) -> V {
     let left = V::read(below).max_or_nan(V::read(above));
-    let right = next.map_or(left, |(above, below)| V::read(below).max_or_nan(V::read(above)));
+    let right = match next {
+        Some((above, below)) => V::read(below).max_or_nan(V::read(above)),
+        None => left,
+    };
     let (even, odd) = left.unzip(right);
     odd.max_or_nan(even)
-}
-
-/// `sum over inputs of x[input] * weight(input, n)` for `N` panels of sixteen neurons.
-#[inline(always)]
-pub(crate) fn panels<V: Vector, const N: usize>(
-    x: &[f32],
-    active: &[u32],
-    weight: impl Fn(usize, usize) -> V,
-) -> [V; N] {
-    // Two sums a panel, so that one addition does not wait for the one before.
-    let mut sums = [[V::splat(0.0); 2]; N];
-    let (pairs, last) = active.as_chunks::<2>();
-    for pair in pairs {
-        for own in 0..2 {
-            let input = pair[own] as usize;
-            let factor = V::splat(x[input]);
-            for n in 0..N {
-                sums[n][own] = factor.mul_add(weight(input, n), sums[n][own]);
-            }
-        }
-    }
-    if let [input] = last {
-        let factor = V::splat(x[*input as usize]);
-        for n in 0..N {
-            sums[n][0] = factor.mul_add(weight(*input as usize, n), sums[n][0]);
-        }
-    }
-    let mut found = [V::splat(0.0); N];
-    for n in 0..N {
-        found[n] = sums[n][0].add(sums[n][1]);
-    }
-    found
 }
 
 /// Places of what is not zero, in order.

@@ -11,7 +11,7 @@
 //!
 //! The first two are [`product`], the last is [`transposed_product`].
 
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::{LANES, Lanes, slices};
 use crate::simd::Vector;
 use std::ops::Range;
 
@@ -54,7 +54,7 @@ fn columns<V: Vector, const N: usize>(
     n: usize,
     sink: &mut impl Sink,
 ) -> usize {
-    let own: [&[Lanes]; N] = std::array::from_fn(|i| b[n + i]);
+    let own = slices!(N, |i| b[n + i]);
     let mut row = rows.start;
     while row < rows.end {
         let left = if V::REGISTERS >= 8 { rows.end - row } else { (rows.end - row).min(2) };
@@ -84,8 +84,7 @@ fn tile<V: Vector, const M: usize, const N: usize>(
         let place = from / LANES * stride + row;
         let factors = a[place..].first_chunk::<M>().expect("a tile lies within its panel");
         if k.end - from >= LANES {
-            let vectors: [&[Lanes; LANES]; N] =
-                std::array::from_fn(|i| b[i][from..].first_chunk::<LANES>().expect("a panel has k rows"));
+            let vectors = slices!(N, |i| &b[i][from..][..LANES]);
             for step in 0..LANES {
                 let mut own = [V::splat(0.0); N];
                 for i in 0..N {
@@ -143,7 +142,7 @@ fn transposed_tile<V: Vector, const M: usize, const N: usize>(
     sink: &mut impl Sink,
 ) {
     let mut sums = start::<V, M, N>(n, lane, sink);
-    let b: [&[Lanes]; N] = std::array::from_fn(|i| &b[i][..panel.len()]);
+    let b = slices!(N, |i| &b[i][..panel.len()]);
     for (k, factors) in panel.iter().enumerate() {
         let factors = factors.0[lane..].first_chunk::<M>().expect("lanes of a panel");
         let mut own = [V::splat(0.0); N];

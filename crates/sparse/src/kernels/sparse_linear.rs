@@ -1,7 +1,7 @@
 //! Products of a matrix that holds only its kept values, with sixteen images in the lanes.
 
 use super::product::Sink;
-use crate::lanes::{Lanes, at};
+use crate::lanes::{Lanes, at, slices};
 use crate::simd::Vector;
 use std::ops::Range;
 
@@ -96,7 +96,7 @@ fn row_part<V: Vector, const N: usize>(
     sink: &mut impl Sink,
 ) -> usize {
     let length = b[n].len();
-    let own: [&[Lanes]; N] = std::array::from_fn(|i| &b[n + i][..length]);
+    let own = slices!(N, |i| &b[n + i][..length]);
     let mut sums = [V::splat(0.0); N];
     for i in 0..N {
         sums[i] = sink.start(n + i, unit);
@@ -158,7 +158,7 @@ fn column_part<V: Vector, const N: usize>(
     sink: &mut impl Sink,
 ) -> usize {
     let length = dy[n].len();
-    let dy: [&[Lanes]; N] = std::array::from_fn(|i| &dy[n + i][..length]);
+    let dy = slices!(N, |i| &dy[n + i][..length]);
     let mut own = [V::splat(0.0); N];
     for i in 0..N {
         own[i] = V::load(&x[n + i][column]);

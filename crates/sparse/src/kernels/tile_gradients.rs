@@ -2,7 +2,7 @@
 //! `gradient[row][k] += sum over positions and images of dy[row][position] * x[offset[k] + position]`.
 
 use crate::InstructionSet;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, slices};
 use crate::simd::{Register, Vector};
 
 /// Where an output is computed: offsets of its window in the input and of its gradient, from the first block on.
@@ -10,6 +10,17 @@ use crate::simd::{Register, Vector};
 pub(crate) struct Pair {
     pub input: u32,
     pub gradient: u32,
+}
+
+/// How far pairs reach in the input and in the gradient: one more than the largest offset of each.
+#[inline(always)]
+pub(crate) fn extents(pairs: &[Pair]) -> [usize; 2] {
+    let (mut input, mut gradient) = (0, 0);
+    for own in pairs {
+        (input, gradient) = (own.input.max(input), own.gradient.max(gradient));
+    }
+    let none = pairs.is_empty();
+    [input, gradient].map(|most| if none { 0 } else { most as usize + 1 })
 }
 
 /// Everything that the tiles of some rows read.
@@ -111,8 +122,8 @@ fn tile<V: Vector, const M: usize, const K: usize>(
     each: usize,
 ) {
     let [x_extent, dy_extent] = from.extents;
-    let dy: [&[Lanes]; M] = std::array::from_fn(|m| &from.dy[(row + m) * from.plane..][..dy_extent]);
-    let x: [&[Lanes]; K] = std::array::from_fn(|k| &from.x[offsets[k] as usize..][..x_extent]);
+    let dy = slices!(M, |m| &from.dy[(row + m) * from.plane..][..dy_extent]);
+    let x = slices!(K, |k| &from.x[offsets[k] as usize..][..x_extent]);
     for place in 0..V::Register::COUNT {
         let mut own = [[V::Register::zero(); K]; M];
         let mut pairs = from.pairs;

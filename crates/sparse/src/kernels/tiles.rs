@@ -5,7 +5,7 @@
 //! `output[row][position] = sum over k of weight[k][row] * input[offset[k] + position]`. A tile is a few rows of a few
 //! positions, and its sums stay in registers.
 
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, slices};
 use crate::simd::Vector;
 
 /// Rows of a tile at most.
@@ -113,7 +113,7 @@ fn in_rows<const G: usize, const P: usize>(positions: &[Position]) -> Option<([P
     let (own, rest) = positions.split_at_checked(G * P)?;
     let steps = [own[1].input.wrapping_sub(own[0].input), own[1].output.wrapping_sub(own[0].output)];
     // Positions rise within a block; where a new row begins, they rise by something else.
-    let reach = steps.map(|step| step.wrapping_mul(P as u32 - 1));
+    let reach = [steps[0].wrapping_mul(P as u32 - 1), steps[1].wrapping_mul(P as u32 - 1)];
     let (rows, _) = own.as_chunks::<P>();
     let stand = rows.iter().all(|row| {
         let (first, last) = (row[0], row[P - 1]);
@@ -121,7 +121,11 @@ fn in_rows<const G: usize, const P: usize>(positions: &[Position]) -> Option<([P
             && last.input == first.input.wrapping_add(reach[0])
             && last.output == first.output.wrapping_add(reach[1])
     });
-    stand.then(|| (std::array::from_fn(|row| own[row * P]), rest, steps))
+    let mut first = [own[0]; G];
+    for row in 0..G {
+        first[row] = own[row * P];
+    }
+    stand.then_some((first, rest, steps))
 }
 
 #[inline(always)]
@@ -186,8 +190,7 @@ fn row_tile<V: Vector, const G: usize, const P: usize, const X: usize, const Y: 
     start: Start<'_>,
     outputs: &mut Outputs<'_, '_>,
 ) -> bool {
-    let own: [&[Lanes]; G] =
-        std::array::from_fn(|g| &input[positions[g].input as usize..][..rows.extent + (P - 1) * X]);
+    let own = slices!(G, |g| &input[positions[g].input as usize..][..rows.extent + (P - 1) * X]);
     let mut sums = [[V::splat(0.0); P]; G];
     match start {
         Start::Zero => {}
@@ -238,7 +241,7 @@ fn tile<V: Vector, const M: usize, const P: usize>(
     start: Start<'_>,
     outputs: &mut Outputs<'_, '_>,
 ) {
-    let own: [&[Lanes]; P] = std::array::from_fn(|p| &input[positions[p].input as usize..][..rows.extent]);
+    let own = slices!(P, |p| &input[positions[p].input as usize..][..rows.extent]);
     let mut sums = [[V::splat(0.0); P]; M];
     match start {
         Start::Zero => {}

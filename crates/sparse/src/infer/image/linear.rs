@@ -5,7 +5,7 @@ use crate::infer::aligned::Aligned;
 use crate::infer::form::{Compute, finished};
 use crate::infer::matrix::Value;
 use crate::infer::step::Linear;
-use crate::kernels::flat::{active, panels};
+use crate::kernels::flat::active;
 use crate::lanes::LANES;
 use crate::simd::Vector;
 use std::mem::size_of;
@@ -48,6 +48,34 @@ fn lanes<V: Vector, W: Value>(own: &[W; LANES]) -> V {
         numbers[lane] = own[lane].get();
     }
     V::read(&numbers)
+}
+
+/// `sum over inputs of x[input] * weight[input][n]` for `N` panels of sixteen neurons.
+#[inline(always)]
+fn sums<V: Vector, W: Value, const N: usize>(x: &[f32], active: &[u32], weight: &[[W; LANES]]) -> [V; N] {
+    // Two sums a panel, so that one addition does not wait for the one before.
+    let mut sums = [[V::splat(0.0); 2]; N];
+    let (pairs, last) = active.as_chunks::<2>();
+    for pair in pairs {
+        for own in 0..2 {
+            let input = pair[own] as usize;
+            let factor = V::splat(x[input]);
+            for n in 0..N {
+                sums[n][own] = factor.mul_add(lanes::<V, W>(&weight[input * N + n]), sums[n][own]);
+            }
+        }
+    }
+    if let [input] = last {
+        let factor = V::splat(x[*input as usize]);
+        for n in 0..N {
+            sums[n][0] = factor.mul_add(lanes::<V, W>(&weight[*input as usize * N + n]), sums[n][0]);
+        }
+    }
+    let mut found = [V::splat(0.0); N];
+    for n in 0..N {
+        found[n] = sums[n][0].add(sums[n][1]);
+    }
+    found
 }
 
 /// Panels of sixteen neurons that are computed together.
@@ -93,8 +121,7 @@ impl<W: Value> Compute<Single> for Panels<W> {
             let weight = &self.weight.as_chunks::<LANES>().0[first * self.inputs..];
             macro_rules! some {
                 ($n:literal) => {{
-                    let weight = |input: usize, n: usize| lanes::<V, W>(&weight[input * $n + n]);
-                    let sums = panels::<V, $n>(x, &scratch.active, weight);
+                    let sums = sums::<V, W, $n>(x, &scratch.active, weight);
                     for n in 0..$n {
                         self.ends.write(first + n, sums[n], y);
                     }

@@ -4,7 +4,7 @@ use super::input::Block;
 use super::winograd::sizes;
 use super::{Conv, Input, Scratch, tiles};
 use crate::InstructionSet;
-use crate::kernels::tile_gradients::{self, Pair, Sources};
+use crate::kernels::tile_gradients::{self, Sources, extents};
 use crate::kernels::winograd::gradients;
 use crate::simd::{Kernel, Vector, sum_all};
 use std::ops::Range;
@@ -54,8 +54,7 @@ impl Kernel for Gradient<'_, '_> {
             }
             let pairs = if conv.tiles.is_some() { &[][..] } else { &conv.pairs[..blocks * pixels] };
             for pairs in pairs.chunks(DENSE_POSITIONS) {
-                let most = |own: fn(&Pair) -> u32| pairs.iter().map(own).max().map_or(0, |most| most as usize + 1);
-                let extents = [most(|own| own.input), most(|own| own.gradient)];
+                let extents = extents(pairs);
                 let sources = |filter: usize| {
                     let x = &x[filter / filters * inputs * geometry.x.plane()..];
                     Sources { pairs, x, dy: &dy[filter * plane..], plane, extents }

@@ -5,7 +5,7 @@ use super::gradient::Part;
 use super::input::Block;
 use super::{Back, Conv, Input, Reduction, SPARSE_POSITIONS, Scratch};
 use crate::InstructionSet;
-use crate::kernels::tile_gradients::{Pair, Sources, row};
+use crate::kernels::tile_gradients::{Sources, extents, row};
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, product};
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, sum_all};
@@ -157,9 +157,12 @@ fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: &
     let adds = *adds;
     let geometry = &conv.geometry;
     let (each, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dx.plane());
-    let end =
-        |phase: &Phase| band.positions(phase, conv.blocks).last().map_or(0, |own| own.input as usize + phase.extent);
-    let dy = dy.up_to(conv.backward.iter().map(|own| end(&own.phase)).max().unwrap_or(0));
+    let mut end = 0;
+    for Back { phase, .. } in &conv.backward {
+        let last = band.positions(phase, conv.blocks).last();
+        end = last.map_or(0, |own| own.input as usize + phase.extent).max(end);
+    }
+    let dy = dy.up_to(end);
     // The rows of several phases stand between each other.
     let written = if conv.backward.len() == 1 && band.blocks == 1 {
         band.of(geometry.dx.height)
@@ -213,8 +216,7 @@ fn parameters<V: Vector>(conv: &Conv, x: &mut Block<'_, '_>, dy: &mut Block<'_, 
     let (inputs, filters, plane) = (geometry.inputs(), geometry.filters(), geometry.dy.plane());
     let rows = band.of(geometry.y.height * band.blocks);
     let pairs = &conv.pairs[rows.start * geometry.y.width..rows.end * geometry.y.width];
-    let most = |own: fn(&Pair) -> u32| pairs.iter().map(own).max().map_or(0, |most| most as usize + 1);
-    let extents = [most(|own| own.input), most(|own| own.gradient)];
+    let extents = extents(pairs);
     let x = x.up_to(extents[0] + conv.forward.extent);
     let dy = dy.up_to(extents[1]);
     let from = conv.place(part.rows.start);

@@ -31,7 +31,8 @@ impl<'a> Reads<'a> {
 
 /// The sums of all images.
 pub(in crate::train::graph) fn summed(sums: &[Lanes; 2]) -> [f64; 2] {
-    sums.map(|own| own.0.iter().copied().map(f64::from).sum())
+    let sum = |own: &Lanes| own.0.iter().fold(0.0, |sum, lane| sum + f64::from(*lane));
+    [sum(&sums[0]), sum(&sums[1])]
 }
 
 impl Pointwise {
