@@ -95,7 +95,7 @@ impl Engine {
                 Body::Batches(Batches::new(pixels, steps, compiled, plan.blocks, threads))
             }
             LanesHold::Places => {
-                let compiled = compiled(steps, &plan, "places", |step, form| image::compile(step, form, precision))?;
+                let compiled = compiled(steps, &plan, "places", |step, form| image::compile(step, form, options))?;
                 Body::Images(Images::new(pixels, steps, compiled, threads))
             }
         };

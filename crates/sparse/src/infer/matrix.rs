@@ -1,6 +1,8 @@
 //! The kept values of a matrix, row after row, and the precisions that they can be held in.
 
 use crate::file::{Precision, code, row_scale};
+use crate::lanes::LANES;
+use crate::simd::Register;
 
 /// A matrix that holds its nonzero values only.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +63,15 @@ pub(super) trait Value: std::fmt::Debug + Copy + Default + Send + Sync + 'static
     const SCALED: bool;
     /// The number, without its row's factor.
     fn get(self) -> f32;
+    /// The first numbers as a register.
+    #[inline(always)]
+    fn read<R: Register>(from: &[Self]) -> R {
+        let mut numbers = [0.0; LANES];
+        for lane in 0..LANES / R::COUNT {
+            numbers[lane] = from[lane].get();
+        }
+        R::read(&numbers)
+    }
     /// The values of a row, rounded; `scale` is what its codes are multiplied with.
     fn round(row: &[f32], scale: f32) -> Vec<Self>;
 }
@@ -71,6 +82,11 @@ impl Value for f32 {
     #[inline(always)]
     fn get(self) -> f32 {
         self
+    }
+
+    #[inline(always)]
+    fn read<R: Register>(from: &[Self]) -> R {
+        R::read(from)
     }
 
     fn round(row: &[f32], _: f32) -> Vec<Self> {

@@ -140,7 +140,7 @@ fn image_steps(steps: &[Step], options: &Options, image: &[f32], clock: Clock<'_
     for step in steps {
         let mut y = Aligned::zeros(step.outputs + SLACK);
         found.push(fastest(step, &image::forms(step), 1, |form| {
-            let own = image::compile(step, form, options.precision).expect("one of the step's own forms");
+            let own = image::compile(step, form, options).expect("one of the step's own forms");
             clock(&mut || own.run(options.instruction_set, Image { x: &x, y: &mut y, scratch: &mut scratch }))
         }));
         x = y;

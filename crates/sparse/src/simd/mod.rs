@@ -70,11 +70,28 @@ impl InstructionSet {
 pub(crate) trait Register: Copy {
     /// Registers of a vector.
     const COUNT: usize;
+    /// Entries of a table that [`Self::pick`] chooses from.
+    const ENTRIES: usize;
+
+    /// Indices of the lanes.
+    type Indices: Copy;
 
     /// All zero.
     fn zero() -> Self;
     /// Reads the floats of the `place`-th register of a vector.
     fn load(from: &Lanes, place: usize) -> Self;
+    /// Writes the floats of the `place`-th register of a vector.
+    fn store(self, to: &mut Lanes, place: usize);
+    /// Reads the first floats from anywhere.
+    fn read(from: &[f32]) -> Self;
+    /// Reads four indices of each lane, the first in the lowest eight bits.
+    fn indices(from: &[u32]) -> Self::Indices;
+    /// The second index of each lane becomes the first, and so on.
+    fn next(indices: Self::Indices) -> Self::Indices;
+    /// For each lane the entry of the table that its first index names.
+    fn pick(table: &[f32], indices: Self::Indices) -> Self;
+    /// `self + other`.
+    fn add(self, other: Self) -> Self;
     /// `self * factor + addend`, rounded once where the instruction set can.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// The sum of its floats, always in the same order for an instruction set.
@@ -140,8 +157,6 @@ pub(crate) trait Vector: Copy {
     fn read(from: &[f32; LANES]) -> Self;
     /// Writes sixteen floats to anywhere.
     fn write(self, to: &mut [f32; LANES]);
-    /// For each lane the entry of `table` that its index names; of an index only the lowest five bits count.
-    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self;
     /// The lanes of even places of the 32 in `self` and `next`, and those of odd ones.
     fn unzip(self, next: Self) -> (Self, Self);
 
@@ -181,6 +196,20 @@ pub(crate) trait Kernel {
     fn run<V: Vector>(self) -> Self::Output;
 }
 
+/// Floats of a register of an instruction set, and entries of a table that it chooses from.
+pub(crate) fn register_sizes(set: InstructionSet) -> [usize; 2] {
+    struct Sizes;
+    impl Kernel for Sizes {
+        type Output = [usize; 2];
+
+        #[inline(always)]
+        fn run<V: Vector>(self) -> [usize; 2] {
+            [LANES / V::Register::COUNT, V::Register::ENTRIES]
+        }
+    }
+    dispatch(set, Sizes)
+}
+
 /// Runs a kernel, compiled for an instruction set.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(set: InstructionSet, kernel: K) -> K::Output {
@@ -218,9 +247,8 @@ mod tests {
             }
             let table: [f32; 32] = std::array::from_fn(|place| (place * place) as f32);
             let (even, odd) = V::read(table.first_chunk().expect("32")).unzip(V::read(table.last_chunk().expect("32")));
-            let looked_up = V::lookup(&table, &std::array::from_fn(|lane| (31 * lane + 64) as u8));
             let moved = a.moved(&std::array::from_fn(|lane| (7 * lane as u32 + 3) % 16), 0b1011_0110_0111_1001);
-            for result in [even, odd, looked_up, moved] {
+            for result in [even, odd, moved] {
                 let mut lanes = [0.0; LANES];
                 result.write(&mut lanes);
                 found.extend(lanes);
@@ -239,13 +267,46 @@ mod tests {
         assert!(
             (0..16).all(|lane| wanted[176 + lane] == square(2 * lane) && wanted[192 + lane] == square(2 * lane + 1))
         );
-        assert!((0..16).all(|lane| wanted[208 + lane] == square((31 * lane + 64) % 32)));
         let moved = |lane: usize| if 0b1011_0110_0111_1001 >> lane & 1 == 1 { (7 * lane + 3) % 16 } else { 7 };
-        assert!((0..16).all(|lane| wanted[224 + lane] == moved(lane) as f32 - 7.0));
+        assert!((0..16).all(|lane| wanted[208 + lane] == moved(lane) as f32 - 7.0));
         assert_eq!(wanted[wanted.len() - 2], 8.0);
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {
             assert_eq!(dispatch(set, Everything), wanted, "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn entries_are_picked_by_four_indices_of_each_lane() {
+        struct Picked;
+        impl Kernel for Picked {
+            type Output = (usize, Vec<f32>);
+
+            #[inline(always)]
+            fn run<V: Vector>(self) -> Self::Output {
+                let entries = V::Register::ENTRIES;
+                let table: Vec<f32> = (0..entries + 1).map(|place| place as f32).collect();
+                let index = |lane: usize, step: usize| ((7 * lane + 5 * step) % entries) as u8;
+                let all: Vec<u32> =
+                    (0..LANES).map(|lane| u32::from_le_bytes([0, 1, 2, 3].map(|step| index(lane, step)))).collect();
+                let mut indices = V::Register::indices(&all);
+                let mut found = vec![];
+                for _ in 0..4 {
+                    let mut lanes = Lanes::ZERO;
+                    V::Register::pick(&table[1..], indices).store(&mut lanes, 0);
+                    found.extend(&lanes.0[..LANES / V::Register::COUNT]);
+                    indices = V::Register::next(indices);
+                }
+                (entries, found)
+            }
+        }
+        for set in InstructionSet::available() {
+            let (entries, found) = dispatch(set, Picked);
+            assert_eq!([found.len() / 4, entries], register_sizes(set));
+            for (place, own) in found.iter().enumerate() {
+                let (lane, step) = (place % (found.len() / 4), place / (found.len() / 4));
+                assert_eq!(*own as usize, (7 * lane + 5 * step) % entries + 1, "{}, {lane}, {step}", set.name());
+            }
         }
     }
 

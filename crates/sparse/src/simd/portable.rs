@@ -1,7 +1,7 @@
 //! The vector of the baseline: an array, for the compiler to vectorise.
 
 use super::Vector;
-use super::registers::Whole;
+use super::registers::{ENTRIES, Lookup, Whole};
 use crate::lanes::{LANES, Lanes};
 
 #[derive(Clone, Copy)]
@@ -124,11 +124,6 @@ impl Vector for V {
     }
 
     #[inline(always)]
-    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self {
-        Self(std::array::from_fn(|lane| table[usize::from(indices[lane] & 31)]))
-    }
-
-    #[inline(always)]
     fn unzip(self, next: Self) -> (Self, Self) {
         let at = |place: usize| if place < LANES { self.0[place] } else { next.0[place - LANES] };
         (Self(std::array::from_fn(|lane| at(2 * lane))), Self(std::array::from_fn(|lane| at(2 * lane + 1))))
@@ -144,5 +139,24 @@ impl Vector for V {
         for (row, own) in to.iter_mut().enumerate() {
             own.0 = std::array::from_fn(|column| from[column].0[row]);
         }
+    }
+}
+
+impl Lookup for V {
+    type Indices = [u32; LANES];
+
+    #[inline(always)]
+    fn indices(from: &[u32; LANES]) -> Self::Indices {
+        *from
+    }
+
+    #[inline(always)]
+    fn next(indices: Self::Indices) -> Self::Indices {
+        indices.map(|own| own >> 8)
+    }
+
+    #[inline(always)]
+    fn pick(table: &[f32; ENTRIES], indices: Self::Indices) -> Self {
+        Self(indices.map(|own| table[own as usize % ENTRIES]))
     }
 }

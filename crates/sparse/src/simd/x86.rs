@@ -4,7 +4,7 @@
 //! that is what makes the `unsafe` below sound.
 #![expect(unsafe_code, reason = "intrinsics, and functions compiled for instructions that were detected before")]
 
-use super::registers::Whole;
+use super::registers::{ENTRIES, Lookup, Whole};
 use super::{InstructionSet, Kernel, Register, Vector};
 use crate::lanes::{LANES, Lanes};
 use std::arch::x86_64::*;
@@ -178,16 +178,6 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self {
-        // SAFETY: 32 floats and sixteen bytes; the permutation reads the lowest five bits of an index.
-        unsafe {
-            let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(LANES)));
-            let indices = _mm512_cvtepu8_epi32(_mm_loadu_si128(indices.as_ptr().cast()));
-            Self(_mm512_permutex2var_ps(low, indices, high))
-        }
-    }
-
-    #[inline(always)]
     fn unzip(self, next: Self) -> (Self, Self) {
         // SAFETY: see the head of this file.
         unsafe {
@@ -233,6 +223,30 @@ impl Vector for Avx512 {
                 Self(_mm512_shuffle_f32x4::<0xdd>(even_low, even_high)).store(&mut to[8 + column]);
                 Self(_mm512_shuffle_f32x4::<0xdd>(odd_low, odd_high)).store(&mut to[12 + column]);
             }
+        }
+    }
+}
+
+impl Lookup for Avx512 {
+    type Indices = __m512i;
+
+    #[inline(always)]
+    fn indices(from: &[u32; LANES]) -> __m512i {
+        // SAFETY: sixteen indices are 64 bytes.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn next(indices: __m512i) -> __m512i {
+        intrinsics!(_mm512_srli_epi32::<8>(indices))
+    }
+
+    #[inline(always)]
+    fn pick(table: &[f32; ENTRIES], indices: __m512i) -> Self {
+        // SAFETY: 32 floats; of an index the permutation reads the lowest five bits.
+        unsafe {
+            let (low, high) = (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(LANES)));
+            Self(_mm512_permutex2var_ps(low, indices, high))
         }
     }
 }
@@ -368,16 +382,6 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn lookup(table: &[f32; 32], indices: &[u8; LANES]) -> Self {
-        // SAFETY: sixteen bytes; an index is cut to five bits, so it lies within the 32 floats.
-        unsafe {
-            let indices = _mm_and_si128(_mm_loadu_si128(indices.as_ptr().cast()), _mm_set1_epi8(31));
-            let half = |own| _mm256_i32gather_ps::<4>(table.as_ptr(), _mm256_cvtepu8_epi32(own));
-            Self(half(indices), half(_mm_srli_si128::<8>(indices)))
-        }
-    }
-
-    #[inline(always)]
     fn unzip(self, next: Self) -> (Self, Self) {
         // Of two halves a shuffle gives the pairs' places in the order 0 2 1 3; the quarters then change places.
         // SAFETY: see the head of this file.
@@ -441,6 +445,9 @@ pub(super) struct Half(__m256);
 
 impl Register for Half {
     const COUNT: usize = 2;
+    const ENTRIES: usize = 8;
+
+    type Indices = __m256i;
 
     #[inline(always)]
     fn zero() -> Self {
@@ -449,9 +456,44 @@ impl Register for Half {
 
     #[inline(always)]
     fn load(from: &Lanes, place: usize) -> Self {
-        let half = from.0[8 * place..].first_chunk::<8>().expect("a vector has two halves");
+        Self::read(&from.0[8 * place..])
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Lanes, place: usize) {
+        let half = to.0[8 * place..].first_chunk_mut::<8>().expect("a vector has two halves");
         // SAFETY: eight floats are 32 bytes.
-        Self(unsafe { _mm256_loadu_ps(half.as_ptr()) })
+        unsafe { _mm256_storeu_ps(half.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn read(from: &[f32]) -> Self {
+        let from = from.first_chunk::<8>().expect("eight floats");
+        // SAFETY: eight floats are 32 bytes.
+        Self(unsafe { _mm256_loadu_ps(from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn indices(from: &[u32]) -> __m256i {
+        let from = from.first_chunk::<8>().expect("eight lanes");
+        // SAFETY: eight indices are 32 bytes.
+        unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn next(indices: __m256i) -> __m256i {
+        intrinsics!(_mm256_srli_epi32::<8>(indices))
+    }
+
+    #[inline(always)]
+    fn pick(table: &[f32], indices: __m256i) -> Self {
+        // Of an index the permutation reads the lowest three bits.
+        Self(intrinsics!(_mm256_permutevar8x32_ps(Self::read(table).0, indices)))
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(intrinsics!(_mm256_add_ps(self.0, other.0)))
     }
 
     #[inline(always)]

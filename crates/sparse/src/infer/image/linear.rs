@@ -6,8 +6,8 @@ use crate::infer::form::{Compute, finished};
 use crate::infer::matrix::Value;
 use crate::infer::step::Linear;
 use crate::kernels::flat::active;
-use crate::lanes::LANES;
-use crate::simd::Vector;
+use crate::lanes::{LANES, Lanes};
+use crate::simd::{Register, Vector};
 use std::mem::size_of;
 
 /// The neurons' biases and, where weights are held as codes, factors: sixteen at a time.
@@ -137,83 +137,119 @@ impl<W: Value> Compute<Single> for Panels<W> {
     }
 }
 
-/// Inputs that a step of [`Windowed`] chooses from.
-const WINDOW: u32 = 32;
-
-/// Kept weights of sixteen neurons at a time. A step takes at most one weight of each neuron, all of them within 32
-/// neighbouring inputs; a neuron that has none there gets a zero.
+/// Kept weights of a group of neurons, whose sums are a register: eight of them, or sixteen. A step takes at most one weight of
+/// each, all of them within a window of neighbouring inputs; a neuron that has none there gets a zero.
 #[derive(Debug)]
 pub(super) struct Windowed<W> {
-    /// The steps of panel `p` are `starts[p]..starts[p + 1]`.
+    /// Neurons of a group.
+    lanes: usize,
+    /// The steps of group `g` are `starts[g]..starts[g + 1]`.
     starts: Vec<u32>,
     /// The first input of each step's window.
     windows: Vec<u32>,
-    /// Which input of the window each neuron takes.
-    places: Aligned<u8>,
+    /// Which input of the window each neuron takes, four steps of a group at a time: `[four steps][lane]`, a byte for each.
+    places: Aligned<u32>,
+    /// `[step][lane]`.
     values: Aligned<W>,
     ends: Ends,
 }
 
+/// Steps whose places are read at once.
+const STEPS: usize = 4;
+
 impl<W: Value> Windowed<W> {
-    pub(super) fn new(linear: &Linear) -> Self {
+    /// For registers of so many floats, which look up one of so many entries.
+    pub(super) fn new(linear: &Linear, [lanes, entries]: [usize; 2]) -> Self {
         let matrix = &linear.weight;
-        let ends = Ends::new(linear);
-        let rows: Vec<Vec<W>> = (0..matrix.rows()).map(|row| matrix.rounded(row)).collect();
+        let count = matrix.rows();
+        let rows: Vec<Vec<W>> = (0..count).map(|row| matrix.rounded(row)).collect();
+        // A window of several registers begins on the border of one, so that reading it touches as few cache lines as can be.
+        let border = if entries > lanes { lanes as u32 } else { 1 };
         let (mut starts, mut windows, mut all_places, mut all_values) = (vec![0], vec![], vec![], vec![]);
-        for first in (0..matrix.rows()).step_by(LANES) {
-            let mut left: Vec<_> = (first..matrix.rows().min(first + LANES))
-                .map(|row| matrix.row(row).0.iter().zip(&rows[row]).peekable())
+        // Groups without a neuron fill up the last panel.
+        for first in (0..count.next_multiple_of(LANES)).step_by(lanes) {
+            let mut left: Vec<_> = (first..count.min(first + lanes))
+                .map(|row| matrix.row(row).0.iter().copied().zip(&rows[row]).peekable())
                 .collect();
-            while let Some(next) = left.iter_mut().filter_map(|row| row.peek().map(|(column, _)| **column)).min() {
-                // On the border of a vector, so that reading it touches as few cache lines as can be.
-                let window = next / LANES as u32 * LANES as u32;
-                let (mut places, mut values) = ([0; LANES], [W::default(); LANES]);
+            let mut step = 0;
+            while let Some(next) = left.iter_mut().filter_map(|row| row.peek().map(|(column, _)| *column)).min() {
+                let window = next / border * border;
+                if step % STEPS == 0 {
+                    all_places.push([0; LANES]);
+                }
+                let mut values = [W::default(); LANES];
                 for (lane, row) in left.iter_mut().enumerate() {
-                    if let Some((column, value)) = row.next_if(|(column, _)| **column - window < WINDOW) {
-                        (places[lane], values[lane]) = ((column - window) as u8, *value);
+                    if let Some((column, value)) = row.next_if(|(column, _)| column - window < entries as u32) {
+                        let places = all_places.last_mut().expect("pushed with the first step");
+                        places[lane] |= (column - window) << (8 * (step % STEPS));
+                        values[lane] = *value;
                     }
                 }
                 windows.push(window);
-                all_places.push(places);
                 all_values.push(values);
+                step += 1;
             }
             starts.push(windows.len() as u32);
         }
-        Self { starts, windows, places: Aligned::of(&all_places), values: Aligned::of(&all_values), ends }
+        let (places, values) = (firsts(&all_places, lanes), firsts(&all_values, lanes));
+        Self { lanes, starts, windows, places, values, ends: Ends::new(linear) }
     }
+
+    /// The sums of a group, whose places are the next ones.
+    #[inline(always)]
+    fn sum<'a, R: Register>(&self, group: usize, x: &[f32], places: &mut impl Iterator<Item = &'a [u32]>) -> R {
+        let lanes = LANES / R::COUNT;
+        let steps = self.starts[group] as usize..self.starts[group + 1] as usize;
+        let (windows, windows_left) = self.windows[steps.clone()].as_chunks::<STEPS>();
+        let mut values = self.values[steps.start * lanes..steps.end * lanes].chunks_exact(STEPS * lanes);
+        // Several sums, so that one addition does not wait for the one before.
+        let mut sums = [R::zero(); STEPS];
+        for windows in windows {
+            let (Some(places), Some(values)) = (places.next(), values.next()) else { unreachable!("steps have them") };
+            let mut places = R::indices(places);
+            for step in 0..STEPS {
+                let picked = R::pick(&x[windows[step] as usize..], places);
+                sums[step] = picked.mul_add(W::read(&values[step * lanes..][..lanes]), sums[step]);
+                places = R::next(places);
+            }
+        }
+        if !windows_left.is_empty() {
+            let mut places = R::indices(places.next().expect("steps have them"));
+            for (window, values) in windows_left.iter().zip(values.remainder().chunks_exact(lanes)) {
+                sums[0] = R::pick(&x[*window as usize..], places).mul_add(W::read(values), sums[0]);
+                places = R::next(places);
+            }
+        }
+        sums[0].add(sums[1]).add(sums[2].add(sums[3]))
+    }
+}
+
+/// The first of each sixteen, one after the other.
+fn firsts<T: Copy + Default>(all: &[[T; LANES]], count: usize) -> Aligned<T> {
+    let mut own = Aligned::zeros(all.len() * count);
+    own.chunks_exact_mut(count).zip(all).for_each(|(own, all)| own.copy_from_slice(&all[..count]));
+    own
 }
 
 impl<W: Value> Compute<Single> for Windowed<W> {
     fn bytes(&self) -> usize {
-        4 * (self.starts.len() + self.windows.len())
-            + self.places.len()
+        4 * (self.starts.len() + self.windows.len() + self.places.len())
             + self.values.len() * size_of::<W>()
             + self.ends.bytes()
     }
 
     #[inline(always)]
     fn compute<V: Vector>(&self, Image { x, y, .. }: Image<'_>) {
-        for panel in 0..self.starts.len() - 1 {
-            let range = self.starts[panel] as usize..self.starts[panel + 1] as usize;
-            let windows = &self.windows[range.clone()];
-            let places = &self.places.as_chunks::<LANES>().0[range.clone()];
-            let values = &self.values.as_chunks::<LANES>().0[range];
-            // Four sums, so that one addition does not wait for the one before.
-            let mut sums = [V::splat(0.0); 4];
-            let (windows, windows_left) = windows.as_chunks::<4>();
-            let (places, places_left) = places.as_chunks::<4>();
-            let (values, values_left) = values.as_chunks::<4>();
-            for ((windows, places), values) in windows.iter().zip(places).zip(values) {
-                for own in 0..4 {
-                    let table = x[windows[own] as usize..].first_chunk().expect("room behind the last input");
-                    sums[own] = V::lookup(table, &places[own]).mul_add(lanes::<V, W>(&values[own]), sums[own]);
-                }
+        let registers = V::Register::COUNT;
+        assert_eq!(self.lanes * registers, LANES, "compiled for the instruction set that it runs with");
+        let mut places = self.places.chunks_exact(LANES / registers);
+        for panel in 0..self.ends.bias.len() {
+            let mut sums = Lanes::ZERO;
+            for place in 0..registers {
+                let sum: V::Register = self.sum(panel * registers + place, x, &mut places);
+                sum.store(&mut sums, place);
             }
-            for ((window, places), values) in windows_left.iter().zip(places_left).zip(values_left) {
-                let table = x[*window as usize..].first_chunk().expect("room behind the last input");
-                sums[0] = V::lookup(table, places).mul_add(lanes::<V, W>(values), sums[0]);
-            }
-            self.ends.write(panel, sums[0].add(sums[1]).add(sums[2].add(sums[3])), y);
+            self.ends.write(panel, V::load(&sums), y);
         }
     }
 }

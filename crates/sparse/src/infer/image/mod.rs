@@ -6,6 +6,7 @@ mod walk;
 
 pub(super) use walk::Images;
 
+use super::Options;
 use super::form::{Compiled, Mode, Vectorised};
 use super::matrix::{Half, Value};
 use super::plan::Form;
@@ -14,6 +15,7 @@ use super::step::{Op, Step};
 use crate::InstructionSet;
 use crate::file::Precision;
 use crate::lanes::LANES;
+use crate::simd::register_sizes;
 
 /// Numbers that a buffer has room for behind its last one: kernels read and write whole vectors.
 pub(super) const SLACK: usize = 2 * LANES;
@@ -83,19 +85,20 @@ pub(super) fn forms(step: &Step) -> Vec<Form> {
 }
 
 /// The step in this form; `None` when it has no such form.
-pub(super) fn compile(step: &Step, form: Form, precision: Precision) -> Option<Box<dyn Compiled<Single>>> {
-    match precision {
-        Precision::F32 => compiled::<f32>(step, form),
-        Precision::F16 => compiled::<Half>(step, form),
-        Precision::Int8 => compiled::<i8>(step, form),
+pub(super) fn compile(step: &Step, form: Form, options: &Options) -> Option<Box<dyn Compiled<Single>>> {
+    let sizes = register_sizes(options.instruction_set);
+    match options.precision {
+        Precision::F32 => compiled::<f32>(step, form, sizes),
+        Precision::F16 => compiled::<Half>(step, form, sizes),
+        Precision::Int8 => compiled::<i8>(step, form, sizes),
     }
 }
 
-fn compiled<W: Value>(step: &Step, form: Form) -> Option<Box<dyn Compiled<Single>>> {
+fn compiled<W: Value>(step: &Step, form: Form, sizes: [usize; 2]) -> Option<Box<dyn Compiled<Single>>> {
     Some(match (&step.op, form) {
         (Op::Conv(own), Form::Sparse) => Box::new(Vectorised(conv::Sparse::<W>::new(own))),
         (Op::Linear(own), Form::Panels) => Box::new(Vectorised(linear::Panels::<W>::new(own))),
-        (Op::Linear(own), Form::Windowed) => Box::new(Vectorised(linear::Windowed::<W>::new(own))),
+        (Op::Linear(own), Form::Windowed) => Box::new(Vectorised(linear::Windowed::<W>::new(own, sizes))),
         (Op::Linear(own), Form::Columns) => Box::new(Vectorised(linear::Columns::<W>::new(own))),
         (Op::Simple(own), Form::Simple) => Box::new(own.clone()),
         _ => return None,
