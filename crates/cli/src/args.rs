@@ -267,7 +267,7 @@ const RESUME_HELP: &str = "A run that has finished is left as it is; where its f
     changed, a lost checkpoint) is an error. --restart means it: it removes checkpoints, log and model of the run, and begins \
     anew.\n\nExamples:\n  secateur resume runs/quickstart-1a2b3c4d-s1\n  secateur resume runs/quickstart-1a2b3c4d-s1 --restart";
 
-const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, or a .safetensors file whose header tells its graph,\nas a run's model.safetensors has it; of the LeNets any state dict will do.\n\n\
+const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, an .onnx file of a network from images or features to\nclasses, or a .safetensors file whose header tells its graph, as a run's model.safetensors has it;\nof the LeNets any state dict will do.\n\n\
     Formats: secateur, a sparse file with where the weights stand in as few bits as can be; safetensors, as PyTorch's \
     load_state_dict takes it, or with --csr as rows for torch.sparse_csr_tensor; onnx, for ONNX Runtime and others.\n\n\
     --compact leaves out what the answers do not depend on: units that nothing reads or whose output is constant, and rows and \
@@ -275,7 +275,7 @@ const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, or a .safe
     nothing is written.\n\nExamples:\n  secateur export runs/quickstart-1a2b3c4d-s1 --values f16 --compact\n  secateur export \
     model.secateur --out model-b128.onnx --batch 128\n  secateur export model.secateur --out rows.safetensors --csr";
 
-const BENCH_HELP: &str = "MODEL is a run's folder, a .secateur file, or a .safetensors file whose header tells its graph,\nas a run's model.safetensors has it; of the LeNets any state dict will do.\n\n\
+const BENCH_HELP: &str = "MODEL is a run's folder, a .secateur file, an .onnx file of a network from images or features to\nclasses, or a .safetensors file whose header tells its graph, as a run's model.safetensors has it;\nof the LeNets any state dict will do.\n\n\
     Every model is compiled three times for each batch size: dense, which computes its zeros too; sparse, as it is; and \
     compacted. Each layer of a chain such as LeNet takes the form that is measured fastest here; in other graphs the form \
     follows from the weights that are left. The calls take turns, and medians are compared.\n\n\

@@ -15,10 +15,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Key of a model's header in safetensors under which the scales of its input are told, as JSON, where they are not the default.
-const SCALES: &str = "secateur.scales";
+pub(crate) const SCALES: &str = "secateur.scales";
 
 /// Key under which the names of its classes are told, as JSON, where they have some.
-const CLASSES: &str = "secateur.classes";
+pub(crate) const CLASSES: &str = "secateur.classes";
 
 /// Key of a model's header in safetensors under which the model's name is told.
 const MODEL: &str = "secateur.model";
@@ -52,15 +52,15 @@ pub(crate) fn notes(trained_on: &[TrainedOn], scales: &[Scale], classes: &[Strin
     splits.into_iter().chain(scales).chain(classes).collect()
 }
 
-/// The scales that a header tells; none where it does not, or they make no sense.
-pub(crate) fn noted_scales(file: &TensorReader) -> Vec<Scale> {
-    let noted: Option<Vec<Scale>> = file.note(SCALES).and_then(|text| serde_json::from_str(text).ok());
+/// The scales that a note under [`SCALES`] tells; none where it does not, or they make no sense.
+pub(crate) fn noted_scales(note: Option<&str>) -> Vec<Scale> {
+    let noted: Option<Vec<Scale>> = note.and_then(|text| serde_json::from_str(text).ok());
     noted.filter(|scales| scales.len() <= 1 << 16).unwrap_or_default()
 }
 
-/// The names of so many classes that a header tells; none where it does not, or they make no sense.
-pub(crate) fn noted_classes(file: &TensorReader, classes: usize) -> Vec<String> {
-    let noted: Option<Vec<String>> = file.note(CLASSES).and_then(|text| serde_json::from_str(text).ok());
+/// The names of so many classes that a note under [`CLASSES`] tells; none where it does not, or they make no sense.
+pub(crate) fn noted_classes(note: Option<&str>, classes: usize) -> Vec<String> {
+    let noted: Option<Vec<String>> = note.and_then(|text| serde_json::from_str(text).ok());
     noted.filter(|names| wrong_class_names(names, classes).is_none()).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! Opens whatever holds a trained network: a run, a model file, or a safetensors file.
+//! Opens whatever holds a trained network: a run, a model file, a safetensors file, or an ONNX model.
 
 use crate::config::Source;
 use crate::data::{CENTRED, Dataset, MNIST, Split};
@@ -8,6 +8,7 @@ use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained_on};
 use secateur_graph::{Graph, Op, Role};
 use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head};
+use secateur_sparse::import::{self, Imported};
 use secateur_sparse::infer::{self, AnyEngine, Options};
 use secateur_sparse::{Layer, Ranges, Trained, TrainedFile};
 use std::io::Read;
@@ -35,8 +36,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a run's folder (its final model, or a checkpoint by name), a `.secateur` file, or a safetensors file: one whose
-    /// header tells its graph, as [`crate::run()`] leaves it, or one of a LeNet as PyTorch writes it.
+    /// Opens a run's folder (its final model, or a checkpoint by name), a `.secateur` file, a safetensors file (one whose header
+    /// tells its graph, as [`crate::run()`] leaves it, or one of a LeNet as PyTorch writes it), or an ONNX model.
     ///
     /// # Errors
     /// When there is no such thing, it is damaged, or nothing tells what network it holds.
@@ -70,8 +71,8 @@ impl Model {
                 let file = TensorReader::open(path)?;
                 let (name, network) = told(&file)?;
                 check_width(&network).map_err(|why| refuse(&why))?;
-                let scales = export::noted_scales(&file);
-                let classes = export::noted_classes(&file, network.classes());
+                let scales = export::noted_scales(file.note(export::SCALES));
+                let classes = export::noted_classes(file.note(export::CLASSES), network.classes());
                 let notes = export::notes(&trained_on::of_file(path), &scales, &classes);
                 let info = info(&name, scales, classes);
                 Ok(Self { network, info, precision: None, experiment: None, run: None, notes })
@@ -84,8 +85,9 @@ impl Model {
                 let notes = export::notes(&[], &info.scales, &info.classes);
                 Ok(Self { network, info, precision: Some(precision), experiment: None, run: None, notes })
             }
+            Some("onnx") => imported(path),
             _ if !path.exists() => Err(refuse("no such file or folder")),
-            _ => Err(refuse("wanted a run's folder, a .secateur file, or a .safetensors file")),
+            _ => Err(refuse("expected a run's folder, or a .secateur, .safetensors or .onnx file")),
         }
     }
 
@@ -138,6 +140,35 @@ impl Model {
         let indices: Vec<u32> = range.map(|image| image as u32).collect();
         split.gather(&indices).pixels
     }
+}
+
+/// The network of an ONNX model. What is left out of it is told as a warning.
+fn imported(path: &Path) -> Result<Model, Error> {
+    let refuse = |why: String| Error::Run { path: path.to_owned(), why };
+    let Imported { network, name, notes, remarks } =
+        import::onnx(&files::read(path)?).map_err(|error| refuse(error.to_string()))?;
+    let (graph, _) = network.to_graph().map_err(|error| refuse(error.to_string()))?;
+    let [input, output] = [graph.input(), graph.output()].map(|value| graph.shape(value).to_vec());
+    if ![1, 3].contains(&input.len()) || output.len() != 1 {
+        return Err(refuse(format!(
+            "found a network from {input:?} to {output:?}, expected one from [channels, rows, columns] or [features] to [classes]"
+        )));
+    }
+    check_width(&network).map_err(&refuse)?;
+    remarks.iter().for_each(|own| tracing::warn!("{}: {own}", path.display()));
+    let note = |key: &str| notes.get(key).map(String::as_str);
+    let (scales, classes) =
+        (export::noted_scales(note(export::SCALES)), export::noted_classes(note(export::CLASSES), network.classes()));
+    if scales.is_empty() && input.len() == 3 {
+        tracing::warn!(
+            "{}: it does not say what it sees of a byte `b` of a picture (`{}` in its metadata), so that is taken for b / 255 - 0.5",
+            path.display(),
+            export::SCALES
+        );
+    }
+    let notes = export::notes(&[], &scales, &classes);
+    let info = info(&name, scales, classes);
+    Ok(Model { network, info, precision: None, experiment: None, run: None, notes })
 }
 
 /// The bytes of a model file, which is read as a whole only when it is as long as its head says.

@@ -99,6 +99,22 @@ fn an_exported_file_is_a_model_like_any_other() {
 }
 
 #[test]
+fn an_onnx_model_is_a_model_like_any_other() {
+    let folder = folder();
+    let onnx = folder.path().join("own.onnx");
+    export(&onnx, &[]);
+    let read = Model::open(&onnx, None).expect("written by us");
+    assert_eq!((read.network.chain(), notes(&read)), (Some(&network()), notes(&model())));
+    // It becomes a file of ours, compacted as the run's own is.
+    let [again, own] = ["again.secateur", "own.secateur"].map(|name| folder.path().join(name));
+    succeed(&["export", text(&onnx), "--compact", "--out", text(&again)]);
+    export(&own, &["--compact"]);
+    let [again, own] = [again, own].map(|path| decode(&fs::read(path).expect("a file")).expect("own file"));
+    assert_eq!((again.network, again.info.scales), (own.network, own.info.scales));
+    assert!(!succeed(&["bench", text(&onnx), "--batch", "1", "--seconds", "0.01"]).is_empty());
+}
+
+#[test]
 fn a_checkpoint_is_exported_by_its_name() {
     let folder = folder();
     let name = checkpoints(run()).pop().expect("a checkpoint");

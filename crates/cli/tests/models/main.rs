@@ -78,7 +78,9 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     vec![
         (folder.join("none.secateur"), "none.secateur"),
         (root().join("configs"), "no run here"),
-        (root().join("README.md"), "wanted a run's folder, a .secateur file, or a .safetensors file"),
+        (root().join("README.md"), "expected a run's folder, or a .secateur, .safetensors or .onnx file"),
+        (written(folder, "text.onnx", b"weights"), "no ONNX model: "),
+        (written(folder, "empty.onnx", b""), "no ONNX model: it has no graph"),
         (written(folder, "cut.secateur", &good[..middle]), "but says that it has"),
         (written(folder, "bit.secateur", &change(middle, 1)), "the file is damaged: its checksum is"),
         (written(folder, "new.secateur", &change(8, 4)), "version"),

@@ -5,7 +5,6 @@
 mod header;
 mod nodes;
 mod onnx;
-mod proto;
 mod safetensors;
 
 pub use nodes::{graph_from_json, graph_to_json};

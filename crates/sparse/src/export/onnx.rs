@@ -1,11 +1,11 @@
 //! Writes a network as an ONNX model: the operators that every engine knows, in a version that old engines still read.
 
 use super::Error;
-use super::proto::{
+use crate::Network;
+use crate::proto::{
     Attribute, Dimension, Extent, FLOAT, FLOAT_NUMBER, Graph, INT, INT64, INTS, Model, Node, Note, OperatorSet, Shape,
     Tensor, TensorType, Type, ValueInfo,
 };
-use crate::Network;
 use prost::Message;
 use secateur_graph::{Activation, Op, Pool, PoolKind, Weights, Window};
 
@@ -199,7 +199,7 @@ impl Writer<'_> {
 
     fn push(&mut self, operator: &str, name: &str, input: Vec<String>, output: String, attribute: Vec<Attribute>) {
         let (name, op_type) = (Some(name.into()), Some(operator.into()));
-        self.nodes.push(Node { input, output: vec![output], name, op_type, attribute });
+        self.nodes.push(Node { input, output: vec![output], name, op_type, attribute, domain: None });
     }
 
     fn floats(&mut self, name: String, shape: &[usize], values: &[f32]) -> String {
@@ -218,7 +218,8 @@ impl Writer<'_> {
 
     fn tensor(&mut self, name: String, kind: i32, shape: &[usize], bytes: Vec<u8>) -> String {
         let dims = shape.iter().map(|extent| *extent as i64).collect();
-        self.tensors.push(Tensor { dims, data_type: Some(kind), name: Some(name.clone()), raw_data: Some(bytes) });
+        let (data_type, raw_data) = (Some(kind), Some(bytes));
+        self.tensors.push(Tensor { dims, data_type, name: Some(name.clone()), raw_data, ..Tensor::default() });
         name
     }
 }

@@ -1,0 +1,146 @@
+//! Networks that other programs wrote: ONNX models.
+//!
+//! The messages are those that the export writes, read with prost: a reader of its own would bring a second description of the
+//! schema, and what a model means for our graph has to be found out in any case.
+
+mod attributes;
+mod count;
+mod elementwise;
+mod functions;
+mod layers;
+mod shapes;
+mod tensor;
+mod walk;
+
+use crate::Trained;
+use crate::proto::{Extent, Model, OperatorSet, ValueInfo};
+use prost::Message;
+use std::collections::{HashMap, HashSet};
+use walk::Walk;
+
+/// Versions of ONNX's operators that are read.
+pub const VERSIONS: std::ops::RangeInclusive<i64> = 11..=22;
+
+/// A model that is none, or one that cannot become a graph.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no ONNX model, or it lacks what every model has.
+    #[error("no ONNX model: {0}")]
+    Model(String),
+    /// A node that is not supported, or whose inputs are not.
+    #[error("node `{node}` ({operator}): {why}{}", behind(*.readers))]
+    Node {
+        /// Its name, or that of what it gives.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// What is expected, and what was found.
+        why: String,
+        /// Nodes that are computed from it.
+        readers: usize,
+    },
+    /// The graph is more than a graph may be.
+    #[error(transparent)]
+    Graph(#[from] secateur_graph::Error),
+}
+
+fn behind(readers: usize) -> String {
+    match readers {
+        0 => String::new(),
+        1 => "; 1 node is computed from it".into(),
+        _ => format!("; {readers} nodes are computed from it"),
+    }
+}
+
+/// A network out of an ONNX model, and what the model says beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The network.
+    pub network: Trained,
+    /// What the model's graph is called.
+    pub name: String,
+    /// Its metadata, by key.
+    pub notes: HashMap<String, String>,
+    /// What was left out, for people.
+    pub remarks: Vec<String>,
+}
+
+/// Reads an ONNX model: one input of f32, `[batch, channels, rows, columns]` or `[batch, features]`, and its first output.
+///
+/// What does not depend on the input, such as the arithmetic of shapes, is worked out; factors and summands of channels become
+/// batch normalisation with neutral statistics; the parts that exporters write for gelu, silu and hard-swish become these
+/// again. A softmax at the end is left out, so that the network answers with logits.
+///
+/// # Errors
+/// When the bytes are no such model, or name a node that is not supported.
+pub fn onnx(bytes: &[u8]) -> Result<Imported, Error> {
+    let refuse = |why: String| Err(Error::Model(why));
+    if !count::is_readable(bytes) {
+        return refuse("it has millions of fields, more than any network needs".into());
+    }
+    let model = Model::decode(bytes).map_err(|error| Error::Model(error.to_string()))?;
+    let Some(graph) = &model.graph else { return refuse("it has no graph".into()) };
+    check_version(&model.opset_import)?;
+    let constants: HashSet<&str> = graph.initializer.iter().filter_map(|own| own.name.as_deref()).collect();
+    let inputs: Vec<&ValueInfo> =
+        graph.input.iter().filter(|own| !constants.contains(own.name.as_deref().unwrap_or(""))).collect();
+    let &[input] = &inputs[..] else {
+        let names: Vec<&str> = inputs.iter().map(|own| own.name.as_deref().unwrap_or("")).collect();
+        return refuse(format!("expected one input, found {}: {}", names.len(), names.join(", ")));
+    };
+    let Some(output) = graph.output.first().and_then(|own| own.name.as_deref()) else {
+        return refuse("it has no output".into());
+    };
+    let (batch, shape) = sides(input)?;
+    let mut walk = Walk::new(graph, (input.name.as_deref().unwrap_or(""), batch, &shape), output)?;
+    walk.all()?;
+    if graph.output.len() > 1 {
+        walk.remarks.push(format!("of {} outputs the first is read, `{output}`", graph.output.len()));
+    }
+    let (graph_read, weights, remarks) = walk.finish(output)?;
+    let note = |own: &crate::proto::Note| Some((own.key.clone()?, own.value.clone()?));
+    Ok(Imported {
+        network: Trained::of(&graph_read, weights),
+        name: graph.name.clone().unwrap_or_default(),
+        notes: model.metadata_props.iter().filter_map(note).collect(),
+        remarks,
+    })
+}
+
+/// Refuses versions of ONNX's own operators that are not read.
+fn check_version(sets: &[OperatorSet]) -> Result<(), Error> {
+    let own = sets.iter().find(|own| matches!(own.domain.as_deref(), None | Some("" | "ai.onnx")));
+    let refuse = |found: String| {
+        let (first, last) = (VERSIONS.start(), VERSIONS.end());
+        Err(Error::Model(format!("expected ONNX's operators in a version from {first} to {last}, found {found}")))
+    };
+    match own.and_then(|own| own.version) {
+        Some(version) if VERSIONS.contains(&version) => Ok(()),
+        Some(version) => refuse(format!("version {version}")),
+        None => refuse("none".into()),
+    }
+}
+
+/// The batch of an input, where it is fixed, and the sides of an image.
+fn sides(input: &ValueInfo) -> Result<(Option<usize>, Vec<usize>), Error> {
+    let name = input.name.as_deref().unwrap_or("");
+    let refuse = |why: &str| Error::Model(format!("the input `{name}`: {why}"));
+    let tensor = input.kind.as_ref().and_then(|own| own.tensor.as_ref()).ok_or_else(|| refuse("it is no tensor"))?;
+    if tensor.element != Some(crate::proto::FLOAT) {
+        return Err(refuse(&format!("expected f32, found {}", tensor::type_name(tensor.element.unwrap_or(0)))));
+    }
+    let dims = tensor.shape.as_ref().map_or(&[][..], |own| &own.dim);
+    let [batch, sides @ ..] = dims else { return Err(refuse("expected a batch and sides, found no shape")) };
+    let known = |own: &crate::proto::Dimension| match &own.value {
+        Some(Extent::Known(side)) => usize::try_from(*side).ok().filter(|side| *side > 0),
+        Some(Extent::Named(_)) | None => None,
+    };
+    let all: Option<Vec<usize>> = sides.iter().map(known).collect();
+    match all {
+        Some(all) if !all.is_empty() => Ok((known(batch), all)),
+        _ => Err(refuse("expected sides behind the batch that are numbers; export the model with a fixed size")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! The arithmetic of shapes, and what only changes the shape of a value.
+
+use super::Error;
+use super::attributes::Read;
+use super::tensor::{Constant, Numbers};
+use super::walk::{Known, Walk};
+use secateur_graph::{Op, Value};
+use std::rc::Rc;
+
+/// Sides, of which `None` is the batch.
+type Sides = Vec<Option<i64>>;
+
+impl Known {
+    /// Sides of a value: a list of whole numbers or a single one.
+    pub(super) fn sides(&self) -> Option<(Sides, bool)> {
+        match self {
+            Self::Sizes(own, is_single) => Some((own.clone(), *is_single)),
+            Self::Constant(own) => match &own.values {
+                Numbers::Integers(values) if own.shape.len() < 2 => {
+                    Some((values.iter().copied().map(Some).collect(), own.shape.is_empty()))
+                }
+                Numbers::Integers(_) | Numbers::Floats(_) => None,
+            },
+            Self::Value(_) | Self::Layer(_) | Self::Affine(_) | Self::Part(..) | Self::Padded(..) => None,
+        }
+    }
+
+    /// The same, as a constant where the batch is not among them.
+    pub(super) fn of_sides(sides: Sides, is_single: bool) -> Self {
+        match sides.iter().copied().collect::<Option<Vec<i64>>>() {
+            Some(values) => {
+                let own = Constant::integers(values);
+                Self::constant(if is_single { Constant { shape: vec![], ..own } } else { own })
+            }
+            None => Self::Sizes(sides, is_single),
+        }
+    }
+
+    pub(super) fn constant(own: Constant) -> Self {
+        Self::Constant(Rc::new(own))
+    }
+}
+
+/// Axes that a value may have, and sides that a list of them may.
+const MOST_AXES: usize = 16;
+
+/// An axis of so many, counted from the end where it is negative.
+fn axis(node: Read<'_>, own: i64, rank: usize) -> Result<usize, Error> {
+    let from_start = if own < 0 { own.saturating_add(rank as i64) } else { own };
+    let found = usize::try_from(from_start).ok().filter(|own| *own < rank);
+    found.ok_or_else(|| node.refuse(format!("expected an axis of {rank}, found {own}")))
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn shape_of(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let all: Sides = match self.known(node, 0)? {
+            Known::Constant(own) => own.shape.iter().map(|side| Some(*side as i64)).collect(),
+            Known::Sizes(own, is_single) => {
+                if is_single {
+                    vec![]
+                } else {
+                    vec![Some(own.len() as i64)]
+                }
+            }
+            Known::Value(_) | Known::Layer(_) | Known::Affine(_) | Known::Part(..) | Known::Padded(..) => {
+                let value = self.value(node, 0)?;
+                let sides = self.shape(value).into_iter().map(|side| Some(side as i64));
+                std::iter::once(None).chain(sides).collect()
+            }
+        };
+        let rank = all.len() as i64;
+        let bound = |name: &str, otherwise: i64| {
+            let own = node.int(name, otherwise);
+            (if own < 0 { own.saturating_add(rank) } else { own }).clamp(0, rank) as usize
+        };
+        let (start, end) = (bound("start", 0), bound("end", rank));
+        Ok(Known::of_sides(all.get(start..end).unwrap_or(&[]).to_vec(), false))
+    }
+
+    pub(super) fn gather(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let places = self.constant(node, 1)?;
+        let (Some((sides, false)), Numbers::Integers(indices), 0 | 1, 0) =
+            (self.known(node, 0)?.sides(), &places.values, places.shape.len(), node.int("axis", 0))
+        else {
+            return Err(node.refuse("supported for the sides of a value only"));
+        };
+        let place = |own: &i64| Ok(sides[axis(node, *own, sides.len())?]);
+        let own = indices.iter().map(place).collect::<Result<Sides, Error>>()?;
+        Ok(Known::of_sides(own, places.shape.is_empty()))
+    }
+
+    pub(super) fn slice(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let list = |walk: &Self, place: usize| walk.list(node, place, "");
+        let (starts, ends) = (list(self, 1)?.unwrap_or_default(), list(self, 2)?.unwrap_or_default());
+        let axes = list(self, 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = list(self, 4)?.unwrap_or_else(|| vec![1; starts.len()]);
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || steps.iter().any(|own| *own != 1) {
+            return Err(node.refuse("expected a start, an end and an axis each, and steps of 1"));
+        }
+        if let Some((sides, false)) = self.known(node, 0)?.sides() {
+            let rank = sides.len() as i64;
+            let bound = |own: i64| (if own < 0 { own.saturating_add(rank) } else { own }).clamp(0, rank) as usize;
+            return match (&starts[..], &ends[..], &axes[..]) {
+                ([start], [end], [0 | -1]) => {
+                    Ok(Known::of_sides(sides.get(bound(*start)..bound(*end)).unwrap_or(&[]).to_vec(), false))
+                }
+                _ => Err(node.refuse("expected one start and one end for the sides of a value")),
+            };
+        }
+        let value = self.value(node, 0)?;
+        let shape = self.shape(value);
+        let &[_, height, width] = &shape[..] else {
+            return Err(node.refuse(format!("expected [channels, rows, columns], found {shape:?}")));
+        };
+        let mut crop = [height, width];
+        for ((start, end), own) in starts.iter().zip(&ends).zip(&axes) {
+            let own = axis(node, *own, shape.len() + 1)?;
+            let side = if own == 0 { None } else { Some(shape[own - 1] as i64) };
+            let until = side.map(|side| (if *end < 0 { end.saturating_add(side) } else { *end }).clamp(0, side));
+            match (own, until, side) {
+                (2 | 3, Some(until), _) if *start == 0 => crop[own - 2] = until as usize,
+                (_, Some(until), Some(side)) if *start == 0 && until == side => {}
+                (0, ..) if *start == 0 && *end == i64::MAX => {}
+                _ => return Err(node.refuse("expected the first rows and columns of each channel")),
+            }
+        }
+        if crop == [height, width] {
+            return Ok(Known::Value(value));
+        }
+        self.add(node.short_name(), Op::Crop(crop), &[value], vec![]).map(Known::Value)
+    }
+
+    pub(super) fn concat(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let all = (0..node.0.input.len()).map(|place| self.known(node, place)).collect::<Result<Vec<_>, _>>()?;
+        let sides: Option<Vec<Sides>> = all.iter().map(|own| own.sides().map(|own| own.0)).collect();
+        if let Some(sides) = sides {
+            let sides = sides.concat();
+            return match sides.len() {
+                0..=MOST_AXES => Ok(Known::of_sides(sides, false)),
+                found => Err(node.refuse(format!("expected at most {MOST_AXES} sides, found {found}"))),
+            };
+        }
+        let values = (0..all.len()).map(|place| self.value(node, place)).collect::<Result<Vec<Value>, _>>()?;
+        let rank = self.shape(values[0]).len() + 1;
+        if axis(node, node.int("axis", 0), rank)? != 1 {
+            return Err(node.refuse("expected values one behind the other along the channels (axis 1)"));
+        }
+        match values[..] {
+            [only] => Ok(Known::Value(only)),
+            _ => self.add(node.short_name(), Op::Concat, &values, vec![]).map(Known::Value),
+        }
+    }
+
+    pub(super) fn reshape(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let axes = match node.operator() {
+            "Squeeze" | "Unsqueeze" => self.list(node, 1, "axes")?,
+            _ => None,
+        };
+        if axes.as_ref().is_some_and(|own| own.len() > MOST_AXES) {
+            return Err(node.refuse(format!("expected at most {MOST_AXES} axes")));
+        }
+        match self.known(node, 0)? {
+            Known::Constant(own) => return self.constant_reshaped(node, &own, axes),
+            Known::Sizes(own, is_single) => {
+                return match (node.operator(), is_single, own.len()) {
+                    ("Unsqueeze", true, _) => Ok(Known::of_sides(own, false)),
+                    ("Squeeze", false, 1) => Ok(Known::of_sides(own, true)),
+                    ("Reshape", _, _) => Ok(Known::of_sides(own, false)),
+                    _ => Err(node.refuse("expected a list of sides, or a single one")),
+                };
+            }
+            Known::Value(_) | Known::Layer(_) | Known::Affine(_) | Known::Part(..) | Known::Padded(..) => {}
+        }
+        let value = self.value(node, 0)?;
+        let shape = self.shape(value);
+        let wanted = match node.operator() {
+            "Flatten" if axis(node, node.int("axis", 1), shape.len() + 2)? == 1 => vec![shape.iter().product()],
+            "Reshape" => self.target(node, &shape)?,
+            "Squeeze" => {
+                let mut dropped = vec![];
+                for own in axes.unwrap_or_default() {
+                    dropped.push(axis(node, own, shape.len() + 1)?);
+                }
+                let is_kept = |(place, side): &(usize, &usize)| match dropped.is_empty() {
+                    true => **side != 1,
+                    false => !dropped.contains(&(place + 1)),
+                };
+                shape.iter().enumerate().filter(is_kept).map(|(_, side)| *side).collect()
+            }
+            "Unsqueeze" => {
+                let mut own = shape.clone();
+                let axes = axes.unwrap_or_default();
+                let rank = shape.len() + 1 + axes.len();
+                let mut places = axes.iter().map(|own| axis(node, *own, rank)).collect::<Result<Vec<_>, _>>()?;
+                places.sort_unstable();
+                for place in places {
+                    if place == 0 || place > own.len() + 1 {
+                        return Err(node.refuse("expected axes behind the batch, each once"));
+                    }
+                    own.insert(place - 1, 1);
+                }
+                own
+            }
+            _ => return Err(node.refuse("expected the values of each image (axis 1)")),
+        };
+        self.reshaped(node, value, wanted)
+    }
+
+    /// A value in another shape.
+    pub(super) fn reshaped(&mut self, node: Read<'a>, value: Value, wanted: Vec<usize>) -> Result<Known, Error> {
+        let shape = self.shape(value);
+        if wanted == shape {
+            return Ok(Known::Value(value));
+        }
+        if wanted.iter().try_fold(1usize, |all, own| all.checked_mul(*own)) != Some(shape.iter().product()) {
+            return Err(node.refuse(format!("expected as many values as {shape:?} has, found the shape {wanted:?}")));
+        }
+        let op = if wanted.len() == 1 { Op::Flatten } else { Op::Reshape(wanted) };
+        self.add(node.short_name(), op, &[value], vec![]).map(Known::Value)
+    }
+
+    /// The shape for one image that a reshape asks for.
+    fn target(&self, node: Read<'a>, shape: &[usize]) -> Result<Vec<usize>, Error> {
+        let Some((sides, false)) = self.known(node, 1)?.sides() else {
+            return Err(node.refuse("expected a shape that is a list of whole numbers"));
+        };
+        let refuse =
+            || node.refuse(format!("expected a shape that leaves the batch first, found {sides:?} of {shape:?}"));
+        let [batch, rest @ ..] = &sides[..] else { return Err(refuse()) };
+        let count: usize = shape.iter().product();
+        let is_batch = match batch {
+            None | Some(-1) => true,
+            Some(0) => node.int("allowzero", 0) == 0,
+            Some(own) => self.batch.is_some_and(|batch| usize::try_from(*own) == Ok(batch)),
+        };
+        let mut wanted = vec![];
+        for (place, side) in rest.iter().enumerate() {
+            wanted.push(match side {
+                Some(-1) => None,
+                Some(0) if node.int("allowzero", 0) == 0 => Some(*shape.get(place).ok_or_else(refuse)?),
+                Some(own) => Some(usize::try_from(*own).map_err(|_| refuse())?),
+                None => return Err(refuse()),
+            });
+        }
+        let known = wanted.iter().flatten().try_fold(1usize, |all, own| all.checked_mul(*own)).unwrap_or(0);
+        let open = wanted.iter().filter(|own| own.is_none()).count();
+        if !is_batch || known == 0 || !count.is_multiple_of(known) || open + usize::from(*batch == Some(-1)) > 1 {
+            return Err(refuse());
+        }
+        Ok(wanted.into_iter().map(|own| own.unwrap_or(count / known)).collect())
+    }
+
+    /// The same numbers in another shape.
+    fn constant_reshaped(&self, node: Read<'a>, own: &Constant, axes: Option<Vec<i64>>) -> Result<Known, Error> {
+        let refuse = || node.refuse(format!("expected another shape of {:?}", own.shape));
+        let count: usize = own.shape.iter().product();
+        let shape = match node.operator() {
+            "Unsqueeze" => {
+                let mut shape = own.shape.clone();
+                for place in axes.unwrap_or_default() {
+                    let place = axis(node, place, shape.len() + 1)?;
+                    shape.insert(place, 1);
+                }
+                shape
+            }
+            "Squeeze" => own.shape.iter().copied().filter(|side| *side != 1).collect(),
+            "Reshape" => {
+                let wanted = self.list(node, 1, "")?.unwrap_or_default();
+                let known: i64 = wanted
+                    .iter()
+                    .filter(|own| **own > 0)
+                    .try_fold(1i64, |all, own| all.checked_mul(*own))
+                    .ok_or_else(refuse)?;
+                let side = |own: &i64| match *own {
+                    -1 => Ok(count / usize::try_from(known).unwrap_or(1)),
+                    own => usize::try_from(own).map_err(|_| refuse()),
+                };
+                wanted.iter().map(side).collect::<Result<Vec<_>, _>>()?
+            }
+            _ => return Err(refuse()),
+        };
+        if shape.iter().try_fold(1usize, |all, own| all.checked_mul(*own)) != Some(count) {
+            return Err(refuse());
+        }
+        Ok(Known::constant(Constant { shape, values: own.values.clone() }))
+    }
+
+    pub(super) fn transpose(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let order = |rank: usize| match node.ints("perm") {
+            Some(own) => own.iter().map(|own| axis(node, *own, rank)).collect::<Result<Vec<usize>, _>>(),
+            None => Ok((0..rank).rev().collect()),
+        };
+        let refuse = || node.refuse("expected an order of all axes, each once");
+        if let Known::Constant(own) = self.known(node, 0)? {
+            return own.transposed(&order(own.shape.len())?).map(Known::constant).ok_or_else(refuse);
+        }
+        let value = self.value(node, 0)?;
+        let shape = self.shape(value);
+        let order = order(shape.len() + 1)?;
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..=shape.len()) {
+            return Err(refuse());
+        }
+        // Sides of 1 may change their place without any value changing its own.
+        let long: Vec<usize> = order[1..].iter().copied().filter(|own| *own > 0 && shape[own - 1] != 1).collect();
+        if order[0] != 0 || !long.is_sorted() {
+            return Err(node.refuse(format!("expected an order that moves no value, found {order:?} for {shape:?}")));
+        }
+        self.reshaped(node, value, order[1..].iter().map(|own| shape[own - 1]).collect())
+    }
+
+    pub(super) fn constant_node(&self, node: Read<'a>) -> Result<Known, Error> {
+        if let Some(tensor) = node.tensor("value") {
+            return Constant::read(tensor).map(Known::constant).map_err(|why| node.refuse(why));
+        }
+        if let Some(own) = node.float("value_float") {
+            return Ok(Known::constant(Constant::float(own)));
+        }
+        if let Some(own) = node.ints("value_ints") {
+            return Ok(Known::constant(Constant::integers(own.to_vec())));
+        }
+        if let Some(own) = node.floats("value_floats") {
+            return Ok(Known::constant(Constant { shape: vec![own.len()], values: Numbers::Floats(own.to_vec()) }));
+        }
+        Ok(Known::of_sides(vec![Some(node.int("value_int", 0))], true))
+    }
+
+    pub(super) fn cast(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let to_floats = matches!(node.int("to", 0), 1 | 10 | 11 | 16);
+        match self.known(node, 0)? {
+            Known::Constant(own) => Ok(Known::constant(Constant {
+                shape: own.shape.clone(),
+                values: match &own.values {
+                    Numbers::Integers(all) if to_floats => Numbers::Floats(all.iter().map(|own| *own as f32).collect()),
+                    Numbers::Floats(all) if !to_floats => {
+                        Numbers::Integers(all.iter().map(|own| *own as i64).collect())
+                    }
+                    same => same.clone(),
+                },
+            })),
+            own @ Known::Sizes(..) if !to_floats => Ok(own),
+            Known::Sizes(..) => Err(node.refuse("expected the sides of a value as whole numbers")),
+            own if to_floats => Ok(own),
+            _ => Err(node.refuse("expected a value that stays a float")),
+        }
+    }
+}

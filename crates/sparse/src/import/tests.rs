@@ -1,0 +1,323 @@
+use super::*;
+use crate::proto::{Attribute, Dimension, Graph, Node, Shape, Tensor, TensorType, Type};
+use secateur_graph::{Activation, Op};
+
+/// A model that is put together.
+struct Made {
+    nodes: Vec<Node>,
+    tensors: Vec<Tensor>,
+    input: Vec<i64>,
+    version: i64,
+}
+
+impl Made {
+    /// With an input `x` of any batch.
+    fn new(sides: &[i64]) -> Self {
+        Self { nodes: vec![], tensors: vec![], input: [&[-1], sides].concat(), version: 17 }
+    }
+
+    fn floats(mut self, name: &str, dims: &[i64], values: &[f32]) -> Self {
+        let (dims, name) = (dims.to_vec(), Some(name.into()));
+        self.tensors.push(Tensor { dims, data_type: Some(1), name, float_data: values.to_vec(), ..Tensor::default() });
+        self
+    }
+
+    fn integers(mut self, name: &str, values: &[i64]) -> Self {
+        let (dims, name) = (vec![values.len() as i64], Some(name.into()));
+        self.tensors.push(Tensor { dims, data_type: Some(7), name, int64_data: values.to_vec(), ..Tensor::default() });
+        self
+    }
+
+    /// `Operator(inputs) -> output`, and its attributes.
+    fn node(mut self, text: &str, attribute: Vec<Attribute>) -> Self {
+        let (operator, rest) = text.split_once('(').expect("an operator");
+        let (inputs, output) = rest.split_once(") -> ").expect("an output");
+        let input = inputs.split_whitespace().map(|own| if own == "_" { String::new() } else { own.into() }).collect();
+        let name = Some(format!("/net/{output}/{operator}"));
+        let op_type = Some(operator.into());
+        self.nodes.push(Node { input, output: vec![output.into()], name, op_type, attribute, domain: None });
+        self
+    }
+
+    fn model(self) -> Model {
+        let dimension = |side: &i64| Dimension { value: (*side >= 0).then_some(Extent::Known(*side)) };
+        let shape = Some(Shape { dim: self.input.iter().map(dimension).collect() });
+        let kind = Some(Type { tensor: Some(TensorType { element: Some(1), shape }) });
+        let graph = Graph {
+            node: self.nodes,
+            name: Some("made".into()),
+            initializer: self.tensors,
+            input: vec![ValueInfo { name: Some("x".into()), kind }],
+            output: vec![ValueInfo { name: Some("y".into()), kind: None }],
+        };
+        let opset_import = vec![OperatorSet { domain: None, version: Some(self.version) }];
+        Model { graph: Some(graph), opset_import, ..Model::default() }
+    }
+
+    fn read(self) -> Result<Imported, Error> {
+        onnx(&self.model().encode_to_vec())
+    }
+
+    /// The answers to images.
+    fn answers<const N: usize>(self, images: [&[f32]; N]) -> [Vec<f32>; N] {
+        let read = self.read().expect("supported");
+        images.map(|image| read.network.forward(image))
+    }
+
+    fn error(self) -> String {
+        self.read().expect_err("refused").to_string()
+    }
+}
+
+fn int(name: &str, value: i64) -> Attribute {
+    Attribute { name: Some(name.into()), i: Some(value), ..Attribute::default() }
+}
+
+fn ints(name: &str, values: &[i64]) -> Attribute {
+    Attribute { name: Some(name.into()), ints: values.to_vec(), ..Attribute::default() }
+}
+
+fn text(name: &str, value: &str) -> Attribute {
+    Attribute { name: Some(name.into()), s: Some(value.into()), ..Attribute::default() }
+}
+
+fn near(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{found:?} {expected:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{found} {expected}");
+    }
+}
+
+/// What the network's operations are, in their order.
+fn ops(made: Made) -> Vec<Op> {
+    let read = made.read().expect("supported");
+    let (graph, _) = read.network.to_graph().expect("small");
+    graph.nodes().iter().map(|own| own.op.clone()).collect()
+}
+
+#[test]
+fn shape_arithmetic_is_worked_out() {
+    let made = Made::new(&[2, 2, 2])
+        .integers("zero", &[0])
+        .integers("minus", &[-1])
+        .node("Shape(x) -> shape", vec![])
+        .node("Gather(shape zero) -> batch", vec![])
+        .node("Concat(batch minus) -> target", vec![int("axis", 0)])
+        .node("Reshape(x target) -> flat", vec![])
+        .floats("w", &[8, 1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
+        .node("MatMul(flat w) -> product", vec![])
+        .floats("b", &[1], &[0.5])
+        .node("Add(product b) -> y", vec![]);
+    let [found] = made.answers([&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]]);
+    near(&found, &[17.5]);
+}
+
+#[test]
+fn parameters_keep_their_names_and_a_sum_becomes_a_bias() {
+    let made = Made::new(&[3])
+        .floats("head.fc.weight", &[2, 3], &[1.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+        .node("Gemm(x head.fc.weight) -> product", vec![int("transB", 1)])
+        .floats("b", &[1, 2], &[10.0, 20.0])
+        .node("Add(b product) -> sum", vec![])
+        .node("Relu(sum) -> y", vec![]);
+    let read = made.read().expect("supported");
+    let (graph, weights) = read.network.to_graph().expect("small");
+    let names: Vec<&str> = graph.parameters().iter().map(|own| own.name.as_str()).collect();
+    assert_eq!(names, ["head.fc.weight", "head.fc.bias"]);
+    assert_eq!(weights.get("head.fc.bias"), [10.0, 20.0]);
+    near(&read.network.forward(&[1.0, 2.0, 3.0]), &[11.0, 25.0]);
+}
+
+#[test]
+fn activations_are_found_in_every_form_that_they_are_written_in() {
+    let numbers = |made: Made| {
+        made.floats("root", &[], &[std::f32::consts::SQRT_2])
+            .floats("over", &[], &[std::f32::consts::FRAC_1_SQRT_2])
+            .floats("one", &[], &[1.0])
+            .floats("half", &[], &[0.5])
+            .floats("two", &[], &[2.0])
+            .floats("three", &[1], &[3.0])
+            .floats("zero", &[], &[0.0])
+            .floats("six", &[], &[6.0])
+    };
+    let all: [(Activation, &[&str]); 9] = [
+        (
+            Activation::Gelu,
+            &["Div(x root) -> a", "Erf(a) -> b", "Add(b one) -> c", "Mul(x c) -> d", "Mul(d half) -> y"],
+        ),
+        (
+            Activation::Gelu,
+            &["Mul(x over) -> a", "Erf(a) -> b", "Add(one b) -> c", "Mul(half x) -> d", "Mul(d c) -> y"],
+        ),
+        (Activation::Gelu, &["Mul(x over) -> a", "Erf(a) -> b", "Add(b one) -> c", "Div(c two) -> d", "Mul(d x) -> y"]),
+        (Activation::Gelu, &["Gelu(x) -> y"]),
+        (Activation::Silu, &["Sigmoid(x) -> a", "Mul(x a) -> y"]),
+        (Activation::HardSwish, &["HardSwish(x) -> y"]),
+        (Activation::HardSwish, &["Add(x three) -> a", "Clip(a zero six) -> b", "Mul(x b) -> c", "Div(c six) -> y"]),
+        (Activation::HardSwish, &["Add(x three) -> a", "Clip(a zero six) -> b", "Div(b six) -> c", "Mul(c x) -> y"]),
+        (Activation::Relu6, &["Clip(x zero six) -> y"]),
+    ];
+    for (expected, nodes) in all {
+        let made = nodes.iter().fold(numbers(Made::new(&[3])), |made, node| made.node(node, vec![]));
+        assert_eq!(ops(made), [Op::Activation(expected)], "{nodes:?}");
+    }
+    let alone = Made::new(&[3]).node("Sigmoid(x) -> y", vec![]);
+    assert_eq!(alone.error(), "no ONNX model: the output `y`: a sigmoid is supported as a part of an activation only");
+}
+
+#[test]
+fn factors_of_channels_become_batch_normalisation() {
+    let made = Made::new(&[2, 1, 2])
+        .floats("mean", &[1, 2, 1, 1], &[1.0, 2.0])
+        .floats("std", &[2, 1, 1], &[2.0, 4.0])
+        .floats("by", &[], &[3.0])
+        .node("Sub(x mean) -> a", vec![])
+        .node("Div(a std) -> b", vec![])
+        .node("Sub(by b) -> y", vec![]);
+    let [found] = made.answers([&[1.0, 3.0, 2.0, 10.0]]);
+    near(&found, &[3.0, 2.0, 3.0, 1.0]);
+    let spread = Made::new(&[2, 1, 2]).floats("by", &[1, 1, 1, 2], &[1.0, 2.0]).node("Mul(x by) -> y", vec![]);
+    assert_eq!(
+        spread.error(),
+        "node `/net/y/Mul` (Mul): expected one number, or one for each channel, found a constant of shape [1, 1, 1, 2]"
+    );
+}
+
+/// A convolution by its definition: one channel, the kernel `1, 2, 3, 4`, stride 2, and these zeros around 3x3 pixels.
+fn convolved(image: &[f32], [top, left, bottom, right]: [usize; 4]) -> Vec<f32> {
+    let (rows, columns) = ((3 + top + bottom - 2) / 2 + 1, (3 + left + right - 2) / 2 + 1);
+    let at = |row: usize, column: usize| match (row.checked_sub(top), column.checked_sub(left)) {
+        (Some(row @ 0..3), Some(column @ 0..3)) => image[row * 3 + column],
+        _ => 0.0,
+    };
+    let one = |row: usize, column: usize| {
+        [[0, 0], [0, 1], [1, 0], [1, 1]]
+            .iter()
+            .zip([1.0, 2.0, 3.0, 4.0])
+            .map(|(own, by)| by * at(2 * row + own[0], 2 * column + own[1]))
+            .sum()
+    };
+    (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| (row, column)))
+        .map(|(row, column)| one(row, column))
+        .collect()
+}
+
+#[test]
+fn padding_of_one_side_only_is_computed() {
+    let image = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+    let conv = |made: Made, input: &str, more: Attribute| {
+        let strides = ints("strides", &[2, 2]);
+        made.floats("w", &[1, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0])
+            .node(&format!("Conv({input} w) -> c"), vec![strides, more])
+            .node("Relu(c) -> y", vec![])
+    };
+    let pads = |own: [i64; 4]| conv(Made::new(&[1, 3, 3]), "x", ints("pads", &own));
+    for own in [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [2, 0, 0, 1]] {
+        let [found] = pads(own).answers([&image]);
+        near(&found, &convolved(&image, own.map(|own| own as usize)));
+    }
+    let [same] = conv(Made::new(&[1, 3, 3]), "x", text("auto_pad", "SAME_UPPER")).answers([&image]);
+    near(&same, &convolved(&image, [0, 0, 1, 1]));
+    let padded = Made::new(&[1, 3, 3]).integers("p", &[0, 0, 0, 1, 0, 0, 1, 0]).node("Pad(x p) -> a", vec![]);
+    let [found] = conv(padded, "a", ints("pads", &[1, 0, 0, 0])).answers([&image]);
+    near(&found, &convolved(&image, [1, 1, 1, 0]));
+}
+
+#[test]
+fn pooling_is_read_or_refused() {
+    let image: Vec<f32> = (0..16).map(|own| own as f32).collect();
+    let pool = |operator: &str, more: Vec<Attribute>| {
+        let attributes = [vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])], more].concat();
+        Made::new(&[1, 4, 4]).node(&format!("{operator}(x) -> y"), attributes)
+    };
+    let [found] = pool("MaxPool", vec![int("ceil_mode", 1)]).answers([&image]);
+    near(&found, &[5.0, 7.0, 13.0, 15.0]);
+    let [found] = pool("AveragePool", vec![]).answers([&image]);
+    near(&found, &[2.5, 4.5, 10.5, 12.5]);
+    let [found] = Made::new(&[1, 4, 4]).node("GlobalMaxPool(x) -> y", vec![]).answers([&image]);
+    near(&found, &[15.0]);
+    let mean = Made::new(&[1, 4, 4]).node("ReduceMean(x) -> y", vec![ints("axes", &[-1, -2]), int("keepdims", 0)]);
+    let [found] = mean.answers([&image]);
+    near(&found, &[7.5]);
+    let outside = pool("AveragePool", vec![ints("pads", &[1, 1, 1, 1])]).error();
+    assert!(outside.ends_with("expected padding that counts as zeros (`count_include_pad`)"), "{outside}");
+    let attributes = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[3, 3]), int("ceil_mode", 1)];
+    let short = Made::new(&[1, 4, 4]).node("MaxPool(x) -> y", attributes).error();
+    assert!(short.ends_with("found `ceil_mode` with one that does not"), "{short}");
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let made = || Made::new(&[2, 4, 4]).node("Relu(x) -> a", vec![]);
+    let missing = made().node("Einsum(a) -> b", vec![]).node("Relu(b) -> c", vec![]).node("Add(c b) -> y", vec![]);
+    assert_eq!(
+        missing.error(),
+        "node `/net/b/Einsum` (Einsum): this operator is not supported; 2 nodes are computed from it"
+    );
+    // What the output does not need may be anything.
+    assert!(made().node("Einsum(a) -> b", vec![]).node("Relu(a) -> y", vec![]).read().is_ok());
+    let nowhere = made().node("Add(a b) -> y", vec![]).error();
+    assert_eq!(nowhere, "node `/net/y/Add` (Add): it reads `b`, which nothing before it gives");
+    let circle = made().node("Add(a y) -> b", vec![]).node("Relu(b) -> y", vec![]).error();
+    assert!(circle.contains("`y`, which nothing before it gives"), "{circle}");
+    let twice = made().node("Relu(a) -> y", vec![]).node("Relu(a) -> y", vec![]).error();
+    assert!(twice.contains("`y` is given twice"), "{twice}");
+    let softmax = made().node("Softmax(a) -> y", vec![]).read().expect("left out");
+    assert_eq!(softmax.remarks, ["the softmax at the end is left out: the network answers with logits"]);
+    let old = Made { version: 9, ..made().node("Relu(a) -> y", vec![]) }.error();
+    assert_eq!(old, "no ONNX model: expected ONNX's operators in a version from 11 to 22, found version 9");
+    let open = Made::new(&[2, -1, 4]).node("Relu(x) -> y", vec![]).error();
+    assert!(open.contains("the input `x`: expected sides behind the batch that are numbers"), "{open}");
+    let short = Made::new(&[2]).floats("w", &[2, 2], &[1.0]).node("MatMul(x w) -> y", vec![]).error();
+    assert_eq!(short, "node `/net/y/MatMul` (MatMul): `w`: expected 4 values, for the shape [2, 2], found 1");
+    let narrow = Made::new(&[3]).floats("w", &[2, 2], &[1.0; 4]).node("MatMul(x w) -> y", vec![]).error();
+    assert!(narrow.ends_with("expected [2] features, found [3]"), "{narrow}");
+    let infinite = Made::new(&[1]).floats("w", &[1, 1], &[f32::INFINITY]).node("MatMul(x w) -> y", vec![]).error();
+    assert_eq!(infinite, "no ONNX model: `net.y.weight`: expected numbers, found NaN or an infinity");
+    let mut elsewhere = made().floats("w", &[1], &[1.0]).node("Add(a w) -> y", vec![]).model();
+    elsewhere.graph.as_mut().expect("made").initializer[0].data_location = Some(1);
+    let said = onnx(&elsewhere.encode_to_vec()).expect_err("refused").to_string();
+    assert!(said.contains("`w`: its values stand in another file"), "{said}");
+    assert!(onnx(b"no model").expect_err("refused").to_string().starts_with("no ONNX model: "));
+}
+
+#[test]
+fn a_damaged_model_is_refused_or_read_and_never_worse() {
+    let made = Made::new(&[2, 4, 4])
+        .floats("w", &[2, 2, 3, 3], &[0.5; 36])
+        .node("Conv(x w) -> a", vec![ints("pads", &[1, 1, 0, 1]), ints("strides", &[1, 2])])
+        .node("Relu(a) -> b", vec![])
+        .integers("p", &[0, 0, 1, 1, 0, 0, 1, 1])
+        .node("Pad(b p) -> c", vec![])
+        .node("AveragePool(c) -> d", vec![ints("kernel_shape", &[2, 2])])
+        .node("Shape(d) -> s", vec![])
+        .integers("i", &[0])
+        .node("Gather(s i) -> g", vec![])
+        .integers("m", &[-1])
+        .node("Concat(g m) -> t", vec![int("axis", 0)])
+        .node("Reshape(d t) -> e", vec![])
+        .floats("v", &[24, 2], &[0.25; 48])
+        .node("MatMul(e v) -> y", vec![]);
+    let bytes = made.model().encode_to_vec();
+    onnx(&bytes).expect("supported");
+    let mut state = 1u64;
+    let mut random = |count: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % count
+    };
+    let mut read = 0;
+    for round in 0..20_000 {
+        let mut own = bytes.clone();
+        for _ in 0..=random(3) {
+            let place = random(own.len());
+            match round % 3 {
+                0 => own[place] = random(256) as u8,
+                1 => own[place] ^= 1 << random(8),
+                _ => own.truncate(place.max(1)),
+            }
+        }
+        read += usize::from(onnx(&own).is_ok());
+    }
+    assert!(read > 1000, "{read}");
+}

@@ -1,0 +1,298 @@
+//! Goes over the nodes of a model, in their order, and builds the graph.
+
+use super::Error;
+use super::attributes::Read;
+use super::elementwise::Affine;
+use super::functions::Part;
+use super::layers::Layer;
+use super::tensor::{Constant, Numbers};
+use crate::proto::{Graph, Node, Tensor};
+use secateur_graph::{Builder, Op, Value, Weights};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+/// What is known of a value of the model.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// A value of the graph.
+    Value(Value),
+    /// The same for every input.
+    Constant(Rc<Constant>),
+    /// Sides of a value, a list of them or a single one; `None` is the batch.
+    Sizes(Vec<Option<i64>>, bool),
+    /// A layer to which a bias may yet be added.
+    Layer(Rc<Layer>),
+    /// A value with factors and summands.
+    Affine(Affine),
+    /// A part of an activation.
+    Part(Value, Part),
+    /// A value with zeros above, left, below and right.
+    Padded(Value, [usize; 4]),
+}
+
+/// The graph so far, and what is known of the model's values.
+pub(super) struct Walk<'a> {
+    nodes: Vec<&'a Node>,
+    /// How many of the nodes read a value; the model's output is read once more.
+    readers: HashMap<&'a str, usize>,
+    tensors: HashMap<&'a str, &'a Tensor>,
+    /// The tensors that have been read.
+    constants: RefCell<HashMap<&'a str, Rc<Constant>>>,
+    known: HashMap<&'a str, Known>,
+    output: &'a str,
+    /// Where the model takes so many images at once, and no other number.
+    pub batch: Option<usize>,
+    pub builder: Builder,
+    weights: Weights,
+    /// Weights of all layers so far, those included that wait for a bias.
+    pub layer_weights: usize,
+    /// The next number behind a name that is taken.
+    numbers: HashMap<String, usize>,
+    pub remarks: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    /// Of the nodes that the output needs.
+    pub(super) fn new(
+        graph: &'a Graph,
+        (input, batch, shape): (&'a str, Option<usize>, &[usize]),
+        output: &'a str,
+    ) -> Result<Self, Error> {
+        let mut givers: HashMap<&str, usize> = HashMap::new();
+        for (place, node) in graph.node.iter().enumerate() {
+            for name in node.output.iter().filter(|own| !own.is_empty()) {
+                if givers.insert(name, place).is_some() || name == input {
+                    return Err(Read(node).refuse(format!("`{name}` is given twice")));
+                }
+            }
+        }
+        let (mut is_needed, mut next) = (vec![false; graph.node.len()], vec![output]);
+        while let Some(name) = next.pop() {
+            if let Some(place) = givers.get(name).filter(|place| !is_needed[**place]) {
+                is_needed[*place] = true;
+                next.extend(graph.node[*place].input.iter().map(String::as_str));
+            }
+        }
+        let nodes: Vec<&Node> =
+            graph.node.iter().zip(is_needed).filter_map(|(node, own)| own.then_some(node)).collect();
+        let mut readers: HashMap<&str, usize> = HashMap::from([(output, 1)]);
+        for name in nodes.iter().flat_map(|node| &node.input) {
+            *readers.entry(name).or_default() += 1;
+        }
+        let builder = Builder::new(shape)?;
+        let known = HashMap::from([(input, Known::Value(builder.input()))]);
+        let tensors = graph.initializer.iter().filter_map(|own| Some((own.name.as_deref()?, own))).collect();
+        Ok(Self {
+            nodes,
+            readers,
+            tensors,
+            constants: RefCell::default(),
+            known,
+            output,
+            batch,
+            builder,
+            weights: Weights::default(),
+            layer_weights: 0,
+            numbers: HashMap::new(),
+            remarks: vec![],
+        })
+    }
+
+    /// Goes over all nodes.
+    pub(super) fn all(&mut self) -> Result<(), Error> {
+        for place in 0..self.nodes.len() {
+            let node = Read(self.nodes[place]);
+            let given = self.node(node).map_err(|error| match error {
+                Error::Node { node, operator, why, .. } => {
+                    Error::Node { node, operator, why, readers: self.behind(place) }
+                }
+                Error::Graph(error) => node_error(node, &error),
+                Error::Model(_) => error,
+            })?;
+            self.known.insert(node.output(), given);
+        }
+        Ok(())
+    }
+
+    /// The graph that ends with the output.
+    pub(super) fn finish(mut self, output: &str) -> Result<(secateur_graph::Graph, Weights, Vec<String>), Error> {
+        let refuse = |why: String| Error::Model(format!("the output `{output}`: {why}"));
+        let own = match self.known.get(output).cloned() {
+            Some(own) => self.realised(output, own).map_err(|error| match error {
+                Error::Model(why) => refuse(why),
+                other => refuse(other.to_string()),
+            })?,
+            None => return Err(refuse("no node gives it".into())),
+        };
+        if own.index() + 1 != self.builder.last().map_or(1, |last| last.output.index() + 1) {
+            return Err(refuse("something else is computed after it".into()));
+        }
+        let graph = self.builder.finish();
+        self.weights.check(&graph)?;
+        if let Some((name, _)) = self.weights.iter().find(|(_, own)| own.iter().any(|own| !own.is_finite())) {
+            return Err(Error::Model(format!("`{name}`: expected numbers, found NaN or an infinity")));
+        }
+        Ok((graph, self.weights, self.remarks))
+    }
+
+    /// How many nodes are computed from one, however far behind.
+    fn behind(&self, place: usize) -> usize {
+        let mut names: HashSet<&str> = self.nodes[place].output.iter().map(String::as_str).collect();
+        let mut count = 0;
+        for node in &self.nodes[place + 1..] {
+            if node.input.iter().any(|own| names.contains(own.as_str())) {
+                names.extend(node.output.iter().map(String::as_str));
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// What a node gives.
+    fn node(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        if !matches!(node.0.domain.as_deref(), None | Some("" | "ai.onnx")) {
+            let domain = node.0.domain.as_deref().unwrap_or("");
+            return Err(node.refuse(format!("expected one of ONNX's own operators, found one of `{domain}`")));
+        }
+        match node.operator() {
+            "Conv" => self.convolution(node),
+            "Gemm" => self.gemm(node),
+            "MatMul" => self.matrix_product(node),
+            "BatchNormalization" => self.batch_norm(node),
+            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" => self.pool(node),
+            "Pad" => self.pad(node),
+            "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node),
+            "Relu" | "Clip" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Erf" | "Gelu" => self.function(node),
+            "Concat" => self.concat(node),
+            "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => self.reshape(node),
+            "Transpose" => self.transpose(node),
+            "Slice" => self.slice(node),
+            "Shape" => self.shape_of(node),
+            "Gather" => self.gather(node),
+            "Constant" => self.constant_node(node),
+            "Cast" => self.cast(node),
+            "Identity" | "Dropout" => self.known(node, 0),
+            "Softmax" | "LogSoftmax" if node.output() == self.output => {
+                let what = node.operator().to_lowercase();
+                self.remarks.push(format!("the {what} at the end is left out: the network answers with logits"));
+                self.known(node, 0)
+            }
+            _ => Err(node.refuse("this operator is not supported")),
+        }
+    }
+
+    /// Whether one node alone reads what a node gives.
+    pub(super) fn has_one_reader(&self, name: &str) -> bool {
+        self.readers.get(name) == Some(&1)
+    }
+
+    /// What is known of an input.
+    pub(super) fn known(&self, node: Read<'a>, place: usize) -> Result<Known, Error> {
+        let Some(name) = node.input(place) else { return Err(node.refuse(format!("expected an input {}", place + 1))) };
+        if let Some(own) = self.known.get(name) {
+            return Ok(own.clone());
+        }
+        if let Some(own) = self.constants.borrow().get(name) {
+            return Ok(Known::Constant(Rc::clone(own)));
+        }
+        let tensor = self.tensors.get(name);
+        let tensor = tensor.ok_or_else(|| node.refuse(format!("it reads `{name}`, which nothing before it gives")))?;
+        let own = Rc::new(Constant::read(tensor).map_err(|why| node.refuse(format!("`{name}`: {why}")))?);
+        self.constants.borrow_mut().insert(name, Rc::clone(&own));
+        Ok(Known::Constant(own))
+    }
+
+    /// An input that has to be a value of the graph.
+    pub(super) fn value(&mut self, node: Read<'a>, place: usize) -> Result<Value, Error> {
+        let known = self.known(node, place)?;
+        let name = node.input(place).expect("it is known");
+        let value = self.realised(name, known).map_err(|error| match error {
+            Error::Model(why) => node.refuse(format!("`{name}`: {why}")),
+            other => other,
+        })?;
+        self.known.insert(name, Known::Value(value));
+        Ok(value)
+    }
+
+    /// A known value as one of the graph.
+    pub(super) fn realised(&mut self, name: &str, known: Known) -> Result<Value, Error> {
+        match known {
+            Known::Value(value) => Ok(value),
+            Known::Layer(layer) => self.layer(&layer, None),
+            Known::Affine(affine) => self.affine(name, affine),
+            Known::Part(_, part) => Err(Error::Model(format!("{part} is supported as a part of an activation only"))),
+            Known::Padded(..) => Err(Error::Model("padding is supported before convolutions and means only".into())),
+            Known::Constant(_) | Known::Sizes(..) => {
+                Err(Error::Model("expected what depends on the input, found the same for every input".into()))
+            }
+        }
+    }
+
+    /// An input that has to be the same for every image.
+    pub(super) fn constant(&self, node: Read<'a>, place: usize) -> Result<Rc<Constant>, Error> {
+        match self.known(node, place)? {
+            Known::Constant(own) => Ok(own),
+            _ => Err(node.refuse(format!("expected an input {} that does not depend on the image", place + 1))),
+        }
+    }
+
+    /// The same, of floats.
+    pub(super) fn floats(&self, node: Read<'a>, place: usize) -> Result<Vec<f32>, Error> {
+        let own = self.constant(node, place)?;
+        own.floats().map(<[f32]>::to_vec).ok_or_else(|| node.refuse(format!("expected floats as input {}", place + 1)))
+    }
+
+    /// Whole numbers that stand in an input, or in an attribute as they did in earlier versions; `None` where in neither.
+    pub(super) fn list(&self, node: Read<'a>, place: usize, attribute: &str) -> Result<Option<Vec<i64>>, Error> {
+        if let Some(own) = node.ints(attribute) {
+            return Ok(Some(own.to_vec()));
+        }
+        if node.input(place).is_none() {
+            return Ok(None);
+        }
+        match &self.constant(node, place)?.values {
+            Numbers::Integers(own) => Ok(Some(own.clone())),
+            Numbers::Floats(_) => Err(node.refuse(format!("expected whole numbers as input {}", place + 1))),
+        }
+    }
+
+    /// Adds a node to the graph with the values of its parameters, in their order. It is called so, or with a number behind.
+    pub(super) fn add(&mut self, name: &str, op: Op, inputs: &[Value], values: Vec<Vec<f32>>) -> Result<Value, Error> {
+        let name = self.free_name(name);
+        let first = self.builder.parameters().len();
+        let value = self.builder.add(&name, op, inputs)?;
+        for (own, values) in self.builder.parameters()[first..].iter().zip(values) {
+            self.weights.insert(own.name.clone(), values);
+        }
+        Ok(value)
+    }
+
+    /// A name of letters, digits, `_`, `-` and `.` that no node has.
+    fn free_name(&mut self, name: &str) -> String {
+        let fine = |own: char| if own.is_ascii_alphanumeric() || "_-.".contains(own) { own } else { '.' };
+        let all: String = name.trim_matches('/').chars().take(160).map(fine).collect();
+        let own = if all.is_empty() { "node".to_owned() } else { all };
+        if self.builder.find(&own).is_none() {
+            return own;
+        }
+        let number = self.numbers.entry(own.clone()).or_insert(2);
+        loop {
+            let candidate = format!("{own}_{number}");
+            *number += 1;
+            if self.builder.find(&candidate).is_none() {
+                return candidate;
+            }
+        }
+    }
+
+    /// The shape of a value for one image.
+    pub(super) fn shape(&self, value: Value) -> Vec<usize> {
+        self.builder.shape(value).to_vec()
+    }
+}
+
+/// What the graph says of a node, with the model's name of it.
+fn node_error(node: Read<'_>, error: &secateur_graph::Error) -> Error {
+    node.refuse(error.to_string())
+}
