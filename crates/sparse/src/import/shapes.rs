@@ -44,6 +44,9 @@ impl Known {
 /// Axes that a value may have, and sides that a list of them may.
 const MOST_AXES: usize = 16;
 
+/// Numbers that a model may ask for by their count alone.
+const MOST_ALIKE: usize = 1 << 16;
+
 /// An axis of so many, counted from the end where it is negative.
 fn axis(node: Read<'_>, own: i64, rank: usize) -> Result<usize, Error> {
     let from_start = if own < 0 { own.saturating_add(rank as i64) } else { own };
@@ -51,7 +54,38 @@ fn axis(node: Read<'_>, own: i64, rank: usize) -> Result<usize, Error> {
     found.ok_or_else(|| node.refuse(format!("expected an axis of {rank}, found {own}")))
 }
 
+/// The first index of a slice, its step and how many there are; `None` where the step is 0.
+fn range(side: usize, start: i64, end: i64, step: i64) -> Option<(usize, i64, usize)> {
+    let side = side as i64;
+    let from_start = |own: i64| if own < 0 { own.saturating_add(side) } else { own };
+    // Backwards the last index is the first one, and the end may lie before the first.
+    let (low, high) = if step > 0 { (0, side) } else { (-1, side - 1) };
+    let (start, end) = (from_start(start).clamp(low, high), from_start(end).clamp(low, high));
+    let count = if step > 0 { end - start } else { start - end };
+    let by = i64::try_from(step.unsigned_abs()).ok().filter(|own| *own > 0)?;
+    let count = if count > 0 { (count - 1) / by + 1 } else { 0 };
+    Some(if count == 0 { (0, 1, 0) } else { (start as usize, step, count as usize) })
+}
+
 impl<'a> Walk<'a> {
+    pub(super) fn constant_of_shape(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let sides = self.list(node, 0, "")?.unwrap_or_default();
+        let shape: Option<Vec<usize>> = sides.iter().map(|own| usize::try_from(*own).ok()).collect();
+        let shape =
+            shape.filter(|own| own.len() <= MOST_AXES).ok_or_else(|| node.refuse("expected the sides of a value"))?;
+        let count = shape.iter().try_fold(1usize, |all, own| all.checked_mul(*own)).filter(|own| *own <= MOST_ALIKE);
+        let count =
+            count.ok_or_else(|| node.refuse(format!("expected at most {MOST_ALIKE} numbers, found {shape:?}")))?;
+        let own = node.tensor("value").map(Constant::read).transpose().map_err(|why| node.refuse(why))?;
+        let values = match own.map(|own| own.values) {
+            None => Numbers::Floats(vec![0.0; count]),
+            Some(Numbers::Floats(own)) if own.len() == 1 => Numbers::Floats(vec![own[0]; count]),
+            Some(Numbers::Integers(own)) if own.len() == 1 => Numbers::Integers(vec![own[0]; count]),
+            Some(_) => return Err(node.refuse("expected one number as `value`")),
+        };
+        Ok(Known::constant(Constant { shape, values }))
+    }
+
     pub(super) fn shape_of(&mut self, node: Read<'a>) -> Result<Known, Error> {
         let all: Sides = match self.known(node, 0)? {
             Known::Constant(own) => own.shape.iter().map(|side| Some(*side as i64)).collect(),
@@ -94,18 +128,26 @@ impl<'a> Walk<'a> {
         let (starts, ends) = (list(self, 1)?.unwrap_or_default(), list(self, 2)?.unwrap_or_default());
         let axes = list(self, 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
         let steps = list(self, 4)?.unwrap_or_else(|| vec![1; starts.len()]);
-        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || steps.iter().any(|own| *own != 1) {
-            return Err(node.refuse("expected a start, an end and an axis each, and steps of 1"));
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || starts.len() > MOST_AXES {
+            return Err(node.refuse("expected a start and an end each, an axis and a step where they are given"));
         }
-        if let Some((sides, false)) = self.known(node, 0)?.sides() {
-            let rank = sides.len() as i64;
-            let bound = |own: i64| (if own < 0 { own.saturating_add(rank) } else { own }).clamp(0, rank) as usize;
-            return match (&starts[..], &ends[..], &axes[..]) {
-                ([start], [end], [0 | -1]) => {
-                    Ok(Known::of_sides(sides.get(bound(*start)..bound(*end)).unwrap_or(&[]).to_vec(), false))
-                }
-                _ => Err(node.refuse("expected one start and one end for the sides of a value")),
-            };
+        let ranges = |shape: &[usize]| -> Result<Vec<(usize, i64, usize)>, Error> {
+            let mut found: Vec<_> = shape.iter().map(|side| (0, 1, *side)).collect();
+            for (((start, end), own), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+                let own = axis(node, *own, shape.len())?;
+                found[own] = range(shape[own], *start, *end, *step).ok_or_else(|| node.refuse("expected a step"))?;
+            }
+            Ok(found)
+        };
+        match self.known(node, 0)? {
+            Known::Constant(own) => return Ok(Known::constant(own.sliced(&ranges(&own.shape)?))),
+            Known::Sizes(own, false) => {
+                let (first, step, count) = ranges(&[own.len()])?[0];
+                let places = (0..count).map(|place| (first as i64 + place as i64 * step) as usize);
+                return Ok(Known::of_sides(places.map(|place| own[place]).collect(), false));
+            }
+            _ if steps.iter().any(|own| *own != 1) => return Err(node.refuse("expected steps of 1")),
+            _ => {}
         }
         let value = self.value(node, 0)?;
         let shape = self.shape(value);
@@ -174,12 +216,15 @@ impl<'a> Walk<'a> {
         let value = self.value(node, 0)?;
         let shape = self.shape(value);
         let wanted = match node.operator() {
-            "Flatten" if axis(node, node.int("axis", 1), shape.len() + 2)? == 1 => vec![shape.iter().product()],
+            "Flatten" if [1, -(shape.len() as i64)].contains(&node.int("axis", 1)) => vec![shape.iter().product()],
             "Reshape" => self.target(node, &shape)?,
             "Squeeze" => {
                 let mut dropped = vec![];
                 for own in axes.unwrap_or_default() {
                     dropped.push(axis(node, own, shape.len() + 1)?);
+                }
+                if dropped.contains(&0) {
+                    return Err(node.refuse("expected axes behind the batch"));
                 }
                 let is_kept = |(place, side): &(usize, &usize)| match dropped.is_empty() {
                     true => **side != 1,

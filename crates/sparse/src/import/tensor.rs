@@ -87,28 +87,44 @@ impl Constant {
     pub(super) fn transposed(&self, axes: &[usize]) -> Option<Self> {
         let mut sorted = axes.to_vec();
         sorted.sort_unstable();
-        if !sorted.into_iter().eq(0..self.shape.len()) {
-            return None;
+        let steps = self.steps();
+        let own =
+            axes.iter().map(|axis| Some((*self.shape.get(*axis)?, 0, steps[*axis]))).collect::<Option<Vec<_>>>()?;
+        sorted.into_iter().eq(0..self.shape.len()).then(|| self.strided(&own))
+    }
+
+    /// Of each axis the indices `start, start + step, ..`, `count` of them, which have to lie within it.
+    pub(super) fn sliced(&self, ranges: &[(usize, i64, usize)]) -> Self {
+        let own = self.steps().into_iter().zip(ranges);
+        self.strided(&own.map(|(by, (start, step, count))| (*count, *start as i64 * by, step * by)).collect::<Vec<_>>())
+    }
+
+    /// Distances between neighbours on each axis.
+    fn steps(&self) -> Vec<i64> {
+        let mut steps = vec![1; self.shape.len()];
+        for axis in (1..self.shape.len()).rev() {
+            steps[axis - 1] = steps[axis] * self.shape[axis] as i64;
         }
-        let mut steps = vec![1; axes.len()];
-        for axis in (1..axes.len()).rev() {
-            steps[axis - 1] = steps[axis] * self.shape[axis];
-        }
-        let shape: Vec<usize> = axes.iter().map(|axis| self.shape[*axis]).collect();
+        steps
+    }
+
+    /// For each axis a side, where it begins and how far neighbours are apart.
+    fn strided(&self, axes: &[(usize, i64, i64)]) -> Self {
+        let shape: Vec<usize> = axes.iter().map(|own| own.0).collect();
         let place = |mut index: usize| {
             let mut place = 0;
-            for axis in (0..axes.len()).rev() {
-                place += index % shape[axis] * steps[axes[axis]];
-                index /= shape[axis];
+            for (side, first, step) in axes.iter().rev() {
+                place += first + (index % side) as i64 * step;
+                index /= side;
             }
-            place
+            place as usize
         };
-        let count: usize = shape.iter().product();
+        let places = 0..shape.iter().product();
         let values = match &self.values {
-            Numbers::Floats(own) => Numbers::Floats((0..count).map(|index| own[place(index)]).collect()),
-            Numbers::Integers(own) => Numbers::Integers((0..count).map(|index| own[place(index)]).collect()),
+            Numbers::Floats(own) => Numbers::Floats(places.map(|index| own[place(index)]).collect()),
+            Numbers::Integers(own) => Numbers::Integers(places.map(|index| own[place(index)]).collect()),
         };
-        Some(Self { shape, values })
+        Self { shape, values }
     }
 }
 

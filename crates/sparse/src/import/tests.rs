@@ -112,6 +112,34 @@ fn shape_arithmetic_is_worked_out() {
     near(&found, &[17.5]);
 }
 
+/// As PyTorch writes the padding of its `pad`: pairs from the last axis on, turned around.
+#[test]
+fn numbers_are_sliced_turned_around_and_put_together() {
+    let made = Made::new(&[1, 2, 2])
+        .integers("own", &[0, 1, 2, 0])
+        .integers("four", &[4])
+        .node("ConstantOfShape(four) -> none", vec![])
+        .node("Cast(none) -> zeros", vec![int("to", 7)])
+        .node("Concat(own zeros) -> flat", vec![int("axis", 0)])
+        .integers("pairs", &[-1, 2])
+        .node("Reshape(flat pairs) -> a", vec![])
+        .integers("last", &[-1])
+        .integers("before", &[i64::MIN + 1])
+        .integers("zero", &[0])
+        .node("Slice(a last before zero last) -> b", vec![])
+        .node("Transpose(b) -> c", vec![ints("perm", &[1, 0])])
+        .node("Reshape(c last) -> pads", vec![])
+        .node("Pad(x pads) -> d", vec![])
+        .floats("w", &[1, 1, 1, 1], &[1.0])
+        .node("Conv(d w) -> y", vec![]);
+    let [found] = made.answers([&[1.0, 2.0, 3.0, 4.0]]);
+    // Two rows above, a column on the right.
+    near(&found, &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 3.0, 4.0, 0.0]);
+    let many =
+        Made::new(&[1]).integers("n", &[1 << 40]).node("ConstantOfShape(n) -> a", vec![]).node("Mul(x a) -> y", vec![]);
+    assert!(many.error().contains("expected at most 65536 numbers, found [1099511627776]"));
+}
+
 #[test]
 fn parameters_keep_their_names_and_a_sum_becomes_a_bias() {
     let made = Made::new(&[3])

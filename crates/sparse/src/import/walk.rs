@@ -171,6 +171,7 @@ impl<'a> Walk<'a> {
             "Shape" => self.shape_of(node),
             "Gather" => self.gather(node),
             "Constant" => self.constant_node(node),
+            "ConstantOfShape" => self.constant_of_shape(node),
             "Cast" => self.cast(node),
             "Identity" | "Dropout" => self.known(node, 0),
             "Softmax" | "LogSoftmax" if node.output() == self.output => {
