@@ -92,8 +92,8 @@ pub(crate) enum Verb {
     /// Find out how much pruning each layer of a trained network bears: one at a time, scored on the validation split.
     #[command(after_help = sensitivity::HELP)]
     Sensitivity(SensitivityArgs),
-    /// Write a trained model for other programs: Secateur's sparse file, safetensors, or ONNX.
-    #[command(after_help = EXPORT_HELP)]
+    /// Write a trained model as Secateur's sparse file, or for other programs as safetensors or ONNX.
+    #[command(after_help = EXPORT_HELP, visible_alias = "import")]
     Export(ExportArgs),
     /// Time models on this machine: with their zeros, without them, and compacted; latency, memory, agreement of answers.
     #[command(after_help = BENCH_HELP)]
@@ -272,7 +272,8 @@ const EXPORT_HELP: &str = "MODEL is a run's folder, a .secateur file, an .onnx f
     load_state_dict takes it, or with --csr as rows for torch.sparse_csr_tensor; onnx, for ONNX Runtime and others.\n\n\
     --compact leaves out what the answers do not depend on: units that nothing reads or whose output is constant, and rows and \
     columns that pooling does not read. The largest difference of a logit is printed; above 1/1000 of the largest logit \
-    nothing is written.\n\nExamples:\n  secateur export runs/quickstart-1a2b3c4d-s1 --values f16 --compact\n  secateur export \
+    nothing is written.\n\nExamples:\n  secateur export runs/quickstart-1a2b3c4d-s1 --values f16 --compact\n  secateur import \
+    model.onnx --compact\n  secateur export \
     model.secateur --out model-b128.onnx --batch 128\n  secateur export model.secateur --out rows.safetensors --csr";
 
 const BENCH_HELP: &str = "MODEL is a run's folder, a .secateur file, an .onnx file of a network from images or features to\nclasses, or a .safetensors file whose header tells its graph, as a run's model.safetensors has it;\nof the LeNets any state dict will do.\n\n\

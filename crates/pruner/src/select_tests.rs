@@ -1,4 +1,4 @@
-//! Laws 1 and 3: exact counts, fixed ties, monotone masks; and a sort as the slow twin of the histogram.
+//! Invariants 1 and 3: exact counts, fixed ties, monotone masks; and a sort as the reference implementation of the histogram.
 
 use super::*;
 use crate::Layout;
@@ -74,7 +74,7 @@ fn the_same_target_again_changes_nothing() {
     assert_eq!(select(&[again], &request(Scope::Global, 0.37)).expect("a mask"), once);
 }
 
-/// The slow twin: sort (pruned first, then by score, of ties the last first) and cut.
+/// The reference implementation: sort (pruned first, then by score, of ties the last first) and cut.
 fn by_sorting(layers: &[Scores<'_>], sparsity: Sparsity) -> Vec<Vec<bool>> {
     let mut order = Vec::new();
     for (place, layer) in layers.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Laws of a selection, over every granularity, scope and criterion, with a sort of all groups as its slow twin.
+//! Invariants of a selection, over every granularity, scope and criterion, with a sort of all groups as the reference implementation.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should fail")]
 
 use secateur_pruner::*;
@@ -110,7 +110,7 @@ fn possible(rows: &[Scores<'_>], request: &Request) -> Option<Vec<Mask>> {
     }
 }
 
-/// The slow twin from full masks: all groups in one sorted list, taken one by one as the documentation says.
+/// The reference implementation from full masks: all groups in one sorted list, taken one by one as the documentation says.
 fn by_sorting(layers: &[&Scores<'_>], made: &[&Made], request: &Request, wanted: usize) -> Vec<Vec<bool>> {
     let mut order = vec![];
     let mut dense: Vec<Vec<f64>> = vec![];
@@ -215,7 +215,7 @@ fn selection_and_sort_agree_over_everything() {
     }
 }
 
-/// The slow twin of the scope `output`: of each unit the lowest go, as many as of the others; the last units lose one more.
+/// The reference implementation of the scope `output`: of each unit the lowest go, as many as of the others; the last units lose one more.
 fn within_outputs(row: &Scores<'_>, made: &Made, share: f64) -> Vec<bool> {
     let wanted = Sparsity::new(share).unwrap().count(made.values.len()).min(made.values.len().saturating_sub(1));
     let units = members(made, Granularity::Filter {});

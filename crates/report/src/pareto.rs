@@ -27,7 +27,7 @@ mod tests {
         let points = [(1.0, 50.0), (2.0, 70.0), (2.0, 60.0), (3.0, 70.0), (4.0, 90.0), (4.0, 90.0), (0.5, 10.0)];
         assert_eq!(front(&points), [true, true, false, false, true, true, true]);
         assert!(front(&[]).is_empty());
-        // The slow twin: by the definition.
+        // The reference implementation: by the definition.
         let beats = |a: (f64, f64), b: (f64, f64)| a != b && a.0 <= b.0 && a.1 >= b.1;
         let slow: Vec<_> = points.iter().map(|&b| !points.iter().any(|&a| beats(a, b))).collect();
         assert_eq!(front(&points), slow);

@@ -1,4 +1,4 @@
-//! What a network answers, in plain loops: the slow twin of everything that is faster.
+//! What a network answers, in plain loops: the reference implementation of everything that is faster.
 
 use crate::{Conv2d, Layer, Linear, Network};
 

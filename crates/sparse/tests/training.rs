@@ -1,4 +1,4 @@
-//! The trainer against its slow twin, in every form, on every instruction set, with odd sizes.
+//! The trainer against its reference implementation, in every form, on every instruction set, with odd sizes.
 
 mod case;
 mod reference;

@@ -86,7 +86,7 @@ fn conclude(run: &Path, outcome: Outcome) -> Result<Done> {
     }
 }
 
-/// Writes an answer to stdout; a reader that went away is an error that the door forgives.
+/// Writes an answer to stdout; a reader that went away is an error that `main` forgives.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -2,7 +2,7 @@
 //!
 //! A kernel is written once, generic over [`Vector`], and [`dispatch`] compiles it for each instruction set inside a
 //! `#[target_feature]` function. Everything between the two must be `#[inline(always)]`, or it would be compiled for the
-//! baseline. This room and the thread pool are the only ones with `unsafe` code.
+//! baseline. This module and the thread pool are the only ones with `unsafe` code.
 
 pub(crate) mod dots;
 mod portable;

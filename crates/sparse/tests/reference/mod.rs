@@ -1,4 +1,4 @@
-//! The slow twin of the trainer: loops over f64, written as the textbook does.
+//! The reference implementation of the trainer: loops over f64, written as the textbook does.
 
 use secateur_sparse::{Layer, Network};
 

@@ -1,4 +1,5 @@
-//! The house's rule: leaves know no crate of the workspace, the engine knows the graph, the trainer knows all of these, nothing knows the door.
+//! Which crate may depend on which: leaves on no crate of the workspace, the engine on the graph, the trainer on all of these, and
+//! nothing on the command line.
 
 mod common;
 
@@ -6,7 +7,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Names of each package's dependencies, those of its tests included.
-fn house() -> BTreeMap<String, Vec<String>> {
+fn dependencies() -> BTreeMap<String, Vec<String>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut metadata = Command::new(cargo);
     metadata.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]).current_dir(common::root());
@@ -21,22 +22,25 @@ fn house() -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn dependencies_point_down() {
-    let house = house();
+    let all = dependencies();
     let inside =
-        |name: &str| -> Vec<&String> { house[name].iter().filter(|name| name.starts_with("secateur")).collect() };
+        |name: &str| -> Vec<&String> { all[name].iter().filter(|name| name.starts_with("secateur")).collect() };
     for leaf in ["secateur-graph", "secateur-pruner", "secateur-report"] {
         assert!(inside(leaf).is_empty(), "{leaf} is a leaf, and knows {:?}", inside(leaf));
     }
     assert_eq!(inside("secateur-sparse"), ["secateur-graph"]);
     assert_eq!(inside("secateur-trainer"), ["secateur-graph", "secateur-pruner", "secateur-report", "secateur-sparse"]);
-    assert!(house.keys().all(|name| !inside(name).iter().any(|name| *name == "secateur")), "nothing knows the door");
-    assert_eq!(house.len(), 6, "{house:?}");
+    assert!(
+        all.keys().all(|name| !inside(name).iter().any(|name| *name == "secateur")),
+        "nothing depends on the command line"
+    );
+    assert_eq!(all.len(), 6, "{all:?}");
 }
 
 #[test]
 fn sparse_and_report_are_free_of_burn() {
-    let house = house();
+    let all = dependencies();
     for leaf in ["secateur-graph", "secateur-sparse", "secateur-report"] {
-        assert!(!house[leaf].iter().any(|name| name.starts_with("burn")), "{leaf}: {:?}", house[leaf]);
+        assert!(!all[leaf].iter().any(|name| name.starts_with("burn")), "{leaf}: {:?}", all[leaf]);
     }
 }

@@ -270,7 +270,7 @@ fn saliencies(net: &Net, device: &Device) -> Vec<(&'static str, Saliency)> {
 }
 
 #[test]
-fn every_criterion_keeps_the_laws_in_every_structure_and_scope() {
+fn every_criterion_keeps_the_invariants_in_every_structure_and_scope() {
     let device = Device::flex().autodiff();
     let net = attach_masks(Net::new(&device), &WEIGHTS).unwrap();
     let element = Granularity::Element {};
