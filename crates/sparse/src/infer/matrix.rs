@@ -2,7 +2,7 @@
 
 use crate::file::{Precision, code, row_scale};
 use crate::lanes::LANES;
-use crate::simd::Register;
+use crate::simd::{Register, Vector, widened};
 
 /// A matrix that holds its nonzero values only.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +63,15 @@ pub(super) trait Value: std::fmt::Debug + Copy + Default + Send + Sync + 'static
     const SCALED: bool;
     /// The number, without its row's factor.
     fn get(self) -> f32;
+    /// Sixteen numbers as a vector.
+    #[inline(always)]
+    fn vector<V: Vector>(from: &[Self; LANES]) -> V {
+        let mut numbers = [0.0; LANES];
+        for lane in 0..LANES {
+            numbers[lane] = from[lane].get();
+        }
+        V::read(&numbers)
+    }
     /// The first numbers as a register.
     #[inline(always)]
     fn read<R: Register>(from: &[Self]) -> R {
@@ -85,6 +94,11 @@ impl Value for f32 {
     }
 
     #[inline(always)]
+    fn vector<V: Vector>(from: &[Self; LANES]) -> V {
+        V::read(from)
+    }
+
+    #[inline(always)]
     fn read<R: Register>(from: &[Self]) -> R {
         R::read(from)
     }
@@ -103,9 +117,25 @@ impl Value for Half {
 
     #[inline(always)]
     fn get(self) -> f32 {
-        // Exponent and fraction move into place; the product corrects the exponent's bias, subnormals included.
-        let magnitude = f32::from_bits(u32::from(self.0 & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
-        f32::from_bits(magnitude.to_bits() | (u32::from(self.0 & 0x8000) << 16))
+        widened(self.0)
+    }
+
+    #[inline(always)]
+    fn vector<V: Vector>(from: &[Self; LANES]) -> V {
+        let mut bits = [0; LANES];
+        for lane in 0..LANES {
+            bits[lane] = from[lane].0;
+        }
+        V::widen(&bits)
+    }
+
+    #[inline(always)]
+    fn read<R: Register>(from: &[Self]) -> R {
+        let mut bits = [0; LANES];
+        for lane in 0..LANES / R::COUNT {
+            bits[lane] = from[lane].0;
+        }
+        R::widen(&bits)
     }
 
     fn round(row: &[f32], _: f32) -> Vec<Self> {

@@ -19,7 +19,7 @@ use crate::lanes::{LANES, Lanes};
 pub enum InstructionSet {
     /// Whatever the target always has: SSE2 on x86-64, NEON on aarch64.
     Portable,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and F16C.
     Avx2,
     /// AVX-512 F, VL, BW and DQ.
     Avx512,
@@ -31,7 +31,9 @@ impl InstructionSet {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 Self::Avx2.is_available()
@@ -84,6 +86,8 @@ pub(crate) trait Register: Copy {
     fn store(self, to: &mut Lanes, place: usize);
     /// Reads the first floats from anywhere.
     fn read(from: &[f32]) -> Self;
+    /// The first floats of 16 bits; see [`Vector::widen`].
+    fn widen(from: &[u16]) -> Self;
     /// Reads four indices of each lane, the first in the lowest eight bits.
     fn indices(from: &[u32]) -> Self::Indices;
     /// The second index of each lane becomes the first, and so on.
@@ -157,6 +161,15 @@ pub(crate) trait Vector: Copy {
     fn read(from: &[f32; LANES]) -> Self;
     /// Writes sixteen floats to anywhere.
     fn write(self, to: &mut [f32; LANES]);
+    /// Sixteen floats of 16 bits (IEEE binary16), none of them an infinity or NaN.
+    #[inline(always)]
+    fn widen(from: &[u16; LANES]) -> Self {
+        let mut wide = [0.0; LANES];
+        for lane in 0..LANES {
+            wide[lane] = widened(from[lane]);
+        }
+        Self::read(&wide)
+    }
     /// The lanes of even places of the 32 in `self` and `next`, and those of odd ones.
     fn unzip(self, next: Self) -> (Self, Self);
 
@@ -165,6 +178,14 @@ pub(crate) trait Vector: Copy {
 
     /// Rows and columns exchanged.
     fn transpose(from: &[Lanes; LANES], to: &mut [Lanes; LANES]);
+}
+
+/// A float of 16 bits (IEEE binary16) that is no infinity and no NaN.
+#[inline(always)]
+pub(crate) fn widened(half: u16) -> f32 {
+    // Exponent and fraction move into place; the product corrects the exponent's bias, subnormals included.
+    let magnitude = f32::from_bits(u32::from(half & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+    f32::from_bits(magnitude.to_bits() | (u32::from(half & 0x8000) << 16))
 }
 
 /// The vectors of an array. (A closure that is handed to a library function is compiled for the baseline, so loads and
@@ -273,6 +294,38 @@ mod tests {
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {
             assert_eq!(dispatch(set, Everything), wanted, "{}", set.name());
+        }
+    }
+
+    #[test]
+    fn floats_of_16_bits_are_those_of_the_standard() {
+        struct Widened(Vec<u16>);
+        impl Kernel for Widened {
+            type Output = Vec<[f32; 2]>;
+
+            #[inline(always)]
+            fn run<V: Vector>(self) -> Self::Output {
+                let mut found = vec![];
+                let count = LANES / V::Register::COUNT;
+                for own in self.0.as_chunks::<LANES>().0 {
+                    let (mut whole, mut parts) = (Lanes::ZERO, Lanes::ZERO);
+                    V::widen(own).store(&mut whole);
+                    for place in 0..V::Register::COUNT {
+                        V::Register::widen(&own[place * count..]).store(&mut parts, place);
+                    }
+                    found.extend((0..LANES).map(|lane| [whole.0[lane], parts.0[lane]]));
+                }
+                found
+            }
+        }
+        let all: Vec<u16> = (0..=u16::MAX).filter(|own| own & 0x7c00 != 0x7c00).collect();
+        for set in InstructionSet::available() {
+            let found = dispatch(set, Widened(all.clone()));
+            assert_eq!(found.len(), all.len());
+            for (found, own) in found.iter().zip(&all) {
+                let expected = half::f16::from_bits(*own).to_f32().to_bits();
+                assert!(found.iter().all(|found| found.to_bits() == expected), "{}: {own:#x}", set.name());
+            }
         }
     }
 

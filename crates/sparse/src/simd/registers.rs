@@ -50,6 +50,11 @@ impl<V: Lookup> Register for Whole<V> {
     }
 
     #[inline(always)]
+    fn widen(from: &[u16]) -> Self {
+        Self(V::widen(from.first_chunk().expect("sixteen floats")))
+    }
+
+    #[inline(always)]
     fn indices(from: &[u32]) -> V::Indices {
         V::indices(from.first_chunk().expect("sixteen lanes"))
     }

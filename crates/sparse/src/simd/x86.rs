@@ -18,9 +18,9 @@ macro_rules! intrinsics {
 }
 pub(super) use intrinsics;
 
-/// Runs a kernel compiled for AVX2 and FMA.
+/// Runs a kernel compiled for AVX2, FMA and F16C.
 pub(super) fn avx2<K: Kernel>(kernel: K) -> K::Output {
-    #[target_feature(enable = "avx2,fma")]
+    #[target_feature(enable = "avx2,fma,f16c")]
     fn inner<K: Kernel>(kernel: K) -> K::Output {
         kernel.run::<Avx2>()
     }
@@ -31,7 +31,7 @@ pub(super) fn avx2<K: Kernel>(kernel: K) -> K::Output {
 
 /// Runs a kernel compiled for AVX-512.
 pub(super) fn avx512<K: Kernel>(kernel: K) -> K::Output {
-    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c")]
     fn inner<K: Kernel>(kernel: K) -> K::Output {
         kernel.run::<Avx512>()
     }
@@ -175,6 +175,12 @@ impl Vector for Avx512 {
     fn write(self, to: &mut [f32; LANES]) {
         // SAFETY: sixteen floats are 64 bytes.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn widen(from: &[u16; LANES]) -> Self {
+        // SAFETY: sixteen floats of 16 bits are 32 bytes.
+        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast())) })
     }
 
     #[inline(always)]
@@ -382,6 +388,12 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn widen(from: &[u16; LANES]) -> Self {
+        let (low, high) = from.split_at(8);
+        Self(Half::widen(low).0, Half::widen(high).0)
+    }
+
+    #[inline(always)]
     fn unzip(self, next: Self) -> (Self, Self) {
         // Of two halves a shuffle gives the pairs' places in the order 0 2 1 3; the quarters then change places.
         // SAFETY: see the head of this file.
@@ -471,6 +483,13 @@ impl Register for Half {
         let from = from.first_chunk::<8>().expect("eight floats");
         // SAFETY: eight floats are 32 bytes.
         Self(unsafe { _mm256_loadu_ps(from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn widen(from: &[u16]) -> Self {
+        let from = from.first_chunk::<8>().expect("eight floats");
+        // SAFETY: eight floats of 16 bits are 16 bytes.
+        Self(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast())) })
     }
 
     #[inline(always)]

@@ -41,15 +41,6 @@ impl Ends {
     }
 }
 
-#[inline(always)]
-fn lanes<V: Vector, W: Value>(own: &[W; LANES]) -> V {
-    let mut numbers = [0.0; LANES];
-    for lane in 0..LANES {
-        numbers[lane] = own[lane].get();
-    }
-    V::read(&numbers)
-}
-
 /// `sum over inputs of x[input] * weight[input][n]` for `N` panels of sixteen neurons.
 #[inline(always)]
 fn sums<V: Vector, W: Value, const N: usize>(x: &[f32], active: &[u32], weight: &[[W; LANES]]) -> [V; N] {
@@ -61,14 +52,14 @@ fn sums<V: Vector, W: Value, const N: usize>(x: &[f32], active: &[u32], weight: 
             let input = pair[own] as usize;
             let factor = V::splat(x[input]);
             for n in 0..N {
-                sums[n][own] = factor.mul_add(lanes::<V, W>(&weight[input * N + n]), sums[n][own]);
+                sums[n][own] = factor.mul_add(W::vector::<V>(&weight[input * N + n]), sums[n][own]);
             }
         }
     }
     if let [input] = last {
         let factor = V::splat(x[*input as usize]);
         for n in 0..N {
-            sums[n][0] = factor.mul_add(lanes::<V, W>(&weight[*input as usize * N + n]), sums[n][0]);
+            sums[n][0] = factor.mul_add(W::vector::<V>(&weight[*input as usize * N + n]), sums[n][0]);
         }
     }
     let mut found = [V::splat(0.0); N];
