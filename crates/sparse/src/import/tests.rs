@@ -157,6 +157,18 @@ fn parameters_keep_their_names_and_a_sum_becomes_a_bias() {
 }
 
 #[test]
+fn a_layer_is_called_as_in_pytorch_after_its_node() {
+    let mut model = Made::new(&[3])
+        .floats("w", &[3, 3], &[1.0; 9])
+        .node("Gemm(x w) -> a", vec![])
+        .node("Relu(a) -> y", vec![])
+        .model();
+    model.graph.as_mut().expect("made").node[0].name = Some("/layer1/layer1.0/fc 1/Gemm".into());
+    let read = onnx(&model.encode_to_vec()).expect("supported");
+    assert_eq!(read.network.layers()[0].name, "layer1.0.fc.1");
+}
+
+#[test]
 fn activations_are_found_in_every_form_that_they_are_written_in() {
     let numbers = |made: Made| {
         made.floats("root", &[], &[std::f32::consts::SQRT_2])

@@ -272,7 +272,15 @@ impl<'a> Walk<'a> {
     /// A name of letters, digits, `_`, `-` and `.` that no node has.
     fn free_name(&mut self, name: &str) -> String {
         let fine = |own: char| if own.is_ascii_alphanumeric() || "_-.".contains(own) { own } else { '.' };
-        let all: String = name.trim_matches('/').chars().take(160).map(fine).collect();
+        // PyTorch writes `/layer1/layer1.0/conv1` of `layer1.0.conv1`.
+        let parts: Vec<&str> = name.split('/').filter(|own| !own.is_empty()).collect();
+        let is_said_again = |place: usize| {
+            let next = parts.get(place + 1).and_then(|own| own.strip_prefix(parts[place]));
+            next.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let kept: Vec<&str> =
+            (0..parts.len()).filter(|place| !is_said_again(*place)).map(|place| parts[place]).collect();
+        let all: String = kept.join(".").chars().take(160).map(fine).collect();
         let own = if all.is_empty() { "node".to_owned() } else { all };
         if self.builder.find(&own).is_none() {
             return own;
