@@ -12,6 +12,7 @@ mod kernels;
 mod lanes;
 mod layer;
 mod network;
+mod node_names;
 mod peak;
 mod pool;
 mod proto;

@@ -1,8 +1,8 @@
 //! A chain of plain layers as a graph, for whoever walks graphs: the inverse of `from_graph.rs`.
 
+use crate::node_names::NodeNames;
 use crate::{Affine, Conv2d, Layer, Linear, Network};
 use secateur_graph::{Activation, BatchNorm, Builder, Error, Graph, Op, Pool, Value, Weights};
-use std::collections::HashMap;
 
 /// Longest name of a layer that is kept whole; what is appended to equal names still fits into a node's name.
 const LONGEST: usize = 150;
@@ -19,7 +19,7 @@ impl Network {
     pub fn to_graph(&self) -> Result<(Graph, Weights), Error> {
         let builder = Builder::new(&self.input())?;
         let last = builder.input();
-        let mut chain = Chain { builder, last, weights: Weights::default(), numbers: HashMap::new() };
+        let mut chain = Chain { builder, last, weights: Weights::default(), names: NodeNames::default() };
         for (place, layer) in self.layers().iter().enumerate() {
             chain.layer(layer, self.shape(place))?;
         }
@@ -33,8 +33,7 @@ struct Chain {
     /// What the next node reads.
     last: Value,
     weights: Weights,
-    /// By a name that is taken, the number to try next behind it: those before it are taken, too.
-    numbers: HashMap<String, usize>,
+    names: NodeNames,
 }
 
 impl Chain {
@@ -96,17 +95,7 @@ impl Chain {
         let fine = |letter: char| if letter.is_ascii_alphanumeric() || "_-.".contains(letter) { letter } else { '_' };
         let own: String = own.chars().take(LONGEST).map(fine).collect();
         let own = if own.is_empty() { "layer".to_owned() } else { own };
-        if self.builder.find(&own).is_none() {
-            return own;
-        }
-        let number = self.numbers.entry(own.clone()).or_insert(2);
-        loop {
-            let name = format!("{own}_{number}");
-            *number += 1;
-            if self.builder.find(&name).is_none() {
-                return name;
-            }
-        }
+        self.names.free(&self.builder, own)
     }
 }
 

@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
         }
         let value = self.value(node, 0)?;
         let shape = self.shape(value);
-        let wanted = match node.operator() {
+        let expected = match node.operator() {
             "Flatten" if [1, -(shape.len() as i64)].contains(&node.int("axis", 1)) => vec![shape.iter().product()],
             "Reshape" => self.target(node, &shape)?,
             "Squeeze" => {
@@ -248,19 +248,19 @@ impl<'a> Walk<'a> {
             }
             _ => return Err(node.refuse("expected the values of each image (axis 1)")),
         };
-        self.reshaped(node, value, wanted)
+        self.reshaped(node, value, expected)
     }
 
     /// A value in another shape.
-    pub(super) fn reshaped(&mut self, node: Read<'a>, value: Value, wanted: Vec<usize>) -> Result<Known, Error> {
+    pub(super) fn reshaped(&mut self, node: Read<'a>, value: Value, expected: Vec<usize>) -> Result<Known, Error> {
         let shape = self.shape(value);
-        if wanted == shape {
+        if expected == shape {
             return Ok(Known::Value(value));
         }
-        if wanted.iter().try_fold(1usize, |all, own| all.checked_mul(*own)) != Some(shape.iter().product()) {
-            return Err(node.refuse(format!("expected as many values as {shape:?} has, found the shape {wanted:?}")));
+        if expected.iter().try_fold(1usize, |all, own| all.checked_mul(*own)) != Some(shape.iter().product()) {
+            return Err(node.refuse(format!("expected as many values as {shape:?} has, found the shape {expected:?}")));
         }
-        let op = if wanted.len() == 1 { Op::Flatten } else { Op::Reshape(wanted) };
+        let op = if expected.len() == 1 { Op::Flatten } else { Op::Reshape(expected) };
         self.add(node.short_name(), op, &[value], vec![]).map(Known::Value)
     }
 
@@ -278,21 +278,21 @@ impl<'a> Walk<'a> {
             Some(0) => node.int("allowzero", 0) == 0,
             Some(own) => self.batch.is_some_and(|batch| usize::try_from(*own) == Ok(batch)),
         };
-        let mut wanted = vec![];
+        let mut expected = vec![];
         for (place, side) in rest.iter().enumerate() {
-            wanted.push(match side {
+            expected.push(match side {
                 Some(-1) => None,
                 Some(0) if node.int("allowzero", 0) == 0 => Some(*shape.get(place).ok_or_else(refuse)?),
                 Some(own) => Some(usize::try_from(*own).map_err(|_| refuse())?),
                 None => return Err(refuse()),
             });
         }
-        let known = wanted.iter().flatten().try_fold(1usize, |all, own| all.checked_mul(*own)).unwrap_or(0);
-        let open = wanted.iter().filter(|own| own.is_none()).count();
+        let known = expected.iter().flatten().try_fold(1usize, |all, own| all.checked_mul(*own)).unwrap_or(0);
+        let open = expected.iter().filter(|own| own.is_none()).count();
         if !is_batch || known == 0 || !count.is_multiple_of(known) || open + usize::from(*batch == Some(-1)) > 1 {
             return Err(refuse());
         }
-        Ok(wanted.into_iter().map(|own| own.unwrap_or(count / known)).collect())
+        Ok(expected.into_iter().map(|own| own.unwrap_or(count / known)).collect())
     }
 
     /// The same numbers in another shape.
@@ -310,8 +310,8 @@ impl<'a> Walk<'a> {
             }
             "Squeeze" => own.shape.iter().copied().filter(|side| *side != 1).collect(),
             "Reshape" => {
-                let wanted = self.list(node, 1, "")?.unwrap_or_default();
-                let known: i64 = wanted
+                let expected = self.list(node, 1, "")?.unwrap_or_default();
+                let known: i64 = expected
                     .iter()
                     .filter(|own| **own > 0)
                     .try_fold(1i64, |all, own| all.checked_mul(*own))
@@ -320,7 +320,7 @@ impl<'a> Walk<'a> {
                     -1 => Ok(count / usize::try_from(known).unwrap_or(1)),
                     own => usize::try_from(own).map_err(|_| refuse()),
                 };
-                wanted.iter().map(side).collect::<Result<Vec<_>, _>>()?
+                expected.iter().map(side).collect::<Result<Vec<_>, _>>()?
             }
             _ => return Err(refuse()),
         };

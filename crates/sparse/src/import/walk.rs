@@ -6,6 +6,7 @@ use super::elementwise::Affine;
 use super::functions::Part;
 use super::layers::Layer;
 use super::tensor::{Constant, Numbers};
+use crate::node_names::NodeNames;
 use crate::proto::{Graph, Node, Tensor};
 use secateur_graph::{Builder, Op, Value, Weights};
 use std::cell::RefCell;
@@ -47,8 +48,7 @@ pub(super) struct Walk<'a> {
     weights: Weights,
     /// Weights of all layers so far, those included that wait for a bias.
     pub layer_weights: usize,
-    /// The next number behind a name that is taken.
-    numbers: HashMap<String, usize>,
+    names: NodeNames,
     pub remarks: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Walk<'a> {
             builder,
             weights: Weights::default(),
             layer_weights: 0,
-            numbers: HashMap::new(),
+            names: NodeNames::default(),
             remarks: vec![],
         })
     }
@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
                 Error::Node { node, operator, why, .. } => {
                     Error::Node { node, operator, why, readers: self.behind(place) }
                 }
-                Error::Graph(error) => node_error(node, &error),
+                Error::Graph(error) => node.refuse(error.to_string()),
                 Error::Model(_) => error,
             })?;
             self.known.insert(node.output(), given);
@@ -282,26 +282,11 @@ impl<'a> Walk<'a> {
             (0..parts.len()).filter(|place| !is_said_again(*place)).map(|place| parts[place]).collect();
         let all: String = kept.join(".").chars().take(160).map(fine).collect();
         let own = if all.is_empty() { "node".to_owned() } else { all };
-        if self.builder.find(&own).is_none() {
-            return own;
-        }
-        let number = self.numbers.entry(own.clone()).or_insert(2);
-        loop {
-            let candidate = format!("{own}_{number}");
-            *number += 1;
-            if self.builder.find(&candidate).is_none() {
-                return candidate;
-            }
-        }
+        self.names.free(&self.builder, own)
     }
 
     /// The shape of a value for one image.
     pub(super) fn shape(&self, value: Value) -> Vec<usize> {
         self.builder.shape(value).to_vec()
     }
-}
-
-/// What the graph says of a node, with the model's name of it.
-fn node_error(node: Read<'_>, error: &secateur_graph::Error) -> Error {
-    node.refuse(error.to_string())
 }
