@@ -1,6 +1,6 @@
 //! The two ends of pruning a module: masks for all parameters that a selection names, and a plain module at the end.
 
-use crate::masked::Path;
+use super::masked::Path;
 use crate::{Error, Selection, attach_masks, masks};
 use burn::module::{Module, ModuleVisitor, Param, Reparameterization, Reparameterizer};
 use burn::tensor::Tensor;

@@ -2,10 +2,10 @@
 //! pruning them changes next to nothing (Ding et al., "Global sparse momentum SGD for pruning very deep neural networks",
 //! 2019).
 
-use crate::flow::by_scores;
-use crate::gradients::Gradients;
-use crate::masked::Path;
-use crate::prune::attached;
+use super::flow::by_scores;
+use super::gradients::Gradients;
+use super::masked::Path;
+use super::prune::attached;
 use crate::{Amount, Error, MaskSet, Request, Saliency, Scope, parameters};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;

@@ -1,9 +1,9 @@
 //! Criteria that compute with the module itself: SynFlow without data, GraSP with a loss, and pruning in rounds, which
 //! both were made for.
 
-use crate::gradients::own_copy;
-use crate::layers::module_terms;
-use crate::prune::attached;
+use super::gradients::own_copy;
+use super::layers::module_terms;
+use super::prune::attached;
 use crate::{
     Amount, Error, Gradients, Mask, MaskSet, Parameter, Request, Saliency, Scope, Sparsity, choose_by, masks,
     parameters, set_masks, set_parameters,

@@ -1,7 +1,7 @@
 //! Which axis of a parameter counts what: burn tells a visitor the type of the layer that a parameter belongs to, and with
 //! it the meaning of its axes. The shape alone would not do: a transposed convolution has its inputs first.
 
-use crate::masked::Path;
+use super::masked::Path;
 use crate::{Error, Granularity, Layout, MaskSet, Request, Scope, Terms};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
@@ -25,7 +25,7 @@ pub(crate) fn module_terms<M: Module>(
     old: &MaskSet,
     request: &Request,
 ) -> Result<impl Fn(&str, &[usize]) -> Option<Terms>, Error> {
-    let terms = crate::prune::free_terms(old, request)?;
+    let terms = crate::choose::free_terms(old, request)?;
     let (mut known, mut text) = (vec![], None);
     for own in found(module).into_iter().filter(|own| old.get(&own.name).is_some()) {
         let refuse = |why: String| {

@@ -79,7 +79,7 @@ impl Saliency {
     /// # Errors
     /// When the two are not of the same parameters, or a sum is not finite.
     pub fn add(&mut self, other: &Self) -> Result<(), Error> {
-        crate::gradients::add(&mut self.0, &other.0, "score")
+        super::gradients::add(&mut self.0, &other.0, "score")
     }
 
     /// The same with the scores of `other` for the parameters that the selection chooses: a criterion of their own. Layers

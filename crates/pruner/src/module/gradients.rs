@@ -3,7 +3,7 @@
 //! Through a mask a pruned weight has no gradient. [`Gradients::of`] takes them on a private copy whose masks are folded
 //! in, so that a pruned weight has the gradient of a weight that happens to be zero.
 
-use crate::masked::Path;
+use super::masked::Path;
 use crate::{Error, Parameter};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;

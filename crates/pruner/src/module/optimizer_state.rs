@@ -2,7 +2,7 @@
 //!
 //! burn keys optimizer state by parameter id and hands it out as a burnpack record only; this room translates.
 
-use crate::masked::Path;
+use super::masked::Path;
 use crate::{Error, MaskSet, masks};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
