@@ -1,8 +1,10 @@
 //! What can be typed.
 
+mod prune;
 mod sensitivity;
 mod sweep;
 
+pub(crate) use prune::PruneArgs;
 pub(crate) use sensitivity::SensitivityArgs;
 pub(crate) use sweep::{LauncherKind, SweepArgs, SweepCellArgs};
 
@@ -95,6 +97,9 @@ pub(crate) enum Verb {
     /// Write a trained model as Secateur's sparse file, or for other programs as safetensors or ONNX.
     #[command(after_help = EXPORT_HELP, visible_alias = "import")]
     Export(ExportArgs),
+    /// Prune a trained model without training it: to a sparsity, a loss of accuracy, a latency, or the size of a file.
+    #[command(after_help = prune::HELP)]
+    Prune(PruneArgs),
     /// Time models on this machine: with their zeros, without them, and compacted; latency, memory, agreement of answers.
     #[command(after_help = BENCH_HELP)]
     Bench(BenchArgs),
@@ -413,10 +418,9 @@ pub(crate) struct ListArgs {
 }
 
 /// What people type for a verb that has another name.
-const MEANT: [(&str, &str); 12] = [
+const MEANT: [(&str, &str); 11] = [
     ("train", "run"),
     ("fit", "run"),
-    ("prune", "run"),
     ("start", "run"),
     ("continue", "resume"),
     ("eval", "test"),

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => verbs::test::test(&args),
         Verb::Sensitivity(args) => verbs::sensitivity::sensitivity(&args),
         Verb::Export(args) => verbs::export::export(&args),
+        Verb::Prune(args) => verbs::prune::prune(&args),
         Verb::Bench(args) => verbs::bench::bench(&args),
         Verb::Predict(args) => verbs::predict::predict(&args),
         Verb::List(args) => verbs::list::list(&args),

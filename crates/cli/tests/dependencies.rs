@@ -1,5 +1,5 @@
-//! Which crate may depend on which: leaves on no crate of the workspace, the engine on the graph, the trainer on all of these, and
-//! nothing on the command line.
+//! Which crate may depend on which: leaves on no crate of the workspace, the engine on the graph, pruning without training on these and
+//! the pruner, the trainer on what trains and reports, and nothing on the command line.
 
 mod common;
 
@@ -29,18 +29,19 @@ fn dependencies_point_down() {
         assert!(inside(leaf).is_empty(), "{leaf} is a leaf, and knows {:?}", inside(leaf));
     }
     assert_eq!(inside("secateur-sparse"), ["secateur-graph"]);
+    assert_eq!(inside("secateur-oneshot"), ["secateur-graph", "secateur-pruner", "secateur-sparse"]);
     assert_eq!(inside("secateur-trainer"), ["secateur-graph", "secateur-pruner", "secateur-report", "secateur-sparse"]);
     assert!(
         all.keys().all(|name| !inside(name).iter().any(|name| *name == "secateur")),
         "nothing depends on the command line"
     );
-    assert_eq!(all.len(), 6, "{all:?}");
+    assert_eq!(all.len(), 7, "{all:?}");
 }
 
 #[test]
-fn sparse_and_report_are_free_of_burn() {
+fn what_does_not_train_is_free_of_burn() {
     let all = dependencies();
-    for leaf in ["secateur-graph", "secateur-sparse", "secateur-report"] {
+    for leaf in ["secateur-graph", "secateur-sparse", "secateur-report", "secateur-oneshot"] {
         assert!(!all[leaf].iter().any(|name| name.starts_with("burn")), "{leaf}: {:?}", all[leaf]);
     }
 }

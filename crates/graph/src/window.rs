@@ -46,7 +46,7 @@ impl Window {
     }
 
     /// The index in the image that an element of the window meets at a position, on one axis; `None` in the padding.
-    pub(crate) fn meets(&self, axis: usize, position: usize, element: usize, side: usize) -> Option<usize> {
+    pub fn meets(&self, axis: usize, position: usize, element: usize, side: usize) -> Option<usize> {
         let padded = position * self.stride[axis] + element * self.dilation[axis];
         padded.checked_sub(self.padding[axis]).filter(|index| *index < side)
     }

@@ -72,11 +72,10 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
             );
         }
     }
-    let notes: Vec<_> = model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect();
     let bytes = match format {
         Format::Secateur => network.encode(&info, precision)?,
-        Format::Safetensors => stored.safetensors(if args.csr { Form::Csr } else { Form::Dense }, &notes)?,
-        Format::Onnx => stored.onnx(&model.info.name, args.batch.map(|batch| batch as usize), &notes)?,
+        Format::Safetensors => stored.safetensors(if args.csr { Form::Csr } else { Form::Dense }, &notes(&model))?,
+        Format::Onnx => stored.onnx(&model.info.name, args.batch.map(|batch| batch as usize), &notes(&model))?,
     };
     if format == Format::Secateur {
         let _ = writeln!(text, "layer            weights   positions as      positions     values      bytes");
@@ -125,6 +124,11 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     Ok(Done::Whole)
 }
 
+/// What other programs' files say of a model beside its tensors.
+pub(super) fn notes(model: &Model) -> Vec<(&str, &str)> {
+    model.notes.iter().map(|(key, note)| (*key, note.as_str())).collect()
+}
+
 impl Format {
     const ALL: [Self; 3] = [Self::Secateur, Self::Safetensors, Self::Onnx];
 
@@ -144,7 +148,7 @@ impl Format {
 }
 
 /// The format that is asked for, by word, by the ending of the file, or by neither.
-fn format(asked: Option<Format>, out: Option<&Path>) -> Result<Format> {
+pub(super) fn format(asked: Option<Format>, out: Option<&Path>) -> Result<Format> {
     let Some(out) = out else { return Ok(asked.unwrap_or(Format::Secateur)) };
     match (asked, Format::of_ending(out)) {
         (Some(asked), Some(ending)) if asked != ending => bail!(
@@ -184,15 +188,21 @@ fn destination(args: &ExportArgs) -> Result<(PathBuf, Format)> {
         false => args.model.with_extension(end),
     };
     let out = args.out.clone().unwrap_or_else(beside);
-    let own = if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
+    check_free(&out, &args.model, args.force)?;
+    Ok((out, format))
+}
+
+/// Refuses to write over the model itself, and over a file that is there unless that is meant.
+pub(super) fn check_free(out: &Path, model: &Path, force: bool) -> Result<()> {
+    let own = if model.is_dir() { model.join("model.safetensors") } else { model.to_owned() };
     // Both have to be there to be the same.
     if own.canonicalize().is_ok_and(|own| out.canonicalize().is_ok_and(|out| own == out)) {
         bail!("{} is the model itself: choose another file with --out", out.display());
     }
-    if out.exists() && !args.force {
+    if out.exists() && !force {
         bail!("{} exists already; write over it with --force, or choose another with --out", out.display());
     }
-    Ok((out, format))
+    Ok(())
 }
 
 /// Logits, without a clock: what is said of them is the same at each call.

@@ -8,6 +8,7 @@ pub(crate) mod list;
 mod models;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod prune;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run;

@@ -34,6 +34,34 @@ pub(super) fn precision_word(precision: Precision) -> &'static str {
     }
 }
 
+/// The data in the folder that is named, or else of the model's own experiment, checked against the run and the model; `None` where
+/// there is neither.
+pub(super) fn dataset(model: &Model, data: Option<&Path>, other_data: bool) -> Result<Option<Dataset>> {
+    let found = match (data, &model.experiment) {
+        (Some(dir), _) => Some(model.load_data(dir).with_context(|| format!("--data {}", dir.display()))?),
+        (None, Some(experiment)) => match experiment.load_data() {
+            Ok(dataset) => Some(dataset),
+            Err(error) => {
+                tracing::warn!("the run's data is not at hand, so images are made up: {error}");
+                None
+            }
+        },
+        (None, None) => None,
+    };
+    if let Some(dataset) = found.as_ref().filter(|_| !other_data) {
+        model.check_data(dataset).context("another data set on purpose takes --other-data")?;
+    }
+    if let Some(dataset) = &found {
+        let (found, expected) = (dataset.train.shape(), model.network.input());
+        if found != expected {
+            bail!(
+                "the data's images are {found:?}, channels, rows and columns; expected {expected:?}, as the model takes"
+            );
+        }
+    }
+    Ok(found)
+}
+
 /// Images that answers are compared on.
 pub(super) struct Images {
     /// What they are, for people.
@@ -51,27 +79,7 @@ impl Images {
     /// The test split of the folder that is named, or else of the model's own experiment; made-up images where there is
     /// neither.
     pub(super) fn of(model: &Model, data: Option<&Path>, other_data: bool) -> Result<Self> {
-        let dataset = match (data, &model.experiment) {
-            (Some(dir), _) => Some(model.load_data(dir).with_context(|| format!("--data {}", dir.display()))?),
-            (None, Some(experiment)) => match experiment.load_data() {
-                Ok(dataset) => Some(dataset),
-                Err(error) => {
-                    tracing::warn!("the run's data is not at hand, so images are made up: {error}");
-                    None
-                }
-            },
-            (None, None) => None,
-        };
-        if let Some(dataset) = dataset.as_ref().filter(|_| !other_data) {
-            model.check_data(dataset).context("another data set on purpose takes --other-data")?;
-        }
-        if let Some(dataset) = dataset {
-            let (found, expected) = (dataset.train.shape(), model.network.input());
-            if found != expected {
-                bail!(
-                    "the data's images are {found:?}, channels, rows and columns; expected {expected:?}, as the model takes"
-                );
-            }
+        if let Some(dataset) = dataset(model, data, other_data)? {
             return Ok(Self::test(model, &dataset));
         }
         let pixels: usize = model.network.input().iter().product();
@@ -82,7 +90,7 @@ impl Images {
         Ok(Self { name, pixels, labels: vec![], training: Default::default() })
     }
 
-    fn test(model: &Model, dataset: &Dataset) -> Self {
+    pub(super) fn test(model: &Model, dataset: &Dataset) -> Self {
         let split = dataset.test_split();
         let labels = (0..split.len()).map(|image| split.label(image)).collect();
         let name = format!("{} test images of {}", split.len(), dataset.name);

@@ -8,6 +8,7 @@ mod bench;
 mod export;
 mod measured;
 mod predict;
+mod prune;
 
 use common::*;
 use secateur_sparse::file::{Info, Precision, Scale, encode, seal};

@@ -23,6 +23,7 @@ pub use engine::Engine;
 pub use graph::GraphEngine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
 pub use threads::Threads;
+pub use tune::seconds;
 
 use crate::file::Precision;
 use crate::{InstructionSet, Unsupported};

@@ -89,7 +89,7 @@ fn sample(network: &Network) -> Vec<f32> {
 }
 
 /// Median seconds of a call, after one that is not timed: the clock outside of tests.
-pub(super) fn seconds(call: &mut dyn FnMut()) -> f64 {
+pub fn seconds(call: &mut dyn FnMut()) -> f64 {
     let began = Instant::now();
     call();
     let mut times = vec![];

@@ -21,6 +21,7 @@ pub(crate) use idx::MNIST;
 pub use idx::{Images, read_images};
 pub use image_folder::read_picture;
 pub(crate) use located::{located, program};
+pub use npz::read_inputs;
 pub(crate) use split::Rows;
 pub use split::{Batch, Split};
 

@@ -62,6 +62,35 @@ pub(super) fn load(path: &Path) -> Result<Parts, Error> {
     Ok(Parts { name, description, training, test, files })
 }
 
+/// Images without labels: the array `x`, or `x_train`, `[n, ...]` with so many numbers each, channels first. f32 are what the network
+/// takes; bytes are scaled by `scale`, which is given those of an image.
+///
+/// # Errors
+/// When there is no such array, or it is of another kind or size.
+pub fn read_inputs(path: &Path, pixels: usize, scale: impl Fn(&[u8]) -> Vec<f32>) -> Result<Vec<f32>, Error> {
+    let mut archive = open(path)?;
+    let name = if archive.index_for_name("x.npy").is_some() { "x" } else { "x_train" };
+    let Array { dtype, shape, mut values } = array(path, &mut archive, name)?;
+    let refuse = |why: String| Error::Content { path: path.into(), why: format!("{name}: {why}") };
+    let count = shape.first().copied().unwrap_or(0);
+    let own = shape.iter().skip(1).try_fold(1usize, |product, side| product.checked_mul(*side));
+    let size = count.checked_mul(pixels).filter(|size| (1..=MOST_PIXELS).contains(size));
+    let Some(size) = size.filter(|_| own == Some(pixels)) else {
+        return Err(refuse(format!(
+            "found shape {shape:?}, expected [n, ...] with {pixels} numbers an image, as the model takes, and at most {MOST_PIXELS} in \
+             all"
+        )));
+    };
+    match dtype.as_str() {
+        "|u1" => Ok(exactly(&mut values, size).map_err(refuse)?.chunks_exact(pixels).flat_map(scale).collect()),
+        "<f4" => {
+            let bytes = exactly(&mut values, 4 * size).map_err(refuse)?;
+            Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        }
+        _ => Err(refuse(format!("found values of type {dtype:?}, expected uint8 or float32"))),
+    }
+}
+
 fn open(path: &Path) -> Result<ZipArchive<BufReader<File>>, Error> {
     if !is_file(path)? {
         let found = if path.is_dir() { "a folder" } else { "nothing" };

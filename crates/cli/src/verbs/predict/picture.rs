@@ -12,7 +12,7 @@ const LARGEST: u64 = 128 << 20;
 
 /// What a file is by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// PNG or JPEG.
     Picture,
     /// A format of images that is not read.
@@ -26,7 +26,7 @@ const FOREIGN: [(&[u8], &str); 6] =
     [(b"GIF8", "GIF"), (b"RIFF", "WebP"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"%PDF", "PDF")];
 
 /// Looks at the first bytes of a file.
-pub(super) fn kind(path: &Path) -> Result<Kind> {
+pub(crate) fn kind(path: &Path) -> Result<Kind> {
     let mut first = Vec::new();
     let file = regular::open(path).with_context(|| format!("{}: cannot open", path.display()))?;
     file.take(8).read_to_end(&mut first).with_context(|| format!("{}: cannot read", path.display()))?;
