@@ -30,19 +30,18 @@ fn dependencies_point_down() {
     }
     assert_eq!(inside("secateur-sparse"), ["secateur-graph"]);
     assert_eq!(inside("secateur-oneshot"), ["secateur-graph", "secateur-pruner", "secateur-sparse"]);
-    assert_eq!(inside("secateur-python"), ["secateur-graph", "secateur-oneshot", "secateur-pruner", "secateur-sparse"]);
     assert_eq!(inside("secateur-trainer"), ["secateur-graph", "secateur-pruner", "secateur-report", "secateur-sparse"]);
     assert!(
         all.keys().all(|name| !inside(name).iter().any(|name| *name == "secateur")),
         "nothing depends on the command line"
     );
-    assert_eq!(all.len(), 8, "{all:?}");
+    assert_eq!(all.len(), 7, "{all:?}");
 }
 
 #[test]
 fn what_does_not_train_is_free_of_burn() {
     let all = dependencies();
-    for leaf in ["secateur-graph", "secateur-sparse", "secateur-report", "secateur-oneshot", "secateur-python"] {
+    for leaf in ["secateur-graph", "secateur-sparse", "secateur-report", "secateur-oneshot"] {
         assert!(!all[leaf].iter().any(|name| name.starts_with("burn")), "{leaf}: {:?}", all[leaf]);
     }
 }

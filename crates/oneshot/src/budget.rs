@@ -283,3 +283,50 @@ fn with_costs(levels: &[Vec<Level>], cost: impl Fn(usize, &Level) -> f64) -> Vec
     };
     levels.iter().enumerate().map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Images, Options};
+    use secateur_graph::{Graph, Linear, Op};
+
+    /// The whole costs more than its layers, as a latency does, and by another factor; it is met all the same.
+    #[test]
+    fn a_search_meets_its_budget_whatever_the_whole_costs_beside_its_layers() {
+        let ops = [("a", 60), ("b", 40), ("c", 8)].map(|(name, outputs)| (name, Op::Linear(Linear::new(outputs))));
+        let graph = Graph::sequential(&[80], ops).expect("a network");
+        let value = |place: usize| ((place * 7919 % 1009) as f32 / 500.0 - 1.0).powi(3) + 1e-4;
+        let weights: Weights =
+            graph.parameters().iter().map(|own| (own.name.clone(), (0..own.len()).map(value).collect())).collect();
+        let options = Options { threads: 1, ..Options::default() };
+        let job = Job::new(&graph, &weights, [Images::default(); 2], &options).expect("a network");
+        let price = |layer: usize, kept: usize| [1.0, 3.0, 0.5][layer] * kept as f64 + 40.0;
+        let whole = |counts: &[usize]| {
+            500.0 + 1.7 * counts.iter().enumerate().map(|(layer, kept)| price(layer, *kept)).sum::<f64>()
+        };
+        let dense = whole(&job.layers.iter().map(|own| own.len()).collect::<Vec<_>>());
+        for distribution in
+            [Distribution::Levels(job.levels(&mut |_| {}).expect("levels")), Distribution::Scope(Scope::Global)]
+        {
+            let costs = match &distribution {
+                Distribution::Levels(levels) => with_costs(levels, |layer, level| price(layer, level.kept)),
+                Distribution::Scope(_) => vec![],
+            };
+            for most in [0.1, 0.3, 0.6, 0.9].map(|part| part * dense) {
+                let mut tried = 0;
+                let mut measured = |counts: &[usize]| {
+                    tried += 1;
+                    Ok(whole(counts))
+                };
+                let asked = (Budget::Bytes(1, Precision::F32), most, "bytes");
+                let found = job.search(&distribution, costs.clone(), asked, &mut |_| {}, &mut measured).expect("met");
+                let found = whole(&found);
+                assert!((0.9 * most..=most).contains(&found), "{found} of {most} after {tried}");
+                assert!(tried <= TRIES + 1);
+            }
+            let asked = (Budget::Bytes(1, Precision::F32), 400.0, "bytes");
+            let said = job.search(&distribution, costs, asked, &mut |_| {}, &mut |counts| Ok(whole(counts)));
+            assert!(matches!(said, Err(Error::Unreachable { .. })), "the whole costs 500 without any layer");
+        }
+    }
+}

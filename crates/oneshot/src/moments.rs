@@ -122,3 +122,56 @@ impl<'a> Gathering<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::layers;
+    use nalgebra::DVector;
+    use secateur_graph::{Conv2d, Linear, Weights, Window};
+    use secateur_pruner::Selection;
+
+    /// The squares of what a layer answers are those of its weights by the moments.
+    #[test]
+    fn moments_are_those_of_what_a_layer_reads() {
+        let wide = Window { size: [2, 3], stride: [1, 2], padding: [1, 0], dilation: [1, 2] };
+        let convs = [
+            Conv2d::new(4, 3).padding(1),
+            Conv2d::new(2, 3).stride(2).without_bias(),
+            Conv2d::new(8, 3).padding(2).groups(4),
+            Conv2d { window: wide, ..Conv2d::new(6, 1).groups(2) },
+        ];
+        let mut cases: Vec<(Vec<usize>, Op)> = convs.map(|own| (vec![4, 6, 7], Op::Conv2d(own))).into();
+        cases.push((vec![9], Op::Linear(Linear::new(5))));
+        for (input, op) in cases {
+            let graph = Graph::sequential(&input, [("n", op.clone())]).expect("a layer");
+            let number = |place: usize| (place * 7919 % 101) as f32 / 50.0 - 1.0;
+            let weights: Weights =
+                graph.parameters().iter().map(|own| (own.name.clone(), (0..own.len()).map(number).collect())).collect();
+            let own = &layers(&graph, &Selection::default()).expect("a layer")[0];
+            let size: usize = input.iter().product();
+            let images: Vec<f32> = (0..3 * size).map(|place| number(place * 31 + 7)).collect();
+            let mut found = Gathering::new(&graph, own, 3, true);
+            images.chunks_exact(size).for_each(|image| found.add(image, Some(image)));
+            let found = found.finish().expect("finite");
+            assert_eq!(found.own, found.with_dense, "the same inputs");
+            let outputs = own.shape[0];
+            let mut squares = vec![0.0; outputs];
+            for image in images.chunks_exact(size) {
+                let answers = graph.forward(&weights, image);
+                for (place, value) in answers.iter().enumerate() {
+                    squares[place / (answers.len() / outputs)] += f64::from(*value).powi(2);
+                }
+            }
+            for (output, expected) in squares.into_iter().enumerate() {
+                let row = &weights.get("n.weight")[output * own.fan_in()..][..own.fan_in()];
+                let bias = own.bias.iter().map(|name| &weights.get(name)[output]);
+                let row = row.iter().chain(bias).copied().map(f64::from);
+                let row = DVector::from_vec(row.collect());
+                let moments = &found.own[output * own.groups / outputs];
+                let own = row.dot(&(moments * &row));
+                assert!((own - expected).abs() < 1e-4 * expected.max(1.0), "{op:?}, output {output}: {own} {expected}");
+            }
+        }
+    }
+}
