@@ -184,6 +184,25 @@ fn a_finished_run_is_left_as_it_is_also_without_checkpoints() {
     assert!(listed(out.path()).contains("finished"));
 }
 
+/// A run that prunes before it trains is killed between what its log says of that and its first checkpoint.
+#[test]
+fn a_run_killed_before_its_first_step_begins_again() {
+    let (whole, out) = (folder(), folder());
+    let untrained = ["train.length={ steps = 0 }"];
+    let whole = finished(whole.path(), &untrained);
+    let run = finished(out.path(), &untrained);
+    let log = fs::read_to_string(run.join("log.jsonl")).expect("a log");
+    let pruned = log.lines().position(|line| line.contains("\"pruned\"")).expect("a prune");
+    for lines in 1..=pruned + 2 {
+        let early: String = log.lines().take(lines).map(|line| format!("{line}\n")).collect();
+        assert!(!early.contains("epoch_ended"), "nothing is trained in {lines} lines");
+        just_made(&run);
+        fs::write(run.join("log.jsonl"), early).expect("cut");
+        succeed(&["resume", text(&run)]);
+        assert_same_run(&whole, &run, "killed before its first step");
+    }
+}
+
 #[test]
 fn a_log_without_checkpoints_is_an_error_and_restart_means_it() {
     let (whole, out) = (folder(), folder());

@@ -98,8 +98,21 @@ fn data_is_found_from_any_folder_and_the_run_has_the_same_name() {
     let config = root().join("configs/quickstart.toml");
     let copy = elsewhere.path().join("own.toml");
     fs::copy(&config, &copy).expect("copied");
+    // The program stands in a tree with data, wherever it was built.
+    let tree = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let program = tree.path().join("target/release/secateur");
+    fs::create_dir_all(tree.path().join("target/release")).expect("made");
+    fs::hard_link(env!("CARGO_BIN_EXE_secateur"), &program).expect("linked");
+    std::os::unix::fs::symlink(root().join("datasets").canonicalize().expect("there"), tree.path().join("datasets"))
+        .expect("linked");
     let there = |args: &[&str]| {
-        let output = secateur(args).current_dir(elsewhere.path()).output().expect("the program starts");
+        let mut command = std::process::Command::new(&program);
+        let output = command
+            .args(args)
+            .current_dir(elsewhere.path())
+            .env_remove("RUST_LOG")
+            .output()
+            .expect("the program starts");
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
         String::from_utf8(output.stdout).expect("text")
     };

@@ -443,8 +443,8 @@ fn refuse_lost(folder: &LockedRun, experiment: &Experiment) -> Result<(), Error>
     };
     let first = experiment.plan().first_checkpoint(experiment.config().checkpoint.every_steps);
     let early = |record: &RunRecord| {
-        // Where the first training has no steps, the network is tested before there is a checkpoint.
-        let untrained = record.step() == 0 && record.prunes.is_empty();
+        // Where the first training has no steps, the network is tested and pruned before there is a checkpoint.
+        let untrained = record.step() == 0;
         let unsaved = record.tests.is_empty() && record.judged.is_empty() && record.step() <= first;
         record.ended.is_none() && (untrained || unsaved)
     };
