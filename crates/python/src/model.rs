@@ -3,69 +3,35 @@
 use crate::images::images;
 use crate::refused;
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use secateur_oneshot::Score;
-use secateur_sparse::file::{Info, Precision, Scale};
-use secateur_sparse::infer::{AnyEngine, Forms, Options, seconds};
-use secateur_sparse::{Ranges, Trained, import};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-
-/// Images from which a call is computed as a batch.
-const BATCH: usize = 8;
+use secateur_sparse::file::{Info, Precision};
+use secateur_sparse::infer::{AnyEngine, Forms, Options, Predictor, seconds};
+use secateur_sparse::{Ranges, Trained};
+use std::path::PathBuf;
 
 /// A trained network.
 #[pyclass(frozen, module = "secateur")]
 pub(crate) struct Model {
-    pub(crate) network: Trained,
+    predictor: Predictor,
     pub(crate) info: Info,
     score: Option<[Score; 2]>,
     threads: usize,
-    /// Compiled engines that nobody uses, for single images and for batches; callers on other threads take copies.
-    engines: [Mutex<Vec<AnyEngine>>; 2],
 }
 
 impl Model {
     pub(crate) fn new(network: Trained, info: Info, threads: usize, score: Option<[Score; 2]>) -> Self {
-        Self { network, info, score, threads, engines: Default::default() }
+        Self { predictor: Predictor::new(network, info.ranges.clone(), threads), info, score, threads }
     }
 
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }
 
-    fn options(&self, batch: usize) -> Options {
-        let own = Options::new(batch);
-        Options { threads: if self.threads == 0 { own.threads } else { self.threads }, ..own }
-    }
-
-    /// Logits of images, `[image][class]`.
-    fn logits(&self, pixels: &[f32], count: usize) -> Result<Vec<f32>, String> {
-        let is_batch = count >= BATCH;
-        let free = &self.engines[usize::from(is_batch)];
-        let taken = free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-        let mut engine = match taken {
-            Some(engine) => engine,
-            None => self.engine(if is_batch { 128 } else { 1 })?,
-        };
-        let logits = engine.logits(pixels);
-        free.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(engine);
-        Ok(logits)
-    }
-
-    fn engine(&self, batch: usize) -> Result<AnyEngine, String> {
-        let options = self.options(batch);
-        let engine = match self.info.ranges.is_empty() {
-            true => AnyEngine::by_density(&self.network, &options),
-            false => AnyEngine::with_bytes(&self.network, &self.info.ranges, &options),
-        };
-        engine.map_err(|error| error.to_string())
-    }
-
-    fn changed(&self, network: Trained, info: Info) -> Self {
-        Self::new(network, info, self.threads, None)
+    pub(crate) fn network(&self) -> &Trained {
+        self.predictor.network()
     }
 }
 
@@ -76,28 +42,10 @@ impl Model {
 #[pyo3(signature = (path, *, threads = 0))]
 pub(crate) fn load(py: Python<'_>, path: PathBuf, threads: usize) -> PyResult<Model> {
     py.detach(|| {
-        let place = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let bytes = std::fs::read(&path).map_err(|error| PyOSError::new_err(place(&error)))?;
-        let opened = opened(&path, &bytes).map_err(|error| PyValueError::new_err(place(&error)))?;
-        let (network, info) = opened;
+        let bytes = std::fs::read(&path).map_err(|error| PyOSError::new_err(format!("{}: {error}", path.display())))?;
+        let (network, info) = Trained::read(&path, &bytes).map_err(refused)?;
         Ok(Model::new(network, info, threads, None))
     })
-}
-
-fn opened(path: &Path, bytes: &[u8]) -> Result<(Trained, Info), String> {
-    match path.extension().and_then(|end| end.to_str()) {
-        Some("secateur") => {
-            let file = Trained::decode(bytes).map_err(|error| error.to_string())?;
-            Ok((file.network, file.info))
-        }
-        Some("onnx") => {
-            let found = import::onnx(bytes).map_err(|error| error.to_string())?;
-            let scales = vec![Scale { divisor: 255.0, shift: -0.5 }];
-            let info = Info { name: found.name, scales, classes: vec![], ranges: Ranges::default() };
-            Ok((found.network, info))
-        }
-        _ => Err("expected a file whose name ends in .secateur or .onnx".into()),
-    }
 }
 
 /// A precision by its name.
@@ -121,13 +69,13 @@ impl Model {
     /// Shape of an image: channels, rows and columns; features are `(n, 1, 1)`.
     #[getter]
     fn input(&self) -> (usize, usize, usize) {
-        self.network.input().into()
+        self.network().input().into()
     }
 
     /// Numbers of an answer.
     #[getter]
     fn classes(&self) -> usize {
-        self.network.classes()
+        self.network().classes()
     }
 
     /// Names of the classes, where they are known.
@@ -139,14 +87,14 @@ impl Model {
     /// Trained parameters that are not zero, and all of them.
     #[getter]
     fn parameters(&self) -> (usize, usize) {
-        let cost = self.network.cost();
+        let cost = self.network().cost();
         (cost.nonzero, cost.parameters)
     }
 
     /// Multiply-accumulates of an image whose weight is not zero, and all of them.
     #[getter]
     fn macs(&self) -> (usize, usize) {
-        let cost = self.network.cost();
+        let cost = self.network().cost();
         (cost.remaining_macs, cost.macs)
     }
 
@@ -154,7 +102,7 @@ impl Model {
     #[getter]
     fn layers(&self) -> Vec<(String, Vec<usize>, usize)> {
         let kept = |weight: &[f32]| weight.iter().filter(|weight| **weight != 0.0).count();
-        self.network
+        self.network()
             .layers()
             .into_iter()
             .map(|own| (own.name.to_owned(), own.shape.clone(), kept(own.weight)))
@@ -177,10 +125,10 @@ impl Model {
     /// The logits of images, `[n, classes]`, or `[classes]` of one image. Floats are what the network takes; uint8 is scaled as the
     /// model takes the bytes of pictures.
     fn predict<'py>(&self, py: Python<'py>, array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let (pixels, one) = images(array, self.network.input(), &self.info)?;
-        let classes = self.network.classes();
-        let count = pixels.len() / self.network.input().iter().product::<usize>();
-        let logits = py.detach(|| self.logits(&pixels, count)).map_err(PyValueError::new_err)?;
+        let (pixels, one) = images(array, self.network().input(), &self.info)?;
+        let classes = self.network().classes();
+        let count = pixels.len() / self.network().input().iter().product::<usize>();
+        let logits = py.detach(|| self.predictor.logits(&pixels)).map_err(refused)?;
         let logits = PyArray1::from_vec(py, logits);
         if one {
             return Ok(logits.into_any());
@@ -192,28 +140,28 @@ impl Model {
     /// Times calls of so many images: milliseconds a call, with all weights (`dense`), without the zeros (`sparse`), and compacted.
     #[pyo3(signature = (batch = 1, *, threads = 0))]
     fn bench<'py>(&self, py: Python<'py>, batch: usize, threads: usize) -> PyResult<Bound<'py, PyDict>> {
-        let most = (1usize << 28) / self.network.input().iter().product::<usize>().max(1);
+        let most = (1usize << 28) / self.network().input().iter().product::<usize>().max(1);
         if batch == 0 || batch > most {
             return Err(refused(format!("batch = {batch}: expected from 1 to {most} images")));
         }
-        let mut options = self.options(batch);
+        let mut options = self.predictor.options(batch);
         if threads > 0 {
             options.threads = threads;
         }
-        let timed = || -> Result<[f64; 3], String> {
-            let compacted = self.network.compacted().0;
+        let timed = || -> PyResult<[f64; 3]> {
+            let compacted = self.network().compacted().0;
             let mut times = [0.0; 3];
-            let forms = [(&self.network, Forms::Dense), (&self.network, Forms::Any), (&compacted, Forms::Any)];
+            let forms = [(self.network(), Forms::Dense), (self.network(), Forms::Any), (&compacted, Forms::Any)];
             for ((network, forms), time) in forms.into_iter().zip(&mut times) {
                 let mut engine =
-                    AnyEngine::new(network, &Options { forms, ..options }).map_err(|error| error.to_string())?;
+                    AnyEngine::new(network, &Options { forms, ..options }).map_err(refused)?;
                 let images = vec![0.25; batch * network.input().iter().product::<usize>()];
                 let mut logits = engine.logits(&images);
                 *time = 1e3 * seconds(&mut || engine.logits_into(&images, &mut logits));
             }
             Ok(times)
         };
-        let times = py.detach(timed).map_err(PyValueError::new_err)?;
+        let times = py.detach(timed)?;
         let told = PyDict::new(py);
         ["dense", "sparse", "compacted"].iter().zip(times).try_for_each(|(form, ms)| told.set_item(*form, ms))?;
         Ok(told)
@@ -221,9 +169,10 @@ impl Model {
 
     /// The same model without what its answers do not depend on: pruned units, and what only they read.
     fn compact(&self, py: Python<'_>) -> Self {
-        let network = py.detach(|| self.network.compacted().0);
+        let network = py.detach(|| self.network().compacted().0);
         // The ranges are those of other values.
-        self.changed(network, Info { ranges: Ranges::default(), ..self.info.clone() })
+        let info = Info { ranges: Ranges::default(), ..self.info.clone() };
+        Self::new(network, info, self.threads, None)
     }
 
     /// Writes a file: `.secateur` (whose values are stored as f32, f16 or int8), `.onnx` or `.safetensors`, by its ending.
@@ -231,9 +180,9 @@ impl Model {
     fn save(&self, py: Python<'_>, path: PathBuf, values: &str) -> PyResult<()> {
         let precision = precision(values)?;
         py.detach(|| {
-            let stored = self.network.quantized(precision).map_err(refused)?;
+            let stored = self.network().quantized(precision).map_err(refused)?;
             let bytes = match path.extension().and_then(|end| end.to_str()) {
-                Some("secateur") => self.network.encode(&self.info, precision).map_err(refused)?,
+                Some("secateur") => self.network().encode(&self.info, precision).map_err(refused)?,
                 Some("onnx") => stored.onnx(&self.info.name, None, &[]).map_err(refused)?,
                 Some("safetensors") => {
                     stored.safetensors(secateur_sparse::export::Form::Dense, &[]).map_err(refused)?

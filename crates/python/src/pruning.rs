@@ -63,20 +63,20 @@ pub(crate) fn prune(
         _ => return Err(refused("expected one of sparsity, within, within_ms and within_bytes")),
     };
     let pixels = match images {
-        Some(array) => self::images(array, model.network.input(), &model.info)?.0,
+        Some(array) => self::images(array, model.network().input(), &model.info)?.0,
         None => vec![],
     };
-    let count = pixels.len() / model.network.input().iter().product::<usize>();
+    let count = pixels.len() / model.network().input().iter().product::<usize>();
     let labels = match labels {
-        Some(array) => classes(array, count, model.network.classes())?,
+        Some(array) => classes(array, count, model.network().classes())?,
         None => vec![],
     };
     let selection =
         Selection { include: include.unwrap_or(Selection::default().include), exclude: exclude.unwrap_or_default() };
     let options = Options { selection, scope: scope.map(self::scope).transpose()?, reconstruct, threads };
     py.detach(|| {
-        let (graph, weights) = model.network.to_graph().map_err(refused)?;
-        let images = Images { pixels: &pixels, labels: &labels }.divided(model.network.input().iter().product());
+        let (graph, weights) = model.network().to_graph().map_err(refused)?;
+        let images = Images { pixels: &pixels, labels: &labels }.divided(model.network().input().iter().product());
         let job = Job::new(&graph, &weights, images, &options).map_err(refused)?;
         let pruned = job.prune(budget, &mut |_| {}).map_err(refused)?;
         Ok(Model::new(Trained::of(&graph, pruned.weights), model.info.clone(), model.threads(), pruned.score))

@@ -32,4 +32,4 @@ pub use network::{Error, Network};
 pub use peak::peak;
 pub use ranges::Ranges;
 pub use simd::InstructionSet;
-pub use trained::{LayerWeights, Trained, TrainedFile, difference};
+pub use trained::{LayerWeights, ReadError, Trained, TrainedFile, difference};

@@ -30,6 +30,33 @@ pub struct TrainedFile {
     pub sizes: Vec<LayerSize>,
 }
 
+/// Why a file was not read as a model.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ReadError {
+    /// Another ending.
+    #[error("{name}: expected a file whose name ends in .secateur or .onnx")]
+    Ending {
+        /// The file's name.
+        name: String,
+    },
+    /// A file of Secateur's own that is damaged.
+    #[error("{name}: {why}")]
+    Secateur {
+        /// The file's name.
+        name: String,
+        /// What is wrong with it.
+        why: file::Error,
+    },
+    /// An ONNX model that is damaged, or has something that is not supported.
+    #[error("{name}: {why}")]
+    Onnx {
+        /// The file's name.
+        name: String,
+        /// What is wrong with it.
+        why: crate::import::Error,
+    },
+}
+
 /// The weights of a convolution or a fully connected layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerWeights<'a> {
@@ -196,6 +223,30 @@ impl Trained {
     /// When a byte of it is not as [`Self::encode`] would write it, or the network is too large.
     pub fn decode(bytes: &[u8]) -> Result<TrainedFile, file::Error> {
         decode_trained(bytes)
+    }
+
+    /// Reads a model out of a file of this name: Secateur's own (`.secateur`), or an ONNX model (`.onnx`), of which it is not known what it
+    /// sees of a picture's bytes.
+    ///
+    /// # Errors
+    /// When the name ends in something else, or the file is no such model; with the name.
+    pub fn read(name: &std::path::Path, bytes: &[u8]) -> Result<(Self, Info), ReadError> {
+        let place = || name.display().to_string();
+        match name.extension().and_then(|end| end.to_str()) {
+            Some("secateur") => match decode_trained(bytes) {
+                Ok(file) => Ok((file.network, file.info)),
+                Err(why) => Err(ReadError::Secateur { name: place(), why }),
+            },
+            Some("onnx") => match crate::import::onnx(bytes) {
+                Ok(found) => {
+                    let scales = vec![file::Scale { divisor: 255.0, shift: -0.5 }];
+                    let info = Info { name: found.name, scales, classes: vec![], ranges: crate::Ranges::default() };
+                    Ok((found.network, info))
+                }
+                Err(why) => Err(ReadError::Onnx { name: place(), why }),
+            },
+            _ => Err(ReadError::Ending { name: place() }),
+        }
     }
 
     /// The network as an ONNX model called `name`, for so many images a call, or any number, with these notes in its metadata.

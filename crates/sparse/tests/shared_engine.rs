@@ -5,8 +5,8 @@ mod networks;
 
 use graphs::{graph, images, weights};
 use networks::{lenet, network, pruned};
-use secateur_sparse::infer::{AnyEngine, Error, Options, Threads};
-use secateur_sparse::{InstructionSet, Trained};
+use secateur_sparse::infer::{AnyEngine, Error, Options, Predictor, Threads};
+use secateur_sparse::{InstructionSet, Ranges, Trained};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 
@@ -104,5 +104,31 @@ fn an_engine_goes_on_after_a_caught_panic() {
             catch_unwind(AssertUnwindSafe(|| engine.logits_into(&images, &mut [0.0]))).expect_err("no room");
             assert_eq!(bits(&engine.logits(&images)), expected);
         }
+    }
+}
+
+/// One model that many threads ask at once, images one by one and many together: the answers are those of an engine of one's own.
+#[test]
+fn a_predictor_is_asked_by_many_at_once() {
+    for (network, images) in trained() {
+        let [pixels, classes] = [network.input().iter().product::<usize>(), network.classes()];
+        let own = |batch: usize| {
+            let options = Options { threads: 2, ..Options::new(batch) };
+            bits(&AnyEngine::by_density(&network, &options).expect("small").logits(&images))
+        };
+        let (single, many) = (own(1), own(128));
+        let predictor = Predictor::new(network, Ranges::default(), 2);
+        std::thread::scope(|scope| {
+            for caller in 0..4 {
+                let (predictor, images, single, many) = (&predictor, &images, &single, &many);
+                scope.spawn(move || {
+                    for image in [caller, 2 * caller, 39 - caller] {
+                        let found = predictor.logits(&images[image * pixels..][..pixels]).expect("small");
+                        assert_eq!(bits(&found), single[image * classes..][..classes]);
+                    }
+                    assert_eq!(bits(&predictor.logits(images).expect("small")), *many);
+                });
+            }
+        });
     }
 }

@@ -12,6 +12,7 @@ mod graph;
 mod image;
 mod matrix;
 mod plan;
+mod predictor;
 mod shared;
 mod simple;
 mod step;
@@ -22,6 +23,7 @@ pub use any::AnyEngine;
 pub use engine::Engine;
 pub use graph::GraphEngine;
 pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
+pub use predictor::Predictor;
 pub use threads::Threads;
 pub use tune::seconds;
 
