@@ -90,8 +90,15 @@ def vgg():
                          nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * 16, 32), nn.ReLU(), nn.Linear(32, 10))
 
 
+def sequence():
+    return nn.Sequential(nn.Conv1d(6, 8, 5, stride=2, padding=2, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(2),
+                         nn.Conv1d(8, 16, 3, padding=2, dilation=2, groups=2), nn.GELU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+                         nn.Linear(16, 10))
+
+
 NETS = {"residual": (Residual, (3, 16, 16)), "normalised": (Normalised, (3, 16, 16)), "dense": (Dense, (3, 16, 16)),
-        "mobile": (mobile, (3, 16, 16)), "perceptron": (perceptron, (20,)), "vgg": (vgg, (3, 16, 16))}
+        "mobile": (mobile, (3, 16, 16)), "perceptron": (perceptron, (20,)), "vgg": (vgg, (3, 16, 16)),
+        "sequence": (sequence, (6, 40))}
 
 
 def made(name):
@@ -101,10 +108,10 @@ def made(name):
     net = make().eval()
     with torch.no_grad():
         for own in net.modules():
-            if isinstance(own, nn.BatchNorm2d):
+            if isinstance(own, (nn.BatchNorm1d, nn.BatchNorm2d)):
                 own.running_mean.normal_(0, 0.3), own.running_var.uniform_(0.5, 2)
                 own.weight.uniform_(0.5, 1.5), own.bias.normal_(0, 0.3)
-            if isinstance(own, (nn.Conv2d, nn.Linear)):
+            if isinstance(own, (nn.Conv1d, nn.Conv2d, nn.Linear)):
                 own.weight.mul_((torch.rand_like(own.weight) < 0.4).float())
                 own.weight[0].zero_()
     return net, torch.randn(IMAGES, *shape)

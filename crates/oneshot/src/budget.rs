@@ -158,10 +158,7 @@ impl Job<'_> {
     ) -> Result<Weights, Error> {
         let options = Options { threads: calls.threads, ..Options::new(calls.batch) };
         let mut time = |network: &Trained| -> Result<f64, Error> {
-            let mut engine = AnyEngine::with_clock(network, &options, clock)?;
-            let images = vec![0.25; calls.batch * network.input().iter().product::<usize>()];
-            let mut logits = engine.logits(&images);
-            Ok(1e3 * clock(&mut || engine.logits_into(&images, &mut logits)))
+            Ok(1e3 * AnyEngine::with_clock(network, &options, clock)?.call_seconds(calls.batch, clock))
         };
         let costs = self.costs(distribution, "timing the layers", tell, &mut time)?;
         let mut whole = |counts: &[usize]| {

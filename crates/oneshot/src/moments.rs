@@ -7,8 +7,9 @@ use secateur_graph::{Graph, Op};
 
 /// Columns that are multiplied at once.
 const COLUMNS: usize = 2048;
-/// Positions of a layer that are looked at, in all images together.
-const POSITIONS: usize = 1 << 16;
+/// Positions of a layer that are looked at, in all images together: so many at least, and more where a filter has more weights.
+const POSITIONS: usize = 1 << 14;
+const POSITIONS_A_WEIGHT: usize = 8;
 
 /// The second moments of the inputs of each group of a layer; where the layer has a bias, a constant 1 is its last input.
 pub(crate) struct Moments {
@@ -45,7 +46,8 @@ impl<'a> Gathering<'a> {
         let size = layer.fan_in() + usize::from(layer.bias.is_some());
         let zeros = || vec![DMatrix::zeros(size, size); layer.groups];
         let moments = Moments { own: zeros(), with_dense: if with_dense { zeros() } else { vec![] } };
-        let step = (images * sides[0] * sides[1]).div_ceil(POSITIONS).max(1);
+        let enough = POSITIONS.max(POSITIONS_A_WEIGHT * size);
+        let step = (images * sides[0] * sides[1]).div_ceil(enough).max(1);
         let columns = vec![[vec![], vec![]]; layer.groups];
         let input = graph.shape(node.inputs[0]).to_vec();
         Self { layer, input, op: &node.op, sides, step, images: 0, columns, moments }

@@ -27,8 +27,12 @@ pub(crate) fn images(array: &Bound<'_, PyAny>, input: [usize; 3], info: &Info) -
     };
     let size: usize = input.iter().product();
     let features = input[1] == 1 && input[2] == 1;
+    let is_line = input[1] == 1;
     let fits = |shape: &[usize]| {
-        shape == input || (features && shape == [input[0]]) || (input[0] == 1 && shape == &input[1..])
+        shape == input
+            || (features && shape == [input[0]])
+            || (is_line && shape == [input[0], input[2]])
+            || (input[0] == 1 && shape == &input[1..])
     };
     let one = fits(&shape);
     let several = shape.len() > 1 && fits(&shape[1..]);

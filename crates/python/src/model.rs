@@ -153,11 +153,8 @@ impl Model {
             let mut times = [0.0; 3];
             let forms = [(self.network(), Forms::Dense), (self.network(), Forms::Any), (&compacted, Forms::Any)];
             for ((network, forms), time) in forms.into_iter().zip(&mut times) {
-                let mut engine =
-                    AnyEngine::new(network, &Options { forms, ..options }).map_err(refused)?;
-                let images = vec![0.25; batch * network.input().iter().product::<usize>()];
-                let mut logits = engine.logits(&images);
-                *time = 1e3 * seconds(&mut || engine.logits_into(&images, &mut logits));
+                let mut engine = AnyEngine::new(network, &Options { forms, ..options }).map_err(refused)?;
+                *time = 1e3 * engine.call_seconds(batch, &mut seconds);
             }
             Ok(times)
         };

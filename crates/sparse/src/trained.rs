@@ -45,7 +45,7 @@ pub enum ReadError {
         /// The file's name.
         name: String,
         /// What is wrong with it.
-        why: file::Error,
+        why: Box<file::Error>,
     },
     /// An ONNX model that is damaged, or has something that is not supported.
     #[error("{name}: {why}")]
@@ -53,7 +53,7 @@ pub enum ReadError {
         /// The file's name.
         name: String,
         /// What is wrong with it.
-        why: crate::import::Error,
+        why: Box<crate::import::Error>,
     },
 }
 
@@ -235,7 +235,7 @@ impl Trained {
         match name.extension().and_then(|end| end.to_str()) {
             Some("secateur") => match decode_trained(bytes) {
                 Ok(file) => Ok((file.network, file.info)),
-                Err(why) => Err(ReadError::Secateur { name: place(), why }),
+                Err(why) => Err(ReadError::Secateur { name: place(), why: Box::new(why) }),
             },
             Some("onnx") => match crate::import::onnx(bytes) {
                 Ok(found) => {
@@ -243,7 +243,7 @@ impl Trained {
                     let info = Info { name: found.name, scales, classes: vec![], ranges: crate::Ranges::default() };
                     Ok((found.network, info))
                 }
-                Err(why) => Err(ReadError::Onnx { name: place(), why }),
+                Err(why) => Err(ReadError::Onnx { name: place(), why: Box::new(why) }),
             },
             _ => Err(ReadError::Ending { name: place() }),
         }

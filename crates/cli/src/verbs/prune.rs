@@ -81,10 +81,7 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
 /// Median seconds of a call of so many images.
 fn call_seconds(network: &Trained, batch: usize, threads: usize) -> Result<f64> {
     let options = infer::Options { threads, ..infer::Options::new(batch) };
-    let mut engine = AnyEngine::new(network, &options)?;
-    let images = vec![0.25; batch * network.input().iter().product::<usize>()];
-    let mut logits = engine.logits(&images);
-    Ok(infer::seconds(&mut || engine.logits_into(&images, &mut logits)))
+    Ok(AnyEngine::new(network, &options)?.call_seconds(batch, &mut infer::seconds))
 }
 
 /// Where to write, and what.

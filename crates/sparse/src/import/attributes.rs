@@ -81,25 +81,44 @@ impl<'a> Read<'a> {
         self.attribute(name).and_then(|own| own.t.as_ref())
     }
 
-    /// A list of sides, one for each axis of an image; `otherwise` where it is left out.
-    pub(super) fn pair(&self, name: &str, otherwise: usize) -> Result<[usize; 2], Error> {
-        match self.ints(name) {
-            None | Some([]) => Ok([otherwise; 2]),
-            Some(&[rows, columns]) => match (u16::try_from(rows), u16::try_from(columns)) {
-                (Ok(rows), Ok(columns)) => Ok([rows.into(), columns.into()]),
-                _ => Err(self.refuse(format!("expected `{name}` from 0 to 65535, found {rows} and {columns}"))),
-            },
+    /// A list of sides, one for each axis of an image, or of a value with a length only, whose row has 1; `otherwise` where it is left
+    /// out.
+    pub(super) fn pair(&self, name: &str, otherwise: usize, is_line: bool) -> Result<[usize; 2], Error> {
+        let sides = match self.ints(name) {
+            None | Some([]) if is_line => return Ok([1, otherwise]),
+            None | Some([]) => return Ok([otherwise; 2]),
+            Some(&[length]) if is_line => [1, length],
+            Some(&[rows, columns]) if !is_line => [rows, columns],
             Some(other) => {
-                Err(self.refuse(format!("expected `{name}` of two axes (images only), found {}", other.len())))
+                let axes = if is_line { "one axis" } else { "two axes" };
+                return Err(self.refuse(format!("expected `{name}` of {axes}, found {}", other.len())));
             }
+        };
+        match sides.map(u16::try_from) {
+            [Ok(rows), Ok(columns)] => Ok([rows.into(), columns.into()]),
+            _ => Err(self.refuse(format!("expected `{name}` from 0 to 65535, found {sides:?}"))),
         }
     }
 
-    /// Rows above, columns left, rows below, columns right.
-    pub(super) fn pads(&self) -> Result<[usize; 4], Error> {
-        let Some(all) = self.ints("pads").filter(|own| !own.is_empty()) else { return Ok([0; 4]) };
-        let own: Option<Vec<usize>> = all.iter().map(|own| u16::try_from(*own).ok().map(usize::from)).collect();
-        own.and_then(|own| own.try_into().ok())
-            .ok_or_else(|| self.refuse(format!("expected four `pads` from 0 to 65535 (images only), found {all:?}")))
+    /// Rows above, columns left, rows below, columns right; of a value with a length only those before and behind it.
+    pub(super) fn pads(&self, is_line: bool) -> Result<[usize; 4], Error> {
+        let all = match self.ints("pads") {
+            None | Some([]) => return Ok([0; 4]),
+            Some(&[before, behind]) if is_line => [0, before, 0, behind],
+            Some(&[top, left, bottom, right]) if !is_line => [top, left, bottom, right],
+            Some(all) => {
+                let count = if is_line { "two" } else { "four" };
+                return Err(self.refuse(format!("expected {count} `pads`, found {all:?}")));
+            }
+        };
+        self.sides(all)
+    }
+
+    /// Zeros on four sides.
+    pub(super) fn sides(&self, all: [i64; 4]) -> Result<[usize; 4], Error> {
+        match all.map(u16::try_from) {
+            [Ok(top), Ok(left), Ok(bottom), Ok(right)] => Ok([top, left, bottom, right].map(usize::from)),
+            _ => Err(self.refuse(format!("expected pads from 0 to 65535, found {all:?}"))),
+        }
     }
 }

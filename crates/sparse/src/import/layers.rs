@@ -48,25 +48,35 @@ impl<'a> Walk<'a> {
             _ => (self.value(node, 0)?, [0; 4]),
         };
         let weight = self.constant(node, 1)?;
-        let (Some(values), &[outputs, _, rows, columns]) = (weight.floats(), &weight.shape[..]) else {
+        let is_line = weight.shape.len() == 3;
+        let (outputs, size) = match weight.shape[..] {
+            [outputs, _, length] => (outputs, [1, length]),
+            [outputs, _, rows, columns] => (outputs, [rows, columns]),
+            _ => (0, [0; 2]),
+        };
+        let Some(values) = weight.floats().filter(|values| !values.is_empty()) else {
             return Err(node.refuse(format!(
-                "expected a weight of floats, [filters, channels, rows, columns], found the shape {:?} (images only)",
+                "expected a weight of floats, [filters, channels, rows, columns] or [filters, channels, length], found the shape \
+                 {:?}",
                 weight.shape
             )));
         };
-        if values.is_empty() {
-            return Err(node.refuse(format!("expected weights, found the shape {:?}", weight.shape)));
+        if outputs == 0 {
+            return Err(
+                node.refuse(format!("expected one or two axes behind filters and channels, found {:?}", weight.shape))
+            );
         }
-        let &[_, height, width] = &self.shape(input)[..] else {
-            return Err(node.refuse(format!("expected [channels, rows, columns], found {:?}", self.shape(input))));
-        };
-        let window = Window {
-            size: [rows, columns],
-            stride: node.pair("strides", 1)?,
-            padding: [0; 2],
-            dilation: node.pair("dilations", 1)?,
-        };
-        let own = node.pads_for(&window, [height, width])?;
+        let [channels, height, width] = self.image(node, input)?;
+        if is_line != self.is_line(input) {
+            return Err(node.refuse(format!(
+                "expected a weight for {:?}, found {:?}",
+                self.shape(input),
+                weight.shape
+            )));
+        }
+        let (stride, dilation) = (node.pair("strides", 1, is_line)?, node.pair("dilations", 1, is_line)?);
+        let window = Window { size, stride, padding: [0; 2], dilation };
+        let own = node.pads_for(&window, [height, width], is_line)?;
         let pads: [usize; 4] = std::array::from_fn(|side| own[side] + around[side]);
         let (window, values) = even(&window, pads, values).ok_or_else(|| {
             node.refuse(format!(
@@ -77,9 +87,9 @@ impl<'a> Walk<'a> {
         let op = Op::Conv2d(Conv2d { outputs, window, groups, bias: false });
         let layer = Layer { name: node.layer_name().to_owned(), op, input, weight: values, outputs };
         let bias = node.input(2).map(|_| self.floats(node, 2)).transpose()?;
-        if groups == 0 || weight.shape[1].checked_mul(groups) != Some(self.shape(input)[0]) {
-            let (found, each) = (self.shape(input)[0], weight.shape[1]);
-            return Err(node.refuse(format!("expected {each} channels in {groups} groups, found {found} channels")));
+        if groups == 0 || weight.shape[1].checked_mul(groups) != Some(channels) {
+            let each = weight.shape[1];
+            return Err(node.refuse(format!("expected {each} channels in {groups} groups, found {channels} channels")));
         }
         check_bias(node, bias.as_deref(), outputs)?;
         self.with_bias(node, layer, bias)
@@ -153,10 +163,8 @@ impl<'a> Walk<'a> {
             (Known::Padded(value, around), "AveragePool") => (value, around),
             _ => (self.value(node, 0)?, [0; 4]),
         };
-        let shape = self.shape(input);
-        let &[_, height, width] = &shape[..] else {
-            return Err(node.refuse(format!("expected [channels, rows, columns], found {shape:?}")));
-        };
+        let [channels, height, width] = self.image(node, input)?;
+        let is_line = self.is_line(input);
         let all = Window { stride: [height, width], size: [height, width], ..Window::square(1) };
         let name = node.short_name();
         match node.operator() {
@@ -167,25 +175,25 @@ impl<'a> Walk<'a> {
             }
             "ReduceMean" => {
                 let axes = self.list(node, 1, "axes")?.unwrap_or_default();
-                let mut axes: Vec<i64> = axes.iter().map(|own| if *own < 0 { own + 4 } else { *own }).collect();
+                let rank = if is_line { 3 } else { 4 };
+                let mut axes: Vec<i64> =
+                    axes.iter().map(|own| if *own < 0 { own.saturating_add(rank) } else { *own }).collect();
                 axes.sort_unstable();
-                if axes != [2, 3] {
-                    return Err(
-                        node.refuse(format!("expected the mean over rows and columns, found that over {axes:?}"))
-                    );
+                if !axes.iter().copied().eq(2..rank) {
+                    return Err(node.refuse(format!("expected the mean of each channel, found that over {axes:?}")));
                 }
                 let mean = self.add(name, Op::GlobalAveragePool, &[input], vec![])?;
                 return match node.int("keepdims", 1) {
-                    0 => self.reshaped(node, mean, vec![shape[0]]),
+                    0 => self.reshaped(node, mean, vec![channels]),
                     _ => Ok(Known::Value(mean)),
                 };
             }
             _ => {}
         }
-        let size = node.pair("kernel_shape", 0)?;
-        let (stride, dilation) = (node.pair("strides", 1)?, node.pair("dilations", 1)?);
+        let size = node.pair("kernel_shape", 0, is_line)?;
+        let (stride, dilation) = (node.pair("strides", 1, is_line)?, node.pair("dilations", 1, is_line)?);
         let window = Window { size, stride, padding: [0; 2], dilation };
-        let own = node.pads_for(&window, [height, width])?;
+        let own = node.pads_for(&window, [height, width], is_line)?;
         let kind = if node.operator() == "MaxPool" { PoolKind::Max } else { PoolKind::Average };
         let leaves_padding_out = kind == PoolKind::Average && node.int("count_include_pad", 0) == 0;
         if leaves_padding_out && own != [0; 4] {
@@ -220,13 +228,9 @@ impl<'a> Walk<'a> {
         let pads = self.list(node, 1, "pads")?.unwrap_or_default();
         match pads[..] {
             [0, 0, top, left, 0, 0, bottom, right] => {
-                let sides = [top, left, bottom, right];
-                let own: Option<Vec<usize>> =
-                    sides.iter().map(|own| u16::try_from(*own).ok().map(usize::from)).collect();
-                let own = own.and_then(|own| own.try_into().ok());
-                own.map(|own| Known::Padded(value, own))
-                    .ok_or_else(|| node.refuse(format!("expected pads from 0 to 65535, found {sides:?}")))
+                node.sides([top, left, bottom, right]).map(|own| Known::Padded(value, own))
             }
+            [0, 0, before, 0, 0, behind] => node.sides([0, before, 0, behind]).map(|own| Known::Padded(value, own)),
             _ if pads.iter().all(|own| *own == 0) => Ok(Known::Value(value)),
             _ => Err(node.refuse(format!("expected zeros around rows and columns, found the pads {pads:?}"))),
         }
@@ -244,9 +248,9 @@ fn check_bias(node: Read<'_>, bias: Option<&[f32]>, outputs: usize) -> Result<()
 
 impl Read<'_> {
     /// The padding of a window, where it is to be worked out, too.
-    fn pads_for(&self, window: &Window, sides: [usize; 2]) -> Result<[usize; 4], Error> {
+    fn pads_for(&self, window: &Window, sides: [usize; 2], is_line: bool) -> Result<[usize; 4], Error> {
         let is_upper = match self.text("auto_pad") {
-            "" | "NOTSET" => return self.pads(),
+            "" | "NOTSET" => return self.pads(is_line),
             "VALID" => return Ok([0; 4]),
             "SAME_UPPER" => true,
             "SAME_LOWER" => false,

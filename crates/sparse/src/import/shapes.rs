@@ -260,8 +260,16 @@ impl<'a> Walk<'a> {
         if expected.iter().try_fold(1usize, |all, own| all.checked_mul(*own)) != Some(shape.iter().product()) {
             return Err(node.refuse(format!("expected as many values as {shape:?} has, found the shape {expected:?}")));
         }
-        let op = if expected.len() == 1 { Op::Flatten } else { Op::Reshape(expected) };
-        self.add(node.short_name(), op, &[value], vec![]).map(Known::Value)
+        let (op, is_line) = match expected[..] {
+            [_] => (Op::Flatten, false),
+            [channels, length] => (Op::Reshape(vec![channels, 1, length]), true),
+            _ => (Op::Reshape(expected), false),
+        };
+        let value = self.add(node.short_name(), op, &[value], vec![])?;
+        if is_line {
+            self.mark_line(value);
+        }
+        Ok(Known::Value(value))
     }
 
     /// The shape for one image that a reshape asks for.

@@ -361,3 +361,70 @@ fn a_damaged_model_is_refused_or_read_and_never_worse() {
     }
     assert!(read > 1000, "{read}");
 }
+
+/// A model of `[channels, length]` is one of images of one row.
+#[test]
+fn sequences_are_images_of_one_row() {
+    let made = || {
+        Made::new(&[2, 5])
+            .floats("conv.weight", &[2, 2, 3], &[1.0, 0.0, -1.0, 2.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.5])
+            .floats("b", &[2, 1], &[0.5, -1.0])
+            .node(
+                "Conv(x conv.weight) -> c",
+                vec![ints("pads", &[1, 1]), ints("strides", &[2]), ints("dilations", &[1])],
+            )
+            .node("Add(c b) -> d", vec![])
+            .node("Relu(d) -> e", vec![])
+            .node("MaxPool(e) -> f", vec![ints("kernel_shape", &[2]), ints("strides", &[1])])
+    };
+    let image = [1.0, 2.0, 3.0, 4.0, 5.0, 0.5, 1.5, 2.5, 3.5, 4.5];
+    // Positions 0, 2 and 4 of the length: [-2, 2 - 4 + 2 * 1.5, 4 + 2 * 3.5] + 0.5 and [1 + 0.75, 3 + 1.75, 5] - 1.
+    let flat = made().node("Flatten(f) -> y", vec![]);
+    let [found] = flat.answers([&image]);
+    near(&found, &[1.5, 11.5, 3.75, 4.0]);
+    let mean = made().node("GlobalAveragePool(f) -> g", vec![]).node("Flatten(g) -> y", vec![]);
+    let [found] = mean.answers([&image]);
+    near(&found, &[6.5, 3.875]);
+    let reduced = made().node("ReduceMean(f) -> y", vec![ints("axes", &[-1]), int("keepdims", 0)]);
+    let [found] = reduced.answers([&image]);
+    near(&found, &[6.5, 3.875]);
+    // Features become a sequence, and a sequence an image.
+    let long = Made::new(&[10])
+        .integers("to", &[-1, 2, 5])
+        .node("Reshape(x to) -> s", vec![])
+        .floats("w", &[1, 2, 5], &[1.0; 10])
+        .node("Conv(s w) -> c", vec![])
+        .node("Flatten(c) -> y", vec![]);
+    let [found] = long.answers([&image]);
+    near(&found, &[27.5]);
+    let padded = Made::new(&[1, 2])
+        .integers("pads", &[0, 0, 1, 0, 0, 0])
+        .node("Pad(x pads) -> p", vec![])
+        .floats("w", &[1, 1, 2], &[1.0, 10.0])
+        .node("Conv(p w) -> c", vec![])
+        .node("Flatten(c) -> y", vec![]);
+    let [found] = padded.answers([&[3.0, 4.0]]);
+    near(&found, &[30.0, 43.0]);
+}
+
+#[test]
+fn sequences_and_images_are_not_mixed() {
+    let conv = |sides: &[i64], weight: &[i64], attributes: Vec<Attribute>| {
+        let count = weight.iter().product::<i64>() as usize;
+        Made::new(sides)
+            .floats("w", weight, &vec![1.0; count])
+            .node("Conv(x w) -> c", attributes)
+            .node("Flatten(c) -> y", vec![])
+            .error()
+    };
+    assert!(conv(&[2, 5], &[1, 2, 1, 3], vec![]).contains("expected a weight for [2, 5], found [1, 2, 1, 3]"));
+    assert!(conv(&[2, 1, 5], &[1, 2, 3], vec![]).contains("expected a weight for [2, 1, 5], found [1, 2, 3]"));
+    assert!(
+        conv(&[2, 5], &[1, 2, 3], vec![ints("strides", &[1, 1])]).contains("expected `strides` of one axis, found 2")
+    );
+    assert!(conv(&[2, 5], &[1, 2, 3], vec![ints("pads", &[1, 1, 1, 1])]).contains("expected two `pads`"));
+    assert!(conv(&[2, 5], &[1, 2], vec![]).contains("expected one or two axes behind filters and channels"));
+    assert!(
+        conv(&[7], &[1, 7, 1], vec![]).contains("expected [channels, rows, columns] or [channels, length], found [7]")
+    );
+}

@@ -45,6 +45,8 @@ pub(super) struct Walk<'a> {
     /// Where the model takes so many images at once, and no other number.
     pub batch: Option<usize>,
     pub builder: Builder,
+    /// Values of two sides, channels and length, which are images of one row in the graph.
+    lines: HashSet<Value>,
     weights: Weights,
     /// Weights of all layers so far, those included that wait for a bias.
     pub layer_weights: usize,
@@ -80,7 +82,11 @@ impl<'a> Walk<'a> {
         for name in nodes.iter().flat_map(|node| &node.input) {
             *readers.entry(name).or_default() += 1;
         }
-        let builder = Builder::new(shape)?;
+        let builder = match *shape {
+            [channels, length] => Builder::new(&[channels, 1, length])?,
+            _ => Builder::new(shape)?,
+        };
+        let lines = HashSet::from_iter((shape.len() == 2).then_some(builder.input()));
         let known = HashMap::from([(input, Known::Value(builder.input()))]);
         let tensors = graph.initializer.iter().filter_map(|own| Some((own.name.as_deref()?, own))).collect();
         Ok(Self {
@@ -92,6 +98,7 @@ impl<'a> Walk<'a> {
             output,
             batch,
             builder,
+            lines,
             weights: Weights::default(),
             layer_weights: 0,
             names: NodeNames::default(),
@@ -262,7 +269,11 @@ impl<'a> Walk<'a> {
     pub(super) fn add(&mut self, name: &str, op: Op, inputs: &[Value], values: Vec<Vec<f32>>) -> Result<Value, Error> {
         let name = self.free_name(name);
         let first = self.builder.parameters().len();
+        let keeps_sides = !matches!(op, Op::Flatten | Op::Reshape(_) | Op::Linear(_));
         let value = self.builder.add(&name, op, inputs)?;
+        if keeps_sides && self.lines.contains(&inputs[0]) {
+            self.lines.insert(value);
+        }
         for (own, values) in self.builder.parameters()[first..].iter().zip(values) {
             self.weights.insert(own.name.clone(), values);
         }
@@ -285,8 +296,35 @@ impl<'a> Walk<'a> {
         self.names.free(&self.builder, own)
     }
 
-    /// The shape of a value for one image.
+    /// The shape of a value for one image, as the model has it.
     pub(super) fn shape(&self, value: Value) -> Vec<usize> {
-        self.builder.shape(value).to_vec()
+        match *self.builder.shape(value) {
+            [channels, _, length] if self.is_line(value) => vec![channels, length],
+            ref shape => shape.to_vec(),
+        }
+    }
+
+    /// Whether a value has channels and a length, and is an image of one row in the graph.
+    pub(super) fn is_line(&self, value: Value) -> bool {
+        self.lines.contains(&value)
+    }
+
+    /// Says that an image of one row has no rows in the model.
+    pub(super) fn mark_line(&mut self, value: Value) {
+        self.lines.insert(value);
+    }
+
+    /// Channels, rows and columns of a value, which has one row where it has a length only.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(super) fn image(&self, node: Read<'a>, value: Value) -> Result<[usize; 3], Error> {
+        let found = self.builder.shape(value);
+        found.try_into().map_err(|_| {
+            node.refuse(format!(
+                "expected [channels, rows, columns] or [channels, length], found {:?}",
+                self.shape(value)
+            ))
+        })
     }
 }

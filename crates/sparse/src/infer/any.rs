@@ -62,7 +62,7 @@ impl AnyEngine {
     /// The engine of a chain, or one of the same network as a graph where that is faster, fits the memory, and holds the weights
     /// in the precision that is asked for.
     fn faster(
-        mut engine: Engine,
+        engine: Engine,
         chain: &Network,
         options: &Options,
         clock: &mut dyn FnMut(&mut dyn FnMut()) -> f64,
@@ -72,11 +72,26 @@ impl AnyEngine {
             return Ok(Self::Chain(Box::new(engine)));
         };
         let most = options.buffer_bytes / (size_of::<f32>() * (engine.pixels() + engine.classes()));
-        let images = vec![0.25; options.batch.clamp(1, most.max(1)) * engine.pixels()];
-        let mut logits = engine.logits(&images);
-        let own = clock(&mut || engine.logits_into(&images, &mut logits));
-        let other = clock(&mut || graph.logits_into(&images, &mut logits));
-        Ok(if other < own { graph } else { Self::Chain(Box::new(engine)) })
+        let images = options.batch.clamp(1, most.max(1));
+        let mut own = Self::Chain(Box::new(engine));
+        let seconds = own.call_seconds(images, clock);
+        Ok(if graph.call_seconds(images, clock) < seconds { graph } else { own })
+    }
+
+    /// How long a call with so many images takes, by this clock, which makes the call as often as it likes ([`seconds`](super::seconds)
+    /// is one).
+    pub fn call_seconds(&mut self, images: usize, clock: &mut dyn FnMut(&mut dyn FnMut()) -> f64) -> f64 {
+        let images = vec![0.25; images * self.pixels()];
+        let mut logits = self.logits(&images);
+        clock(&mut || self.logits_into(&images, &mut logits))
+    }
+
+    /// Numbers of an image.
+    pub fn pixels(&self) -> usize {
+        match self {
+            Self::Chain(engine) => engine.pixels(),
+            Self::Graph(engine) => engine.pixels(),
+        }
     }
 
     /// The same without a clock: forms follow from what is left of each layer.
