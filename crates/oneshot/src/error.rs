@@ -22,7 +22,7 @@ pub enum Error {
         what: String,
     },
     /// A budget that needs images.
-    #[error("{what} needs images to compare answers on: name some")]
+    #[error("a budget of {what} needs images to compare answers on, found none")]
     NoImages {
         /// The budget in words.
         what: String,

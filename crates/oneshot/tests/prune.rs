@@ -199,7 +199,7 @@ fn a_loss_of_accuracy_is_kept_to() {
     let total: usize = pruned(&options, &[], sparsity(0.0)).expect("dense").layers.iter().map(|own| own.weights).sum();
     assert!(last < total / 2, "{last} of {total}");
     let said = pruned(&options, &[], Budget::Within(1.0)).expect_err("no images").to_string();
-    assert_eq!(said, "1 points below the dense network needs images to compare answers on: name some");
+    assert_eq!(said, "a budget of 1 points below the dense network needs images to compare answers on, found none");
 }
 
 #[test]

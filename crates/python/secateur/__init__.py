@@ -42,7 +42,25 @@ def prune(model, **how):
         return prune_state_dict(model, **how)
     if isinstance(model, (str, PathLike)):
         model = load(model)
+    if not isinstance(model, Model):
+        hint = "; of a PyTorch module give its state_dict(), or its ONNX file" if hasattr(model, "state_dict") else ""
+        raise TypeError(f"expected a Model, a path or a dict of weights, found {type(model).__name__}{hint}")
+    for key in ("include", "exclude"):
+        if isinstance(how.get(key), str):
+            how[key] = [how[key]]
+    if how.get("labels") is not None:
+        how["labels"] = _labels(how["labels"])
     return _prune(model, **how)
+
+
+def _labels(labels):
+    """Labels as numbers of classes, one for each image."""
+    import numpy
+
+    labels = numpy.asarray(labels)
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise ValueError(f"labels: expected whole numbers, one for each image, found {labels.dtype} of shape {list(labels.shape)}")
+    return labels
 
 
 def prune_state_dict(weights, sparsity, *, scope="global"):
@@ -51,12 +69,16 @@ def prune_state_dict(weights, sparsity, *, scope="global"):
     import numpy
 
     def array(value):
-        return value.detach().cpu().numpy() if hasattr(value, "detach") else numpy.asarray(value)
+        if not hasattr(value, "detach"):
+            return numpy.asarray(value)
+        value = value.detach().cpu()
+        # NumPy has no bfloat16.
+        return (value.float() if value.is_floating_point() else value).numpy()
 
     arrays = [(name, array(value)) for name, value in weights.items()]
     chosen = [(name, own) for name, own in arrays if name.endswith("weight") and own.ndim >= 2]
     if not chosen:
-        raise ValueError("found no array of two axes or more whose name ends in `weight`")
+        raise ValueError(f"expected arrays of two axes or more whose names end in `weight`, found {', '.join(weights) or 'nothing'}")
     for name, own in chosen:
         if own.dtype.kind != "f":
             raise ValueError(f"{name}: found values of type {own.dtype}, expected floats")

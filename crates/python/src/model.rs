@@ -146,7 +146,7 @@ impl Model {
         }
         let mut options = self.predictor.options(batch);
         if threads > 0 {
-            options.threads = threads;
+            options.threads = threads.min(Options::new(1).threads);
         }
         let timed = || -> PyResult<[f64; 3]> {
             let compacted = self.network().compacted().0;

@@ -44,7 +44,8 @@ pub(crate) fn prune(
     values: &str,
 ) -> PyResult<Model> {
     let own = infer::Options::new(1);
-    let threads = if model.threads() == 0 { own.threads } else { model.threads() };
+    let threads = if model.threads() == 0 { own.threads } else { model.threads().min(own.threads) };
+    let precision = precision(values)?;
     let budget = match (sparsity, within, within_ms, within_bytes) {
         (Some(sparsity), None, None, None) => Budget::Sparsity(Sparsity::new(sparsity).map_err(refused)?),
         (None, Some(points), None, None) if (0.0..=100.0).contains(&points) => Budget::Within(points),
@@ -59,7 +60,7 @@ pub(crate) fn prune(
                 "within_ms = {ms}, batch = {batch}: expected milliseconds above 0, and 1 to 65536 images"
             )));
         }
-        (None, None, None, Some(bytes)) => Budget::Bytes(bytes, precision(values)?),
+        (None, None, None, Some(bytes)) => Budget::Bytes(bytes, precision),
         _ => return Err(refused("expected one of sparsity, within, within_ms and within_bytes")),
     };
     let pixels = match images {
@@ -67,6 +68,11 @@ pub(crate) fn prune(
         None => vec![],
     };
     let count = pixels.len() / model.network().input().iter().product::<usize>();
+    if images.is_some() && count < 2 {
+        return Err(refused(format!(
+            "found {count} image(s), expected at least 2: one to learn from and one to judge by"
+        )));
+    }
     let labels = match labels {
         Some(array) => classes(array, count, model.network().classes())?,
         None => vec![],

@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         if path.extension().is_none_or(|own| own != "onnx") {
             continue;
         }
-        let read = import::onnx(&fs::read(&path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+        let read =
+            import::onnx_in(&folder, &fs::read(&path)?).map_err(|error| format!("{}: {error}", path.display()))?;
         read.remarks.iter().for_each(|own| println!("{}: {own}", path.display()));
         let bytes = fs::read(path.with_extension("images"))?;
         let images: Vec<f32> = bytes.as_chunks().0.iter().map(|own| f32::from_le_bytes(*own)).collect();

@@ -119,6 +119,9 @@ pub(crate) struct Tensor {
     pub(crate) raw_data: Option<Vec<u8>>,
     #[prost(double, repeated, tag = "10")]
     pub(crate) double_data: Vec<f64>,
+    /// Where they stand in another file: `location`, `offset` and `length`.
+    #[prost(message, repeated, tag = "13")]
+    pub(crate) external_data: Vec<Note>,
     /// 1 where the values stand in another file.
     #[prost(int32, optional, tag = "14")]
     pub(crate) data_location: Option<i32>,

@@ -225,8 +225,8 @@ impl Trained {
         decode_trained(bytes)
     }
 
-    /// Reads a model out of a file of this name: Secateur's own (`.secateur`), or an ONNX model (`.onnx`), of which it is not known what it
-    /// sees of a picture's bytes.
+    /// Reads a model out of a file of this name: Secateur's own (`.secateur`), or an ONNX model (`.onnx`), whose values may stand in
+    /// other files beside it, and of which it is not known what it sees of a picture's bytes.
     ///
     /// # Errors
     /// When the name ends in something else, or the file is no such model; with the name.
@@ -237,7 +237,7 @@ impl Trained {
                 Ok(file) => Ok((file.network, file.info)),
                 Err(why) => Err(ReadError::Secateur { name: place(), why: Box::new(why) }),
             },
-            Some("onnx") => match crate::import::onnx(bytes) {
+            Some("onnx") => match crate::import::onnx_in(name.parent().unwrap_or(std::path::Path::new("")), bytes) {
                 Ok(found) => {
                     let scales = vec![file::Scale { divisor: 255.0, shift: -0.5 }];
                     let info = Info { name: found.name, scales, classes: vec![], ranges: crate::Ranges::default() };

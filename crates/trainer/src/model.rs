@@ -146,7 +146,8 @@ impl Model {
 fn imported(path: &Path) -> Result<Model, Error> {
     let refuse = |why: String| Error::Run { path: path.to_owned(), why };
     let Imported { network, name, notes, remarks } =
-        import::onnx(&files::read(path)?).map_err(|error| refuse(error.to_string()))?;
+        import::onnx_in(path.parent().unwrap_or(Path::new("")), &files::read(path)?)
+            .map_err(|error| refuse(error.to_string()))?;
     let (graph, _) = network.to_graph().map_err(|error| refuse(error.to_string()))?;
     let [input, output] = [graph.input(), graph.output()].map(|value| graph.shape(value).to_vec());
     if ![1, 3].contains(&input.len()) || output.len() != 1 {
@@ -161,7 +162,7 @@ fn imported(path: &Path) -> Result<Model, Error> {
         (export::noted_scales(note(export::SCALES)), export::noted_classes(note(export::CLASSES), network.classes()));
     if scales.is_empty() && input.len() == 3 {
         tracing::warn!(
-            "{}: it does not say what it sees of a byte `b` of a picture (`{}` in its metadata), so that is taken for b / 255 - 0.5",
+            "{}: the model does not say how pictures are normalised (`{}` in its metadata), so a byte b of one is taken as b / 255 - 0.5",
             path.display(),
             export::SCALES
         );

@@ -27,7 +27,8 @@ pub(crate) struct PruneArgs {
     /// model.
     #[arg(long, value_name = "NAME")]
     pub(crate) checkpoint: Option<String>,
-    /// Images to learn from and to judge by, without labels.
+    /// Images to learn from and to judge by: PNG, JPEG, IDX or npz files (arrays `x`, and `y` where there are labels), or folders of
+    /// pictures.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]
     pub(crate) calibration: Vec<PathBuf>,
     /// Folder of a data set to learn from and to judge by, instead of the run's own.
@@ -36,7 +37,7 @@ pub(crate) struct PruneArgs {
     /// That data is another data set than the run's on purpose: it is not compared with the run's manifest.
     #[arg(long)]
     pub(crate) other_data: bool,
-    /// Images that are looked at, at most.
+    /// Use at most this many images.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) images: u32,
     /// Prune only weights whose names match this glob, such as layer?.*; may be given more than once.
@@ -45,17 +46,17 @@ pub(crate) struct PruneArgs {
     /// Leave weights alone whose names match this glob, such as conv1.*.
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
-    /// Who competes with whom by the size of their weights (layerwise, global, erk, global-normalised, mac-aware), instead of what
-    /// each layer's loss does to the answers.
+    /// Distribute by the size of the weights (layerwise, global, erk, global-normalised, mac-aware). The default measures what each
+    /// layer's pruning does to the answers where there are images, and is global where there are none.
     #[arg(long, value_parser = scope)]
     pub(crate) scope: Option<Scope>,
-    /// Weights that are left stay as they are.
+    /// Leave the weights that are kept as they are.
     #[arg(long)]
     pub(crate) no_reconstruction: bool,
     /// With --within-ms: images of a call.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) batch: u32,
-    /// Threads; 0 for every core. With --within-ms those of a call.
+    /// Threads, at most one for every core; 0 for all of them. With --within-ms calls are timed with so many.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
     /// How the values of a .secateur file are stored.
@@ -78,13 +79,13 @@ pub(crate) struct PruneArgs {
 #[group(required = true, multiple = false)]
 pub(crate) struct BudgetArgs {
     /// Fraction of the weights that go, such as 0.9.
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     pub(crate) sparsity: Option<f64>,
     /// As small as it can be with at most so many points of accuracy lost, or, without labels, so many percent of other answers.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, value_name = "POINTS", allow_negative_numbers = true)]
     pub(crate) within: Option<f64>,
     /// As accurate as it can be with calls of at most so many milliseconds on this machine.
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     pub(crate) within_ms: Option<f64>,
     /// As accurate as it can be in a .secateur file of at most so many bytes.
     #[arg(long, value_name = "BYTES")]

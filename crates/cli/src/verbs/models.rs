@@ -53,7 +53,9 @@ pub(super) fn dataset(model: &Model, data: Option<&Path>, other_data: bool) -> R
     }
     if let Some(dataset) = &found {
         let (found, expected) = (dataset.train.shape(), model.network.input());
-        if found != expected {
+        // A network of features takes the numbers of an image in their order.
+        let is_flat = expected[1..] == [1, 1] && expected[0] == found.iter().product::<usize>();
+        if found != expected && !is_flat {
             bail!(
                 "the data's images are {found:?}, channels, rows and columns; expected {expected:?}, as the model takes"
             );

@@ -35,7 +35,8 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
     let (images, test) = calibration(&model, args)?;
     let (graph, weights) = model.network.to_graph().with_context(named)?;
     let engine = infer::Options::new(1);
-    let threads = if args.threads == 0 { engine.threads } else { usize::from(args.threads) };
+    // More threads than cores only wait for each other.
+    let threads = if args.threads == 0 { engine.threads } else { usize::from(args.threads).min(engine.threads) };
     let selection = Selection {
         include: if args.include.is_empty() { Selection::default().include } else { args.include.clone() },
         exclude: args.exclude.clone(),
@@ -65,13 +66,16 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
     let cost = stored.cost();
     let told = Told { pruned: &pruned, images: &images.name, test: compared, cost, bytes: bytes.len() };
     write_file(&out, &bytes)?;
+    let call_ms = match budget {
+        Budget::Milliseconds(_, calls) => Some(1e3 * call_seconds(&network, calls).with_context(named)?),
+        Budget::Sparsity(_) | Budget::Within(_) | Budget::Bytes(..) => None,
+    };
     if args.json {
-        print(&format!("{:#}", told.json(&out)))?;
+        print(&format!("{:#}", told.json(&out, call_ms)))?;
     } else {
         print(&told.text())?;
-        if let Budget::Milliseconds(most, Calls { batch, threads }) = budget {
-            let found = 1e3 * call_seconds(&network, batch, threads).with_context(named)?;
-            say!("a call takes {found:.4} ms, asked for were {most} at most");
+        if let Some(found) = call_ms {
+            say!("a call takes {found:.4} ms on this machine; the budget: {budget}");
         }
         say!("wrote {} ({} bytes, values as {})", out.display(), bytes.len(), precision_word(precision));
     }
@@ -79,7 +83,7 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
 }
 
 /// Median seconds of a call of so many images.
-fn call_seconds(network: &Trained, batch: usize, threads: usize) -> Result<f64> {
+fn call_seconds(network: &Trained, Calls { batch, threads }: Calls) -> Result<f64> {
     let options = infer::Options { threads, ..infer::Options::new(batch) };
     Ok(AnyEngine::new(network, &options)?.call_seconds(batch, &mut infer::seconds))
 }
@@ -94,7 +98,12 @@ fn destination(args: &PruneArgs) -> Result<(PathBuf, Format)> {
         }
     };
     let out = args.out.clone().unwrap_or_else(beside);
-    let format = format(None, Some(&out))?;
+    let Ok(format) = format(None, Some(&out)) else {
+        bail!("--out {}: expected a name that ends in .secateur, .safetensors or .onnx", out.display())
+    };
+    if args.budget.within_bytes.is_some() && format != Format::Secateur {
+        bail!("--within-bytes counts the bytes of a .secateur file, found --out {}", out.display());
+    }
     check_free(&out, &args.model, args.force)?;
     Ok((out, format))
 }
@@ -167,12 +176,24 @@ impl Part {
 fn calibration(model: &Model, args: &PruneArgs) -> Result<(Calibration, Option<models::Images>)> {
     let most = args.images as usize;
     if !args.calibration.is_empty() {
-        let pixels = files(model, &args.calibration, most)?;
+        let Part { pixels, labels } = files(model, &args.calibration, most)?;
         let size = model.network.input().iter().product();
-        let [learned, judged] = Images { pixels: &pixels, labels: &[] }
+        if let Some(place) = pixels.iter().position(|value| !value.is_finite()) {
+            bail!("--calibration: value {} of image {} is not a finite number", place % size, place / size);
+        }
+        if let Some(label) = labels.iter().find(|label| usize::from(**label) >= model.network.classes()) {
+            bail!("--calibration: found the label {label}, expected 0 to {}", model.network.classes() - 1);
+        }
+        if pixels.len() < 2 * size {
+            bail!(
+                "--calibration: found {} image, expected at least 2: one to learn from and one to judge by",
+                pixels.len() / size
+            );
+        }
+        let [learned, judged] = Images { pixels: &pixels, labels: &labels }
             .divided(size)
-            .map(|own| Part { pixels: own.pixels.to_vec(), labels: vec![] });
-        let name = format!("{} images that nothing was learned from", judged.pixels.len() / size);
+            .map(|own| Part { pixels: own.pixels.to_vec(), labels: own.labels.to_vec() });
+        let name = format!("{} calibration images that the weights were not fitted to", judged.pixels.len() / size);
         return Ok((Calibration { name, learned, judged }, None));
     }
     let Some(dataset) = dataset(model, args.data.as_deref(), args.other_data)? else {
@@ -189,8 +210,8 @@ fn calibration(model: &Model, args: &PruneArgs) -> Result<(Calibration, Option<m
     Ok((Calibration { name, learned, judged }, Some(models::Images::test(model, &dataset))))
 }
 
-/// The images of files and of folders of pictures, so many at most, as the network takes them.
-fn files(model: &Model, paths: &[PathBuf], most: usize) -> Result<Vec<f32>> {
+/// The images of files and of folders of pictures, so many at most, as the network takes them; with labels where all files have some.
+fn files(model: &Model, paths: &[PathBuf], most: usize) -> Result<Part> {
     let [channels, rows, columns] = model.network.input();
     let size = channels * rows * columns;
     let mut listed = vec![];
@@ -209,13 +230,15 @@ fn files(model: &Model, paths: &[PathBuf], most: usize) -> Result<Vec<f32>> {
             false => listed.push(path.clone()),
         }
     }
-    let mut pixels = vec![];
+    let (mut pixels, mut labels) = (vec![], vec![]);
     for path in listed {
         if pixels.len() >= most * size {
             break;
         }
         if path.extension().is_some_and(|end| end == "npz") {
-            pixels.extend(read_inputs(&path, size, |image| model.info.input(image).collect())?);
+            let (own, classes) = read_inputs(&path, model.network.input(), |image| model.info.input(image).collect())?;
+            pixels.extend(own);
+            labels.extend(classes.into_iter().flatten());
             continue;
         }
         let bytes = match kind(&path)? {
@@ -235,8 +258,12 @@ fn files(model: &Model, paths: &[PathBuf], most: usize) -> Result<Vec<f32>> {
         };
         bytes.chunks_exact(size).for_each(|image| pixels.extend(model.info.input(image)));
     }
+    if labels.len() < pixels.len() / size {
+        labels.clear();
+    }
     pixels.truncate(most * size);
-    Ok(pixels)
+    labels.truncate(most);
+    Ok(Part { pixels, labels })
 }
 
 fn is_picture(path: &Path) -> bool {
@@ -309,7 +336,7 @@ impl Told<'_> {
         text
     }
 
-    fn json(&self, out: &Path) -> Value {
+    fn json(&self, out: &Path, call_ms: Option<f64>) -> Value {
         let layers = self.pruned.layers.iter();
         let layers: Vec<Value> =
             layers.map(|own| json!({ "name": own.name, "weights": own.weights, "kept": own.kept })).collect();
@@ -323,6 +350,7 @@ impl Told<'_> {
         json!({
             "file": out,
             "bytes": self.bytes,
+            "call_ms": call_ms,
             "layers": layers,
             "macs": self.cost.macs,
             "remaining_macs": self.cost.remaining_macs,

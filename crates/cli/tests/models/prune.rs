@@ -97,12 +97,16 @@ fn what_cannot_be_pruned_is_refused_and_nothing_is_written() {
     fs::create_dir(folder.path().join("empty")).expect("a folder");
     let empty = folder.path().join("empty");
     let npz = written(folder.path(), "none.npz", b"no zip");
+    let head = [[0, 0, 8, 3], 1u32.to_be_bytes(), 28u32.to_be_bytes(), 28u32.to_be_bytes()].concat();
+    let one = written(folder.path(), "one-image", &[head, vec![7; 784]].concat());
     for (args, expected) in [
         (&["--sparsity", "1"][..], "--sparsity"),
         (&["--sparsity", "NaN"], "--sparsity"),
         (&["--within", "101"], "expected percentage points from 0 to 100"),
         (&["--within-ms", "0"], "expected a number of milliseconds above 0"),
         (&["--within-bytes", "3"], "--within-bytes 3"),
+        (&["--within-bytes", "9000", "--out", "other.onnx"], "counts the bytes of a .secateur file"),
+        (&["--sparsity", "0.5", "--calibration", text(&one)], "found 1 image, expected at least 2"),
         (&["--within-bytes", "300"], "the smallest network that pruning finds has"),
         (&["--within", "1"], "needs images to compare answers on"),
         (&["--sparsity", "0.5", "--include", "fc9.*"], "`fc9.*` matches no parameter"),
@@ -110,7 +114,8 @@ fn what_cannot_be_pruned_is_refused_and_nothing_is_written() {
         (&["--sparsity", "0.5", "--calibration", text(&npz)], "no npz file"),
         (&["--sparsity", "0.5", "--calibration", "nothing.png"], "nothing.png"),
     ] {
-        let said = fail(&[&["prune", text(&own), "--out", text(&out)], args].concat());
+        let to = if args.contains(&"--out") { &[][..] } else { &["--out", text(&out)] };
+        let said = fail(&[&["prune", text(&own)], args, to].concat());
         assert!(said.contains(expected), "{args:?}: {said}");
         assert!(!out.exists(), "{args:?}");
     }

@@ -16,7 +16,7 @@ const LAYOUT: i64 = 7;
 /// A protobuf message may not be longer. The graph itself takes far less than what is set aside for it.
 const LONGEST: usize = (1 << 31) - (1 << 20);
 
-/// The network as an ONNX model called `name`: input `x`, `[batch, channels, height, width]`, output `y`. Without a
+/// The network as an ONNX model called `name`: input `x`, `[batch, channels, height, width]` or `[batch, features]`, output `y`. Without a
 /// `batch` the model takes any; some engines want it fixed. It is written as the graph of [`Network::to_graph`], and `notes`
 /// into the model's metadata.
 ///
@@ -50,11 +50,16 @@ pub fn onnx_graph(
         writer.push("Identity", OUTPUT, vec![INPUT.into()], OUTPUT.into(), vec![]);
     }
     graph.nodes().iter().for_each(|node| writer.node(node));
+    let input = graph.shape(graph.input());
+    // Numbers that are no image: what is flattened at once has one side, as other programs have it.
+    let is_flat = |node: &secateur_graph::Node| !node.inputs.contains(&graph.input()) || node.op == Op::Flatten;
+    let input =
+        if input[1..].iter().all(|side| *side == 1) && graph.nodes().iter().all(is_flat) { &input[..1] } else { input };
     let written = Graph {
         node: writer.nodes,
         name: Some(name.into()),
         initializer: writer.tensors,
-        input: vec![value(INPUT, batch, graph.shape(graph.input()))],
+        input: vec![value(INPUT, batch, input)],
         output: vec![value(OUTPUT, batch, graph.shape(graph.output()))],
     };
     let model = Model {

@@ -6,6 +6,7 @@
 mod attributes;
 mod count;
 mod elementwise;
+mod external;
 mod functions;
 mod layers;
 mod shapes;
@@ -74,11 +75,26 @@ pub struct Imported {
 /// # Errors
 /// When the bytes are no such model, or name a node that is not supported.
 pub fn onnx(bytes: &[u8]) -> Result<Imported, Error> {
+    imported(bytes, None)
+}
+
+/// The same of a model whose values may stand in other files of its folder.
+///
+/// # Errors
+/// As [`onnx`], and when such a file cannot be read.
+pub fn onnx_in(folder: &std::path::Path, bytes: &[u8]) -> Result<Imported, Error> {
+    imported(bytes, Some(folder))
+}
+
+fn imported(bytes: &[u8], folder: Option<&std::path::Path>) -> Result<Imported, Error> {
     let refuse = |why: String| Err(Error::Model(why));
     if !count::is_readable(bytes) {
         return refuse("it has millions of fields, more than any network needs".into());
     }
-    let model = Model::decode(bytes).map_err(|error| Error::Model(error.to_string()))?;
+    let mut model = Model::decode(bytes).map_err(|error| Error::Model(error.to_string()))?;
+    if let Some(folder) = folder {
+        external::taken_in(&mut model, folder)?;
+    }
     let Some(graph) = &model.graph else { return refuse("it has no graph".into()) };
     check_version(&model.opset_import)?;
     let constants: HashSet<&str> = graph.initializer.iter().filter_map(|own| own.name.as_deref()).collect();

@@ -47,7 +47,7 @@ impl Constant {
     /// The tensor of a model, or why it cannot be read.
     pub(super) fn read(tensor: &Tensor) -> Result<Self, String> {
         if tensor.data_location == Some(1) {
-            return Err("its values stand in another file; save the model as one file".into());
+            return Err("its values stand in another file, which is not read here; save the model as one file".into());
         }
         let side = |own: &i64| usize::try_from(*own).map_err(|_| format!("found a side of {own}"));
         let shape: Vec<usize> = tensor.dims.iter().map(side).collect::<Result<_, _>>()?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::proto::{Attribute, Dimension, Graph, Node, Shape, Tensor, TensorType, Type};
+use crate::proto::{Attribute, Dimension, Graph, Node, Note, Shape, Tensor, TensorType, Type};
 use secateur_graph::{Activation, Op};
 
 /// A model that is put together.
@@ -427,4 +427,49 @@ fn sequences_and_images_are_not_mixed() {
     assert!(
         conv(&[7], &[1, 7, 1], vec![]).contains("expected [channels, rows, columns] or [channels, length], found [7]")
     );
+}
+
+/// PyTorch's exporter leaves the values of larger tensors in a file beside the model.
+#[test]
+fn values_are_read_out_of_the_file_that_they_stand_in() {
+    let folder = std::env::temp_dir().join(format!("secateur-external-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("below")).expect("a folder");
+    let values: Vec<u8> = [9.0f32, 1.0, 2.0, 3.0, 8.0].iter().flat_map(|own| own.to_le_bytes()).collect();
+    std::fs::write(folder.join("model.onnx.data"), &values).expect("written");
+    let model = |entries: &[(&str, &str)]| {
+        let entry = |(key, value): &(&str, &str)| Note { key: Some((*key).into()), value: Some((*value).into()) };
+        let tensor = Tensor {
+            dims: vec![1, 3],
+            data_type: Some(1),
+            name: Some("fc.weight".into()),
+            external_data: entries.iter().map(entry).collect(),
+            data_location: Some(1),
+            ..Tensor::default()
+        };
+        let mut made = Made::new(&[3]).node("Gemm(x fc.weight) -> y", vec![int("transB", 1)]);
+        made.tensors.push(tensor);
+        made.model().encode_to_vec()
+    };
+    let there = [("location", "model.onnx.data"), ("offset", "4"), ("length", "12")];
+    let read = onnx_in(&folder, &model(&there)).expect("read");
+    near(&read.network.forward(&[1.0, 10.0, 100.0]), &[321.0]);
+    let error = |entries: &[(&str, &str)]| onnx_in(&folder, &model(entries)).expect_err("refused").to_string();
+    for (entries, expected) in [
+        (&[("location", "../model.onnx.data")][..], "expected its values in a file beside the model"),
+        (&[("location", "/etc/passwd")], "expected its values in a file beside the model"),
+        (&[("location", "")], "expected its values in a file beside the model"),
+        (&[], "which it does not name"),
+        (&[("location", "other.data")], "other.data"),
+        (&[("location", "below")], "this is no file"),
+        (&[there[0], ("offset", "12"), ("length", "12")], "found 20 bytes, expected 12 of them from 12 on"),
+        (&[there[0], ("offset", "18446744073709551615"), ("length", "12")], "found 20 bytes"),
+        (&[there[0], ("length", "99999999999999")], "found 20 bytes"),
+        (&[there[0], ("offset", "four")], "expected a number as `offset`, found `four`"),
+        (&[there[0], ("length", "8")], "expected 3 values, for the shape [1, 3], found 2"),
+    ] {
+        let said = error(entries);
+        assert!(said.contains("fc.weight") && said.contains(expected), "{entries:?}: {said}");
+    }
+    assert!(onnx(&model(&there)).expect_err("bytes alone").to_string().contains("stand in another file"));
+    std::fs::remove_dir_all(&folder).expect("removed");
 }

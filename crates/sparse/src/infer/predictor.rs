@@ -27,7 +27,8 @@ struct Engines {
 }
 
 impl Predictor {
-    /// Of a network; with ranges of its values it computes with bytes. `threads` is how many answer a call, 0 one for every core.
+    /// Of a network; with ranges of its values it computes with bytes. `threads` is how many answer a call, at most one
+    /// for every core; 0 is as many as there are.
     pub fn new(network: Trained, ranges: Ranges, threads: usize) -> Self {
         Self { network, ranges, threads, engines: Default::default() }
     }
@@ -45,7 +46,7 @@ impl Predictor {
     /// How the engines are compiled for calls of so many images.
     pub fn options(&self, batch: usize) -> Options {
         let own = Options::new(batch);
-        Options { threads: if self.threads == 0 { own.threads } else { self.threads }, ..own }
+        Options { threads: if self.threads == 0 { own.threads } else { self.threads.min(own.threads) }, ..own }
     }
 
     /// Logits `[image][class]` of images `[image][pixel]`.

@@ -30,8 +30,8 @@ pub(super) fn describe(path: &Path) -> Result<Description, Error> {
     let mut archive = open(path)?;
     let training = layout(path, &mut archive, "train")?;
     let test = layout(path, &mut archive, "test")?;
-    let classes =
-        [("train", training.count), ("test", test.count)].map(|(part, count)| labels(path, &mut archive, part, count));
+    let classes = [("y_train", "x_train", training.count), ("y_test", "x_test", test.count)]
+        .map(|(name, of, count)| labels(path, &mut archive, name, (of, count)));
     let [train, other] = classes;
     let largest = train?.into_iter().chain(other?).max().unwrap_or(0);
     if training.shape != test.shape {
@@ -51,7 +51,7 @@ pub(super) fn load(path: &Path) -> Result<Parts, Error> {
     let mut archive = open(path)?;
     let mut part = |name: &str| {
         let layout = layout(path, &mut archive, name)?;
-        let labels = labels(path, &mut archive, name, layout.count)?;
+        let labels = labels(path, &mut archive, &format!("y_{name}"), (&format!("x_{name}"), layout.count))?;
         images(path, &mut archive, name, &layout, labels)
     };
     let (training, test) = (part("train")?, part("test")?);
@@ -62,39 +62,54 @@ pub(super) fn load(path: &Path) -> Result<Parts, Error> {
     Ok(Parts { name, description, training, test, files })
 }
 
-/// Images without labels: the array `x`, or `x_train`, `[n, ...]` with so many numbers each, channels first. f32 are what the network
-/// takes; bytes are scaled by `scale`, which is given those of an image.
+/// Inputs of a network: the array `x`, or `x_train`, as `[n, channels, rows, columns]` of these sides, those of 1 left out or not, or
+/// `[n, numbers]`; and the labels `y`, or `y_train`, where the file has any. f32 are what the network takes; bytes are scaled by `scale`,
+/// which is given those of an image.
 ///
 /// # Errors
-/// When there is no such array, or it is of another kind or size.
-pub fn read_inputs(path: &Path, pixels: usize, scale: impl Fn(&[u8]) -> Vec<f32>) -> Result<Vec<f32>, Error> {
+/// When there is no such array, or it is of another kind or shape.
+pub fn read_inputs(
+    path: &Path,
+    input: [usize; 3],
+    scale: impl Fn(&[u8]) -> Vec<f32>,
+) -> Result<(Vec<f32>, Option<Vec<u16>>), Error> {
     let mut archive = open(path)?;
-    let name = if archive.index_for_name("x.npy").is_some() { "x" } else { "x_train" };
+    let has = |archive: &ZipArchive<_>, name: &str| archive.index_for_name(&format!("{name}.npy")).is_some();
+    let (name, answers) = match has(&archive, "x_train") && !has(&archive, "x") {
+        true => ("x_train", "y_train"),
+        false => ("x", "y"),
+    };
+    let pixels = input.iter().product::<usize>();
     let Array { dtype, shape, mut values } = array(path, &mut archive, name)?;
     let refuse = |why: String| Error::Content { path: path.into(), why: format!("{name}: {why}") };
     let count = shape.first().copied().unwrap_or(0);
-    let own = shape.iter().skip(1).try_fold(1usize, |product, side| product.checked_mul(*side));
-    let size = count.checked_mul(pixels).filter(|size| (1..=MOST_PIXELS).contains(size));
-    let Some(size) = size.filter(|_| own == Some(pixels)) else {
+    let long = |sides: &[usize]| sides.iter().copied().filter(|side| *side != 1).collect::<Vec<_>>();
+    let own = shape.get(1..).unwrap_or(&[]);
+    let fits = own == [pixels] || long(own) == long(&input);
+    let size = count.checked_mul(pixels).filter(|size| fits && (1..=MOST_PIXELS).contains(size));
+    let Some(size) = size else {
         return Err(refuse(format!(
-            "found shape {shape:?}, expected [n, ...] with {pixels} numbers an image, as the model takes, and at most {MOST_PIXELS} in \
-             all"
+            "found shape {shape:?}, expected [n, ...] with {input:?} (channels, rows, columns) or [{pixels}] an image, as the model \
+             takes, and at most {MOST_PIXELS} numbers in all"
         )));
     };
-    match dtype.as_str() {
-        "|u1" => Ok(exactly(&mut values, size).map_err(refuse)?.chunks_exact(pixels).flat_map(scale).collect()),
+    let inputs = match dtype.as_str() {
+        "|u1" => exactly(&mut values, size).map_err(refuse)?.chunks_exact(pixels).flat_map(scale).collect(),
         "<f4" => {
             let bytes = exactly(&mut values, 4 * size).map_err(refuse)?;
-            Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
         }
-        _ => Err(refuse(format!("found values of type {dtype:?}, expected uint8 or float32"))),
-    }
+        _ => return Err(refuse(format!("found values of type {dtype:?}, expected uint8 or float32"))),
+    };
+    drop(values);
+    let labels = has(&archive, answers).then(|| labels(path, &mut archive, answers, (name, count))).transpose()?;
+    Ok((inputs, labels))
 }
 
 fn open(path: &Path) -> Result<ZipArchive<BufReader<File>>, Error> {
     if !is_file(path)? {
         let found = if path.is_dir() { "a folder" } else { "nothing" };
-        let why = format!("found {found}, expected an npz file, as --data FILE or data.dir names it");
+        let why = format!("found {found}, expected an npz file");
         return Err(Error::Content { path: path.into(), why });
     }
     let file = regular::open(path).map_err(|source| Error::Read { path: path.into(), source })?;
@@ -199,13 +214,17 @@ fn layout(path: &Path, archive: &mut ZipArchive<BufReader<File>>, part: &str) ->
     Ok(Layout { count, shape: own, channels_last, floats })
 }
 
-/// The labels of a part, one for each of `count` images.
-fn labels(path: &Path, archive: &mut ZipArchive<BufReader<File>>, part: &str, count: usize) -> Result<Vec<u16>, Error> {
-    let name = format!("y_{part}");
-    let Array { dtype, shape, mut values } = array(path, archive, &name)?;
+/// The labels of this name, one for each of so many images of the array of that name.
+fn labels(
+    path: &Path,
+    archive: &mut ZipArchive<BufReader<File>>,
+    name: &str,
+    (images, count): (&str, usize),
+) -> Result<Vec<u16>, Error> {
+    let Array { dtype, shape, mut values } = array(path, archive, name)?;
     let refuse = |why: String| Error::Content { path: path.into(), why: format!("{name}: {why}") };
     if shape != [count] && shape != [count, 1] {
-        return Err(refuse(format!("found shape {shape:?}, expected [{count}], one label for each image of x_{part}")));
+        return Err(refuse(format!("found shape {shape:?}, expected [{count}], one label for each image of {images}")));
     }
     let (width, signed) = match dtype.as_str() {
         "|u1" => (1, false),
@@ -342,6 +361,34 @@ mod tests {
         arrays[2].1 = npy("<f4", "1, 1, 2", &floats(&[0.5, f32::NAN]));
         let error = load(&npz(folder.path(), &arrays)).expect_err("no number").to_string();
         assert!(error.contains("x_test: value 1 is NaN"), "{error}");
+    }
+
+    #[test]
+    fn inputs_are_read_with_and_without_labels_and_in_one_order_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let floats = |count: u8| (0..count).flat_map(|value| f32::from(value).to_le_bytes()).collect::<Vec<u8>>();
+        let read = |arrays: &[(&str, Vec<u8>)], input: [usize; 3]| {
+            let path = npz(folder.path(), arrays);
+            read_inputs(&path, input, |bytes| bytes.iter().map(|byte| f32::from(*byte) - 1.0).collect())
+        };
+        let twelve: Vec<f32> = (0..12).map(f32::from).collect();
+        for (shape, input) in
+            [("2, 3, 1, 2", [3, 1, 2]), ("2, 3, 2", [3, 1, 2]), ("2, 6", [3, 1, 2]), ("2, 6", [6, 1, 1])]
+        {
+            let found = read(&[("x", npy("<f4", shape, &floats(12)))], input).expect("inputs");
+            assert_eq!(found, (twelve.clone(), None), "{shape} for {input:?}");
+        }
+        let labels = ("y", npy("|u1", "2,", &[1, 0]));
+        let found = read(&[("x", npy("|u1", "2, 2", &[1, 2, 3, 4])), labels], [2, 1, 1]).expect("inputs");
+        assert_eq!(found, (vec![0.0, 1.0, 2.0, 3.0], Some(vec![1, 0])));
+        let error = |arrays: &[(&str, Vec<u8>)], input| read(arrays, input).expect_err("refused").to_string();
+        assert!(
+            error(&[("x", npy("<f4", "2, 2, 3", &floats(12)))], [3, 1, 2]).contains("found shape [2, 2, 3], expected")
+        );
+        assert!(error(&[("z", npy("<f4", "2, 6", &floats(12)))], [6, 1, 1]).contains("x: cannot be read"));
+        let short = ("y", npy("|u1", "1,", &[1]));
+        let said = error(&[("x", npy("<f4", "2, 6", &floats(12))), short], [6, 1, 1]);
+        assert!(said.contains("y: found shape [1], expected [2], one label for each image of x"), "{said}");
     }
 
     #[test]
