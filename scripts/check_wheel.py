@@ -135,6 +135,11 @@ refused(lambda: secateur.prune(model), "one of sparsity")
 refused(lambda: secateur.prune(model, sparsity=0.5, within=1), "one of sparsity")
 refused(lambda: secateur.prune(model, within=1.0), "needs images")
 refused(lambda: secateur.prune(model, sparsity=0.5, images=images, labels=labels[:5]), "5 labels for 2000 images")
+refused(lambda: secateur.prune(model, sparsity=0.5, images=images, labels=labels + 0.5), "expected whole numbers")
+refused(lambda: secateur.prune(model, sparsity=0.5, images=images, labels=labels + 5), "expected 0 to 4")
+refused(lambda: secateur.prune(model, sparsity=0.5, images=images[:1]), "found 1 image(s)")
+refused(lambda: secateur.prune(model, sparsity=0.5, values="f8"), "f8")
+refused(lambda: secateur.prune(3, sparsity=0.5), "found int")
 refused(lambda: secateur.prune(model, sparsity=0.5, include=["nothing*"]), "nothing*", "conv1.weight")
 
 # Files, which other programs read.
@@ -157,6 +162,22 @@ for name, value in pruned.items():
     kept = numpy.abs(weights[name][value != 0])
     lost = numpy.abs(weights[name][value == 0])
     assert (value[value != 0] == weights[name][value != 0]).all() and (lost.size == 0 or kept.size > 0), name
+
+# Values in a file beside the model, and features, which stay features.
+onnx.save(onnx.load("small.onnx"), "beside.onnx", save_as_external_data=True, size_threshold=0, location="beside.data")
+close(secateur.load("beside.onnx").predict(images), expected, "values beside the model")
+features = [helper.make_node("Gemm", ["x", "w"], ["y"], name="/fc/Gemm", transB=1)]
+graph = helper.make_graph(
+    features,
+    "features",
+    [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 12])],
+    [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+    [numpy_helper.from_array(uniform(3, 12), "w")],
+)
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), "features.onnx")
+rows = random.normal(size=(5, 12)).astype("float32")
+secateur.load("features.onnx").save("features-out.onnx")
+close(answers_of("features-out.onnx", rows), runtime("features.onnx", rows), "features")
 
 # Faults of files.
 refused(lambda: secateur.load("nothing.onnx"), "nothing.onnx")

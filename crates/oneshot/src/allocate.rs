@@ -62,27 +62,29 @@ pub(crate) fn allocate(layers: &[Vec<Level>], budget: f64) -> Option<Vec<usize>>
     Some(chosen)
 }
 
-/// The weights that each layer keeps at these levels, and so many more that it is `kept` in all: those first that lower the loss most
-/// on the way to the next level.
-pub(crate) fn filled(layers: &[Vec<Level>], chosen: &[usize], kept: usize) -> Vec<usize> {
+/// The weights that each layer keeps at these levels, and as many more as the budget has room for: those first that lower the loss most
+/// for what they cost, on the way to the next level, where costs rise evenly.
+pub(crate) fn filled(layers: &[Vec<Level>], chosen: &[usize], budget: f64) -> Vec<usize> {
     let mut counts: Vec<usize> = layers.iter().zip(chosen).map(|(levels, place)| levels[*place].kept).collect();
-    let mut left = kept.saturating_sub(counts.iter().sum());
-    while left > 0 {
-        // The level above what a layer keeps, and the loss that a weight on the way there spares.
+    let mut left = budget - layers.iter().zip(chosen).map(|(levels, place)| levels[*place].cost).sum::<f64>();
+    let mut is_full = vec![false; layers.len()];
+    loop {
+        // The level above what a layer keeps, what a weight on the way there costs, and the loss that this spares for its cost.
         let next = |place: usize| {
             let (levels, own) = (&layers[place], counts[place]);
             let above = levels.iter().filter(|level| level.kept > own).min_by_key(|level| level.kept)?;
             let below = levels.iter().filter(|level| level.kept <= own).max_by_key(|level| level.kept)?;
-            Some((place, above.kept, (below.loss - above.loss) / (above.kept - below.kept) as f64))
+            let weights = (above.kept - below.kept) as f64;
+            let price = ((above.cost - below.cost) / weights).max(0.0);
+            let spared = (below.loss - above.loss) / weights;
+            Some((place, above.kept - own, price, if price > 0.0 { spared / price } else { f64::INFINITY }))
         };
-        let Some((place, until, _)) =
-            (0..layers.len()).filter_map(next).max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)))
-        else {
-            break;
-        };
-        let more = left.min(until - counts[place]);
+        let open = (0..layers.len()).filter(|place| !is_full[*place]).filter_map(next);
+        let Some((place, most, price, _)) = open.max_by(|a, b| a.3.total_cmp(&b.3).then(b.0.cmp(&a.0))) else { break };
+        let more = if price > 0.0 { ((left / price + 1e-9).floor().max(0.0) as usize).min(most) } else { most };
+        is_full[place] = more == 0;
         counts[place] += more;
-        left -= more;
+        left -= more as f64 * price;
     }
     counts
 }
@@ -126,9 +128,9 @@ mod tests {
     #[test]
     fn what_is_left_goes_where_it_spares_most() {
         let layers = [vec![level(1, 9.0), level(11, 4.0), level(21, 0.0)], vec![level(5, 3.0), level(10, 0.0)]];
-        assert_eq!(filled(&layers, &[0, 0], 6), [1, 5]);
-        assert_eq!(filled(&layers, &[0, 0], 9), [1, 8], "0.6 a weight before 0.5");
-        assert_eq!(filled(&layers, &[0, 0], 13), [3, 10], "then 0.5");
-        assert_eq!(filled(&layers, &[0, 0], 99), [21, 10], "and no more than there are");
+        assert_eq!(filled(&layers, &[0, 0], 6.0), [1, 5]);
+        assert_eq!(filled(&layers, &[0, 0], 9.0), [1, 8], "0.6 a weight before 0.5");
+        assert_eq!(filled(&layers, &[0, 0], 13.0), [3, 10], "then 0.5");
+        assert_eq!(filled(&layers, &[0, 0], 99.0), [21, 10], "and no more than there are");
     }
 }

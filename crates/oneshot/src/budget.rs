@@ -110,7 +110,7 @@ impl Job<'_> {
             Distribution::Levels(levels) => {
                 let costs = with_costs(levels, |_, level| level.kept as f64);
                 match allocate(&costs, kept as f64) {
-                    Some(chosen) => Ok(filled(&costs, &chosen, kept)),
+                    Some(chosen) => Ok(filled(&costs, &chosen, kept as f64)),
                     // Fewer than the lowest levels keep.
                     None => self.by_size(Scope::Layerwise, kept),
                 }
@@ -238,7 +238,7 @@ impl Job<'_> {
                 // The first try says what the whole costs beside its layers.
                 _ if tried == 0 => dense.clone(),
                 (Distribution::Levels(_), Some(layers)) => match allocate(&costs, layers) {
-                    Some(chosen) => costs.iter().zip(chosen).map(|(levels, place)| levels[place].kept).collect(),
+                    Some(chosen) => filled(&costs, &chosen, layers),
                     None => costs.iter().map(|levels| levels.last().map_or(1, |level| level.kept)).collect(),
                 },
                 _ => self.counts_of(distribution, self.part(density))?,
@@ -254,9 +254,7 @@ impl Job<'_> {
             }
             match distribution {
                 Distribution::Levels(_) => {
-                    let own = |(levels, kept): (&Vec<Level>, &usize)| {
-                        levels.iter().find(|level| level.kept <= *kept).map_or(0.0, |level| level.cost)
-                    };
+                    let own = |(levels, kept): (&Vec<Level>, &usize)| cost(levels, *kept);
                     let sum: f64 = costs.iter().zip(&counts).map(own).sum();
                     // A little below the budget, which the next try should not miss.
                     layers = Some(sum + (0.5 + 0.5 * NEAR) * most - found);
@@ -270,6 +268,20 @@ impl Job<'_> {
             budget: budget.to_string(),
             least: if unit == "ms" { format!("{least:.4} {unit}") } else { format!("{least} {unit}") },
         })
+    }
+}
+
+/// What a layer costs that keeps so many weights, between the levels below and above.
+fn cost(levels: &[Level], kept: usize) -> f64 {
+    let below = levels.iter().filter(|level| level.kept <= kept).max_by_key(|level| level.kept);
+    let above = levels.iter().filter(|level| level.kept > kept).min_by_key(|level| level.kept);
+    match (below, above) {
+        (Some(below), Some(above)) => {
+            let part = (kept - below.kept) as f64 / (above.kept - below.kept) as f64;
+            below.cost + part * (above.cost - below.cost)
+        }
+        (Some(own), None) | (None, Some(own)) => own.cost,
+        (None, None) => 0.0,
     }
 }
 

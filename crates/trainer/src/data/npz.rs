@@ -371,7 +371,7 @@ mod tests {
             let path = npz(folder.path(), arrays);
             read_inputs(&path, input, |bytes| bytes.iter().map(|byte| f32::from(*byte) - 1.0).collect())
         };
-        let twelve: Vec<f32> = (0..12).map(f32::from).collect();
+        let twelve: Vec<f32> = (0..12u8).map(f32::from).collect();
         for (shape, input) in
             [("2, 3, 1, 2", [3, 1, 2]), ("2, 3, 2", [3, 1, 2]), ("2, 6", [3, 1, 2]), ("2, 6", [6, 1, 1])]
         {
