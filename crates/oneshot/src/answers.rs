@@ -83,15 +83,23 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// When the engine cannot compute them.
     pub(crate) fn score(&self, graph: &Graph, weights: &Weights, options: &Options) -> Result<Score, Error> {
-        let found = GraphEngine::new(graph, weights, options)?.logits(self.images.pixels);
+        Ok(self.score_of(&GraphEngine::new(graph, weights, options)?.logits(self.images.pixels)))
+    }
+
+    /// How good the dense network's own answers are.
+    pub(crate) fn dense_score(&self) -> Score {
+        self.score_of(&self.logits)
+    }
+
+    fn score_of(&self, found: &[f32]) -> Score {
         let answers = |logits: &[f32]| logits.chunks_exact(self.classes).map(answer).collect::<Vec<_>>();
-        let (expected, found) = (answers(&self.logits), answers(&found));
+        let (expected, found) = (answers(&self.logits), answers(found));
         let images = found.len();
         let part = |count: usize| count as f64 / images.max(1) as f64;
         let same = expected.iter().zip(&found).filter(|(expected, found)| expected == found).count();
         let right = found.iter().zip(self.images.labels).filter(|(own, label)| **own == usize::from(**label)).count();
         let accuracy = (!self.images.labels.is_empty()).then(|| part(right));
-        Ok(Score { images, agreement: part(same), accuracy })
+        Score { images, agreement: part(same), accuracy }
     }
 
     /// How far other weights' answers are from these: the mean divergence of the probabilities (Kullback and Leibler), or the mean

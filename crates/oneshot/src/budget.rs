@@ -80,8 +80,7 @@ impl Job<'_> {
         let without_images = match budget {
             Budget::Sparsity(_) => Some(Scope::Global),
             Budget::Within(_) => {
-                let dense = self.score(self.dense)?;
-                dense.ok_or_else(|| Error::NoImages { what: budget.to_string() })?;
+                self.dense_score().ok_or_else(|| Error::NoImages { what: budget.to_string() })?;
                 None
             }
             Budget::Milliseconds(..) | Budget::Bytes(..) => None,
@@ -125,7 +124,7 @@ impl Job<'_> {
 
     /// The smallest network whose answers are as good.
     fn within(&self, points: f64, distribution: &Distribution, tell: &mut Tell<'_>) -> Result<Weights, Error> {
-        let dense = self.score(self.dense)?.expect("there are images");
+        let dense = self.dense_score().expect("there are images");
         let loss = |own: Score| match (dense.accuracy, own.accuracy) {
             (Some(before), Some(after)) => 100.0 * (before - after),
             _ => 100.0 * (1.0 - own.agreement),

@@ -133,9 +133,21 @@ impl<'a> Job<'a> {
         self.judged.as_ref().map(|own| own.score(self.graph, weights, &self.engine())).transpose()
     }
 
+    /// How good the dense weights are there; they have been asked already.
+    pub(crate) fn dense_score(&self) -> Option<Score> {
+        self.judged.as_ref().map(Reference::dense_score)
+    }
+
     /// Weights that may go.
     pub(crate) fn total(&self) -> usize {
         self.layers.iter().map(Layer::len).sum()
+    }
+
+    /// A layer as it competes by the size of its weights.
+    fn scores<'s>(&'s self, layer: &'s Layer, within: &'s Mask) -> Result<Scores<'s>, Error> {
+        let scores = score(Criterion::L1, &layer.weight, self.dense.get(&layer.weight), within, 0, 1)?;
+        let terms = Terms { positions: layer.positions as u64, ..Terms::new(Layout::of_pytorch(&layer.shape)) };
+        Ok(Scores { name: &layer.weight, shape: &layer.shape, scores, within, terms })
     }
 
     /// How many weights of each layer are kept where so many are in all, by the size of the weights.
@@ -144,12 +156,8 @@ impl<'a> Job<'a> {
     /// When the scope's terms forbid it.
     pub(crate) fn by_size(&self, scope: Scope, kept: usize) -> Result<Vec<usize>, Error> {
         let full: Vec<Mask> = self.layers.iter().map(|own| Mask::full(&own.shape)).collect();
-        let mut scores = vec![];
-        for (own, within) in self.layers.iter().zip(&full) {
-            let found = score(Criterion::L1, &own.weight, self.dense.get(&own.weight), within, 0, 1)?;
-            let terms = Terms { positions: own.positions as u64, ..Terms::new(Layout::of_pytorch(&own.shape)) };
-            scores.push(Scores { name: &own.weight, shape: &own.shape, scores: found, within, terms });
-        }
+        let scores = self.layers.iter().zip(&full).map(|(own, within)| self.scores(own, within));
+        let scores = scores.collect::<Result<Vec<_>, _>>()?;
         let gone = secateur_pruner::Amount::Weights(self.total() - kept);
         let masks = select(&scores, &Request::new(scope, gone))?;
         Ok(masks.iter().map(|(_, mask)| mask.kept()).collect())
@@ -177,11 +185,8 @@ impl<'a> Job<'a> {
     /// When there are fewer.
     pub(crate) fn largest(&self, layer: &Layer, kept: usize) -> Result<Vec<f32>, Error> {
         let (values, within) = (self.dense.get(&layer.weight), Mask::full(&layer.shape));
-        let scores = score(Criterion::L1, &layer.weight, values, &within, 0, 1)?;
-        let terms = Terms::new(Layout::of_pytorch(&layer.shape));
-        let own = Scores { name: &layer.weight, shape: &layer.shape, scores, within: &within, terms };
         let gone = secateur_pruner::Amount::Weights(layer.len() - kept);
-        let masks = select(&[own], &Request::new(Scope::Layerwise, gone))?;
+        let masks = select(&[self.scores(layer, &within)?], &Request::new(Scope::Layerwise, gone))?;
         let mut values = values.to_vec();
         masks.iter().for_each(|(_, mask)| mask.zero_pruned(&mut values));
         Ok(values)
@@ -254,7 +259,7 @@ impl<'a> Job<'a> {
         let nonzero = |own: &Layer| weights.get(&own.weight).iter().filter(|weight| **weight != 0.0).count();
         let layer = |own: &Layer| PrunedLayer { name: own.weight.clone(), weights: own.len(), kept: nonzero(own) };
         let layers = self.layers.iter().map(layer).collect();
-        let score = match (self.score(self.dense)?, self.score(&weights)?) {
+        let score = match (self.dense_score(), self.score(&weights)?) {
             (Some(before), Some(after)) => Some([before, after]),
             _ => None,
         };
