@@ -4,8 +4,9 @@ import numpy as np
 
 KINDS = {0: "conv2d", 1: "linear", 2: "affine", 3: "relu", 4: "max_pool2d", 5: "avg_pool2d", 6: "crop", 7: "flatten"}
 SHAPES = {0: 5, 1: 2, 2: 1, 3: 0, 4: 1, 5: 1, 6: 2, 7: 0}  # numbers that follow the kind
-OPS = ["conv2d", "linear", "batch_norm", "activation", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "add", "concat", "flatten", "reshape", "crop"]
-WORDS = [12, 3, 1, 1, 8, 8, 0, 0, 0, 0, 1, 2]  # numbers of an operation, without what follows them
+OPS = ["conv2d", "linear", "batch_norm", "activation", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "add", "concat", "flatten", "reshape", "crop",
+       "mul", "permute", "layer_norm", "softmax", "embedding"]
+WORDS = [12, 3, 1, 1, 8, 8, 0, 0, 0, 0, 1, 2, 0, 1, 2, 1, 2]  # numbers of an operation, without what follows them
 TYPES = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 2: np.dtype("i1")}
 
 
@@ -62,11 +63,16 @@ def read(data):
             arrays += [tensor(1, size[0], 0)[0]] if shape[-1] else []  # the bias
         elif kind == 2:  # epsilon and momentum; then scale, shift, running mean and running variance
             shape, arrays = shape + [f64(), f64()], [tensor(1, shape[0], 0)[0] for _ in range(4)]
-        elif kind == 10:
+        elif kind in (10, 13):
             shape = [u32() for _ in range(shape[0])]
+        elif kind == 14:  # the numbers that it scales, its sides, epsilon
+            shape += [u32() for _ in range(shape[1])] + [f64()]
+            arrays = [tensor(1, shape[0], 0)[0] for _ in range(2)]
+        elif kind == 16:
+            arrays = [tensor(shape[0], shape[1], head["precision"])]
         return OPS[kind], shape + [inputs], name, arrays
 
-    assert section(8) == b"secateur" and (version := u32()) in (1, 2, 3, 4)
+    assert section(8) == b"secateur" and (version := u32()) in (1, 2, 3, 4, 5)
     assert u32() == zlib.crc32(data[16:]) and u32() == len(data)
     head = {"precision": u32(), "scales": [(f32(), f32()) for _ in range(1 if version == 1 else u32())], "name": text()}
     head["classes"] = [text() for _ in range(u32() if version > 2 else 0)]

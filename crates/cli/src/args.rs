@@ -110,7 +110,7 @@ pub(crate) enum Verb {
                             takes others. A model of colours, and the run of a model that learned from a folder of \
                             pictures, sees a picture as in training: scaled until it covers the size, its middle taken. Any \
                             other model in shades of grey expects white ink on black, as MNIST has it: --invert takes \
-                            black on white, and --resize fits the whole picture in. Images are PNG, JPEG or IDX; no other format is read.")]
+                            black on white, and --resize fits the whole picture in. Images are PNG, JPEG or IDX; inputs of any model stand in the array x of an npz file.")]
     Predict(PredictArgs),
     /// List the runs of a folder with their state, sparsity and accuracy.
     #[command(
@@ -392,10 +392,10 @@ pub(crate) struct BenchArgs {
 pub(crate) struct PredictArgs {
     /// The model.
     pub(crate) model: PathBuf,
-    /// PNG or JPEG files, or files of images in MNIST's IDX format, raw or gzipped.
+    /// PNG or JPEG files, files of images in MNIST's IDX format, raw or gzipped, or npz files with an array `x`.
     #[arg(required = true)]
     pub(crate) images: Vec<PathBuf>,
-    /// Of an IDX file only this image, from 0.
+    /// Of an IDX or npz file only this image, from 0.
     #[arg(long, value_name = "N")]
     pub(crate) index: Option<usize>,
     /// The images are black on white.

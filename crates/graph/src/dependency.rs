@@ -10,8 +10,8 @@
 //!   conv2 ──> bn2 ──┘
 //! ```
 
-use crate::graph::{Graph, Value};
-use crate::op::Op;
+use crate::channels::Channels;
+use crate::graph::{Graph, Node, Value};
 use crate::union_find::UnionFind;
 
 /// Units that stand side by side, such as the channels of one stage of a residual network.
@@ -114,8 +114,8 @@ impl Cause {
     }
 }
 
-/// A channel of some value while the graph is walked. Channels that are joined are one unit.
-struct Channels {
+/// The channels of all values while the graph is walked. Channels that are joined are one unit.
+struct Walk {
     sets: UnionFind,
     /// Blocks of channels that one node gives; those that meet are one group.
     blocks: UnionFind,
@@ -132,12 +132,12 @@ struct Channels {
 impl Graph {
     /// The dependency groups, in the order in which their units first appear; that of the input comes first.
     pub fn dependency_groups(&self) -> Vec<Group> {
-        self.channels().groups(self)
+        self.walked().groups(self)
     }
 
     /// The unit of each channel of each value.
     pub fn channel_units(&self) -> ChannelUnits {
-        let Channels { mut sets, pinned: causes, mut of, .. } = self.channels();
+        let Walk { mut sets, pinned: causes, mut of, .. } = self.walked();
         let (mut numbers, mut pinned) = (vec![None; causes.len()], Vec::new());
         for (channel, cause) in causes.iter().enumerate() {
             let unit = *numbers[sets.find(channel)].get_or_insert_with(|| {
@@ -153,8 +153,8 @@ impl Graph {
         ChannelUnits { of, pinned }
     }
 
-    fn channels(&self) -> Channels {
-        let mut channels = Channels {
+    fn walked(&self) -> Walk {
+        let mut channels = Walk {
             sets: UnionFind::default(),
             blocks: UnionFind::default(),
             block: vec![],
@@ -178,7 +178,7 @@ impl Graph {
     }
 }
 
-impl Channels {
+impl Walk {
     /// New channels, side by side.
     fn fresh(&mut self, count: usize) -> Vec<usize> {
         let block = self.blocks.push();
@@ -210,48 +210,44 @@ impl Channels {
     fn walk(&mut self, graph: &Graph, place: usize, parameters: std::ops::Range<usize>) -> Vec<usize> {
         let node = &graph.nodes()[place];
         let read = self.input(node.inputs[0]);
-        let shape = graph.shape(node.inputs[0]);
-        match &node.op {
-            Op::Conv2d(conv) if conv.is_depthwise(shape[0]) => {
-                let filters = conv.outputs / conv.groups;
-                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
-                (0..conv.outputs).map(|filter| read[filter / filters]).collect()
-            }
-            Op::Conv2d(conv) if conv.groups > 1 => {
-                let (given, why) = (self.fresh(conv.outputs), Cause::Grouped(place));
-                self.pin(&read, why);
-                self.pin(&given, why);
-                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
-                given
-            }
-            Op::Conv2d(_) | Op::Linear(_) => {
+        let (shape, given) = (graph.shape(node.inputs[0]), graph.shape(node.output)[0]);
+        match node.op.channels(shape) {
+            Channels::Weighted { groups: 1 } => {
                 self.slots.push((parameters.start, 1, node.inputs[0]));
                 self.slots.extend(parameters.map(|own| (own, 0, node.output)));
-                self.fresh(graph.shape(node.output)[0])
+                self.fresh(given)
             }
-            Op::BatchNorm(_) => {
+            Channels::Weighted { groups } if groups == shape[0] => {
                 self.slots.extend(parameters.map(|own| (own, 0, node.output)));
+                (0..given).map(|filter| read[filter / (given / groups)]).collect()
+            }
+            Channels::Weighted { .. } => {
+                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
+                self.pinned_on_both_sides(node, given, Cause::Grouped(place))
+            }
+            Channels::Same => {
+                self.slots.extend(parameters.map(|own| (own, 0, node.output)));
+                for other in &node.inputs[1..] {
+                    let other = self.input(*other);
+                    self.join(&read, &other);
+                }
                 read
             }
-            Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Crop(_) => read,
-            Op::Add => {
-                let other = self.input(node.inputs[1]);
-                self.join(&read, &other);
-                read
-            }
-            Op::Concat => node.inputs.iter().flat_map(|value| self.input(*value)).collect(),
-            Op::Flatten => {
-                let spread = shape[1..].iter().product();
-                read.into_iter().flat_map(|channel| std::iter::repeat_n(channel, spread)).collect()
-            }
-            Op::Reshape(to) if to[0] == shape[0] => read,
-            Op::Reshape(to) => {
-                let (given, why) = (self.fresh(to[0]), Cause::Reshaped(place));
-                self.pin(&read, why);
-                self.pin(&given, why);
-                given
-            }
+            Channels::Appended => node.inputs.iter().flat_map(|value| self.input(*value)).collect(),
+            Channels::Spread(each) => read.into_iter().flat_map(|channel| std::iter::repeat_n(channel, each)).collect(),
+            Channels::Regrouped | Channels::Mixed => self.pinned_on_both_sides(node, given, Cause::Reshaped(place)),
         }
+    }
+
+    /// New channels that cannot be pruned, as those that the node reads cannot.
+    fn pinned_on_both_sides(&mut self, node: &Node, count: usize, why: Cause) -> Vec<usize> {
+        for value in &node.inputs {
+            let read = self.input(*value);
+            self.pin(&read, why);
+        }
+        let given = self.fresh(count);
+        self.pin(&given, why);
+        given
     }
 
     fn groups(mut self, graph: &Graph) -> Vec<Group> {
@@ -292,7 +288,7 @@ mod tests {
     use super::*;
     use crate::Weights;
     use crate::graph::Builder;
-    use crate::op::{Activation, BatchNorm, Conv2d, Linear, Pool};
+    use crate::op::{Activation, BatchNorm, Conv2d, Linear, Op, Pool};
 
     fn conv(outputs: usize) -> Op {
         Op::Conv2d(Conv2d::new(outputs, 3).padding(1))

@@ -178,6 +178,11 @@ impl Builder {
         self.parameters
     }
 
+    /// The node that gives a value so far; `None` for the input.
+    pub fn node(&self, value: Value) -> Option<&Node> {
+        self.graph.node(value)
+    }
+
     /// The node that was added last.
     pub fn last(&self) -> Option<&Node> {
         self.graph.nodes.last()

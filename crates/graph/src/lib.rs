@@ -20,6 +20,7 @@
 //! # Ok::<(), secateur_graph::Error>(())
 //! ```
 
+mod channels;
 mod cost;
 mod dependency;
 mod error;
@@ -31,11 +32,13 @@ mod union_find;
 mod weights;
 mod window;
 
+pub use channels::Channels;
 pub use cost::{Cost, LayerSize};
 pub use dependency::{ChannelUnits, Group, Member, Pin};
 pub use error::Error;
 pub use graph::{Builder, Graph, MOST_PARAMETERS, MOST_VALUES, Node, Parameter, Value};
-pub use op::{Activation, BatchNorm, Conv2d, Linear, Op, Pool, PoolKind, Role};
+pub use op::{Activation, BatchNorm, Conv2d, Embedding, LayerNorm, Linear, Op, Pool, PoolKind, Role};
+pub use reference::erf;
 pub use survey::Survey;
 pub use weights::Weights;
 pub use window::Window;

@@ -21,6 +21,8 @@ pub enum Op {
     GlobalAveragePool,
     /// The sum of two values of one shape.
     Add,
+    /// The product of two values of one shape, or of an image and one factor for each of its channels, `[channels, 1, 1]`.
+    Mul,
     /// Two or more values, one behind the other along the channels.
     Concat,
     /// `[channels, height, width]` to `[channels * height * width]`, row-major.
@@ -29,6 +31,14 @@ pub enum Op {
     Reshape(Vec<usize>),
     /// The first rows and columns of each channel, `[rows, columns]`; what lies below and right of them is dropped.
     Crop([usize; 2]),
+    /// The sides in another order: the first side of what it gives is the one of this number, and so on.
+    Permute(Vec<usize>),
+    /// Layer normalisation (Ba et al., 2016).
+    LayerNorm(LayerNorm),
+    /// `exp(x) / sum of exp(x)` along this side.
+    Softmax(usize),
+    /// Each number as a row of a table: `[length]` to `[length, columns]`.
+    Embedding(Embedding),
 }
 
 /// A two-dimensional convolution. Its input's shape says how many channels it reads.
@@ -120,7 +130,35 @@ impl Default for BatchNorm {
     }
 }
 
-/// A function of one value. Each of them gives 0 for 0, so that a pruned channel stays 0 behind it.
+/// Layer normalisation: `scale (x - mean) / sqrt(variance + epsilon) + shift`, with mean and variance over some sides, and a
+/// scale and a shift for each place along them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerNorm {
+    /// The numbers of these sides, the lowest first.
+    pub axes: Vec<usize>,
+    /// What is added to the variance.
+    pub epsilon: f64,
+}
+
+/// A table of rows. A number that is no row's (not whole, below 0 or too large) gives NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Embedding {
+    /// Rows.
+    pub rows: usize,
+    /// Numbers of a row.
+    pub columns: usize,
+}
+
+impl Embedding {
+    /// The row of a number.
+    pub fn row(&self, number: f32) -> Option<usize> {
+        let own = number as usize;
+        (own as f32 == number && own < self.rows).then_some(own)
+    }
+}
+
+/// A function of one value. All but the sigmoids give 0 for 0, so that a pruned channel stays 0 behind them; behind a sigmoid it
+/// is a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// `max(x, 0)`.
@@ -133,11 +171,29 @@ pub enum Activation {
     Silu,
     /// `x min(max(x + 3, 0), 6) / 6` (Howard et al., "Searching for MobileNetV3", 2019).
     HardSwish,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `(exp(x) - exp(-x)) / (exp(x) + exp(-x))`.
+    Tanh,
+    /// `min(max(x + 3, 0), 6) / 6` (Howard et al., 2019).
+    HardSigmoid,
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`, an approximation of gelu (Hendrycks and Gimpel, 2016).
+    GeluTanh,
 }
 
 impl Activation {
     /// All of them; the place of one is its number in a model file, so that new ones come last.
-    pub const ALL: [Self; 5] = [Self::Relu, Self::Relu6, Self::Gelu, Self::Silu, Self::HardSwish];
+    pub const ALL: [Self; 9] = [
+        Self::Relu,
+        Self::Relu6,
+        Self::Gelu,
+        Self::Silu,
+        Self::HardSwish,
+        Self::Sigmoid,
+        Self::Tanh,
+        Self::HardSigmoid,
+        Self::GeluTanh,
+    ];
 
     /// What it is called.
     pub fn word(self) -> &'static str {
@@ -147,6 +203,10 @@ impl Activation {
             Self::Gelu => "gelu",
             Self::Silu => "silu",
             Self::HardSwish => "hard-swish",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::HardSigmoid => "hard-sigmoid",
+            Self::GeluTanh => "gelu-tanh",
         }
     }
 }
@@ -196,6 +256,8 @@ pub enum Role {
     Mean,
     /// The running variance of batch normalisation: a buffer.
     Variance,
+    /// The rows of an embedding.
+    Table,
 }
 
 impl Role {
@@ -207,7 +269,7 @@ impl Role {
     /// The name behind the node's, as in PyTorch.
     pub fn field(self) -> &'static str {
         match self {
-            Self::Weight | Self::Scale => "weight",
+            Self::Weight | Self::Scale | Self::Table => "weight",
             Self::Bias | Self::Shift => "bias",
             Self::Mean => "running_mean",
             Self::Variance => "running_var",
@@ -226,7 +288,7 @@ impl Op {
             if fits { Ok(()) } else { Err((expected.to_owned(), found())) }
         };
         match self {
-            Self::Add => count(inputs.len() == 2, "two inputs")?,
+            Self::Add | Self::Mul => count(inputs.len() == 2, "two inputs")?,
             Self::Concat => count(inputs.len() >= 2, "two inputs or more")?,
             _ => count(inputs.len() == 1, "one input")?,
         }
@@ -286,6 +348,14 @@ impl Op {
             },
             Self::Add if inputs[0] == inputs[1] => Ok(input.to_vec()),
             Self::Add => Err(("two values of one shape".into(), format!("{:?} and {:?}", inputs[0], inputs[1]))),
+            Self::Mul => match (inputs[0], inputs[1]) {
+                (own, other) if own == other => Ok(own.to_vec()),
+                ([channels, ..], [factors, 1, 1]) if channels == factors && input.len() == 3 => Ok(input.to_vec()),
+                (own, other) => Err((
+                    "two values of one shape, or [channels, height, width] and [channels, 1, 1]".into(),
+                    format!("{own:?} and {other:?}"),
+                )),
+            },
             Self::Concat => {
                 let mut channels = 0usize;
                 for shape in inputs {
@@ -309,6 +379,31 @@ impl Op {
                 }
                 _ => refuse(format!("an image of at least {rows} rows and {columns} columns, neither of them 0")),
             },
+            Self::Permute(order) => {
+                let mut sorted = order.clone();
+                sorted.sort_unstable();
+                if !sorted.into_iter().eq(0..input.len()) {
+                    return refuse(format!("as many sides as the order {order:?} has, each of them once"));
+                }
+                Ok(order.iter().map(|own| input[*own]).collect())
+            }
+            Self::LayerNorm(LayerNorm { epsilon, .. }) if !(epsilon.is_finite() && *epsilon >= 0.0) => {
+                Err(("an epsilon that is finite and at least 0".into(), format!("an epsilon of {epsilon}")))
+            }
+            Self::LayerNorm(LayerNorm { axes, .. }) => {
+                let rises = !axes.is_empty() && axes.is_sorted_by(|own, next| own < next);
+                match axes.last() {
+                    Some(last) if rises && *last < input.len() => Ok(input.to_vec()),
+                    _ => refuse(format!("the sides {axes:?}, at least one, and each once from the lowest on")),
+                }
+            }
+            Self::Softmax(axis) if *axis < input.len() => Ok(input.to_vec()),
+            Self::Softmax(axis) => refuse(format!("a side {axis}")),
+            Self::Embedding(own) => match input {
+                [length] if own.rows > 0 && own.columns > 0 => Ok(vec![*length, own.columns]),
+                [_] => Err(("rows and columns".into(), format!("{} rows of {}", own.rows, own.columns))),
+                _ => refuse("[length]".into()),
+            },
         }
     }
 
@@ -328,32 +423,32 @@ impl Op {
             Self::BatchNorm(_) => {
                 [Role::Scale, Role::Shift, Role::Mean, Role::Variance].map(|role| (role, vec![input[0]])).to_vec()
             }
+            Self::LayerNorm(own) => {
+                let shape: Vec<usize> = own.axes.iter().map(|axis| input[*axis]).collect();
+                vec![(Role::Scale, shape.clone()), (Role::Shift, shape)]
+            }
+            Self::Embedding(own) => vec![(Role::Table, vec![own.rows, own.columns])],
             Self::Activation(_)
             | Self::Pool(_)
             | Self::GlobalAveragePool
             | Self::Add
+            | Self::Mul
             | Self::Concat
             | Self::Flatten
             | Self::Reshape(_)
-            | Self::Crop(_) => vec![],
+            | Self::Crop(_)
+            | Self::Permute(_)
+            | Self::Softmax(_) => vec![],
         }
     }
 
-    /// How many multiply-accumulates a weight takes part in for one image, given the shape of the output. Batch
-    /// normalisation counts none: it is folded into its neighbour once training is over.
+    /// How many multiply-accumulates a weight takes part in for one image, given the shape of the output. Only layers count
+    /// any: batch normalisation is folded into its neighbour once training is over.
     pub(crate) fn positions(&self, output: &[usize]) -> usize {
         match self {
             Self::Conv2d(_) => output[1] * output[2],
             Self::Linear(_) => 1,
-            Self::BatchNorm(_)
-            | Self::Activation(_)
-            | Self::Pool(_)
-            | Self::GlobalAveragePool
-            | Self::Add
-            | Self::Concat
-            | Self::Flatten
-            | Self::Reshape(_)
-            | Self::Crop(_) => 0,
+            _ => 0,
         }
     }
 
@@ -387,10 +482,15 @@ impl std::fmt::Display for Op {
             Self::Pool(Pool { kind: PoolKind::Average, window }) => write!(out, "average-pool {window}"),
             Self::GlobalAveragePool => out.write_str("global average pool"),
             Self::Add => out.write_str("add"),
+            Self::Mul => out.write_str("mul"),
             Self::Concat => out.write_str("concat"),
             Self::Flatten => out.write_str("flatten"),
             Self::Reshape(shape) => write!(out, "reshape to {shape:?}"),
             Self::Crop([rows, columns]) => write!(out, "crop to {rows}x{columns}"),
+            Self::Permute(order) => write!(out, "permute to {order:?}"),
+            Self::LayerNorm(LayerNorm { axes, .. }) => write!(out, "layer-norm over {axes:?}"),
+            Self::Softmax(axis) => write!(out, "softmax over [{axis}]"),
+            Self::Embedding(own) => write!(out, "embedding, {} rows of {}", own.rows, own.columns),
         }
     }
 }
@@ -440,6 +540,17 @@ mod tests {
         assert_eq!(shape(&Op::Flatten, &[&[4, 2, 3]]), [24]);
         assert_eq!(shape(&Op::Reshape(vec![2, 12]), &[&[4, 2, 3]]), [2, 12]);
         assert_eq!(shape(&Op::Crop([2, 1]), &[&[4, 2, 3]]), [4, 2, 1]);
+        assert_eq!(shape(&Op::Mul, &[&[4, 2, 3], &[4, 1, 1]]), [4, 2, 3]);
+        assert_eq!(shape(&Op::Mul, &[&[5], &[5]]), [5]);
+        assert_eq!(shape(&Op::Permute(vec![1, 2, 0]), &[&[4, 2, 3]]), [2, 3, 4]);
+        assert_eq!(shape(&Op::Softmax(1), &[&[4, 2]]), [4, 2]);
+        assert_eq!(shape(&Op::Embedding(Embedding { rows: 9, columns: 2 }), &[&[4]]), [4, 2]);
+        let norm = Op::LayerNorm(LayerNorm { axes: vec![0, 2], epsilon: 0.1 });
+        assert_eq!(shape(&norm, &[&[4, 2, 3]]), [4, 2, 3]);
+        assert_eq!(norm.parameters(&[4, 2, 3]), [(Role::Scale, vec![4, 3]), (Role::Shift, vec![4, 3])]);
+        let table = Embedding { rows: 3, columns: 1 };
+        let numbers = [0.0, 2.0, 3.0, -1.0, 0.5, f32::NAN, f32::INFINITY];
+        assert_eq!(numbers.map(|own| table.row(own)), [Some(0), Some(2), None, None, None, None, None]);
     }
 
     #[test]
@@ -480,6 +591,21 @@ mod tests {
         assert!(refused(&Op::GlobalAveragePool, &[&[6]]).contains("an image"));
         for crop in [[3, 1], [0, 1], [1, 4]] {
             assert!(refused(&Op::Crop(crop), &[&[4, 2, 3]]).contains("an image of at least"));
+        }
+        for (op, shapes, expected) in [
+            (Op::Mul, vec![&[4, 2, 2][..], &[2, 1, 1]], "two values of one shape, or"),
+            (Op::Mul, vec![&[4][..]], "two inputs"),
+            (Op::Permute(vec![0, 0]), vec![&[4, 2][..]], "each of them once"),
+            (Op::Permute(vec![0]), vec![&[4, 2][..]], "as many sides as"),
+            (Op::LayerNorm(LayerNorm { axes: vec![2], epsilon: 0.1 }), vec![&[4, 2][..]], "the sides [2]"),
+            (Op::LayerNorm(LayerNorm { axes: vec![1, 0], epsilon: 0.1 }), vec![&[4, 2][..]], "from the lowest on"),
+            (Op::LayerNorm(LayerNorm { axes: vec![], epsilon: 0.1 }), vec![&[4, 2][..]], "at least one"),
+            (Op::LayerNorm(LayerNorm { axes: vec![0], epsilon: -1.0 }), vec![&[4, 2][..]], "an epsilon"),
+            (Op::Softmax(2), vec![&[4, 2][..]], "a side 2"),
+            (Op::Embedding(Embedding { rows: 0, columns: 2 }), vec![&[4][..]], "rows and columns"),
+            (Op::Embedding(Embedding { rows: 2, columns: 2 }), vec![&[4, 1][..]], "[length]"),
+        ] {
+            assert!(refused(&op, &shapes).contains(expected), "{op:?}: {}", refused(&op, &shapes));
         }
         let wide = Pool { window: Window { padding: [2, 2], ..Window::square(3) }, ..Pool::max(3) };
         assert!(refused(&Op::Pool(wide), &[&[1, 8, 8]]).contains("half the window"));

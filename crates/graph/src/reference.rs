@@ -1,8 +1,9 @@
 //! What a graph answers, in plain loops: the reference implementation that everything faster is compared with.
 
 use crate::graph::{Graph, Node};
-use crate::op::{Activation, BatchNorm, Conv2d, Op, Pool, PoolKind, Role};
+use crate::op::{Activation, BatchNorm, Conv2d, LayerNorm, Op, Pool, PoolKind, Role};
 use crate::weights::Weights;
+use std::collections::BTreeMap;
 
 impl Graph {
     /// The answers to one image, row-major, summed in f64 and rounded after every node; batch normalisation takes the running
@@ -63,6 +64,10 @@ impl Graph {
                 input.chunks_exact(size).map(mean).collect()
             }
             Op::Add => input.iter().zip(inputs[1]).map(|(a, b)| a + b).collect(),
+            Op::Mul => {
+                let each = input.len() / inputs[1].len();
+                input.iter().enumerate().map(|(place, own)| own * inputs[1][place / each]).collect()
+            }
             Op::Concat => inputs.concat(),
             Op::Flatten | Op::Reshape(_) => input.to_vec(),
             Op::Crop([rows, columns]) => {
@@ -70,6 +75,27 @@ impl Graph {
                     channel.chunks_exact(before[2]).take(*rows).flat_map(|row| &row[..*columns]).copied().collect()
                 };
                 input.chunks_exact(before[1] * before[2]).flat_map(first).collect()
+            }
+            Op::Permute(order) => {
+                let mut found = vec![0.0; input.len()];
+                for (place, value) in input.iter().enumerate() {
+                    let at = order.iter().fold(0, |at, axis| at * before[*axis] + side(before, *axis, place));
+                    found[at] = *value;
+                }
+                found
+            }
+            Op::LayerNorm(norm) => {
+                let (scale, shift) = (of(Role::Scale), of(Role::Shift));
+                along(before, &norm.axes, input, |own| norm.of(own, scale, shift))
+            }
+            Op::Softmax(axis) => along(before, &[*axis], input, softmax),
+            Op::Embedding(own) => {
+                let rows = of(Role::Table);
+                let row = |number: &f32| match own.row(*number) {
+                    Some(row) => rows[row * own.columns..][..own.columns].to_vec(),
+                    None => vec![f32::NAN; own.columns],
+                };
+                input.iter().flat_map(row).collect()
             }
         }
     }
@@ -81,6 +107,50 @@ impl BatchNorm {
         let [scale, shift, mean, variance] = channel.map(f64::from);
         (scale * (f64::from(value) - mean) / (variance + self.epsilon).sqrt() + shift) as f32
     }
+}
+
+impl LayerNorm {
+    /// The values along its sides normalised.
+    pub fn of(&self, values: &[f32], scale: &[f32], shift: &[f32]) -> Vec<f32> {
+        let mean_of = |own: &dyn Fn(f64) -> f64| {
+            values.iter().map(|value| own(f64::from(*value))).sum::<f64>() / values.len() as f64
+        };
+        let mean = mean_of(&|own| own);
+        let root = (mean_of(&|own| (own - mean) * (own - mean)) + self.epsilon).sqrt();
+        let own = |((value, scale), shift): ((&f32, &f32), &f32)| {
+            (f64::from(*scale) * (f64::from(*value) - mean) / root + f64::from(*shift)) as f32
+        };
+        values.iter().zip(scale).zip(shift).map(own).collect()
+    }
+}
+
+/// `exp(x) / sum of exp(x)`
+fn softmax(values: &[f32]) -> Vec<f32> {
+    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = values.iter().map(|own| (f64::from(*own) - f64::from(largest)).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|own| (own / sum) as f32).collect()
+}
+
+/// The place along a side of the value at a row-major place.
+fn side(shape: &[usize], axis: usize, place: usize) -> usize {
+    place / shape[axis + 1..].iter().product::<usize>() % shape[axis]
+}
+
+/// What `f` makes of the values along some sides, for each place along the others.
+fn along(shape: &[usize], axes: &[usize], values: &[f32], f: impl Fn(&[f32]) -> Vec<f32>) -> Vec<f32> {
+    let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for place in 0..values.len() {
+        let others = (0..shape.len()).filter(|axis| !axes.contains(axis));
+        let set = others.fold(0, |set, axis| set * shape[axis] + side(shape, axis, place));
+        sets.entry(set).or_default().push(place);
+    }
+    let mut found = vec![0.0; values.len()];
+    for places in sets.into_values() {
+        let own: Vec<f32> = places.iter().map(|place| values[*place]).collect();
+        places.iter().zip(f(&own)).for_each(|(place, own)| found[*place] = own);
+    }
+    found
 }
 
 impl Activation {
@@ -97,13 +167,20 @@ impl Activation {
             Self::Silu => (x / (1.0 + (-x).exp())) as f32,
             // `clamp` keeps NaN.
             Self::HardSwish => (x * (x + 3.0).clamp(0.0, 6.0) / 6.0) as f32,
+            Self::Sigmoid => (1.0 / (1.0 + (-x).exp())) as f32,
+            Self::Tanh => x.tanh() as f32,
+            Self::HardSigmoid => ((x + 3.0).clamp(0.0, 6.0) / 6.0) as f32,
+            Self::GeluTanh => {
+                let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+                (0.5 * x * (1.0 + inner.tanh())) as f32
+            }
         }
     }
 }
 
 /// The error function: its power series near 0, the continued fraction of its complement further out (Abramowitz and
 /// Stegun, 7.1.5 and 7.1.14); good to 1e-14.
-fn erf(x: f64) -> f64 {
+pub fn erf(x: f64) -> f64 {
     let size = x.abs();
     if x.is_nan() || size > 6.0 {
         return if x.is_nan() { x } else { x.signum() };
@@ -181,7 +258,7 @@ fn pooled(pool: &Pool, input: &[f32], [before, after]: [&[usize]; 2]) -> Vec<f32
 mod tests {
     use super::*;
     use crate::graph::Builder;
-    use crate::op::Linear;
+    use crate::op::{Embedding, Linear};
     use crate::window::Window;
 
     /// The answers of one operation, `fill`ed by name, to an image.
@@ -258,8 +335,13 @@ mod tests {
         assert!(near(all(Activation::Gelu, [-1.0, 0.0, 1.0, 3.0]), [-0.158_655_25, 0.0, 0.841_344_8, 2.995_95]));
         assert!(near(all(Activation::Silu, [-1.0, 0.0, 1.0, 3.0]), [-0.268_941_43, 0.0, 0.731_058_6, 2.857_722_3]));
         assert!(near(all(Activation::HardSwish, [-4.0, -1.0, 1.0, 3.0]), [0.0, -1.0 / 3.0, 2.0 / 3.0, 3.0]));
+        assert!(near(all(Activation::Sigmoid, [-1.0, 0.0, 1.0, 3.0]), [0.268_941_43, 0.5, 0.731_058_6, 0.952_574_1]));
+        assert!(near(all(Activation::Tanh, [-1.0, 0.0, 1.0, 3.0]), [-0.761_594_2, 0.0, 0.761_594_2, 0.995_054_8]));
+        assert!(near(all(Activation::HardSigmoid, [-4.0, -1.0, 0.0, 3.0]), [0.0, 1.0 / 3.0, 0.5, 1.0]));
+        assert!(near(all(Activation::GeluTanh, [-1.0, 0.0, 1.0, 3.0]), [-0.158_808, 0.0, 0.841_192, 2.996_363]));
         for own in Activation::ALL {
-            assert!(own.of(f32::NAN).is_nan() && own.of(0.0) == 0.0);
+            let at_zero = if matches!(own, Activation::Sigmoid | Activation::HardSigmoid) { 0.5 } else { 0.0 };
+            assert!(own.of(f32::NAN).is_nan() && own.of(0.0) == at_zero);
         }
         // Both ways to the error function meet.
         assert!((erf(2.499_999_999) - erf(2.500_000_001)).abs() < 1e-11);
@@ -278,6 +360,36 @@ mod tests {
         let graph = net.finish();
         assert_eq!(graph.forward(&Weights::default(), &[1.0, 2.0]), [2.0, 4.0, 1.0, 2.0]);
         assert_eq!(graph.forward_all(&Weights::default(), &[1.0, 2.0])[twice.index()], [2.0, 4.0]);
+    }
+
+    #[test]
+    fn sequences_and_factors_by_hand() {
+        let image = counted(6);
+        assert_eq!(answers(Op::Permute(vec![1, 0]), &[2, 3], &image, &[]), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(answers(Op::Permute(vec![2, 0, 1]), &[1, 2, 3], &image, &[]), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        let norm = |axes: Vec<usize>, scale: &[f32], shift: &[f32]| {
+            let fill: [(&str, &[f32]); 2] = [("weight", scale), ("bias", shift)];
+            answers(Op::LayerNorm(LayerNorm { axes, epsilon: 0.0 }), &[2, 3], &[1.0, 5.0, 3.0, 3.0, 1.0, 3.0], &fill)
+        };
+        // Without an epsilon what does not vary is divided by 0.
+        let found = norm(vec![0], &[2.0, 1.0], &[0.0, 3.0]);
+        assert_eq!([found[0], found[1], found[3], found[4]], [-2.0, 2.0, 4.0, 2.0]);
+        assert!(found[2].is_nan() && found[5].is_nan());
+        assert_eq!(norm(vec![1], &[0.0; 3], &[1.0, 2.0, 3.0]), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+        let soft = answers(Op::Softmax(0), &[2, 2], &[0.0, 1000.0, 3f32.ln(), -1000.0], &[]);
+        assert_eq!(soft, [0.25, 1.0, 0.75, 0.0]);
+        let table = Op::Embedding(Embedding { rows: 2, columns: 2 });
+        let found = answers(table, &[3], &[1.0, 0.0, 2.0], &[("weight", &[1.0, 2.0, 3.0, 4.0])]);
+        assert_eq!(found[..4], [3.0, 4.0, 1.0, 2.0]);
+        assert!(found[4..].iter().all(|own| own.is_nan()));
+
+        let mut net = Builder::new(&[2, 1, 2]).expect("a shape");
+        let input = net.input();
+        let mean = net.add("mean", Op::GlobalAveragePool, &[input]).expect("fits");
+        let scaled = net.add("scaled", Op::Mul, &[input, mean]).expect("fits");
+        net.add("squared", Op::Mul, &[scaled, scaled]).expect("fits");
+        let found = net.finish().forward(&Weights::default(), &[1.0, 3.0, -2.0, 0.0]);
+        assert_eq!(found, [4.0, 36.0, 4.0, 0.0]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is left of a network, told value by value, so that nobody needs a copy of the weights to count them: its cost, and
 //! which of its units are dead, because they no longer vary with the input or because nothing of them reaches the output.
 
+use crate::channels::Channels;
 use crate::cost::Cost;
 use crate::graph::{Graph, Node};
 use crate::op::{Op, Role};
@@ -39,8 +40,8 @@ impl<'a> Survey<'a> {
     pub fn new(graph: &'a Graph) -> Self {
         let joined = |own: &crate::graph::Parameter| match own.role {
             Role::Weight => Bits::none(own.shape[0] * own.shape[1]),
-            Role::Scale => Bits::none(own.shape[0]),
-            Role::Bias | Role::Shift | Role::Mean | Role::Variance => Bits::none(0),
+            Role::Scale => Bits::none(own.len()),
+            Role::Bias | Role::Shift | Role::Mean | Role::Variance | Role::Table => Bits::none(0),
         };
         let parameters = graph.parameters();
         Self { graph, nonzero: vec![0; parameters.len()], joined: parameters.iter().map(joined).collect() }
@@ -70,7 +71,7 @@ impl<'a> Survey<'a> {
         match own.role {
             Role::Weight => self.joined[parameter].set(index / own.shape[2..].iter().product::<usize>()),
             Role::Scale => self.joined[parameter].set(index),
-            Role::Bias | Role::Shift | Role::Mean | Role::Variance => {}
+            Role::Bias | Role::Shift | Role::Mean | Role::Variance | Role::Table => {}
         }
     }
 
@@ -89,12 +90,8 @@ impl<'a> Survey<'a> {
     pub fn dead_units(&self) -> usize {
         let (varies, heard) = (self.varying(), self.heard());
         let answers = self.answers();
-        let layers = self
-            .graph
-            .nodes()
-            .iter()
-            .enumerate()
-            .filter(|(place, node)| matches!(node.op, Op::Conv2d(_) | Op::Linear(_)) && Some(*place) != answers);
+        let layers =
+            self.graph.nodes().iter().enumerate().filter(|(place, node)| node.op.is_layer() && Some(*place) != answers);
         let dead = |node: &Node| {
             let at = node.output.index();
             varies[at].iter().zip(&heard[at]).filter(|(varies, heard)| !(**varies && **heard)).count()
@@ -108,24 +105,19 @@ impl<'a> Survey<'a> {
         for (place, node) in self.graph.nodes().iter().enumerate() {
             let inputs: Vec<&Vec<bool>> = node.inputs.iter().map(|value| &varies[value.index()]).collect();
             let units = self.graph.shape(node.output)[0];
-            let given = match &node.op {
-                Op::Conv2d(_) | Op::Linear(_) => {
+            let given = match self.channels(node) {
+                Channels::Weighted { .. } => {
                     let mut given = vec![false; units];
                     self.pairs(place, |from, to| given[to] |= inputs[0][from]);
                     given
                 }
-                Op::BatchNorm(_) => {
-                    let scale = &self.joined[self.first(place)];
-                    (0..units).map(|unit| inputs[0][unit] && scale.has(unit)).collect()
+                Channels::Same => {
+                    let varies = |unit: usize| self.lets_through(place, unit) && inputs.iter().any(|own| own[unit]);
+                    (0..units).map(varies).collect()
                 }
-                Op::Add => inputs[0].iter().zip(inputs[1]).map(|(a, b)| *a || *b).collect(),
-                Op::Concat => inputs.into_iter().flatten().copied().collect(),
-                Op::Activation(_)
-                | Op::Pool(_)
-                | Op::GlobalAveragePool
-                | Op::Flatten
-                | Op::Reshape(_)
-                | Op::Crop(_) => spread(inputs[0], units),
+                Channels::Appended => inputs.into_iter().flatten().copied().collect(),
+                Channels::Spread(_) | Channels::Regrouped => spread(inputs[0], units),
+                Channels::Mixed => vec![inputs.iter().any(|own| own.contains(&true)); units],
             };
             varies.push(given);
         }
@@ -142,35 +134,42 @@ impl<'a> Survey<'a> {
         }
         for (place, node) in self.graph.nodes().iter().enumerate().rev() {
             let given = std::mem::take(&mut heard[node.output.index()]);
-            let read = &mut heard[node.inputs[0].index()];
-            match &node.op {
-                Op::Conv2d(_) | Op::Linear(_) => self.pairs(place, |from, to| read[from] |= given[to]),
-                Op::BatchNorm(_) => {
-                    let scale = &self.joined[self.first(place)];
-                    read.iter_mut().enumerate().for_each(|(unit, read)| *read |= given[unit] && scale.has(unit));
-                }
-                Op::Add | Op::Concat => {
-                    let mut rest = given.as_slice();
-                    for value in &node.inputs {
-                        let read = &mut heard[value.index()];
-                        let own = if matches!(node.op, Op::Add) { given.as_slice() } else { &rest[..read.len()] };
-                        read.iter_mut().zip(own).for_each(|(read, given)| *read |= given);
-                        rest = &rest[if matches!(node.op, Op::Add) { 0 } else { read.len() }..];
+            let mut rest = given.as_slice();
+            for value in &node.inputs {
+                let read = &mut heard[value.index()];
+                match self.channels(node) {
+                    Channels::Weighted { .. } => self.pairs(place, |from, to| read[from] |= given[to]),
+                    Channels::Same => {
+                        let own = |unit: usize| given[unit] && self.lets_through(place, unit);
+                        read.iter_mut().enumerate().for_each(|(unit, read)| *read |= own(unit));
                     }
-                }
-                Op::Activation(_)
-                | Op::Pool(_)
-                | Op::GlobalAveragePool
-                | Op::Flatten
-                | Op::Reshape(_)
-                | Op::Crop(_) => {
-                    let own = gathered(&given, read.len());
-                    read.iter_mut().zip(own).for_each(|(read, given)| *read |= given);
+                    Channels::Appended => {
+                        let (own, behind) = rest.split_at(read.len());
+                        read.iter_mut().zip(own).for_each(|(read, given)| *read |= given);
+                        rest = behind;
+                    }
+                    Channels::Spread(_) | Channels::Regrouped => {
+                        let own = gathered(&given, read.len());
+                        read.iter_mut().zip(own).for_each(|(read, given)| *read |= given);
+                    }
+                    Channels::Mixed => read.iter_mut().for_each(|read| *read |= given.contains(&true)),
                 }
             }
             heard[node.output.index()] = given;
         }
         heard
+    }
+
+    fn channels(&self, node: &Node) -> Channels {
+        node.op.channels(self.graph.shape(node.inputs[0]))
+    }
+
+    /// Whether a node has no factor for a channel, or one that is not zero.
+    fn lets_through(&self, node: usize, channel: usize) -> bool {
+        let parameters = self.graph.parameters();
+        let first = self.first(node);
+        let has_factors = parameters.get(first).is_some_and(|own| own.node == node && own.role == Role::Scale);
+        !has_factors || self.joined[first].has(channel)
     }
 
     /// Each pair of an input channel and an output unit of a node that a nonzero weight joins.
@@ -195,10 +194,10 @@ impl<'a> Survey<'a> {
     fn answers(&self) -> Option<usize> {
         let mut value = self.graph.output();
         while let Some(node) = self.graph.node(value) {
-            match node.op {
-                Op::Conv2d(_) | Op::Linear(_) => return Some(value.index() - 1),
-                Op::Add | Op::Concat => return None,
-                _ => value = node.inputs[0],
+            match (self.channels(node), node.inputs.as_slice()) {
+                (Channels::Weighted { .. }, _) => return Some(value.index() - 1),
+                (_, [only]) => value = *only,
+                _ => return None,
             }
         }
         None

@@ -15,7 +15,7 @@ impl Weights {
     pub fn neutral(graph: &Graph) -> Self {
         let value = |role| match role {
             Role::Scale | Role::Variance => 1.0,
-            Role::Weight | Role::Bias | Role::Shift | Role::Mean => 0.0,
+            Role::Weight | Role::Bias | Role::Shift | Role::Mean | Role::Table => 0.0,
         };
         let own = graph.parameters().iter().map(|own| (own.name.clone(), vec![value(own.role); own.len()]));
         Self(own.collect())

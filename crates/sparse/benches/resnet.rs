@@ -33,7 +33,7 @@ fn states(graph: &Graph, density: f64, seed: u64) -> States {
         let reach = (2.0 * own.shape[0] as f32 / own.len() as f32 / density as f32).sqrt();
         let mut value = || match own.role {
             Role::Weight => reach * (2.0 * random.next() - 1.0),
-            Role::Bias | Role::Shift | Role::Mean => 0.0,
+            Role::Bias | Role::Shift | Role::Mean | Role::Table => 0.0,
             Role::Scale | Role::Variance => 1.0,
         };
         let values = (0..kept.kept()).map(|_| value()).collect();

@@ -107,10 +107,8 @@ fn layer(graph: &Graph, node: &Node, weights: &Weights) -> Result<Layer, String>
         Op::GlobalAveragePool => native("the mean of channels that are not square"),
         Op::Flatten => Ok(Layer::Flatten),
         Op::Crop([height, width]) => Ok(Layer::Crop { height: *height, width: *width }),
-        Op::Add => native("a sum of two values"),
-        Op::Concat => native("a concat"),
         Op::Reshape(to) if to.len() == 1 => Ok(Layer::Flatten),
-        Op::Reshape(_) => native("a reshape"),
+        other => native(&format!("`{other}`")),
     }
 }
 
@@ -173,7 +171,7 @@ mod tests {
             (Op::Conv2d(secateur_graph::Conv2d { window: odd, ..convolution() }), "a window of 3x1"),
             (Op::Activation(Activation::Gelu), "an activation other than relu"),
             (Op::Pool(Pool { window: Window::square(2), ..Pool::max(2) }), "pooling over windows that overlap"),
-            (Op::Reshape(vec![6, 4, 8]), "a reshape"),
+            (Op::Reshape(vec![6, 4, 8]), "`reshape to [6, 4, 8]`"),
         ] {
             let graph = Graph::sequential(&[3, 8, 8], [("odd", op)]).expect("fits");
             let refused = Network::from_graph(&graph, &Weights::neutral(&graph)).expect_err("not native").to_string();

@@ -5,7 +5,7 @@ use crate::compact::{compact, compact_graph};
 use crate::export::{self, Form};
 use crate::file::{self, Info, LayerSize, Precision, decode_trained, encode, encode_graph, quantized, quantized_graph};
 use crate::{Compacted, CompactedGraph, Cost, Footprint, Layer, Network};
-use secateur_graph::{Graph, Role, Weights};
+use secateur_graph::{Graph, Op, Role, Weights};
 use std::borrow::Cow;
 
 /// A network with its weights, pruned ones as zeros.
@@ -119,6 +119,15 @@ impl Trained {
             Self::Chain(network) => network.classes(),
             Self::Graph(graph, _) => graph.shape(graph.output()).iter().product(),
         }
+    }
+
+    /// Rows of the table that the numbers of its input choose from; `None` where they are no such numbers.
+    pub fn rows(&self) -> Option<usize> {
+        let Self::Graph(graph, _) = self else { return None };
+        graph.nodes().iter().find_map(|node| match &node.op {
+            Op::Embedding(own) => Some(own.rows),
+            _ => None,
+        })
     }
 
     /// Whether bytes compute it faster than floats do: any graph, and of chains those most of whose work is in padded convolutions,

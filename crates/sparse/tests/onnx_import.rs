@@ -3,6 +3,7 @@
 mod graphs;
 
 use graphs::{Random, graph, images, weights};
+use secateur_graph::Op;
 use secateur_sparse::export::onnx_graph;
 use secateur_sparse::import;
 
@@ -18,6 +19,10 @@ fn any_graph_answers_the_same_after_it_was_written_and_read() {
         let bytes = onnx_graph(&graph, &weights, "some", None, &notes).expect("small");
         let read = import::onnx(&bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}: {graph:#?}"));
         assert_eq!((read.name.as_str(), read.notes["secateur.scales"].as_str()), ("some", "told"));
+        if graph.nodes().last().is_some_and(|node| matches!(node.op, Op::Softmax(_))) {
+            assert_eq!(read.remarks, ["the softmax at the end is left out: the network answers with logits"]);
+            continue;
+        }
         assert!(read.remarks.is_empty(), "{:?}", read.remarks);
         for image in images {
             let (expected, found) = (graph.forward(&weights, &image), read.network.forward(&image));

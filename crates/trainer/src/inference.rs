@@ -69,9 +69,13 @@ pub fn answer(logits: &[f32]) -> usize {
     (1..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best })
 }
 
-/// Made-up images for a network, `[image][pixel]`: blurred spots on a dark ground, the same at every call.
+/// Made-up images for a network, `[image][pixel]`: blurred spots on a dark ground, or rows of a table where it takes those; the same at
+/// every call.
 pub fn made_up(network: &Trained, count: usize) -> Vec<f32> {
     let [channels, height, width] = network.input();
+    if let Some(rows) = network.rows() {
+        return (0..count * channels * height * width).map(|place| (place * 7919 % rows) as f32).collect();
+    }
     let pixel = |place: usize| {
         let image = place / (channels * height * width);
         let (row, column) = (place / width % height, place % width);

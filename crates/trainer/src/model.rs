@@ -158,8 +158,12 @@ fn imported(path: &Path) -> Result<Model, Error> {
     check_width(&network).map_err(&refuse)?;
     remarks.iter().for_each(|own| tracing::warn!("{}: {own}", path.display()));
     let note = |key: &str| notes.get(key).map(String::as_str);
-    let (scales, classes) =
+    let (mut scales, classes) =
         (export::noted_scales(note(export::SCALES)), export::noted_classes(note(export::CLASSES), network.classes()));
+    if scales.is_empty() && network.rows().is_some() {
+        // Numbers that choose rows are what they are.
+        scales.push(Scale { divisor: 1.0, shift: 0.0 });
+    }
     if scales.is_empty() && input.len() == 3 {
         tracing::warn!(
             "{}: the model does not say how pictures are normalised (`{}` in its metadata), so a byte b of one is taken as b / 255 - 0.5",
@@ -249,7 +253,7 @@ fn told(file: &TensorReader) -> Result<(String, Trained), Error> {
                 values[place],
                 match own.role {
                     Role::Variance => "a variance above 0",
-                    Role::Weight | Role::Bias | Role::Scale | Role::Shift | Role::Mean => "a number",
+                    Role::Weight | Role::Bias | Role::Scale | Role::Shift | Role::Mean | Role::Table => "a number",
                 }
             )));
         }

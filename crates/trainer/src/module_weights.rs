@@ -61,7 +61,7 @@ pub fn weights_of<M: Module>(module: &M, graph: &Graph) -> Result<Weights, Error
 /// What burn calls it in its layers.
 fn field(role: Role) -> &'static str {
     match role {
-        Role::Weight => "weight",
+        Role::Weight | Role::Table => "weight",
         Role::Bias => "bias",
         Role::Scale => "gamma",
         Role::Shift => "beta",

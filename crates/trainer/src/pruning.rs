@@ -297,7 +297,7 @@ fn overrides<'a>(layers: &'a [Override], names: &[&'a str]) -> Result<Vec<(Vec<&
 pub(crate) fn prunable(graph: &Graph) -> impl Iterator<Item = &Parameter> {
     graph.parameters().iter().filter(|own| match own.role {
         Role::Weight | Role::Bias => true,
-        Role::Scale | Role::Shift | Role::Mean | Role::Variance => false,
+        Role::Scale | Role::Shift | Role::Mean | Role::Variance | Role::Table => false,
     })
 }
 

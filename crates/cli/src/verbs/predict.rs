@@ -9,7 +9,7 @@ pub(super) use picture::{Kind, kind};
 use picture::{fitted, is_bright_outside, picture};
 use secateur_sparse::infer::Options;
 use secateur_trainer::config::Source;
-use secateur_trainer::data::{Images, read_images, read_picture};
+use secateur_trainer::data::{Images, read_images, read_inputs, read_picture};
 use secateur_trainer::{Model, inference};
 use serde_json::json;
 use std::path::Path;
@@ -21,7 +21,21 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     let options = Options { threads: 1, ..Options::new(1) };
     let mut engine = model.engine(&options).with_context(|| args.model.display().to_string())?;
     let [channels, height, width] = model.network.input();
-    if ![1, 3].contains(&channels) {
+    let classes = &model.info.classes;
+    let answered = |name: &str, logits: &[f32]| {
+        print(&if args.json { as_json(name, logits, classes) } else { as_text(name, logits, classes) })
+    };
+    let (arrays, images): (Vec<_>, Vec<_>) =
+        args.images.iter().partition(|path| path.extension().is_some_and(|end| end == "npz"));
+    for path in arrays {
+        let (inputs, _) = read_inputs(path, model.network.input(), |image| model.info.input(image).collect())?;
+        for (place, input) in inputs.chunks_exact(channels * height * width).enumerate() {
+            if args.index.is_none_or(|own| own == place) {
+                answered(&format!("{}[{place}]", path.display()), &engine.logits(input))?;
+            }
+        }
+    }
+    if !images.is_empty() && ![1, 3].contains(&channels) {
         bail!("{}: the model takes images of {channels} channels, expected 1 or 3", args.model.display());
     }
     let data = model.experiment.as_ref().map(|own| &own.config().data);
@@ -29,7 +43,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
     // Pictures become what a training on pictures saw of them, unless they are ink in shades of grey.
     let scales = args.resize || folder.is_some_and(|own| own.size.is_some());
     let as_trained = (!model.takes_ink()).then_some(Pictures { scales });
-    for path in &args.images {
+    for path in images {
         let images = ready(path, args, as_trained, [channels, height, width])?;
         for (place, image) in images.pixels.chunks_exact(channels * height * width).enumerate() {
             let pixels: Vec<f32> = model.info.input(image).collect();
@@ -39,8 +53,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
             } else {
                 path.display().to_string()
             };
-            let classes = &model.info.classes;
-            print(&if args.json { as_json(&name, &logits, classes) } else { as_text(&name, &logits, classes) })?;
+            answered(&name, &logits)?;
         }
     }
     Ok(Done::Whole)

@@ -5,7 +5,9 @@
 //! ```
 
 use super::Error;
-use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Window};
+use secateur_graph::{
+    Activation, BatchNorm, Builder, Conv2d, Embedding, Graph, LayerNorm, Linear, Op, Pool, PoolKind, Window,
+};
 use serde::{Deserialize, Serialize};
 
 /// A graph's input and nodes as JSON, one object a node: what the metadata of a safetensors file has as `graph`.
@@ -29,6 +31,10 @@ pub fn graph_to_json(graph: &Graph) -> String {
         Op::Activation(Activation::Gelu) => OpKind::Gelu,
         Op::Activation(Activation::Silu) => OpKind::Silu,
         Op::Activation(Activation::HardSwish) => OpKind::HardSwish,
+        Op::Activation(Activation::Sigmoid) => OpKind::Sigmoid,
+        Op::Activation(Activation::Tanh) => OpKind::Tanh,
+        Op::Activation(Activation::HardSigmoid) => OpKind::HardSigmoid,
+        Op::Activation(Activation::GeluTanh) => OpKind::GeluTanh,
         Op::Pool(Pool { kind: PoolKind::Max, window }) => OpKind::MaxPool2d(window.into()),
         Op::Pool(Pool { kind: PoolKind::Average, window }) => OpKind::AvgPool2d(window.into()),
         Op::GlobalAveragePool => OpKind::GlobalAvgPool2d,
@@ -37,6 +43,11 @@ pub fn graph_to_json(graph: &Graph) -> String {
         Op::Flatten => OpKind::Flatten,
         Op::Reshape(shape) => OpKind::Reshape { shape: shape.clone() },
         Op::Crop([height, width]) => OpKind::Crop { height: *height, width: *width },
+        Op::Mul => OpKind::Mul,
+        Op::Permute(order) => OpKind::Permute { order: order.clone() },
+        Op::LayerNorm(norm) => OpKind::LayerNorm { axes: norm.axes.clone(), epsilon: norm.epsilon },
+        Op::Softmax(axis) => OpKind::Softmax { axis: *axis },
+        Op::Embedding(own) => OpKind::Embedding { rows: own.rows, columns: own.columns },
     };
     let node = |node: &secateur_graph::Node| Node {
         name: node.name.clone(),
@@ -103,6 +114,10 @@ enum OpKind {
     Gelu,
     Silu,
     HardSwish,
+    Sigmoid,
+    Tanh,
+    HardSigmoid,
+    GeluTanh,
     MaxPool2d(Sides),
     AvgPool2d(Sides),
     GlobalAvgPool2d,
@@ -115,6 +130,22 @@ enum OpKind {
     Crop {
         height: usize,
         width: usize,
+    },
+    Mul,
+    Permute {
+        order: Vec<usize>,
+    },
+    /// The batch is no axis.
+    LayerNorm {
+        axes: Vec<usize>,
+        epsilon: f64,
+    },
+    Softmax {
+        axis: usize,
+    },
+    Embedding {
+        rows: usize,
+        columns: usize,
     },
 }
 
@@ -154,6 +185,10 @@ impl OpKind {
             Self::Gelu => Op::Activation(Activation::Gelu),
             Self::Silu => Op::Activation(Activation::Silu),
             Self::HardSwish => Op::Activation(Activation::HardSwish),
+            Self::Sigmoid => Op::Activation(Activation::Sigmoid),
+            Self::Tanh => Op::Activation(Activation::Tanh),
+            Self::HardSigmoid => Op::Activation(Activation::HardSigmoid),
+            Self::GeluTanh => Op::Activation(Activation::GeluTanh),
             Self::MaxPool2d(window) => Op::Pool(Pool { kind: PoolKind::Max, window: window.into() }),
             Self::AvgPool2d(window) => Op::Pool(Pool { kind: PoolKind::Average, window: window.into() }),
             Self::GlobalAvgPool2d => Op::GlobalAveragePool,
@@ -162,6 +197,11 @@ impl OpKind {
             Self::Flatten => Op::Flatten,
             Self::Reshape { shape } => Op::Reshape(shape),
             Self::Crop { height, width } => Op::Crop([height, width]),
+            Self::Mul => Op::Mul,
+            Self::Permute { order } => Op::Permute(order),
+            Self::LayerNorm { axes, epsilon } => Op::LayerNorm(LayerNorm { axes, epsilon }),
+            Self::Softmax { axis } => Op::Softmax(axis),
+            Self::Embedding { rows, columns } => Op::Embedding(Embedding { rows, columns }),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::proto::{
     Tensor, TensorType, Type, ValueInfo,
 };
 use prost::Message;
-use secateur_graph::{Activation, Op, Pool, PoolKind, Weights, Window};
+use secateur_graph::{Activation, LayerNorm, Op, Pool, PoolKind, Weights, Window};
 
 /// Version of the operators: 13 is read by engines of 2021 and of today.
 const OPERATORS: i64 = 13;
@@ -130,10 +130,13 @@ impl Writer<'_> {
             // This version's operators have none of its own.
             Op::Activation(Activation::HardSwish) => {
                 let step = format!("{name}/hard_sigmoid");
-                let slope = vec![number("alpha", 1.0 / 6.0), number("beta", 0.5)];
-                self.push("HardSigmoid", &step, vec![inputs[0].clone()], step.clone(), slope);
+                self.push("HardSigmoid", &step, vec![inputs[0].clone()], step.clone(), hard_sigmoid());
                 self.push("Mul", name, vec![inputs[0].clone(), step], output, vec![]);
             }
+            Op::Activation(Activation::Sigmoid) => one("Sigmoid", vec![], vec![]),
+            Op::Activation(Activation::Tanh) => one("Tanh", vec![], vec![]),
+            Op::Activation(Activation::HardSigmoid) => one("HardSigmoid", vec![], hard_sigmoid()),
+            Op::Activation(Activation::GeluTanh) => self.gelu_tanh(name, &inputs[0], output),
             Op::Pool(Pool { kind: PoolKind::Max, window }) => {
                 one("MaxPool", vec![], [vec![ints("dilations", &window.dilation)], windows(window)].concat());
             }
@@ -150,6 +153,7 @@ impl Writer<'_> {
             }
             Op::GlobalAveragePool => one("GlobalAveragePool", vec![], vec![]),
             Op::Add => one("Add", vec![], vec![]),
+            Op::Mul => one("Mul", vec![], vec![]),
             Op::Concat => one("Concat", vec![], vec![int("axis", 1)]),
             Op::Flatten => one("Flatten", vec![], vec![int("axis", 1)]),
             Op::Reshape(shape) => {
@@ -161,6 +165,19 @@ impl Writer<'_> {
                 let fields: [(&str, &[usize]); 3] = [("starts", &[0, 0]), ("ends", ends), ("axes", &[2, 3])];
                 let limits = fields.map(|(field, values)| self.integers(name, field, values));
                 self.push("Slice", name, [inputs, limits.to_vec()].concat(), output, vec![]);
+            }
+            Op::Permute(order) => {
+                // The batch stays first.
+                let order: Vec<usize> = std::iter::once(0).chain(order.iter().map(|own| own + 1)).collect();
+                one("Transpose", vec![], vec![ints("perm", &order)]);
+            }
+            Op::LayerNorm(norm) => self.layer_norm(node, norm, &inputs[0], output),
+            Op::Softmax(axis) => one("Softmax", vec![], vec![int("axis", *axis as i64 + 1)]),
+            Op::Embedding(_) => {
+                let step = format!("{name}/rows");
+                self.push("Cast", &step, inputs, step.clone(), vec![int("to", i64::from(INT64))]);
+                let table = self.parameters(node).remove(0);
+                self.push("Gather", name, vec![table, step], output, vec![int("axis", 0)]);
             }
         }
     }
@@ -174,6 +191,53 @@ impl Writer<'_> {
         let sum = self.step("Add", name, "sum", vec![erf, one]);
         let product = self.step("Mul", name, "product", vec![input.to_owned(), sum]);
         self.push("Mul", name, vec![product, half], output, vec![]);
+    }
+
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+    fn gelu_tanh(&mut self, name: &str, input: &str, output: String) {
+        let root = (2.0 / std::f64::consts::PI).sqrt() as f32;
+        let fields = [("cubed", 0.044715), ("root", root), ("one", 1.0), ("half", 0.5)];
+        let [cubed, root, one, half] = fields.map(|(field, value)| self.number(name, field, value));
+        let square = self.step("Mul", name, "square", vec![input.to_owned(); 2]);
+        let scaled = self.step("Mul", name, "scaled", vec![square, cubed]);
+        let factor = self.step("Add", name, "factor", vec![scaled, one.clone()]);
+        let inner = self.step("Mul", name, "inner", vec![input.to_owned(), factor]);
+        let argument = self.step("Mul", name, "argument", vec![inner, root]);
+        let tanh = self.step("Tanh", name, "tanh", vec![argument]);
+        let sum = self.step("Add", name, "sum", vec![tanh, one]);
+        let product = self.step("Mul", name, "product", vec![input.to_owned(), sum]);
+        self.push("Mul", name, vec![product, half], output, vec![]);
+    }
+
+    /// `scale (x - mean) / sqrt(variance + epsilon) + shift`: this version has no operator for it.
+    fn layer_norm(&mut self, node: &secateur_graph::Node, norm: &LayerNorm, input: &str, output: String) {
+        let name = node.name.as_str();
+        let axes: Vec<usize> = norm.axes.iter().map(|own| own + 1).collect();
+        // Scale and shift have a side of 1 wherever nothing is summed, and are spread from the first such side on.
+        let shape = self.graph.shape(node.inputs[0]);
+        let first = norm.axes[0];
+        let side = |axis: usize| if norm.axes.contains(&axis) { shape[axis] } else { 1 };
+        let sides: Vec<usize> = (first..shape.len()).map(side).collect();
+        let names = [format!("{name}.weight"), format!("{name}.bias")];
+        let [scale, shift] = names.map(|own| {
+            let values = self.weights.get(&own);
+            self.floats(own, &sides, values)
+        });
+        let epsilon = self.number(name, "epsilon", norm.epsilon as f32);
+        let mean = |own: &mut Self, step: &str, of: String| {
+            let step = format!("{name}/{step}");
+            own.push("ReduceMean", &step, vec![of], step.clone(), vec![ints("axes", &axes), int("keepdims", 1)]);
+            step
+        };
+        let center = mean(self, "mean", input.to_owned());
+        let distance = self.step("Sub", name, "distance", vec![input.to_owned(), center]);
+        let square = self.step("Mul", name, "square", vec![distance.clone(); 2]);
+        let variance = mean(self, "variance", square);
+        let sum = self.step("Add", name, "sum", vec![variance, epsilon]);
+        let root = self.step("Sqrt", name, "root", vec![sum]);
+        let own = self.step("Div", name, "normalised", vec![distance, root]);
+        let scaled = self.step("Mul", name, "scaled", vec![own, scale]);
+        self.push("Add", name, vec![scaled, shift], output, vec![]);
     }
 
     /// The name of a value.
@@ -227,6 +291,11 @@ impl Writer<'_> {
         self.tensors.push(Tensor { dims, data_type, name: Some(name.clone()), raw_data, ..Tensor::default() });
         name
     }
+}
+
+/// The slope of a hard sigmoid, 1/6 and not 1/5.
+fn hard_sigmoid() -> Vec<Attribute> {
+    vec![number("alpha", 1.0 / 6.0), number("beta", 0.5)]
 }
 
 fn windows(window: &Window) -> Vec<Attribute> {

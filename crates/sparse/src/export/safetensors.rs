@@ -93,7 +93,10 @@ pub fn safetensors_graph(
                 file.csr(&own.name, own.shape[0], own.shape[1..].iter().product(), values);
             }
             (Role::Weight, Form::Dense)
-            | (Role::Bias | Role::Scale | Role::Shift | Role::Mean | Role::Variance, Form::Dense | Form::Csr) => {
+            | (
+                Role::Bias | Role::Scale | Role::Shift | Role::Mean | Role::Variance | Role::Table,
+                Form::Dense | Form::Csr,
+            ) => {
                 file.floats(own.name.clone(), &own.shape, values);
             }
         }

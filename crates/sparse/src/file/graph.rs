@@ -24,7 +24,7 @@ pub(super) fn write(graph: &Graph, weights: &Weights, precision: Precision, writ
         for input in inputs {
             writer.u32(to_u32(input, "the number of values")?);
         }
-        ops::write(node, graph.shape(node.inputs[0])[0], writer)?;
+        ops::write(node, graph.shape(node.inputs[0]), writer)?;
         while let Some(own) = parameters.next_if(|own| own.node == place) {
             let (shape, what, values) = (matrix(own), what(own), weights.get(&own.name));
             budget.tensor(&shape, &what)?;
@@ -78,7 +78,8 @@ fn node(place: usize, builder: &mut Builder, reader: &mut Reader<'_>) -> Result<
         inputs.push(value.ok_or_else(missing)?);
     }
     let Some(first) = inputs.first() else { return Err(reader.field(&what, 0, "at least one")) };
-    let op = ops::read(kind, &name, builder.shape(*first)[0], reader)?;
+    let shape = builder.shape(*first).to_vec();
+    let op = ops::read(kind, &name, &shape, reader)?;
     builder.add(&name, op, &inputs).map_err(|source| Error::Node { place: reader.at(), source })?;
     Ok(name)
 }
@@ -125,14 +126,14 @@ fn what(own: &Parameter) -> String {
 /// A parameter as a matrix: one row for each output of a weight, and a single one of anything else.
 fn matrix(own: &Parameter) -> [usize; 2] {
     match own.role {
-        Role::Weight => [own.shape[0], own.shape[1..].iter().product()],
+        Role::Weight | Role::Table => [own.shape[0], own.shape[1..].iter().product()],
         Role::Bias | Role::Scale | Role::Shift | Role::Mean | Role::Variance => [1, own.len()],
     }
 }
 
 fn precision_of(own: &Parameter, weights: Precision) -> Precision {
     match own.role {
-        Role::Weight => weights,
+        Role::Weight | Role::Table => weights,
         Role::Bias | Role::Scale | Role::Shift | Role::Mean | Role::Variance => Precision::F32,
     }
 }

@@ -30,10 +30,10 @@ pub(crate) use values::{code, row_scale};
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"secateur";
-/// The newest version of the format: graphs with the ranges of their values. Version 3 has graphs with names of their classes,
+/// The newest version of the format: graphs with operations that earlier readers do not know. Version 4 has graphs with the ranges of their values. Version 3 has graphs with names of their classes,
 /// version 2 without, version 1 chains of layers with one scale for all channels; the lowest version that holds a network is
 /// written.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// The most dense places that a network in a file has: weights, biases, scales and shifts together. The values between two
 /// layers are bounded by the same number, and so is an image with the zeros that a convolution adds around it; of a graph all
 /// of these together.
@@ -108,6 +108,7 @@ pub fn encode_graph(graph: &Graph, weights: &Weights, info: &Info, precision: Pr
     let info = &Info { ranges: info.ranges.only(|name| values.contains(name)), ..info.clone() };
     check_ranges(&info.ranges, graph, precision).map_err(|found| Error::Ranges { found })?;
     let version = match (info.classes.is_empty(), info.ranges.is_empty()) {
+        _ if graph.nodes().iter().any(|node| ops::is_of_version_5(&node.op)) => 5,
         (true, true) => 2,
         (false, true) => 3,
         (_, false) => 4,
@@ -264,7 +265,7 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     if version == 3 && names.is_empty() {
         return Err(reader.field("the number of named classes", 0, "one or more"));
     }
-    let ranges = if version > 3 { ranges(&mut reader)? } else { Ranges::default() };
+    let ranges = if version > 3 { ranges(version, &mut reader)? } else { Ranges::default() };
     let info = Info { name, scales, classes: names, ranges };
     let (found, channels) = if version == 1 {
         let (network, sizes) = layers::read(precision, places, &mut reader)?;
@@ -272,6 +273,12 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
         (Read::Chain(Model { network, info, precision, sizes }), channels)
     } else {
         let (graph, weights, sizes) = graph::read(precision, places, &mut reader)?;
+        let asks_for_5 = graph.nodes().iter().any(|node| ops::is_of_version_5(&node.op));
+        if asks_for_5 != (version == 5) {
+            let wanted =
+                if asks_for_5 { "5, which its operations ask for" } else { "the lowest that its operations need" };
+            return Err(reader.field("the version", version, wanted));
+        }
         let channels = graph.shape(graph.input())[0];
         (Read::Graph(GraphModel { graph, weights, info, precision, sizes }), channels)
     };
@@ -294,8 +301,8 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     Ok(found)
 }
 
-/// The ranges, one at least, in the order of their names.
-fn ranges(reader: &mut Reader<'_>) -> Result<Ranges, Error> {
+/// The ranges, in the order of their names; in version 4 one at least.
+fn ranges(version: u32, reader: &mut Reader<'_>) -> Result<Ranges, Error> {
     let mut found: Vec<(String, [f32; 2])> = vec![];
     for _ in 0..reader.u32("the number of ranges")? {
         let name = reader.text("the name of a value")?;
@@ -309,7 +316,7 @@ fn ranges(reader: &mut Reader<'_>) -> Result<Ranges, Error> {
         }
         found.push((name, [low, high]));
     }
-    if found.is_empty() {
+    if found.is_empty() && version == 4 {
         return Err(reader.field("the number of ranges", 0, "one or more"));
     }
     Ok(Ranges::new(found))

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::bits::{Reader, Writer, to_u32};
-use secateur_graph::{Activation, BatchNorm, Conv2d, Linear, Node, Op, Pool, PoolKind, Window};
+use secateur_graph::{Activation, BatchNorm, Conv2d, Embedding, LayerNorm, Linear, Node, Op, Pool, PoolKind, Window};
 
 /// Most sides of a shape: a file of a few words could ask for many of them, node after node.
 pub(super) const MOST_SIDES: usize = 8;
@@ -22,11 +22,27 @@ pub(super) fn kind(op: &Op) -> u32 {
         Op::Flatten => 9,
         Op::Reshape(_) => 10,
         Op::Crop(_) => 11,
+        Op::Mul => 12,
+        Op::Permute(_) => 13,
+        Op::LayerNorm(_) => 14,
+        Op::Softmax(_) => 15,
+        Op::Embedding(_) => 16,
     }
 }
 
-/// Writes what belongs to the operation beside its kind, for so many channels that it reads.
-pub(super) fn write(node: &Node, channels: usize, writer: &mut Writer) -> Result<(), Error> {
+/// Whether only files of version 5 and later have it.
+pub(super) fn is_of_version_5(op: &Op) -> bool {
+    let is_late = |own: &Activation| !EARLY.contains(own);
+    kind(op) > 11 || matches!(op, Op::Activation(own) if is_late(own))
+}
+
+/// The activations that files of version 2 have.
+const EARLY: [Activation; 5] =
+    [Activation::Relu, Activation::Relu6, Activation::Gelu, Activation::Silu, Activation::HardSwish];
+
+/// Writes what belongs to the operation beside its kind, for a first input of this shape.
+pub(super) fn write(node: &Node, input: &[usize], writer: &mut Writer) -> Result<(), Error> {
+    let channels = input[0];
     let what = format!("the shape of `{}`", node.name);
     match &node.op {
         Op::Conv2d(Conv2d { outputs, window, groups, bias }) => {
@@ -50,13 +66,22 @@ pub(super) fn write(node: &Node, channels: usize, writer: &mut Writer) -> Result
         Op::Pool(Pool { window, .. }) => write_window(window, &what, writer)?,
         Op::Reshape(shape) => write_shape(shape, &what, writer)?,
         Op::Crop(sides) => sizes(sides, &what, writer)?,
-        Op::GlobalAveragePool | Op::Add | Op::Concat | Op::Flatten => {}
+        Op::Permute(order) => write_shape(order, &what, writer)?,
+        Op::LayerNorm(LayerNorm { axes, epsilon }) => {
+            sizes(&[along(axes, input)], &what, writer)?;
+            write_shape(axes, &what, writer)?;
+            writer.f64(*epsilon);
+        }
+        Op::Softmax(axis) => sizes(&[*axis], &what, writer)?,
+        Op::Embedding(own) => sizes(&[own.rows, own.columns], &what, writer)?,
+        Op::GlobalAveragePool | Op::Add | Op::Mul | Op::Concat | Op::Flatten => {}
     }
     Ok(())
 }
 
-/// Reads the operation of this kind that [`write`] wrote, of a node that is called `name` and reads so many channels.
-pub(super) fn read(kind: u32, name: &str, channels: usize, reader: &mut Reader<'_>) -> Result<Op, Error> {
+/// Reads the operation of this kind that [`write`] wrote, of a node that is called `name` and whose first input has this shape.
+pub(super) fn read(kind: u32, name: &str, input: &[usize], reader: &mut Reader<'_>) -> Result<Op, Error> {
+    let channels = input[0];
     let what = format!("the shape of `{name}`");
     let bias = |reader: &mut Reader<'_>| {
         let what = format!("the bias of `{name}`");
@@ -102,8 +127,26 @@ pub(super) fn read(kind: u32, name: &str, channels: usize, reader: &mut Reader<'
         9 => Op::Flatten,
         10 => Op::Reshape(read_shape(&what, reader)?),
         11 => Op::Crop([reader.usize(&what)?, reader.usize(&what)?]),
-        _ => return Err(reader.field(&format!("the kind of `{name}`"), kind, "0 to 11")),
+        12 => Op::Mul,
+        13 => Op::Permute(read_shape(&what, reader)?),
+        14 => {
+            let place = format!("the numbers that `{name}` scales");
+            let count = reader.usize(&place)?;
+            let axes = read_shape(&what, reader)?;
+            if count != along(&axes, input) {
+                return Err(reader.field(&place, count, along(&axes, input)));
+            }
+            Op::LayerNorm(LayerNorm { axes, epsilon: reader.f64(&format!("the epsilon of `{name}`"))? })
+        }
+        15 => Op::Softmax(reader.usize(&what)?),
+        16 => Op::Embedding(Embedding { rows: reader.usize(&what)?, columns: reader.usize(&what)? }),
+        _ => return Err(reader.field(&format!("the kind of `{name}`"), kind, "0 to 16")),
     })
+}
+
+/// How many places there are along some sides; 0 where there is no such side.
+fn along(axes: &[usize], shape: &[usize]) -> usize {
+    axes.iter().map(|axis| shape.get(*axis).copied().unwrap_or(0)).fold(1, usize::saturating_mul)
 }
 
 /// Writes the number of sides, and the sides.

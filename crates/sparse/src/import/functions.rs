@@ -1,146 +1,302 @@
-//! Activations, and the parts that they are written as.
+//! Functions of one value, and what formulas become in the graph.
 
 use super::Error;
 use super::attributes::Read;
+use super::elementwise::Affine;
+use super::formula::{Binary, Formula, Reduction, Term, Unary};
+use super::recognise::{self, Recognised};
+use super::tensor::{Constant, Numbers};
 use super::walk::{Known, Walk};
-use secateur_graph::{Activation, Op, Value};
-use std::f32::consts::FRAC_1_SQRT_2;
-use std::fmt;
+use secateur_graph::{Activation, LayerNorm, Op, Pool, PoolKind, Value, Window};
+use std::rc::Rc;
 
-/// What has been computed of an activation of `x`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// `min(max(x + 3, 0), 6)`.
-    Clipped,
-    /// The same, divided by 6.
-    HardSigmoid,
-    /// The same times x, not divided.
-    TimesClipped,
-    /// `erf(x / sqrt(2))`.
-    Erf,
-    /// The same and 1.
-    ErfPlusOne,
-    /// The same, divided by 2.
-    Distribution,
-    /// The same times x, not divided.
-    TimesErf,
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Sigmoid => "a sigmoid",
-            Self::Clipped | Self::HardSigmoid | Self::TimesClipped => "a hard sigmoid",
-            Self::Erf | Self::ErfPlusOne | Self::Distribution | Self::TimesErf => "an error function",
-        })
-    }
-}
-
-/// What comes next of an activation.
-pub(super) enum Next {
-    Part(Part),
-    Whole(Activation),
-}
-
-/// Whether a number is this one, as far as f32 and f16 hold it.
-pub(super) fn is(found: f32, expected: f32) -> bool {
-    (found - expected).abs() <= 1e-3 * expected.abs()
-}
-
-/// A part with a number behind the operator, or before it.
-pub(super) fn with_constant(part: Part, operator: &str, by: f32, is_behind: bool) -> Option<Next> {
-    let divides =
-        |own: f32| (operator == "Div" && is_behind && is(by, own)) || (operator == "Mul" && is(by, 1.0 / own));
-    Some(match part {
-        Part::Clipped if divides(6.0) => Next::Part(Part::HardSigmoid),
-        Part::TimesClipped if divides(6.0) => Next::Whole(Activation::HardSwish),
-        Part::Erf if operator == "Add" && is(by, 1.0) => Next::Part(Part::ErfPlusOne),
-        Part::ErfPlusOne if divides(2.0) => Next::Part(Part::Distribution),
-        Part::TimesErf if divides(2.0) => Next::Whole(Activation::Gelu),
-        _ => return None,
-    })
-}
-
-/// A part times the value that it is a part for, in any order; no value where neither is a part.
-pub(super) fn product(a: &Known, b: &Known) -> (Option<Value>, Option<Next>) {
-    let ((Known::Part(value, part), other) | (other, Known::Part(value, part))) = (a, b) else { return (None, None) };
-    let is_half = matches!(other, Known::Affine(own) if own.of == *value && own.is(0.5, 0.0));
-    let is_same = matches!(other, Known::Value(own) if own == value);
-    let next = match part {
-        Part::ErfPlusOne if is_half => Some(Next::Whole(Activation::Gelu)),
-        _ if !is_same => None,
-        Part::Sigmoid => Some(Next::Whole(Activation::Silu)),
-        Part::HardSigmoid => Some(Next::Whole(Activation::HardSwish)),
-        Part::Clipped => Some(Next::Part(Part::TimesClipped)),
-        Part::ErfPlusOne => Some(Next::Part(Part::TimesErf)),
-        Part::Distribution => Some(Next::Whole(Activation::Gelu)),
-        Part::Erf | Part::TimesClipped | Part::TimesErf => None,
-    };
-    (Some(*value), next)
-}
+/// Parts of a formula that are tried at most, the largest first.
+const MOST_PARTS: usize = 24;
 
 impl<'a> Walk<'a> {
     /// Adds an activation.
-    pub(super) fn activation(&mut self, node: Read<'a>, own: Activation, of: Value) -> Result<Known, Error> {
+    fn activation(&mut self, node: Read<'a>, own: Activation, of: Value) -> Result<Known, Error> {
         self.add(node.short_name(), Op::Activation(own), &[of], vec![]).map(Known::Value)
     }
 
     pub(super) fn function(&mut self, node: Read<'a>) -> Result<Known, Error> {
-        if let ("Erf", Known::Affine(own)) = (node.operator(), self.known(node, 0)?)
-            && own.is(FRAC_1_SQRT_2, 0.0)
-        {
-            return Ok(Known::Part(own.of, Part::Erf));
-        }
-        if node.operator() == "Clip" {
-            return self.clip(node);
-        }
-        let value = self.value(node, 0)?;
-        match node.operator() {
-            "Relu" => self.activation(node, Activation::Relu, value),
-            "HardSwish" => self.activation(node, Activation::HardSwish, value),
-            "Gelu" if matches!(node.text("approximate"), "" | "none") => self.activation(node, Activation::Gelu, value),
-            "Gelu" => Err(node.refuse(format!("expected the exact gelu, found `{}`", node.text("approximate")))),
-            "Sigmoid" => Ok(Known::Part(value, Part::Sigmoid)),
+        let own = match node.operator() {
+            "Relu" => Unary::Activation(Activation::Relu),
+            "Sigmoid" => Unary::Activation(Activation::Sigmoid),
+            "Tanh" => Unary::Activation(Activation::Tanh),
+            "HardSwish" => Unary::Activation(Activation::HardSwish),
+            "Gelu" => match node.text("approximate") {
+                "" | "none" => Unary::Activation(Activation::Gelu),
+                "tanh" => Unary::Activation(Activation::GeluTanh),
+                other => return Err(node.refuse(format!("expected `none` or `tanh`, found `{other}`"))),
+            },
             "HardSigmoid" => {
-                let (slope, shift) = (node.float("alpha").unwrap_or(0.2), node.float("beta").unwrap_or(0.5));
-                match is(slope, 1.0 / 6.0) && is(shift, 0.5) {
-                    true => Ok(Known::Part(value, Part::HardSigmoid)),
-                    false => Err(node.refuse(format!("expected a slope of 1/6 and 0.5, found {slope} and {shift}"))),
-                }
+                Unary::HardSigmoid([node.float("alpha").unwrap_or(0.2), node.float("beta").unwrap_or(0.5)])
             }
-            _ => Err(node.refuse("an error function is supported as a part of gelu only")),
+            "Clip" => self.clip(node)?,
+            "Erf" => Unary::Erf,
+            "Exp" => Unary::Exp,
+            "Sqrt" => Unary::Sqrt,
+            "Reciprocal" => Unary::Reciprocal,
+            "Neg" => Unary::Neg,
+            _ => Unary::Abs,
+        };
+        match self.known(node, 0)? {
+            Known::Constant(constant) => {
+                let values = constant.floats().ok_or_else(|| node.refuse("expected floats, found whole numbers"))?;
+                let values = values.iter().map(|value| own.of(f64::from(*value)) as f32).collect();
+                Ok(Known::constant(Constant { shape: constant.shape.clone(), values: Numbers::Floats(values) }))
+            }
+            Known::Rows(rows) => {
+                self.spend(node, rows.values())?;
+                Ok(Known::Rows(rows.unary(own)))
+            }
+            // What is an operation by itself needs no formula.
+            _ if let Unary::Activation(activation @ (Activation::Relu | Activation::Gelu | Activation::HardSwish)) =
+                own =>
+            {
+                let value = self.value(node, 0)?;
+                self.activation(node, activation, value)
+            }
+            _ => {
+                let long = self.formula(node, 0)?;
+                let formula = match long.unary(own) {
+                    Some(own) => own,
+                    None => self.fresh(node, 0)?.unary(own).expect("a few terms"),
+                };
+                Ok(Known::formula(formula))
+            }
         }
     }
 
-    fn clip(&mut self, node: Read<'a>) -> Result<Known, Error> {
-        let bound = |walk: &Self, place: usize| match node.input(place) {
+    fn clip(&mut self, node: Read<'a>) -> Result<Unary, Error> {
+        let bound = |walk: &Self, place: usize, otherwise: f32| match node.input(place) {
             Some(_) => match walk.constant(node, place)?.scalar() {
-                Some(own) => Ok(Some(own)),
+                Some(own) => Ok(own),
                 None => Err(node.refuse("expected bounds that are one number each")),
             },
-            None => Ok(None),
+            None => Ok(otherwise),
         };
-        let (low, high) = (bound(self, 1)?, bound(self, 2)?);
-        match (low, high) {
-            (Some(0.0), Some(6.0)) => {
-                if let Known::Affine(own) = self.known(node, 0)?
-                    && own.is(1.0, 3.0)
-                {
-                    return Ok(Known::Part(own.of, Part::Clipped));
-                }
-                let value = self.value(node, 0)?;
-                self.activation(node, Activation::Relu6, value)
+        Ok(Unary::Clip([bound(self, 1, f32::NEG_INFINITY)?, bound(self, 2, f32::INFINITY)?]))
+    }
+
+    /// Means, sums and largest values along some axes.
+    pub(super) fn reduction(&mut self, node: Read<'a>, own: Reduction) -> Result<Known, Error> {
+        let mut formula = self.formula(node, 0)?;
+        if !formula.is_whole(&self.shape(formula.of)) {
+            formula = self.fresh(node, 0)?;
+        }
+        let base = self.shape(formula.of);
+        let rank = base.len() as i64 + 1;
+        let mut axes = vec![];
+        for axis in self.list(node, 1, "axes")?.unwrap_or_default() {
+            let found = if axis < 0 { axis.saturating_add(rank) } else { axis };
+            match usize::try_from(found - 1).ok().filter(|own| *own < base.len() && !axes.contains(own)) {
+                Some(own) => axes.push(own),
+                None => return Err(node.refuse(format!("expected axes behind the batch, each once, found {axis}"))),
             }
-            (Some(0.0), None | Some(f32::MAX | f32::INFINITY)) => {
-                let value = self.value(node, 0)?;
-                self.activation(node, Activation::Relu, value)
+        }
+        if axes.is_empty() {
+            return Err(node.refuse("expected axes, found none"));
+        }
+        axes.sort_unstable();
+        let keeps = node.int("keepdims", 1) != 0;
+        let side = |(axis, side): (usize, &usize)| match axes.contains(&axis) {
+            true => keeps.then_some(1),
+            false => Some(*side),
+        };
+        let shape: Vec<usize> = base.iter().enumerate().filter_map(side).collect();
+        let whole = match formula.reduced(own, axes.clone(), shape.clone()) {
+            Some(own) => own,
+            None => self.fresh(node, 0)?.reduced(own, axes, shape).expect("a few terms"),
+        };
+        Ok(Known::formula(whole))
+    }
+
+    /// An input as a value of the graph, for a formula to begin with.
+    pub(super) fn fresh(&mut self, node: Read<'a>, place: usize) -> Result<Formula, Error> {
+        let value = self.value(node, place)?;
+        Ok(Formula::own(value, self.shape(value)))
+    }
+
+    /// What is known of an input as a formula of a value.
+    pub(super) fn formula(&mut self, node: Read<'a>, place: usize) -> Result<Formula, Error> {
+        match self.known(node, place)? {
+            Known::Formula(own) => Ok((*own).clone()),
+            Known::Affine(Affine { of, scale, shift, .. }) if scale.len() == 1 && shift.len() == 1 => {
+                let own = Formula::own(of, self.shape(of));
+                let scaled = own.with_constant(Binary::Mul, Term::Number(scale[0]), false);
+                let shifted = scaled.and_then(|own| own.with_constant(Binary::Add, Term::Number(shift[0]), false));
+                Ok(shifted.expect("a few terms"))
             }
-            _ => {
-                let said = |own: Option<f32>| own.map_or("no bound".into(), |own| own.to_string());
-                Err(node.refuse(format!("expected 0 and 6, or 0 and no bound, found {} and {}", said(low), said(high))))
+            _ => self.fresh(node, place),
+        }
+    }
+
+    /// A formula as a value of the graph.
+    pub(super) fn compiled(&mut self, name: &str, formula: &Formula) -> Result<Value, Error> {
+        let value = self.term(name, formula, &formula.term)?;
+        self.shaped(name, value, formula.shape.clone())
+    }
+
+    /// A part of a formula as a value of the graph; reduced axes have a side of 1.
+    fn term(&mut self, name: &str, formula: &Formula, term: &Rc<Term>) -> Result<Value, Error> {
+        if matches!(**term, Term::Own) {
+            return Ok(formula.of);
+        }
+        let shape = self.shape(formula.of);
+        let count = formula.axes.iter().map(|axis| shape[*axis]).fold(1usize, usize::saturating_mul);
+        if let Some(own) = recognise::whole(term, count) {
+            return self.recognised(name, own, formula, formula.of);
+        }
+        // It may be one of what another part gives.
+        for inner in term.parts().into_iter().take(MOST_PARTS) {
+            let outer = term.around(&inner).and_then(|outer| recognise::whole(&outer, count));
+            let is_alone = |own: &Recognised| !matches!(own, Recognised::Activation(_)) && !inner.is_whole(count);
+            if let Some(own) = outer.filter(|own| !is_alone(own)) {
+                let of = self.term(name, formula, &inner)?;
+                return self.recognised(name, own, formula, of);
+            }
+        }
+        match &**term {
+            Term::Reduced(own, inner) => {
+                let inner = self.term(name, formula, inner)?;
+                self.reduced(name, *own, inner, &formula.axes)
+            }
+            Term::Unary(Unary::Neg, inner) => {
+                let inner = self.term(name, formula, inner)?;
+                self.affine(name, Affine::of_numbers(inner, -1.0, 0.0))
+            }
+            Term::Binary(own, a, b) => self.of_terms(name, formula, *own, [a, b]),
+            other => Err(unsupported(other)),
+        }
+    }
+
+    /// Adds what a formula was recognised as, of this value.
+    fn recognised(&mut self, name: &str, own: Recognised, formula: &Formula, of: Value) -> Result<Value, Error> {
+        // An axis of the model is another one in the graph where it has no rows.
+        let axis = |own: &usize| if self.is_line(of) && *own == 1 { 2 } else { *own };
+        let axes: Vec<usize> = formula.axes.iter().map(axis).collect();
+        match own {
+            Recognised::Activation(own) => self.add(name, Op::Activation(own), &[of], vec![]),
+            Recognised::Normalisation { scale, shift, epsilon } => {
+                self.add(name, Op::LayerNorm(LayerNorm { axes, epsilon }), &[of], vec![scale, shift])
+            }
+            Recognised::Softmax => match axes[..] {
+                [axis] => self.add(name, Op::Softmax(axis), &[of], vec![]),
+                _ => Err(Error::Model("a softmax is supported along one axis only".into())),
+            },
+        }
+    }
+
+    fn of_terms(&mut self, name: &str, formula: &Formula, own: Binary, [a, b]: [&Rc<Term>; 2]) -> Result<Value, Error> {
+        let whole = Term::Binary(own, Rc::clone(a), Rc::clone(b));
+        let numbers = |term: &Term| match term {
+            Term::Number(own) => Some(vec![*own]),
+            Term::Along(own) if formula.axes == [0] => Some(own.to_vec()),
+            _ => None,
+        };
+        let (inner, by, is_first) = match (numbers(a), numbers(b)) {
+            (None, Some(by)) => (a, by, false),
+            (Some(by), None) => (b, by, true),
+            (Some(_), Some(_)) => return Err(unsupported(&whole)),
+            (None, None) => {
+                let a_value = self.term(name, formula, a)?;
+                let mut b_value = self.term(name, formula, b)?;
+                let op = match own {
+                    Binary::Add => Op::Add,
+                    Binary::Mul => Op::Mul,
+                    Binary::Sub => {
+                        b_value = self.affine(name, Affine::of_numbers(b_value, -1.0, 0.0))?;
+                        Op::Add
+                    }
+                    Binary::Div | Binary::Max | Binary::Min | Binary::Pow => return Err(unsupported(&whole)),
+                };
+                let count = |walk: &Self, own: Value| walk.builder.shape(own).iter().product::<usize>();
+                let is_smaller = count(self, a_value) < count(self, b_value);
+                let inputs = if is_smaller { [b_value, a_value] } else { [a_value, b_value] };
+                return self.add(name, op, &inputs, vec![]);
+            }
+        };
+        let of = self.term(name, formula, inner)?;
+        let affine = Affine::of_numbers(of, 1.0, 0.0).with(own, &by, is_first).ok_or_else(|| unsupported(&whole))?;
+        self.affine(name, affine)
+    }
+
+    /// The mean, the sum or the largest value of each channel.
+    fn reduced(&mut self, name: &str, own: Reduction, of: Value, axes: &[usize]) -> Result<Value, Error> {
+        let shape = self.shape(of);
+        let &[_, height, width] = self.builder.shape(of) else { return Err(not_of_channels(axes, &shape)) };
+        if shape.len() < 2 || !axes.iter().copied().eq(1..shape.len()) {
+            return Err(not_of_channels(axes, &shape));
+        }
+        match own {
+            Reduction::Mean => self.add(name, Op::GlobalAveragePool, &[of], vec![]),
+            Reduction::Max => self.largest(name, of),
+            Reduction::Sum => {
+                let mean = self.add(name, Op::GlobalAveragePool, &[of], vec![])?;
+                self.affine(name, Affine::of_numbers(mean, (height * width) as f32, 0.0))
             }
         }
     }
+
+    /// The largest value of each channel of an image.
+    pub(super) fn largest(&mut self, name: &str, of: Value) -> Result<Value, Error> {
+        // As the image was before sides of 1 came or went.
+        let before = self.builder.node(of).filter(|node| matches!(node.op, Op::Reshape(_))).map(|node| node.inputs[0]);
+        let is_image = |own: &Value| {
+            let [from, to] = [*own, of].map(|own| self.builder.shape(own));
+            from.len() == 3 && from[0] == to[0]
+        };
+        let inner = before.filter(is_image).unwrap_or(of);
+        let sides = [1, 2].map(|axis| self.builder.shape(inner)[axis]);
+        let window = Window { stride: sides, size: sides, ..Window::square(1) };
+        let own = self.add(name, Op::Pool(Pool { kind: PoolKind::Max, window }), &[inner], vec![])?;
+        self.mark(own, self.is_line(of));
+        Ok(own)
+    }
+
+    pub(super) fn softmax(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let value = self.value(node, 0)?;
+        let shape = self.shape(value);
+        let own = self.axis(node, node.int("axis", -1), &shape)?;
+        let axis = if self.is_line(value) && own == 1 { 2 } else { own };
+        self.add(node.short_name(), Op::Softmax(axis), &[value], vec![]).map(Known::Value)
+    }
+
+    pub(super) fn layer_norm(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let value = self.value(node, 0)?;
+        let shape = self.shape(value);
+        let first = self.axis(node, node.int("axis", -1), &shape)?;
+        let count: usize = shape[first..].iter().product();
+        let scale = self.floats(node, 1)?;
+        let shift = node.input(2).map_or_else(|| Ok(vec![0.0; count]), |_| self.floats(node, 2))?;
+        if [scale.len(), shift.len()] != [count; 2] {
+            let found = [scale.len(), shift.len()];
+            return Err(node.refuse(format!("expected {count} numbers for scale and bias, found {found:?}")));
+        }
+        let axis = |own: usize| if self.is_line(value) && own == 1 { 2 } else { own };
+        let axes = (first..shape.len()).map(axis).collect();
+        let own = LayerNorm { axes, epsilon: f64::from(node.float("epsilon").unwrap_or(1e-5)) };
+        self.add(node.layer_name(), Op::LayerNorm(own), &[value], vec![scale, shift]).map(Known::Value)
+    }
+
+    /// The side of a value that an axis is, counted with the batch.
+    fn axis(&self, node: Read<'a>, axis: i64, shape: &[usize]) -> Result<usize, Error> {
+        let found = if axis < 0 { axis.saturating_add(shape.len() as i64 + 1) } else { axis };
+        let own = usize::try_from(found.saturating_sub(1)).ok().filter(|own| *own < shape.len());
+        own.ok_or_else(|| node.refuse(format!("expected an axis behind the batch, found {axis}")))
+    }
+}
+
+fn unsupported(term: &Term) -> Error {
+    Error::Model(format!("{term} is supported as a part of an activation, of layer normalisation or of a softmax only"))
+}
+
+fn not_of_channels(axes: &[usize], shape: &[usize]) -> Error {
+    let axes: Vec<usize> = axes.iter().map(|own| own + 1).collect();
+    Error::Model(format!(
+        "expected the mean of each channel, or a part of layer normalisation or of a softmax, found that of {shape:?} over the axes \
+         {axes:?}"
+    ))
 }

@@ -2,6 +2,8 @@
 
 use super::Error;
 use super::attributes::Read;
+use super::elementwise::per_channel;
+use super::tensor::Constant;
 use super::walk::{Known, Walk};
 use secateur_graph::{BatchNorm, Conv2d, Linear, MOST_PARAMETERS, Op, Pool, PoolKind, Value, Window};
 use std::rc::Rc;
@@ -13,7 +15,9 @@ pub(super) struct Layer {
     op: Op,
     pub input: Value,
     weight: Vec<f32>,
-    pub outputs: usize,
+    outputs: usize,
+    /// Of a product of the last side of a value, which is a convolution with that side first, the order of sides that the model has.
+    back: Option<Vec<usize>>,
 }
 
 impl<'a> Walk<'a> {
@@ -24,15 +28,30 @@ impl<'a> Walk<'a> {
             Op::Linear(own) => Op::Linear(Linear { bias: bias.is_some(), ..own }),
             other => other,
         };
-        self.add(&layer.name, op, &[layer.input], [layer.weight.clone()].into_iter().chain(bias).collect())
+        let values = [layer.weight.clone()].into_iter().chain(bias).collect();
+        let own = self.add(&layer.name, op, &[layer.input], values)?;
+        match &layer.back {
+            Some(order) => self.permuted(&layer.name, own, order),
+            None => Ok(own),
+        }
+    }
+
+    /// A constant as the bias of a layer, if it fits.
+    pub(super) fn bias_of(&self, layer: &Layer, constant: &Constant) -> Option<Vec<f32>> {
+        let values = constant.floats()?;
+        if layer.back.is_some() {
+            let fits = constant.shape.last() == Some(&layer.outputs) && values.len() == layer.outputs;
+            return fits.then(|| values.to_vec());
+        }
+        let mut shape = self.shape(layer.input);
+        shape[0] = layer.outputs;
+        let bias = per_channel(constant, &shape)?;
+        Some(if bias.len() == 1 { vec![bias[0]; layer.outputs] } else { bias })
     }
 
     /// A layer with the bias that is known, or without one as long as it may get one.
     fn with_bias(&mut self, node: Read<'a>, layer: Layer, bias: Option<Vec<f32>>) -> Result<Known, Error> {
-        self.layer_weights = self.layer_weights.saturating_add(layer.weight.len());
-        if self.layer_weights > MOST_PARAMETERS {
-            return Err(node.refuse(format!("expected a model of at most {MOST_PARAMETERS} weights")));
-        }
+        self.spend(node, layer.weight.len())?;
         if let Some(bias) = bias {
             return self.layer(&layer, Some(bias)).map(Known::Value);
         }
@@ -85,7 +104,7 @@ impl<'a> Walk<'a> {
         })?;
         let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
         let op = Op::Conv2d(Conv2d { outputs, window, groups, bias: false });
-        let layer = Layer { name: node.layer_name().to_owned(), op, input, weight: values, outputs };
+        let layer = Layer { name: node.layer_name().to_owned(), op, input, weight: values, outputs, back: None };
         let bias = node.input(2).map(|_| self.floats(node, 2)).transpose()?;
         if groups == 0 || weight.shape[1].checked_mul(groups) != Some(channels) {
             let each = weight.shape[1];
@@ -116,14 +135,18 @@ impl<'a> Walk<'a> {
         alpha: f32,
         bias: Option<(Vec<f32>, f32)>,
     ) -> Result<Known, Error> {
+        if let Known::OneHot(numbers, depth) = self.known(node, 0)? {
+            return self.one_hot_product(node, &numbers, depth);
+        }
         let input = self.value(node, 0)?;
         let weight = self.constant(node, 1)?;
         let own = if is_transposed { Some((*weight).clone()) } else { weight.transposed(&[1, 0]) };
         let own = own.filter(|own| own.floats().is_some() && own.shape.len() == 2);
         let own = own.ok_or_else(|| node.refuse(format!("expected a matrix of floats, found {:?}", weight.shape)))?;
         let (outputs, inputs) = (own.shape[0], own.shape[1]);
-        if self.shape(input) != [inputs] {
-            return Err(node.refuse(format!("expected [{inputs}] features, found {:?}", self.shape(input))));
+        let shape = self.shape(input);
+        if shape.last() != Some(&inputs) || shape.len() > 3 {
+            return Err(node.refuse(format!("expected [{inputs}] features, found {shape:?}")));
         }
         let times = |values: &[f32], by: f32| values.iter().map(|value| value * by).collect::<Vec<f32>>();
         let weight = times(own.floats().expect("checked above"), alpha);
@@ -132,8 +155,19 @@ impl<'a> Walk<'a> {
             _ => times(&own, beta),
         });
         check_bias(node, bias.as_deref(), outputs)?;
-        let op = Op::Linear(Linear { outputs, bias: false });
-        let layer = Layer { name: node.layer_name().to_owned(), op, input, weight, outputs };
+        let name = node.layer_name().to_owned();
+        let layer = if shape.len() == 1 {
+            let op = Op::Linear(Linear { outputs, bias: false });
+            Layer { name, op, input, weight, outputs, back: None }
+        } else {
+            // Along the last side: a convolution of single pixels, with that side first.
+            let last = shape.len() - 1;
+            let order: Vec<usize> = std::iter::once(last).chain(0..last).collect();
+            let input = self.permuted(&name, input, &order)?;
+            let op = Op::Conv2d(Conv2d { bias: false, ..Conv2d::new(outputs, 1) });
+            let back = Some((1..shape.len()).chain([0]).collect());
+            Layer { name, op, input, weight, outputs, back }
+        };
         self.with_bias(node, layer, bias)
     }
 
@@ -163,31 +197,12 @@ impl<'a> Walk<'a> {
             (Known::Padded(value, around), "AveragePool") => (value, around),
             _ => (self.value(node, 0)?, [0; 4]),
         };
-        let [channels, height, width] = self.image(node, input)?;
+        let [_, height, width] = self.image(node, input)?;
         let is_line = self.is_line(input);
-        let all = Window { stride: [height, width], size: [height, width], ..Window::square(1) };
         let name = node.short_name();
         match node.operator() {
             "GlobalAveragePool" => return self.add(name, Op::GlobalAveragePool, &[input], vec![]).map(Known::Value),
-            "GlobalMaxPool" => {
-                let op = Op::Pool(Pool { kind: PoolKind::Max, window: all });
-                return self.add(name, op, &[input], vec![]).map(Known::Value);
-            }
-            "ReduceMean" => {
-                let axes = self.list(node, 1, "axes")?.unwrap_or_default();
-                let rank = if is_line { 3 } else { 4 };
-                let mut axes: Vec<i64> =
-                    axes.iter().map(|own| if *own < 0 { own.saturating_add(rank) } else { *own }).collect();
-                axes.sort_unstable();
-                if !axes.iter().copied().eq(2..rank) {
-                    return Err(node.refuse(format!("expected the mean of each channel, found that over {axes:?}")));
-                }
-                let mean = self.add(name, Op::GlobalAveragePool, &[input], vec![])?;
-                return match node.int("keepdims", 1) {
-                    0 => self.reshaped(node, mean, vec![channels]),
-                    _ => Ok(Known::Value(mean)),
-                };
-            }
+            "GlobalMaxPool" => return self.largest(name, input).map(Known::Value),
             _ => {}
         }
         let size = node.pair("kernel_shape", 0, is_line)?;

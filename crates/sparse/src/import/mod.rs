@@ -7,8 +7,11 @@ mod attributes;
 mod count;
 mod elementwise;
 mod external;
+mod formula;
 mod functions;
 mod layers;
+mod recognise;
+mod rows;
 mod shapes;
 mod tensor;
 mod walk;
@@ -69,8 +72,8 @@ pub struct Imported {
 /// Reads an ONNX model: one input of f32, `[batch, channels, rows, columns]` or `[batch, features]`, and its first output.
 ///
 /// What does not depend on the input, such as the arithmetic of shapes, is worked out; factors and summands of channels become
-/// batch normalisation with neutral statistics; the parts that exporters write for gelu, silu and hard-swish become these
-/// again. A softmax at the end is left out, so that the network answers with logits.
+/// batch normalisation with neutral statistics; what exporters write of activations, layer normalisation and softmax in parts
+/// becomes these again, in whatever form it was written. A softmax at the end is left out, so that the network answers with logits.
 ///
 /// # Errors
 /// When the bytes are no such model, or name a node that is not supported.
@@ -107,8 +110,9 @@ fn imported(bytes: &[u8], folder: Option<&std::path::Path>) -> Result<Imported, 
     let Some(output) = graph.output.first().and_then(|own| own.name.as_deref()) else {
         return refuse("it has no output".into());
     };
-    let (batch, shape) = sides(input)?;
-    let mut walk = Walk::new(graph, (input.name.as_deref().unwrap_or(""), batch, &shape), output)?;
+    let (batch, shape, is_whole) = sides(input)?;
+    let name = input.name.as_deref().unwrap_or("");
+    let mut walk = Walk::new(graph, (name, batch, &shape, is_whole), output)?;
     walk.all()?;
     if graph.output.len() > 1 {
         walk.remarks.push(format!("of {} outputs the first is read, `{output}`", graph.output.len()));
@@ -137,13 +141,14 @@ fn check_version(sets: &[OperatorSet]) -> Result<(), Error> {
     }
 }
 
-/// The batch of an input, where it is fixed, and the sides of an image.
-fn sides(input: &ValueInfo) -> Result<(Option<usize>, Vec<usize>), Error> {
+/// The batch of an input, where it is fixed, the sides of an image, and whether it is of whole numbers.
+fn sides(input: &ValueInfo) -> Result<(Option<usize>, Vec<usize>, bool), Error> {
     let name = input.name.as_deref().unwrap_or("");
     let refuse = |why: &str| Error::Model(format!("the input `{name}`: {why}"));
     let tensor = input.kind.as_ref().and_then(|own| own.tensor.as_ref()).ok_or_else(|| refuse("it is no tensor"))?;
-    if tensor.element != Some(crate::proto::FLOAT) {
-        return Err(refuse(&format!("expected f32, found {}", tensor::type_name(tensor.element.unwrap_or(0)))));
+    let kind = tensor.element.unwrap_or(0);
+    if kind != crate::proto::FLOAT && !tensor::is_whole(kind) {
+        return Err(refuse(&format!("expected f32 or whole numbers, found {}", tensor::type_name(kind))));
     }
     let dims = tensor.shape.as_ref().map_or(&[][..], |own| &own.dim);
     let [batch, sides @ ..] = dims else { return Err(refuse("expected a batch and sides, found no shape")) };
@@ -153,7 +158,7 @@ fn sides(input: &ValueInfo) -> Result<(Option<usize>, Vec<usize>), Error> {
     };
     let all: Option<Vec<usize>> = sides.iter().map(known).collect();
     match all {
-        Some(all) if !all.is_empty() => Ok((known(batch), all)),
+        Some(all) if !all.is_empty() => Ok((known(batch), all, tensor::is_whole(kind))),
         _ => Err(refuse("expected sides behind the batch that are numbers; export the model with a fixed size")),
     }
 }

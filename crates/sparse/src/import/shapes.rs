@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::attributes::Read;
+use super::rows::Indices;
 use super::tensor::{Constant, Numbers};
 use super::walk::{Known, Walk};
 use secateur_graph::{Op, Value};
@@ -21,7 +22,7 @@ impl Known {
                 }
                 Numbers::Integers(_) | Numbers::Floats(_) => None,
             },
-            Self::Value(_) | Self::Layer(_) | Self::Affine(_) | Self::Part(..) | Self::Padded(..) => None,
+            _ => None,
         }
     }
 
@@ -43,6 +44,9 @@ impl Known {
 
 /// Axes that a value may have, and sides that a list of them may.
 const MOST_AXES: usize = 16;
+
+/// More images than are computed at once: a slice of so many takes all, as exporters write it.
+const MOST_IMAGES: i64 = 1 << 24;
 
 /// Numbers that a model may ask for by their count alone.
 const MOST_ALIKE: usize = 1 << 16;
@@ -96,10 +100,17 @@ impl<'a> Walk<'a> {
                     vec![Some(own.len() as i64)]
                 }
             }
-            Known::Value(_) | Known::Layer(_) | Known::Affine(_) | Known::Part(..) | Known::Padded(..) => {
-                let value = self.value(node, 0)?;
-                let sides = self.shape(value).into_iter().map(|side| Some(side as i64));
-                std::iter::once(None).chain(sides).collect()
+            own => {
+                let shape = match own {
+                    Known::Formula(own) => own.shape.clone(),
+                    Known::Indices(own) => own.shape,
+                    Known::Rows(own) => own.shape(),
+                    _ => {
+                        let value = self.value(node, 0)?;
+                        self.shape(value)
+                    }
+                };
+                std::iter::once(None).chain(shape.into_iter().map(|side| Some(side as i64))).collect()
             }
         };
         let rank = all.len() as i64;
@@ -112,6 +123,9 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn gather(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        if let (Known::Constant(table), Known::Indices(numbers)) = (self.known(node, 0)?, self.known(node, 1)?) {
+            return self.chosen(node, &numbers, &table);
+        }
         let places = self.constant(node, 1)?;
         let (Some((sides, false)), Numbers::Integers(indices), 0 | 1, 0) =
             (self.known(node, 0)?.sides(), &places.values, places.shape.len(), node.int("axis", 0))
@@ -162,7 +176,7 @@ impl<'a> Walk<'a> {
             match (own, until, side) {
                 (2 | 3, Some(until), _) if *start == 0 => crop[own - 2] = until as usize,
                 (_, Some(until), Some(side)) if *start == 0 && until == side => {}
-                (0, ..) if *start == 0 && *end == i64::MAX => {}
+                (0, ..) if *start == 0 && *end >= MOST_IMAGES => {}
                 _ => return Err(node.refuse("expected the first rows and columns of each channel")),
             }
         }
@@ -211,17 +225,41 @@ impl<'a> Walk<'a> {
                     _ => Err(node.refuse("expected a list of sides, or a single one")),
                 };
             }
-            Known::Value(_) | Known::Layer(_) | Known::Affine(_) | Known::Part(..) | Known::Padded(..) => {}
+            Known::Indices(own) => {
+                let shape = self.expected(node, &own.shape, &axes)?;
+                return Ok(Known::Indices(Indices { shape, ..own }));
+            }
+            Known::Formula(own) if own.shape.iter().product::<usize>() < self.shape(own.of).iter().product() => {
+                let shape = self.expected(node, &own.shape, &axes)?;
+                let long =
+                    |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|side| *side != 1).collect() };
+                if long(&shape) == long(&own.shape) {
+                    let mut own = (*own).clone();
+                    own.shape = shape;
+                    return Ok(Known::formula(own));
+                }
+            }
+            _ => {}
         }
         let value = self.value(node, 0)?;
         let shape = self.shape(value);
-        let expected = match node.operator() {
+        let expected = self.expected(node, &shape, &axes)?;
+        if expected.iter().try_fold(1usize, |all, own| all.checked_mul(*own)) != Some(shape.iter().product()) {
+            return Err(node.refuse(format!("expected as many values as {shape:?} has, found the shape {expected:?}")));
+        }
+        self.shaped(node.short_name(), value, expected).map(Known::Value)
+    }
+
+    /// The shape that a node asks for, of what has this one.
+    fn expected(&self, node: Read<'a>, shape: &[usize], axes: &Option<Vec<i64>>) -> Result<Vec<usize>, Error> {
+        let axes = axes.as_deref().unwrap_or_default();
+        Ok(match node.operator() {
             "Flatten" if [1, -(shape.len() as i64)].contains(&node.int("axis", 1)) => vec![shape.iter().product()],
-            "Reshape" => self.target(node, &shape)?,
+            "Reshape" => self.target(node, shape)?,
             "Squeeze" => {
                 let mut dropped = vec![];
-                for own in axes.unwrap_or_default() {
-                    dropped.push(axis(node, own, shape.len() + 1)?);
+                for own in axes {
+                    dropped.push(axis(node, *own, shape.len() + 1)?);
                 }
                 if dropped.contains(&0) {
                     return Err(node.refuse("expected axes behind the batch"));
@@ -233,8 +271,7 @@ impl<'a> Walk<'a> {
                 shape.iter().enumerate().filter(is_kept).map(|(_, side)| *side).collect()
             }
             "Unsqueeze" => {
-                let mut own = shape.clone();
-                let axes = axes.unwrap_or_default();
+                let mut own = shape.to_vec();
                 let rank = shape.len() + 1 + axes.len();
                 let mut places = axes.iter().map(|own| axis(node, *own, rank)).collect::<Result<Vec<_>, _>>()?;
                 places.sort_unstable();
@@ -247,29 +284,54 @@ impl<'a> Walk<'a> {
                 own
             }
             _ => return Err(node.refuse("expected the values of each image (axis 1)")),
-        };
-        self.reshaped(node, value, expected)
+        })
     }
 
-    /// A value in another shape.
-    pub(super) fn reshaped(&mut self, node: Read<'a>, value: Value, expected: Vec<usize>) -> Result<Known, Error> {
-        let shape = self.shape(value);
-        if expected == shape {
-            return Ok(Known::Value(value));
+    /// A value in another shape, as the model has it, of as many numbers.
+    pub(super) fn shaped(&mut self, name: &str, value: Value, expected: Vec<usize>) -> Result<Value, Error> {
+        if expected == self.shape(value) && (expected.len() != 2 || self.is_line(value)) {
+            return Ok(value);
         }
-        if expected.iter().try_fold(1usize, |all, own| all.checked_mul(*own)) != Some(shape.iter().product()) {
-            return Err(node.refuse(format!("expected as many values as {shape:?} has, found the shape {expected:?}")));
+        // What is reshaped again is reshaped once.
+        let mut value = value;
+        while let Some(node) = self.builder.node(value).filter(|node| matches!(node.op, Op::Flatten | Op::Reshape(_))) {
+            value = node.inputs[0];
         }
-        let (op, is_line) = match expected[..] {
-            [_] => (Op::Flatten, false),
-            [channels, length] => (Op::Reshape(vec![channels, 1, length]), true),
-            _ => (Op::Reshape(expected), false),
-        };
-        let value = self.add(node.short_name(), op, &[value], vec![])?;
+        let is_line = expected.len() == 2;
+        let wanted = if let [channels, length] = expected[..] { vec![channels, 1, length] } else { expected };
+        if *self.builder.shape(value) == wanted && is_line == self.is_line(value) {
+            return Ok(value);
+        }
+        let op = if wanted.len() == 1 { Op::Flatten } else { Op::Reshape(wanted) };
+        let value = self.add(name, op, &[value], vec![])?;
         if is_line {
             self.mark_line(value);
         }
-        Ok(Known::Value(value))
+        Ok(value)
+    }
+
+    /// A value spread over a shape that it has already, but for a batch that is not known.
+    pub(super) fn expand(&mut self, node: Read<'a>) -> Result<Known, Error> {
+        let own = self.known(node, 0)?;
+        let shape = match &own {
+            Known::Formula(own) => own.shape.clone(),
+            Known::Indices(own) => own.shape.clone(),
+            Known::Rows(own) => own.shape(),
+            _ => {
+                let value = self.value(node, 0)?;
+                self.shape(value)
+            }
+        };
+        let Some((sides, false)) = self.known(node, 1)?.sides() else {
+            return Err(node.refuse("expected a shape that is a list of whole numbers"));
+        };
+        let expected = sides.iter().skip(1).map(|side| side.and_then(|own| usize::try_from(own).ok()));
+        let is_same = sides.len() == shape.len() + 1
+            && expected.zip(&shape).all(|(expected, side)| expected == Some(*side) || expected == Some(1));
+        match is_same {
+            true => Ok(own),
+            false => Err(node.refuse(format!("expected the sides that a value has, {shape:?}, found {sides:?}"))),
+        }
     }
 
     /// The shape for one image that a reshape asks for.
@@ -355,12 +417,17 @@ impl<'a> Walk<'a> {
         if !sorted.into_iter().eq(0..=shape.len()) {
             return Err(refuse());
         }
-        // Sides of 1 may change their place without any value changing its own.
-        let long: Vec<usize> = order[1..].iter().copied().filter(|own| *own > 0 && shape[own - 1] != 1).collect();
-        if order[0] != 0 || !long.is_sorted() {
-            return Err(node.refuse(format!("expected an order that moves no value, found {order:?} for {shape:?}")));
+        if order[0] != 0 {
+            return Err(node.refuse(format!("expected the batch first, found {order:?}")));
         }
-        self.reshaped(node, value, order[1..].iter().map(|own| shape[own - 1]).collect())
+        let order: Vec<usize> = order[1..].iter().map(|own| own - 1).collect();
+        // Sides of 1 may change their place without any value changing its own.
+        let long: Vec<usize> = order.iter().copied().filter(|own| shape[*own] != 1).collect();
+        if long.is_sorted() {
+            let expected = order.iter().map(|own| shape[*own]).collect();
+            return self.shaped(node.short_name(), value, expected).map(Known::Value);
+        }
+        self.permuted(node.short_name(), value, &order).map(Known::Value)
     }
 
     pub(super) fn constant_node(&self, node: Read<'a>) -> Result<Known, Error> {
@@ -394,8 +461,13 @@ impl<'a> Walk<'a> {
             })),
             own @ Known::Sizes(..) if !to_floats => Ok(own),
             Known::Sizes(..) => Err(node.refuse("expected the sides of a value as whole numbers")),
+            Known::Indices(own) if to_floats => self.shaped(node.short_name(), own.of, own.shape).map(Known::Value),
             own if to_floats => Ok(own),
-            _ => Err(node.refuse("expected a value that stays a float")),
+            own @ (Known::Indices(_) | Known::OneHot(..)) => Ok(own),
+            _ => {
+                let value = self.value(node, 0)?;
+                Ok(Known::Indices(Indices { of: value, shape: self.shape(value) }))
+            }
         }
     }
 }

@@ -17,6 +17,11 @@ pub(super) enum Numbers {
     Integers(Vec<i64>),
 }
 
+/// Whether a type of tensors is one of whole numbers that are read.
+pub(super) fn is_whole(kind: i32) -> bool {
+    [UINT8, INT32, INT64].contains(&kind)
+}
+
 impl Constant {
     /// A list of integers.
     pub(super) fn integers(values: Vec<i64>) -> Self {
@@ -128,6 +133,7 @@ impl Constant {
     }
 }
 
+const UINT8: i32 = 2;
 const INT32: i32 = 6;
 const BOOL: i32 = 9;
 const FLOAT16: i32 = 10;
@@ -138,7 +144,7 @@ const BFLOAT16: i32 = 16;
 pub(super) fn type_name(kind: i32) -> String {
     let known = match kind {
         FLOAT => "float",
-        2 => "uint8",
+        UINT8 => "uint8",
         3 => "int8",
         4 => "uint16",
         5 => "int16",

@@ -3,12 +3,14 @@
 use super::Error;
 use super::attributes::Read;
 use super::elementwise::Affine;
-use super::functions::Part;
+use super::formula::{Binary, Formula, Reduction};
 use super::layers::Layer;
+use super::recognise;
+use super::rows::{Indices, Rows};
 use super::tensor::{Constant, Numbers};
 use crate::node_names::NodeNames;
 use crate::proto::{Graph, Node, Tensor};
-use secateur_graph::{Builder, Op, Value, Weights};
+use secateur_graph::{Builder, LayerNorm, MOST_PARAMETERS, Op, Value, Weights};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -26,8 +28,14 @@ pub(super) enum Known {
     Layer(Rc<Layer>),
     /// A value with factors and summands.
     Affine(Affine),
-    /// A part of an activation.
-    Part(Value, Part),
+    /// What may become an activation, layer normalisation or a softmax.
+    Formula(Rc<Formula>),
+    /// Whole numbers, which choose rows.
+    Indices(Indices),
+    /// For each of these numbers a vector of so many, one of them 1 and the others 0.
+    OneHot(Indices, usize),
+    /// Rows of a table.
+    Rows(Rows),
     /// A value with zeros above, left, below and right.
     Padded(Value, [usize; 4]),
 }
@@ -58,7 +66,7 @@ impl<'a> Walk<'a> {
     /// Of the nodes that the output needs.
     pub(super) fn new(
         graph: &'a Graph,
-        (input, batch, shape): (&'a str, Option<usize>, &[usize]),
+        (input, batch, shape, is_whole): (&'a str, Option<usize>, &[usize], bool),
         output: &'a str,
     ) -> Result<Self, Error> {
         let mut givers: HashMap<&str, usize> = HashMap::new();
@@ -87,7 +95,11 @@ impl<'a> Walk<'a> {
             _ => Builder::new(shape)?,
         };
         let lines = HashSet::from_iter((shape.len() == 2).then_some(builder.input()));
-        let known = HashMap::from([(input, Known::Value(builder.input()))]);
+        let own = match is_whole {
+            true => Known::Indices(Indices { of: builder.input(), shape: shape.to_vec() }),
+            false => Known::Value(builder.input()),
+        };
+        let known = HashMap::from([(input, own)]);
         let tensors = graph.initializer.iter().filter_map(|own| Some((own.name.as_deref()?, own))).collect();
         Ok(Self {
             nodes,
@@ -126,21 +138,25 @@ impl<'a> Walk<'a> {
     pub(super) fn finish(mut self, output: &str) -> Result<(secateur_graph::Graph, Weights, Vec<String>), Error> {
         let refuse = |why: String| Error::Model(format!("the output `{output}`: {why}"));
         let own = match self.known.get(output).cloned() {
+            Some(Known::Formula(own)) if self.is_softmax(&own) => {
+                self.remarks.push("the softmax at the end is left out: the network answers with logits".into());
+                self.realised(output, Known::Value(own.of))?
+            }
             Some(own) => self.realised(output, own).map_err(|error| match error {
                 Error::Model(why) => refuse(why),
                 other => refuse(other.to_string()),
             })?,
             None => return Err(refuse("no node gives it".into())),
         };
-        if own.index() + 1 != self.builder.last().map_or(1, |last| last.output.index() + 1) {
-            return Err(refuse("something else is computed after it".into()));
-        }
-        let graph = self.builder.finish();
-        self.weights.check(&graph)?;
-        if let Some((name, _)) = self.weights.iter().find(|(_, own)| own.iter().any(|own| !own.is_finite())) {
+        let (graph, mut weights) = (needed(&self.builder.finish(), own)?, self.weights);
+        // Of nodes that others took the place of nothing is left.
+        weights =
+            graph.parameters().iter().filter_map(|own| Some((own.name.clone(), weights.remove(&own.name)?))).collect();
+        weights.check(&graph)?;
+        if let Some((name, _)) = weights.iter().find(|(_, own)| own.iter().any(|own| !own.is_finite())) {
             return Err(Error::Model(format!("`{name}`: expected numbers, found NaN or an infinity")));
         }
-        Ok((graph, self.weights, self.remarks))
+        Ok((graph, weights, self.remarks))
     }
 
     /// How many nodes are computed from one, however far behind.
@@ -167,10 +183,17 @@ impl<'a> Walk<'a> {
             "Gemm" => self.gemm(node),
             "MatMul" => self.matrix_product(node),
             "BatchNormalization" => self.batch_norm(node),
-            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" => self.pool(node),
+            "LayerNormalization" => self.layer_norm(node),
+            "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" => self.pool(node),
+            "ReduceMean" => self.reduction(node, Reduction::Mean),
+            "ReduceSum" => self.reduction(node, Reduction::Sum),
+            "ReduceMax" => self.reduction(node, Reduction::Max),
             "Pad" => self.pad(node),
-            "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node),
-            "Relu" | "Clip" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Erf" | "Gelu" => self.function(node),
+            "Relu" | "Clip" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Tanh" | "Gelu" | "Erf" | "Exp" | "Sqrt"
+            | "Reciprocal" | "Neg" | "Abs" => self.function(node),
+            "Equal" => self.equal(node),
+            "OneHot" => self.one_hot(node),
+            "Expand" => self.expand(node),
             "Concat" => self.concat(node),
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => self.reshape(node),
             "Transpose" => self.transpose(node),
@@ -186,8 +209,28 @@ impl<'a> Walk<'a> {
                 self.remarks.push(format!("the {what} at the end is left out: the network answers with logits"));
                 self.known(node, 0)
             }
-            _ => Err(node.refuse("this operator is not supported")),
+            "Softmax" => self.softmax(node),
+            other => match Binary::named(other) {
+                Some(own) => self.arithmetic(node, own),
+                None => Err(node.refuse("this operator is not supported")),
+            },
         }
+    }
+
+    /// Whether a formula is a softmax along the last axis of its value.
+    fn is_softmax(&self, own: &Formula) -> bool {
+        let shape = self.shape(own.of);
+        let last = shape.len() - 1;
+        own.axes == [last] && own.is_whole(&shape) && recognise::is_softmax(&own.term, shape[last])
+    }
+
+    /// Counts values that are worked out and kept, such as tables.
+    pub(super) fn spend(&mut self, node: Read<'a>, values: usize) -> Result<(), Error> {
+        self.layer_weights = self.layer_weights.saturating_add(values);
+        if self.layer_weights > MOST_PARAMETERS {
+            return Err(node.refuse(format!("expected a model of at most {MOST_PARAMETERS} weights")));
+        }
+        Ok(())
     }
 
     /// Whether one node alone reads what a node gives.
@@ -229,7 +272,11 @@ impl<'a> Walk<'a> {
             Known::Value(value) => Ok(value),
             Known::Layer(layer) => self.layer(&layer, None),
             Known::Affine(affine) => self.affine(name, affine),
-            Known::Part(_, part) => Err(Error::Model(format!("{part} is supported as a part of an activation only"))),
+            Known::Formula(own) => self.compiled(name, &own),
+            Known::Rows(own) => self.rows(name, &own),
+            Known::Indices(_) | Known::OneHot(..) => {
+                Err(Error::Model("whole numbers are supported where they choose rows of a table only".into()))
+            }
             Known::Padded(..) => Err(Error::Model("padding is supported before convolutions and means only".into())),
             Known::Constant(_) | Known::Sizes(..) => {
                 Err(Error::Model("expected what depends on the input, found the same for every input".into()))
@@ -266,7 +313,21 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds a node to the graph with the values of its parameters, in their order. It is called so, or with a number behind.
+    ///
+    /// What is computed channel by channel is computed before sides of 1 come or go, next to the layer that it belongs to.
     pub(super) fn add(&mut self, name: &str, op: Op, inputs: &[Value], values: Vec<Vec<f32>>) -> Result<Value, Error> {
+        if let &[outer] = inputs
+            && let Some(inner) = self.before_reshape(&op, outer)
+        {
+            let own = self.add(name, op, &[inner], values)?;
+            if self.builder.shape(own)[1..] == self.builder.shape(inner)[1..] {
+                let shape = self.shape(outer);
+                return self.shaped(name, own, shape);
+            }
+            // A single pixel is what it is in either shape.
+            self.mark(own, self.is_line(outer));
+            return Ok(own);
+        }
         let name = self.free_name(name);
         let first = self.builder.parameters().len();
         let keeps_sides = !matches!(op, Op::Flatten | Op::Reshape(_) | Op::Linear(_));
@@ -278,6 +339,109 @@ impl<'a> Walk<'a> {
             self.weights.insert(own.name.clone(), values);
         }
         Ok(value)
+    }
+
+    /// The value that a reshape has given other sides than the first one, where an operation can be computed of it instead.
+    fn before_reshape(&self, op: &Op, value: Value) -> Option<Value> {
+        let node = self.builder.node(value)?;
+        let inner = node.inputs[0];
+        let [from, to] = [inner, value].map(|own| self.builder.shape(own));
+        let keeps_channels = matches!(node.op, Op::Reshape(_)) && from[0] == to[0] && from.len() == 3 && to.len() == 3;
+        let by_channel = matches!(op, Op::Activation(_) | Op::BatchNorm(_) | Op::GlobalAveragePool);
+        (keeps_channels && by_channel).then_some(inner)
+    }
+
+    /// A value with its sides in another order, as the model has them.
+    pub(super) fn permuted(&mut self, name: &str, value: Value, order: &[usize]) -> Result<Value, Error> {
+        // Channels and a length stand around one row.
+        let (is_line, known) = (self.is_line(value), self.builder.last().map(|last| last.output));
+        let own = match (is_line, order) {
+            (true, [1, 0]) => self.reordered(name, value, &[2, 1, 0])?,
+            (true, _) => value,
+            (false, _) => self.reordered(name, value, order)?,
+        };
+        if self.is_line(own) == is_line {
+            return Ok(own);
+        }
+        // A value that is there already stays what it is.
+        let shape = self.builder.shape(own).to_vec();
+        let own = if Some(own) <= known { self.add(name, Op::Reshape(shape), &[own], vec![])? } else { own };
+        self.mark(own, is_line);
+        Ok(own)
+    }
+
+    /// The same of the graph's own sides. Two changes of order are one, also where functions of single numbers, or of those along
+    /// one side, stand between them.
+    fn reordered(&mut self, name: &str, value: Value, order: &[usize]) -> Result<Value, Error> {
+        if order.is_sorted() {
+            return Ok(value);
+        }
+        let node = self.builder.node(value).cloned();
+        if let Some(Op::Reshape(_)) = node.as_ref().map(|node| &node.op)
+            && self.is_of_reordered(value)
+            && let Some((inner, inner_order)) = self.order_before_reshape(value, order)
+        {
+            let wanted = order.iter().map(|axis| self.builder.shape(value)[*axis]).collect::<Vec<_>>();
+            let own = self.reordered(name, inner, &inner_order)?;
+            return match *self.builder.shape(own) == wanted {
+                true => Ok(own),
+                false => self.add(name, Op::Reshape(wanted), &[own], vec![]),
+            };
+        }
+        let passes = |op: &Op| matches!(op, Op::Permute(_) | Op::Activation(_) | Op::LayerNorm(_));
+        if let Some(node) = node.filter(|node| passes(&node.op) && self.is_of_reordered(value)) {
+            return match node.op {
+                Op::Permute(own) => {
+                    let both: Vec<usize> = order.iter().map(|axis| own[*axis]).collect();
+                    self.reordered(name, node.inputs[0], &both)
+                }
+                Op::LayerNorm(own) => {
+                    let input = self.reordered(name, node.inputs[0], order)?;
+                    let axes = vec![order.iter().position(|axis| *axis == own.axes[0]).expect("all sides")];
+                    let values =
+                        ["weight", "bias"].map(|field| self.weights.get(&format!("{}.{field}", node.name)).to_vec());
+                    self.add(&node.name, Op::LayerNorm(LayerNorm { axes, ..own }), &[input], values.to_vec())
+                }
+                other => {
+                    let input = self.reordered(name, node.inputs[0], order)?;
+                    self.add(&node.name, other, &[input], vec![])
+                }
+            };
+        }
+        let shape = self.builder.shape(value);
+        if order.iter().filter(|axis| shape[**axis] != 1).is_sorted() {
+            // Sides of 1 change their place, and no value does.
+            let shape = order.iter().map(|axis| shape[*axis]).collect();
+            return self.add(name, Op::Reshape(shape), &[value], vec![]);
+        }
+        self.add(name, Op::Permute(order.to_vec()), &[value], vec![])
+    }
+
+    /// Where only sides of 1 came or went, the value before that, and the order of its sides that comes to the same.
+    fn order_before_reshape(&self, value: Value, order: &[usize]) -> Option<(Value, Vec<usize>)> {
+        let inner = self.builder.node(value)?.inputs[0];
+        let [from, to] = [inner, value].map(|own| self.builder.shape(own));
+        let long = |shape: &[usize]| (0..shape.len()).filter(|axis| shape[*axis] != 1).collect::<Vec<usize>>();
+        let (before, behind) = (long(from), long(to));
+        if !before.iter().map(|axis| from[*axis]).eq(behind.iter().map(|axis| to[*axis])) {
+            return None;
+        }
+        let place = |axis: &usize| behind.iter().position(|own| own == axis).map(|place| before[place]);
+        let mut own: Vec<usize> = order.iter().filter_map(place).collect();
+        own.extend((0..from.len()).filter(|axis| from[*axis] == 1));
+        Some((inner, own))
+    }
+
+    /// Whether a value has sides in another order than an earlier one, and each number of it, or all along one side, only depends
+    /// on those in the same place.
+    fn is_of_reordered(&self, value: Value) -> bool {
+        self.builder.node(value).is_some_and(|node| match &node.op {
+            // The rows of a table cost nothing to put in another order.
+            Op::Permute(_) | Op::Embedding(_) => true,
+            Op::Activation(_) | Op::Flatten | Op::Reshape(_) => self.is_of_reordered(node.inputs[0]),
+            Op::LayerNorm(own) => own.axes.len() == 1 && self.is_of_reordered(node.inputs[0]),
+            _ => false,
+        })
     }
 
     /// A name of letters, digits, `_`, `-` and `.` that no node has.
@@ -311,7 +475,16 @@ impl<'a> Walk<'a> {
 
     /// Says that an image of one row has no rows in the model.
     pub(super) fn mark_line(&mut self, value: Value) {
-        self.lines.insert(value);
+        self.mark(value, true);
+    }
+
+    /// Says whether an image of one row has no rows in the model.
+    pub(super) fn mark(&mut self, value: Value, is_line: bool) {
+        if is_line {
+            self.lines.insert(value)
+        } else {
+            self.lines.remove(&value)
+        };
     }
 
     /// Channels, rows and columns of a value, which has one row where it has a length only.
@@ -327,4 +500,22 @@ impl<'a> Walk<'a> {
             ))
         })
     }
+}
+
+/// What a value of a graph depends on, as a graph that ends with it.
+fn needed(graph: &secateur_graph::Graph, output: Value) -> Result<secateur_graph::Graph, Error> {
+    let mut is_needed = vec![false; graph.nodes().len() + 1];
+    is_needed[output.index()] = true;
+    for node in graph.nodes().iter().rev().filter(|node| node.output.index() <= output.index()) {
+        if is_needed[node.output.index()] {
+            node.inputs.iter().for_each(|value| is_needed[value.index()] = true);
+        }
+    }
+    let mut builder = Builder::new(graph.shape(graph.input()))?;
+    let mut values = vec![builder.input(); graph.nodes().len() + 1];
+    for node in graph.nodes().iter().filter(|node| is_needed[node.output.index()]) {
+        let inputs: Vec<Value> = node.inputs.iter().map(|value| values[value.index()]).collect();
+        values[node.output.index()] = builder.add(&node.name, node.op.clone(), &inputs)?;
+    }
+    Ok(builder.finish())
 }

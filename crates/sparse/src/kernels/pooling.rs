@@ -132,6 +132,26 @@ pub(crate) fn average_masked<V: Vector>(windows: &Masked, share: f32, x: &[Lanes
     }
 }
 
+/// The largest value of the one window over all lanes, in the first lane; NaN where there is one.
+#[inline(always)]
+pub(crate) fn largest<V: Vector>(windows: &Masked, x: &[Lanes], y: &mut [Lanes]) {
+    let mut top = V::splat(f32::NEG_INFINITY);
+    for (element, mask) in windows.of(0) {
+        let own = V::load(&x[*element as usize]).keep(*mask).add(V::splat(f32::NEG_INFINITY).keep(!*mask));
+        top = own.max_or_nan(top);
+    }
+    let mut lanes = Lanes::ZERO;
+    top.store(&mut lanes);
+    let mut found = lanes.0[0];
+    for own in &lanes.0[1..] {
+        if !(*own <= found) && !found.is_nan() {
+            found = *own;
+        }
+    }
+    y[windows.outputs[0] as usize] = Lanes::ZERO;
+    y[windows.outputs[0] as usize].0[0] = found;
+}
+
 /// The sum of the one window over all lanes, times `share`, in the first lane.
 #[inline(always)]
 pub(crate) fn mean<V: Vector>(windows: &Masked, share: f32, x: &[Lanes], y: &mut [Lanes]) {

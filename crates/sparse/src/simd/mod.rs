@@ -133,6 +133,8 @@ pub(crate) trait Vector: Copy {
     fn sqrt(self) -> Self;
     /// `self * factor + addend`, rounded once where the instruction set can.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self * 2^power` of a whole number from -126 to 127, or NaN.
+    fn scaled(self, power: Self) -> Self;
     /// The larger of the two; `other` where one is NaN.
     fn max(self, other: Self) -> Self;
     /// The larger of the two, `other` of equal ones; NaN where one is NaN.
@@ -260,8 +262,9 @@ mod tests {
             let (a, b) = (V::load(&ramp), V::splat(2.0));
             let mut found = vec![];
             let results = [a.add(b), a.sub(b), a.mul(b), a.div(b), a.mul(a).sqrt(), a.mul_add(b, a), a.max(b)];
+            let scaled = [b.scaled(a), a.scaled(V::splat(-126.0)), b.scaled(V::splat(f32::NAN)).sub(a).keep(0)];
             let more = [a.keep(0xff).or(b.keep(0xff00)), a.keep(0b101), a.max_or_nan(b), a.keep(a.greater_or_nan(b))];
-            for result in results.into_iter().chain(more) {
+            for result in results.into_iter().chain(more).chain(scaled) {
                 let mut lanes = Lanes::ZERO;
                 result.store(&mut lanes);
                 found.extend(lanes.0);
@@ -284,12 +287,13 @@ mod tests {
     fn every_instruction_set_gives_the_same_answers() {
         let wanted = dispatch(InstructionSet::Portable, Everything);
         assert_eq!(wanted[0], -5.0);
+        assert_eq!([wanted[176], wanted[191], wanted[192]], [2.0f32.powi(-6), 512.0, -7.0 * 2.0f32.powi(-126)]);
         let square = |place: usize| (place * place) as f32;
         assert!(
-            (0..16).all(|lane| wanted[176 + lane] == square(2 * lane) && wanted[192 + lane] == square(2 * lane + 1))
+            (0..16).all(|lane| wanted[224 + lane] == square(2 * lane) && wanted[240 + lane] == square(2 * lane + 1))
         );
         let moved = |lane: usize| if 0b1011_0110_0111_1001 >> lane & 1 == 1 { (7 * lane + 3) % 16 } else { 7 };
-        assert!((0..16).all(|lane| wanted[208 + lane] == moved(lane) as f32 - 7.0));
+        assert!((0..16).all(|lane| wanted[256 + lane] == moved(lane) as f32 - 7.0));
         assert_eq!(wanted[wanted.len() - 2], 8.0);
         assert_eq!(wanted[wanted.len() - 1], f32::from(0b1111_1100_0000_0000u16));
         for set in InstructionSet::available() {

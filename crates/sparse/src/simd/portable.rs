@@ -70,6 +70,12 @@ impl Vector for V {
     }
 
     #[inline(always)]
+    fn scaled(self, power: Self) -> Self {
+        // The exponent of a float is that of 2, and 127.
+        self.zip(power, |own, power| own * f32::from_bits(((power as i32 + 127) as u32) << 23))
+    }
+
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         self.zip(other, |a, b| if a > b { a } else { b })
     }

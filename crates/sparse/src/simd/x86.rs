@@ -103,6 +103,11 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn scaled(self, power: Self) -> Self {
+        Self(intrinsics!(_mm512_scalef_ps(self.0, power.0)))
+    }
+
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         Self(intrinsics!(_mm512_max_ps(self.0, other.0)))
     }
@@ -321,6 +326,18 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         intrinsics!(Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1)))
+    }
+
+    #[inline(always)]
+    fn scaled(self, power: Self) -> Self {
+        // The exponent of a float is that of 2, and 127.
+        // SAFETY: see the head of this file.
+        unsafe {
+            let bias = _mm256_set1_epi32(127);
+            let low = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(power.0), bias));
+            let high = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(power.1), bias));
+            Self(_mm256_mul_ps(self.0, _mm256_castsi256_ps(low)), _mm256_mul_ps(self.1, _mm256_castsi256_ps(high)))
+        }
     }
 
     #[inline(always)]

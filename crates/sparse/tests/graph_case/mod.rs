@@ -39,7 +39,7 @@ impl Case {
                     let number = random.next();
                     values.push(match own.role {
                         Role::Weight => reach * (2.0 * number - 1.0),
-                        Role::Bias | Role::Shift | Role::Mean => number - 0.5,
+                        Role::Bias | Role::Shift | Role::Mean | Role::Table => number - 0.5,
                         Role::Scale | Role::Variance => number + 0.5,
                     });
                 }

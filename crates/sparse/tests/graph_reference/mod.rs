@@ -304,6 +304,18 @@ fn activated(activation: Activation, x: f64) -> (f64, f64) {
             };
             (x * (x + 3.0).clamp(0.0, 6.0) / 6.0, slope)
         }
+        Activation::Sigmoid => {
+            let sigmoid = 1.0 / (1.0 + (-x).exp());
+            (sigmoid, sigmoid * (1.0 - sigmoid))
+        }
+        Activation::Tanh => (x.tanh(), 1.0 - x.tanh() * x.tanh()),
+        Activation::HardSigmoid => ((x + 3.0).clamp(0.0, 6.0) / 6.0, if x.abs() < 3.0 { 1.0 / 6.0 } else { 0.0 }),
+        Activation::GeluTanh => {
+            let root = (2.0 / std::f64::consts::PI).sqrt();
+            let tanh = (root * (x + 0.044715 * x * x * x)).tanh();
+            let inner = root * (1.0 + 3.0 * 0.044715 * x * x);
+            (0.5 * x * (1.0 + tanh), 0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * inner)
+        }
         Activation::Silu => {
             let sigmoid = 1.0 / (1.0 + (-x).exp());
             (x * sigmoid, sigmoid * (1.0 + x * (1.0 - sigmoid)))

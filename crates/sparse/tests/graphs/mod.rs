@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use secateur_graph::{
-    Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Role, Value, Weights, Window,
+    Activation, BatchNorm, Builder, Conv2d, Embedding, Graph, LayerNorm, Linear, Op, Pool, PoolKind, Role, Value,
+    Weights, Window,
 };
 
 /// Numbers that are the same on every machine: SplitMix64 (Steele, Lea and Flood, 2014).
@@ -119,7 +120,7 @@ impl Growing<'_> {
         let x = self.some();
         let shape = self.net.shape(x).to_vec();
         let image = shape.len() == 3;
-        let _ = match self.random.below(14) {
+        let _ = match self.random.below(18) {
             0..3 if image => {
                 let conv = self.conv(shape[0]);
                 self.add(Op::Conv2d(conv), &[x])
@@ -153,10 +154,41 @@ impl Growing<'_> {
                 self.add(Op::Crop(crop), &[x])
             }
             12 if image && self.random.one_in(3) => self.add(Op::GlobalAveragePool, &[x]),
+            13 => self.product(x, image),
+            14 => {
+                let mut order: Vec<usize> = (0..shape.len()).collect();
+                order.rotate_left(self.random.below(shape.len()));
+                self.add(Op::Permute(order), &[x])
+            }
+            15 => {
+                let mut axes: Vec<usize> = (0..shape.len()).filter(|_| self.random.one_in(2)).collect();
+                axes.extend(if axes.is_empty() { Some(0) } else { None });
+                self.add(Op::LayerNorm(LayerNorm { axes, epsilon: 0.1 }), &[x])
+            }
+            16 if self.random.one_in(2) => {
+                let axis = self.random.below(shape.len());
+                self.add(Op::Softmax(axis), &[x])
+            }
             12 => self.reshape(x, &shape),
             _ if self.random.one_in(3) => self.add(Op::Flatten, &[x]),
             _ => None,
         };
+    }
+
+    /// The product of two values, or of an image and a gate of its own.
+    fn product(&mut self, x: Value, image: bool) -> Option<Value> {
+        if !image || self.random.one_in(2) {
+            let inputs = self.alike(x, 2, true);
+            return self.add(Op::Mul, &inputs);
+        }
+        let channels = self.net.shape(x)[0];
+        let mean = self.add(Op::GlobalAveragePool, &[x])?;
+        let hidden = self.add(Op::Conv2d(Conv2d::new(2, 1)), &[mean])?;
+        let activation = self.activation();
+        let hidden = self.add(activation, &[hidden])?;
+        let gate = self.add(Op::Conv2d(Conv2d::new(channels, 1)), &[hidden])?;
+        let gate = self.add(Op::Activation(Activation::Sigmoid), &[gate])?;
+        self.add(Op::Mul, &[x, gate])
     }
 
     fn reshape(&mut self, x: Value, shape: &[usize]) -> Option<Value> {
@@ -174,12 +206,16 @@ impl Growing<'_> {
 /// A graph of up to some twenty nodes of any kind.
 pub(crate) fn graph(random: &mut Random) -> Graph {
     let input = match random.below(8) {
-        0 => vec![1 + random.below(8)],
+        0 | 1 => vec![1 + random.below(8)],
         _ => vec![1 + random.below(4), 2 + random.below(7), 2 + random.below(7)],
     };
     let net = Builder::new(&input).expect("a shape");
     let values = vec![net.input()];
     let mut growing = Growing { net, values, random };
+    if input.len() == 1 && growing.random.one_in(2) {
+        let (first, columns) = (growing.values[0], 1 + growing.random.below(4));
+        growing.add(Op::Embedding(Embedding { rows: ROWS, columns }), &[first]).expect("numbers");
+    }
     for _ in 0..growing.random.below(16) {
         growing.grow();
     }
@@ -212,6 +248,7 @@ pub(crate) fn weights(graph: &Graph, random: &mut Random) -> Weights {
                 Role::Bias | Role::Shift => 0.0,
                 Role::Scale if density < 100 && random.one_in(6) => 0.0,
                 Role::Scale => 1.0 + 0.5 * random.signed(),
+                Role::Table => random.signed(),
                 Role::Mean => 0.3 * random.signed(),
                 Role::Variance => 1.0 + 0.6 * random.signed(),
             };
@@ -232,7 +269,7 @@ pub(crate) fn weights(graph: &Graph, random: &mut Random) -> Weights {
                     Role::Weight if member.axis == 1 => kind == 2,
                     Role::Weight | Role::Scale => kind < 2,
                     Role::Bias | Role::Shift => kind == 0,
-                    Role::Mean | Role::Variance => false,
+                    Role::Mean | Role::Variance | Role::Table => false,
                 };
                 let values = weights.get_mut(&own.name).expect("there");
                 let inner: usize = own.shape[member.axis + 1..].iter().product();
@@ -248,10 +285,15 @@ pub(crate) fn weights(graph: &Graph, random: &mut Random) -> Weights {
     weights
 }
 
-/// Images for a graph.
+/// Rows of the tables that random graphs begin with.
+const ROWS: usize = 5;
+
+/// Images for a graph: whole numbers where they choose rows.
 pub(crate) fn images(graph: &Graph, count: usize, random: &mut Random) -> Vec<Vec<f32>> {
     let pixels: usize = graph.shape(graph.input()).iter().product();
-    (0..count).map(|_| (0..pixels).map(|_| random.signed()).collect()).collect()
+    let chooses = graph.nodes().iter().any(|node| matches!(node.op, Op::Embedding(_)));
+    let mut one = || if chooses { random.below(ROWS) as f32 } else { random.signed() };
+    (0..count).map(|_| (0..pixels).map(|_| one()).collect()).collect()
 }
 
 /// The largest difference between the answers of two graphs, and the largest answer; of images that make infinities of the

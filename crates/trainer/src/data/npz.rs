@@ -63,7 +63,7 @@ pub(super) fn load(path: &Path) -> Result<Parts, Error> {
 }
 
 /// Inputs of a network: the array `x`, or `x_train`, as `[n, channels, rows, columns]` of these sides, those of 1 left out or not, or
-/// `[n, numbers]`; and the labels `y`, or `y_train`, where the file has any. f32 are what the network takes; bytes are scaled by `scale`,
+/// `[n, numbers]`; and the labels `y`, or `y_train`, where the file has any. f32 and whole numbers are what the network takes; bytes are scaled by `scale`,
 /// which is given those of an image.
 ///
 /// # Errors
@@ -99,7 +99,18 @@ pub fn read_inputs(
             let bytes = exactly(&mut values, 4 * size).map_err(refuse)?;
             bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
         }
-        _ => return Err(refuse(format!("found values of type {dtype:?}, expected uint8 or float32"))),
+        // Whole numbers choose rows of a table.
+        "<i4" => {
+            let bytes = exactly(&mut values, 4 * size).map_err(refuse)?;
+            bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes) as f32).collect()
+        }
+        "<i8" => {
+            let bytes = exactly(&mut values, 8 * size).map_err(refuse)?;
+            bytes.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()
+        }
+        _ => {
+            return Err(refuse(format!("found values of type {dtype:?}, expected uint8, float32, int32 or int64")));
+        }
     };
     drop(values);
     let labels = has(&archive, answers).then(|| labels(path, &mut archive, answers, (name, count))).transpose()?;

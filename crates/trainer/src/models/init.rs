@@ -18,6 +18,11 @@ pub(crate) fn initial(graph: &Graph, seed: u64) -> Weights {
             }
             // A layer's bias comes right behind its weight.
             Role::Bias => drawn.as_mut().expect("a bias has a weight before it"),
+            // As in PyTorch a variance of 1.
+            Role::Table => {
+                layers += 1;
+                drawn.insert((seed::stream(seed, "init", layers - 1), 3f32.sqrt()))
+            }
             Role::Scale | Role::Shift | Role::Mean | Role::Variance => continue,
         };
         for value in weights.get_mut(&own.name).expect("neutral weights are all there") {

@@ -75,6 +75,14 @@ pub enum OpConfig {
     Silu {},
     /// `x min(max(x + 3, 0), 6) / 6`.
     HardSwish {},
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid {},
+    /// `(exp(x) - exp(-x)) / (exp(x) + exp(-x))`.
+    Tanh {},
+    /// `min(max(x + 3, 0), 6) / 6`.
+    HardSigmoid {},
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+    GeluTanh {},
     /// The largest value of each window.
     MaxPool {
         /// Sides of the window.
@@ -287,6 +295,10 @@ impl OpConfig {
             Self::Gelu {} => "gelu",
             Self::Silu {} => "silu",
             Self::HardSwish {} => "swish",
+            Self::Sigmoid {} => "sigmoid",
+            Self::Tanh {} => "tanh",
+            Self::HardSigmoid {} => "hard_sigmoid",
+            Self::GeluTanh {} => "gelu_tanh",
             Self::MaxPool { .. } | Self::AveragePool { .. } => "pool",
             Self::GlobalAveragePool {} => "avgpool",
             Self::Add {} => "add",
@@ -316,6 +328,10 @@ impl OpConfig {
             Self::Gelu {} => Op::Activation(Activation::Gelu),
             Self::Silu {} => Op::Activation(Activation::Silu),
             Self::HardSwish {} => Op::Activation(Activation::HardSwish),
+            Self::Sigmoid {} => Op::Activation(Activation::Sigmoid),
+            Self::Tanh {} => Op::Activation(Activation::Tanh),
+            Self::HardSigmoid {} => Op::Activation(Activation::HardSigmoid),
+            Self::GeluTanh {} => Op::Activation(Activation::GeluTanh),
             Self::MaxPool { size, stride, padding } => pool(PoolKind::Max, *size, *stride, *padding),
             Self::AveragePool { size, stride, padding } => pool(PoolKind::Average, *size, *stride, *padding),
             Self::GlobalAveragePool {} => Op::GlobalAveragePool,

@@ -8,7 +8,7 @@ use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId}
 use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, batch_norm, batch_norm_train, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use secateur_graph::{Activation, BatchNorm, Conv2d, Graph, Node, Op, Pool, PoolKind, Weights};
+use secateur_graph::{Activation, BatchNorm, Conv2d, Graph, LayerNorm, Node, Op, Pool, PoolKind, Weights};
 use secateur_pruner::Activations;
 use std::sync::Arc;
 
@@ -196,6 +196,31 @@ impl Net {
                 (Batch::Images(a), Batch::Images(b)) => Batch::Images(a + b),
                 (a, b) => Batch::Features(a.features() + b.features()),
             },
+            Op::Mul => match (inputs.remove(0), inputs.remove(0)) {
+                // One factor for each channel is spread over its pixels.
+                (Batch::Images(a), Batch::Images(b)) => Batch::Images(a * b),
+                (a, b) => Batch::Features(a.features() * b.features()),
+            },
+            Op::Permute(order) => match inputs.remove(0) {
+                Batch::Images(x) => {
+                    let order = order.iter().map(|own| *own as isize + 1);
+                    let order: Vec<isize> = std::iter::once(0).chain(order).collect();
+                    Batch::Images(x.permute([order[0], order[1], order[2], order[3]]))
+                }
+                features => features,
+            },
+            Op::LayerNorm(norm) => {
+                let [scale, shift] = [0, 1].map(|place| fields[place].flat());
+                match inputs.remove(0) {
+                    Batch::Images(x) => Batch::Images(layer_normalised(norm, [scale, shift], x)),
+                    Batch::Features(x) => Batch::Features(layer_normalised(norm, [scale, shift], x)),
+                }
+            }
+            Op::Softmax(axis) => match inputs.remove(0) {
+                Batch::Images(x) => Batch::Images(activation::softmax(x, axis + 1)),
+                Batch::Features(x) => Batch::Features(activation::softmax(x, axis + 1)),
+            },
+            Op::Embedding(_) => unreachable!("what it gives is neither an image nor features"),
             Op::Concat => match inputs[0] {
                 Batch::Images(_) => Batch::Images(Tensor::cat(inputs.into_iter().map(Batch::images).collect(), 1)),
                 Batch::Features(_) => {
@@ -246,6 +271,15 @@ impl Field {
         own.val()
     }
 
+    /// All values, row-major.
+    fn flat(&self) -> Tensor<1> {
+        match self {
+            Self::Vector(own) => own.val(),
+            Self::Matrix(own) => own.val().flatten(0, 1),
+            Self::Kernel(own) => own.val().flatten(0, 3),
+        }
+    }
+
     fn kernel(&self) -> Tensor<4> {
         let Self::Kernel(own) = self else { unreachable!("shapes follow from the graph") };
         own.val()
@@ -279,6 +313,18 @@ fn normalised<const D: usize>(
     found.output
 }
 
+/// `own` is scale and shift.
+fn layer_normalised<const D: usize>(norm: &LayerNorm, own: [Tensor<1>; 2], x: Tensor<D>) -> Tensor<D> {
+    // The axes of a batch stand one place further.
+    let mean = |x: Tensor<D>| norm.axes.iter().fold(x, |x, axis| x.mean_dim(axis + 1));
+    let distance = x.clone() - mean(x.clone());
+    let root = mean(distance.clone().square()).add_scalar(norm.epsilon).sqrt();
+    let mut sides = [1; D];
+    norm.axes.iter().for_each(|axis| sides[axis + 1] = x.dims()[axis + 1]);
+    let [scale, shift] = own.map(|own| own.reshape(sides));
+    distance / root * scale + shift
+}
+
 fn activated<const D: usize>(own: Activation, x: Tensor<D>) -> Tensor<D> {
     match own {
         Activation::Relu => activation::relu(x),
@@ -286,6 +332,10 @@ fn activated<const D: usize>(own: Activation, x: Tensor<D>) -> Tensor<D> {
         Activation::Gelu => activation::gelu(x),
         Activation::Silu => activation::silu(x),
         Activation::HardSwish => activation::hard_swish(x),
+        Activation::Sigmoid => activation::sigmoid(x),
+        Activation::Tanh => activation::tanh(x),
+        Activation::HardSigmoid => activation::hard_sigmoid(x, 1.0 / 6.0, 0.5),
+        Activation::GeluTanh => activation::gelu_approximate(x),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds channels that do not vary with the input, and moves what they contribute to a layer into its bias.
 
-use super::{Part, Small, biased, is_layer, name};
+use super::{Part, Small, name};
 use secateur_graph::{MOST_PARAMETERS, Node, Op, Pool, PoolKind, Role, Window};
 
 /// What a channel (or a feature) always is, a finite number; `None` when that depends on the image.
@@ -15,7 +15,7 @@ pub(super) fn move_into_biases(small: &mut Small) -> (bool, Vec<Vec<Constant>>) 
     for (place, node) in graph.nodes().iter().enumerate() {
         let read = &constants[node.inputs[0].index()];
         let [before, after] = [node.inputs[0], node.output].map(|value| graph.shape(value));
-        let given = if is_layer(&node.op) {
+        let given = if node.op.is_layer() {
             // A fully connected layer has no window.
             let (groups, inside) = if let Op::Conv2d(conv) = &node.op {
                 (conv.groups, never_in_padding(&conv.window, before, after))
@@ -35,7 +35,7 @@ pub(super) fn move_into_biases(small: &mut Small) -> (bool, Vec<Vec<Constant>>) 
     }
     if new_biases.contains(&true) {
         let part = |(node, new): (&Node, &bool)| -> Part {
-            let op = if *new { biased(&node.op) } else { node.op.clone() };
+            let op = if *new { node.op.with_bias() } else { node.op.clone() };
             (node.name.clone(), op, node.inputs.iter().map(|value| value.index()).collect())
         };
         small.rebuild(graph.nodes().iter().zip(&new_biases).map(part).collect());
@@ -67,9 +67,20 @@ fn passed_on(small: &Small, node: &Node, place: usize, inputs: &[&[Constant]], s
         }
         Op::GlobalAveragePool | Op::Crop(_) => read.to_vec(),
         Op::Add => read.iter().zip(inputs[1]).map(|(a, b)| finite((*a)? + (*b)?)).collect(),
+        Op::Mul => read.iter().zip(inputs[1]).map(|(a, b)| multiplied(*a, *b)).collect(),
         Op::Concat => inputs.concat(),
         Op::Flatten | Op::Reshape(_) => regrouped(read, shapes),
+        Op::Permute(_) | Op::LayerNorm(_) | Op::Softmax(_) | Op::Embedding(_) => vec![None; shapes[1][0]],
         Op::Conv2d(_) | Op::Linear(_) => unreachable!("it has weights"),
+    }
+}
+
+/// The product of two channels. Times 0 any finite value is as good as another.
+fn multiplied(a: Constant, b: Constant) -> Constant {
+    match (a, b) {
+        (Some(0.0), _) | (_, Some(0.0)) => Some(0.0),
+        (Some(a), Some(b)) => Some(a * b).filter(|own| own.is_finite()),
+        (None, _) | (_, None) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Folds batch normalisation into the layer before it: scaling and shifting what a linear layer gives is a linear layer.
 
-use super::{Part, Small, biased, is_layer, name};
+use super::{Part, Small, name};
 use secateur_graph::{BatchNorm, Op, Role};
 
 /// Folds what can be folded; whether there was something.
@@ -14,7 +14,7 @@ pub(super) fn fold(small: &mut Small) -> bool {
     for place in 0..count {
         let node = &small.graph.nodes()[place];
         let (input, output) = (node.inputs[0].index(), node.output.index());
-        if is_layer(&node.op) {
+        if node.op.is_layer() {
             layers[output] = Some(place);
         }
         if let Op::BatchNorm(norm) = &node.op {
@@ -48,7 +48,7 @@ impl Folds {
         let mut values = vec![0; nodes.len() + 1];
         for (place, node) in nodes.iter().enumerate() {
             let (own, op) = match self.into[place] {
-                Some(layer) if self.last[layer] == Some(place) => (&nodes[layer], biased(&nodes[layer].op)),
+                Some(layer) if self.last[layer] == Some(place) => (&nodes[layer], nodes[layer].op.with_bias()),
                 Some(_) => continue,
                 None if self.last[place].is_some() => continue,
                 None => (node, node.op.clone()),

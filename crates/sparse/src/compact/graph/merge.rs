@@ -2,7 +2,7 @@
 //! one, with the sum of what they contribute.
 
 use super::constants::Constant;
-use super::{Small, joins_all, name};
+use super::{Small, name};
 use secateur_graph::{ChannelUnits, Role};
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) fn merge_constants(small: &mut Small, constants: &[Vec<Constant>]) -> bool {
     let units = small.graph.channel_units();
     let mut readers: Vec<Vec<usize>> = vec![vec![]; constants.len()];
-    for (place, node) in small.graph.nodes().iter().enumerate().filter(|(_, node)| joins_all(&node.op)) {
+    for (place, node) in small.graph.nodes().iter().enumerate().filter(|(_, node)| node.op.joins_all()) {
         readers[node.inputs[0].index()].push(place);
     }
     let mut changed = false;

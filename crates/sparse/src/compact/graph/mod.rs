@@ -7,7 +7,7 @@ mod reach;
 mod units;
 
 use super::Footprint;
-use secateur_graph::{Builder, Conv2d, Graph, Linear, Op, Role, Value, Weights};
+use secateur_graph::{Builder, Graph, Op, Role, Value, Weights};
 
 /// A graph without what its answers do not depend on.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,36 +119,6 @@ impl Small {
         let own = self.graph.parameters().iter();
         *weights = own.map(|own| (own.name.clone(), weights.remove(&own.name).expect(whole))).collect();
     }
-}
-
-/// Whether an operation is a sum over what it reads, with weights and maybe a bias.
-fn is_layer(op: &Op) -> bool {
-    match op {
-        Op::Conv2d(_) | Op::Linear(_) => true,
-        Op::BatchNorm(_)
-        | Op::Activation(_)
-        | Op::Pool(_)
-        | Op::GlobalAveragePool
-        | Op::Add
-        | Op::Concat
-        | Op::Flatten
-        | Op::Reshape(_)
-        | Op::Crop(_) => false,
-    }
-}
-
-/// Whether it has a weight for each pair of a channel that it reads and one that it gives.
-fn joins_all(op: &Op) -> bool {
-    is_layer(op) && !matches!(op, Op::Conv2d(conv) if conv.groups > 1)
-}
-
-/// The layer with a bias.
-fn biased(op: &Op) -> Op {
-    let mut op = op.clone();
-    if let Op::Conv2d(Conv2d { bias, .. }) | Op::Linear(Linear { bias, .. }) = &mut op {
-        *bias = true;
-    }
-    op
 }
 
 /// The name of a node's parameter.

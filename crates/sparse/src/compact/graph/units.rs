@@ -1,7 +1,7 @@
 //! Leaves out units (channels that belong together) that nothing reads.
 
-use super::{Part, Small, joins_all, name};
-use secateur_graph::{ChannelUnits, Conv2d, Graph, Linear, Node, Op, Role};
+use super::{Part, Small, name};
+use secateur_graph::{ChannelUnits, Channels, Graph, Node, Op, Role};
 
 /// Leaves out what can be left out; whether there was something.
 pub(super) fn leave_out_unread(small: &mut Small) -> bool {
@@ -24,7 +24,7 @@ fn read_units(small: &Small, units: &ChannelUnits) -> Vec<bool> {
     let graph = &small.graph;
     // By unit: the rows of weights that give it.
     let mut rows: Vec<Vec<(usize, usize)>> = vec![vec![]; units.pinned.len()];
-    for (place, node) in graph.nodes().iter().enumerate().filter(|(_, node)| joins_all(&node.op)) {
+    for (place, node) in graph.nodes().iter().enumerate().filter(|(_, node)| node.op.joins_all()) {
         let given = units.of[node.output.index()].iter().enumerate();
         given.for_each(|(row, unit)| rows[*unit].push((place, row)));
     }
@@ -71,7 +71,7 @@ fn keep_something_to_read(graph: &Graph, units: &ChannelUnits, kept: &mut [bool]
         let counts = counts(units, kept);
         let needed = needed(graph, &counts);
         let mut missing = false;
-        for node in graph.nodes().iter().filter(|node| needed[node.output.index()] && joins_all(&node.op)) {
+        for node in graph.nodes().iter().filter(|node| needed[node.output.index()] && node.op.joins_all()) {
             let input = node.inputs[0].index();
             if counts[input] == 0 {
                 let unit = units.of[input][0];
@@ -142,22 +142,7 @@ impl Left {
             }
             let channels = graph.shape(node.inputs[0])[0];
             let [read, given] = [self.counts[node.inputs[0].index()], self.counts[index]];
-            let op = match &node.op {
-                Op::Conv2d(conv) if conv.is_depthwise(channels) => {
-                    Op::Conv2d(Conv2d { outputs: given, groups: read, ..*conv })
-                }
-                Op::Conv2d(conv) => Op::Conv2d(Conv2d { outputs: given, ..*conv }),
-                Op::Linear(linear) => Op::Linear(Linear { outputs: given, ..*linear }),
-                Op::Reshape(to) => Op::Reshape([&[given], &to[1..]].concat()),
-                Op::BatchNorm(_)
-                | Op::Activation(_)
-                | Op::Pool(_)
-                | Op::GlobalAveragePool
-                | Op::Add
-                | Op::Concat
-                | Op::Flatten
-                | Op::Crop(_) => node.op.clone(),
-            };
+            let op = node.op.narrowed(channels, read, given);
             parts.push((node.name.clone(), op, inputs));
             values[index] = parts.len();
         }
@@ -172,9 +157,12 @@ impl Left {
                 continue;
             }
             let values = small.weights.remove(&own.name).expect("weights are checked against their graph");
-            let given = &self.channels[node.output.index()];
-            let mut values = gather(&values, given);
-            if own.role == Role::Weight && joins_all(&node.op) {
+            let mut values = match node.op.channels(small.graph.shape(node.inputs[0])) {
+                // All channels are kept, and its parameters lie along other sides.
+                Channels::Mixed => values,
+                _ => gather(&values, &self.channels[node.output.index()]),
+            };
+            if own.role == Role::Weight && node.op.joins_all() {
                 let columns = values.len() / self.counts[node.output.index()];
                 let read = &self.channels[node.inputs[0].index()];
                 values = values.chunks_exact(columns).flat_map(|row| gather(row, read)).collect();

@@ -32,7 +32,7 @@ impl Plan {
                     let rectifies = match activation {
                         None | Some(Activation::Relu) => true,
                         Some(Activation::Relu6) => wanted[*output],
-                        Some(Activation::Gelu | Activation::Silu | Activation::HardSwish) => false,
+                        Some(_) => false,
                     };
                     if !rectifies {
                         let sums = self.like(*output, None);
@@ -56,7 +56,12 @@ impl Plan {
                     held.bytes[*output] = Some(output_bytes);
                     self.steps.push(Step { inputs: vec![input], output: output_bytes, ..step.clone() });
                 }
-                Kind::Pool(_) | Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::Copy => {
+                Kind::Pool(_)
+                | Kind::Pointwise { .. }
+                | Kind::GlobalAveragePool
+                | Kind::GlobalMaxPool
+                | Kind::Copy
+                | Kind::Other => {
                     let inputs = inputs.iter().map(|own| self.as_floats(*own, &mut held)).collect();
                     held.floats[*output] = true;
                     self.steps.push(Step { inputs, ..step.clone() });
@@ -118,7 +123,9 @@ fn keeps_bytes(kind: &Kind, step: &Step) -> bool {
     match kind {
         Kind::Pool(pool) => pool.kind == PoolKind::Max,
         Kind::Copy => step.node.is_none(),
-        Kind::Conv { .. } | Kind::Pointwise { .. } | Kind::GlobalAveragePool => false,
+        Kind::Conv { .. } | Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Other => {
+            false
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod bytes;
 mod conv;
 mod held;
 mod margins;
+mod other;
 mod plan;
 mod pooling;
 mod ranges;

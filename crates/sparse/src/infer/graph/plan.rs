@@ -12,7 +12,7 @@ use crate::train::graph::conv::winograd::Tiles;
 use crate::train::graph::geometry::{Geometry, padding};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::plan::{Kind, Pass, passes};
-use secateur_graph::{Activation, Graph, Op, Window};
+use secateur_graph::{Activation, Graph, Op, Pool, PoolKind, Window};
 use std::mem::size_of;
 
 /// The steps of a graph.
@@ -72,7 +72,8 @@ impl Plan {
         };
         let mut values = vec![None; graph.nodes().len() + 1];
         values[0] = Some(0);
-        for ((node, kind, inputs, output), activation) in fused(needed(graph)) {
+        for ((node, kind, inputs, output), activation) in fused(graph, needed(graph)) {
+            let kind = if lanes == LanesHold::Places { whole_image(kind, graph.shape(inputs[0])) } else { kind };
             let mut inputs: Vec<usize> =
                 inputs.iter().map(|value| values[value.index()].expect("it is computed before")).collect();
             if lanes == LanesHold::Places && ends_tiles(&kind, graph.shape(output)) {
@@ -155,8 +156,9 @@ impl Plan {
                 let [rows, columns] = pool.window.size;
                 rows.saturating_mul(columns).saturating_add(2).saturating_mul(y.pixels())
             }
-            Kind::GlobalAveragePool => x.pixels(),
+            Kind::GlobalAveragePool | Kind::GlobalMaxPool => x.pixels(),
             Kind::Copy => self.values(step.output),
+            Kind::Other => self.values(step.output).saturating_add(x.block().saturating_mul(LANES)),
         };
         elements.saturating_mul(24).saturating_add(fills)
     }
@@ -182,7 +184,9 @@ impl Plan {
             let reads = match step.kind {
                 Kind::Conv { window, .. } => Some(window),
                 Kind::Pool(pool) => self.tilings.is_some().then_some(pool.window),
-                Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::Copy => None,
+                Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Copy | Kind::Other => {
+                    None
+                }
             };
             if let Some(window) = &reads {
                 let (x, y) = (self.layouts[step.inputs[0]], self.layouts[step.output]);
@@ -258,7 +262,15 @@ impl Step {
                 Some(Op::Concat | Op::Crop(_)) => (Window::square(1), 0),
                 _ => return vec![],
             },
-            Kind::GlobalAveragePool => return vec![],
+            Kind::Other => match self.node.map(|node| &graph.nodes()[node].op) {
+                Some(Op::Mul) => (Window::square(1), 0),
+                Some(Op::LayerNorm(own)) if own.axes == [0] || self.is_over_pixels(graph, &own.axes) => {
+                    (Window::square(1), 0)
+                }
+                Some(Op::Softmax(0)) => (Window::square(1), 0),
+                _ => return vec![],
+            },
+            Kind::GlobalAveragePool | Kind::GlobalMaxPool => return vec![],
         };
         let reach = [0, 1].map(|axis| (window.size[axis] - 1).saturating_mul(window.dilation[axis]));
         let link = |(place, from): (usize, &usize)| {
@@ -266,7 +278,17 @@ impl Step {
             let (stride, reach, work) = if place == 0 { (window.stride, reach, work) } else { ([1; 2], [0; 2], 0) };
             Link { from: *from, to: self.output, stride, reach, work }
         };
-        self.inputs.iter().enumerate().map(link).collect()
+        // One factor for each channel has no pixels.
+        let is_image =
+            |(place, from): &(usize, &usize)| *place == 0 || layouts[**from].pixels() == layouts[self.output].pixels();
+        self.inputs.iter().enumerate().filter(is_image).map(link).collect()
+    }
+
+    /// Whether these sides of its first input are all that a pixel has.
+    pub(super) fn is_over_pixels(&self, graph: &Graph, axes: &[usize]) -> bool {
+        let Some(node) = self.node else { return false };
+        let shape = graph.shape(graph.nodes()[node].inputs[0]);
+        !axes.contains(&0) && (1..shape.len()).all(|axis| axes.contains(&axis) || shape[axis] == 1)
     }
 
     /// The output of a convolution and what is added to its sums.
@@ -283,7 +305,9 @@ fn ends_tiles(kind: &Kind, output: &[usize]) -> bool {
     let window = match kind {
         Kind::Conv { window, .. } => window,
         Kind::Pool(pool) => &pool.window,
-        Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::Copy => return false,
+        Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Copy | Kind::Other => {
+            return false;
+        }
     };
     window.stride != [1; 2] && output.iter().skip(1).any(|side| *side < 4)
 }
@@ -302,15 +326,43 @@ fn needed(graph: &Graph) -> Vec<Pass> {
     found
 }
 
-/// The passes, with an addition and an activation that alone read a convolution put into the convolution's own.
-fn fused(passes: Vec<Pass>) -> Vec<(Pass, Option<Activation>)> {
+/// Max-pooling of all of an image as what it is.
+fn whole_image(kind: Kind, input: &[usize]) -> Kind {
+    match kind {
+        Kind::Pool(Pool { kind: PoolKind::Max, window })
+            if input.len() == 3
+                && window.size == input[1..]
+                && window.padding == [0; 2]
+                && window.dilation == [1; 2] =>
+        {
+            Kind::GlobalMaxPool
+        }
+        other => other,
+    }
+}
+
+/// The passes, with an addition and an activation that alone read a convolution put into the convolution's own, and with what
+/// alone changes the sides of the rows of an embedding put into its own.
+fn fused(graph: &Graph, passes: Vec<Pass>) -> Vec<(Pass, Option<Activation>)> {
     let mut found: Vec<Option<(Pass, Option<Activation>)>> = passes.into_iter().map(|own| Some((own, None))).collect();
     for place in 0..found.len() {
-        let Some(((node, kind @ Kind::Conv { .. }, inputs, output), None)) = found[place].clone() else { continue };
+        let Some(((node, kind, inputs, output), None)) = found[place].clone() else { continue };
+        let is_embedding = matches!(graph.nodes()[node].op, Op::Embedding(_));
+        if !is_embedding && !matches!(kind, Kind::Conv { .. }) {
+            continue;
+        }
         let reads =
             |own: &Option<(Pass, _)>| own.iter().flat_map(|own| &own.0.2).filter(|value| **value == output).count();
         let readers: Vec<usize> = (place + 1..found.len()).flat_map(|own| vec![own; reads(&found[own])]).collect();
         let ([reader], [x]) = (readers.as_slice(), inputs.as_slice()) else { continue };
+        if is_embedding {
+            let Some(((next, _, _, result), _)) = &found[*reader] else { continue };
+            if matches!(graph.nodes()[*next].op, Op::Flatten | Op::Reshape(_) | Op::Permute(_)) {
+                found[*reader] = Some(((node, kind, inputs, *result), None));
+                found[place] = None;
+            }
+            continue;
+        }
         let Some(((_, Kind::Pointwise { norm: None, activation }, read, result), _)) = &found[*reader] else {
             continue;
         };

@@ -1,7 +1,7 @@
 //! Pooling of an image that is cut into tiles: over windows that reach beyond the image in some lanes, and over all of it.
 
 use super::tiling::Tiling;
-use crate::kernels::pooling::{Masked, average_masked, max_masked, mean};
+use crate::kernels::pooling::{Masked, average_masked, largest, max_masked, mean};
 use crate::lanes::Lanes;
 use crate::simd::Vector;
 use crate::train::graph::layout::Layout;
@@ -15,6 +15,8 @@ pub(super) enum Pooling {
     Average(Masked, f32),
     /// The mean of a channel, with 1 / the number of its pixels.
     Mean(Masked, f32),
+    /// The largest value of a channel.
+    Largest(Masked),
 }
 
 impl Pooling {
@@ -46,22 +48,23 @@ impl Pooling {
 
     /// The mean of each channel.
     pub(super) fn global((x, tiling): (&Layout, &Tiling), y: &Layout) -> Self {
-        let pixels = (0..x.height).flat_map(|row| (0..x.width).map(move |column| (row, column)));
-        let element = |(row, column)| (x.at(row, column) as u32, tiling.mask(x, row as isize, column as isize));
-        let elements: Vec<_> = pixels.map(element).collect();
-        let own = Masked { starts: vec![0, elements.len() as u32], elements, outputs: vec![y.at(0, 0) as u32] };
-        Self::Mean(own, 1.0 / (tiling.image[0] * tiling.image[1]) as f32)
+        Self::Mean(all((x, tiling), y), 1.0 / (tiling.image[0] * tiling.image[1]) as f32)
+    }
+
+    /// The largest value of each channel.
+    pub(super) fn largest((x, tiling): (&Layout, &Tiling), y: &Layout) -> Self {
+        Self::Largest(all((x, tiling), y))
     }
 
     /// The windows alone.
     pub(super) fn into_windows(self) -> Masked {
-        let (Self::Max(own) | Self::Average(own, _) | Self::Mean(own, _)) = self;
+        let (Self::Max(own) | Self::Average(own, _) | Self::Mean(own, _) | Self::Largest(own)) = self;
         own
     }
 
     /// Bytes of the lists of windows.
     pub(super) fn bytes(&self) -> usize {
-        let (Self::Max(own) | Self::Average(own, _) | Self::Mean(own, _)) = self;
+        let (Self::Max(own) | Self::Average(own, _) | Self::Mean(own, _) | Self::Largest(own)) = self;
         own.bytes()
     }
 
@@ -72,6 +75,15 @@ impl Pooling {
             Self::Max(own) => max_masked::<V>(own, x, y),
             Self::Average(own, share) => average_masked::<V>(own, *share, x, y),
             Self::Mean(own, share) => mean::<V>(own, *share, x, y),
+            Self::Largest(own) => largest::<V>(own, x, y),
         }
     }
+}
+
+/// One window of all pixels of a channel.
+fn all((x, tiling): (&Layout, &Tiling), y: &Layout) -> Masked {
+    let pixels = (0..x.height).flat_map(|row| (0..x.width).map(move |column| (row, column)));
+    let element = |(row, column)| (x.at(row, column) as u32, tiling.mask(x, row as isize, column as isize));
+    let elements: Vec<_> = pixels.map(element).collect();
+    Masked { starts: vec![0, elements.len() as u32], elements, outputs: vec![y.at(0, 0) as u32] }
 }

@@ -76,7 +76,7 @@ impl Known<'_> {
         Ok(Bytes::over(match rectified {
             Some(Activation::Relu) => [0.0, high],
             Some(Activation::Relu6) => [0.0, high.min(6.0)],
-            None | Some(Activation::Gelu | Activation::Silu | Activation::HardSwish) => [low, high],
+            None | Some(_) => [low, high],
         }))
     }
 }

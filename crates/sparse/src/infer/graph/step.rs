@@ -3,6 +3,7 @@
 use super::bytes::{self, Bytes, Convert};
 use super::conv::{Conv, Layer};
 use super::margins::fills;
+use super::other::Other;
 use super::plan::{Plan, Step as Planned};
 use super::pooling::Pooling as TilePooling;
 use crate::InstructionSet;
@@ -52,6 +53,7 @@ enum Work {
     TilePooling(TilePooling),
     /// One for each input.
     Copies(Vec<Vec<Run>>),
+    Other(Other),
     /// Of each value the offset of its number in the input and in the output: from tiles to other tiles.
     Numbers(Vec<[u32; 2]>),
 }
@@ -152,6 +154,10 @@ impl Step {
                 Some([tiling, _]) => Work::TilePooling(TilePooling::new(pool, (x, tiling), y)),
                 None => Work::Pooling(Pooling::new(pool, [x, y], [x, y])),
             },
+            Kind::GlobalMaxPool => {
+                let [tiling, _] = tilings.as_ref().expect("only tiles are pooled so");
+                Work::TilePooling(TilePooling::largest((x, tiling), y))
+            }
             Kind::GlobalAveragePool => match &tilings {
                 Some([tiling, _]) => Work::TilePooling(TilePooling::global((x, tiling), y)),
                 None => Work::Pooling(Pooling::global([x, y], [x, y])),
@@ -167,6 +173,12 @@ impl Step {
                 }
                 _ => Work::Copies(copies(plan, planned, matches!(op, Some(Op::Crop(_))))),
             },
+            Kind::Other => {
+                let place = planned.node.expect("it is a node");
+                let first = graph.parameters().partition_point(|own| own.node < place);
+                let of = |parameter: usize| weights.get(&graph.parameters()[first + parameter].name);
+                Work::Other(Other::new(graph, plan, planned, of)?)
+            }
         };
         Ok(Self { inputs: planned.inputs.clone(), output: planned.output, work, fills })
     }
@@ -177,6 +189,7 @@ impl Step {
             Work::Conv(own) => own.weight_bytes(),
             Work::Bytes(own) => own.weight_bytes(),
             Work::Pointwise { scales, .. } => scales.len() * size_of::<Scale>(),
+            Work::Other(own) => own.weight_bytes(),
             Work::Pooling(_)
             | Work::TilePooling(_)
             | Work::Copies(_)
@@ -196,6 +209,7 @@ impl Step {
             Work::Pooling(own) => own.bytes(),
             Work::TilePooling(own) => own.bytes(),
             Work::Copies(copies) => copies.iter().flatten().count() * size_of::<Run>(),
+            Work::Other(own) => own.list_bytes(),
             Work::Numbers(own) => size_of_val(&**own),
         };
         own + self.fills.bytes()
@@ -212,6 +226,7 @@ impl Step {
             | Work::Pooling(_)
             | Work::TilePooling(_)
             | Work::Copies(_)
+            | Work::Other(_)
             | Work::Numbers(_) => None,
         }
     }
@@ -228,7 +243,8 @@ impl Step {
             | Work::TilePooling(_)
             | Work::Convert(_)
             | Work::MaxBytes(..) => ((0..channels).collect(), &|channel| channel * layout.plane()),
-            Work::Copies(_) | Work::Numbers(_) => (vec![0], &|_| 0),
+            Work::Other(own) if own.has_parts() => ((0..channels).collect(), &|channel| channel * layout.plane()),
+            Work::Copies(_) | Work::Numbers(_) | Work::Other(_) => (vec![0], &|_| 0),
         };
         let all = work(channels);
         let count = most.min(all / PART + 1);
@@ -284,6 +300,7 @@ impl Step {
                     }
                 }
             }
+            Work::Other(own) => own.run(set, x, other, layout, channels, y),
             Work::Numbers(own) => {
                 for [from, to] in own {
                     y[*to as usize / LANES].0[*to as usize % LANES] = at(x.values, *from as usize);

@@ -61,15 +61,7 @@ impl Spec {
                     rest = behind;
                     continue;
                 }
-                Op::Linear(_)
-                | Op::Activation(_)
-                | Op::BatchNorm(_)
-                | Op::Pool(_)
-                | Op::GlobalAveragePool
-                | Op::Add
-                | Op::Concat
-                | Op::Reshape(_)
-                | Op::Crop(_) => return None,
+                _ => return None,
             };
             found.push(Self { name: node.name.clone(), kind, inputs, outputs, rectified });
             rest = &behind[followers..];

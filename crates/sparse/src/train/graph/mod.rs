@@ -266,7 +266,7 @@ impl GraphTrainer {
             Work::Conv(conv) if step.planned.node == own.node => match own.role {
                 Role::Weight => Some(Ok(&conv.weight)),
                 Role::Bias => conv.bias.as_ref().map(Ok),
-                Role::Scale | Role::Shift | Role::Mean | Role::Variance => None,
+                Role::Scale | Role::Shift | Role::Mean | Role::Variance | Role::Table => None,
             },
             Work::Pointwise(pass) if step.planned.node == own.node => {
                 pass.norm.as_ref().and_then(|norm| match own.role {
@@ -274,7 +274,7 @@ impl GraphTrainer {
                     Role::Shift => Some(Ok(&norm.shift)),
                     Role::Mean => Some(Err(&norm.running[0])),
                     Role::Variance => Some(Err(&norm.running[1])),
-                    Role::Weight | Role::Bias => None,
+                    Role::Weight | Role::Bias | Role::Table => None,
                 })
             }
             Work::Conv(_) | Work::Pointwise(_) | Work::Pooling(_) | Work::Copies(_) => None,

@@ -111,6 +111,7 @@ impl Step {
             Kind::GlobalAveragePool => {
                 Work::Pooling(Pooling::global([&x.values, &y.values], [&x.gradient, &y.gradient]))
             }
+            Kind::Other | Kind::GlobalMaxPool => unreachable!("the plan refuses what is not trained"),
             Kind::Copy => {
                 let mut first = 0;
                 let copies = planned.inputs.iter().map(|input| {

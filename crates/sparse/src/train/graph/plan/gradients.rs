@@ -42,7 +42,7 @@ impl Plan {
             let trains = match step.kind {
                 Kind::Conv { .. } => true,
                 Kind::Pointwise { norm, .. } => norm.is_some(),
-                Kind::Pool(_) | Kind::GlobalAveragePool | Kind::Copy => false,
+                Kind::Pool(_) | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Copy | Kind::Other => false,
             };
             wanted[step.output] = trains || step.inputs.iter().any(|input| wanted[*input]);
         }

@@ -87,16 +87,24 @@ pub(crate) enum Kind {
     },
     Pool(Pool),
     GlobalAveragePool,
+    /// The largest value of each channel: a pass of inference, of an image in tiles.
+    GlobalMaxPool,
     /// Flatten, reshape, concat and crop.
     Copy,
+    /// What only inference computes, by its node.
+    Other,
 }
 
 impl Plan {
     /// # Errors
     /// When a value is larger than the kernels' 32-bit offsets reach, or a node belongs to inference.
     pub(super) fn new(graph: &Graph) -> Result<Self, Unsupported> {
-        if let Some(node) = graph.nodes().iter().find(|node| matches!(node.op, Op::Crop(_))) {
-            return Err(Unsupported { node: node.name.clone(), why: "a crop, which belongs to inference".into() });
+        for (node, kind, ..) in passes(graph) {
+            let node = &graph.nodes()[node];
+            if kind == Kind::Other || matches!(node.op, Op::Crop(_)) {
+                let why = format!("`{}`, which the native engine does not train", node.op);
+                return Err(Unsupported { node: node.name.clone(), why });
+            }
         }
         let layout = |value: Value| Layout::of(graph.shape(value));
         let slot = |layout: Layout| Slot { values: layout, gradient: layout, buffer: None };

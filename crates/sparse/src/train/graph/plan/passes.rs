@@ -33,6 +33,7 @@ pub(crate) fn passes(graph: &Graph) -> Vec<Pass> {
             Op::Pool(pool) => Kind::Pool(*pool),
             Op::GlobalAveragePool => Kind::GlobalAveragePool,
             Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => Kind::Copy,
+            Op::Mul | Op::Permute(_) | Op::LayerNorm(_) | Op::Softmax(_) | Op::Embedding(_) => Kind::Other,
             Op::Activation(own) => Kind::Pointwise { norm: None, activation: Some(*own) },
             Op::BatchNorm(_) | Op::Add => {
                 let norm = matches!(node.op, Op::BatchNorm(_)).then_some(place);

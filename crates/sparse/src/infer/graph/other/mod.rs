@@ -1,0 +1,240 @@
+//! What only inference computes: products of two values, layer normalisation, softmax, embeddings, and sides in another order.
+//!
+//! Values whose lanes hold images, and tiles as long as each pixel is computed from its own, are computed by vectors. What
+//! goes from one tile to another is computed number by number, each at `vector * 16 + lane`.
+
+mod along;
+mod rows;
+
+use super::plan::{Plan, Step};
+use crate::lanes::{LANES, Lanes, at};
+use crate::simd::{Kernel, Vector, dispatch};
+use crate::train::graph::copy::{Run, runs};
+use crate::train::graph::layout::Layout;
+use crate::train::graph::pointwise::Read;
+use crate::{InstructionSet, Unsupported};
+use along::{Along, Norm, Pixels, Planes, Sets};
+use rows::{Choose, Rows};
+use secateur_graph::{Graph, LayerNorm, Op};
+use std::mem::size_of_val;
+use std::ops::Range;
+
+/// An operation with its parameters.
+#[derive(Debug)]
+pub(super) enum Other {
+    /// With one factor for each channel, or one for each number; in the first lane where the lanes hold tiles.
+    Product {
+        is_by_channel: bool,
+        is_tiled: bool,
+    },
+    Norm {
+        sets: Sets,
+        epsilon: f32,
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+    },
+    /// Over all pixels of each channel, which stand in tiles.
+    PixelNorm {
+        pixels: Pixels,
+        epsilon: f32,
+    },
+    Softmax(Sets),
+    Rows(Rows),
+    /// Vectors that change their place.
+    Runs(Vec<Run>),
+    /// Numbers that do.
+    Numbers(Vec<[u32; 2]>),
+}
+
+/// Where the numbers of a value stand.
+struct Places<'a> {
+    layout: &'a Layout,
+    tiling: Option<&'a super::tiling::Tiling>,
+}
+
+impl Places<'_> {
+    /// That of a row-major index: the vector, or the number.
+    fn of(&self, index: usize) -> usize {
+        match self.tiling {
+            None => self.layout.place(index),
+            Some(own) => {
+                let [vector, lane] = own.place(self.layout, index);
+                vector * LANES + lane
+            }
+        }
+    }
+}
+
+impl Other {
+    /// The operation of a step of a plan; `of` gives its parameters, the first and the second.
+    ///
+    /// # Errors
+    /// When it is one of those that are steps of another kind.
+    pub(super) fn new<'a>(
+        graph: &Graph,
+        plan: &Plan,
+        step: &Step,
+        of: impl Fn(usize) -> &'a [f32],
+    ) -> Result<Self, Unsupported> {
+        let node = &graph.nodes()[step.node.expect("it is a node")];
+        let (inputs, output, shape) = (step.inputs.as_slice(), step.output, graph.shape(node.inputs[0]));
+        let places = |value: usize| Places {
+            layout: &plan.layouts[value],
+            tiling: plan.tilings.as_ref().map(|own| &own[value]),
+        };
+        let (x, y, is_tiled) = (places(inputs[0]), places(output), plan.tilings.is_some());
+        let count: usize = shape.iter().product();
+        Ok(match &node.op {
+            Op::Mul => {
+                let other = &plan.layouts[inputs[1]];
+                let sides = |own: &Layout| match is_tiled {
+                    false => [own.height, own.width],
+                    true => plan.tilings.as_ref().expect("there are tiles")[inputs[1]].image,
+                };
+                Self::Product { is_by_channel: sides(other) == [1, 1] && count > other.channels, is_tiled }
+            }
+            Op::LayerNorm(LayerNorm { axes, epsilon }) => {
+                let epsilon = *epsilon as f32;
+                match x.tiling.filter(|_| step.is_over_pixels(graph, axes)) {
+                    Some(tiling) => {
+                        let pixels = Pixels::new(tiling, [x.layout, y.layout], [of(0), of(1)]);
+                        Self::PixelNorm { pixels, epsilon }
+                    }
+                    None => {
+                        let (sets, scale, shift) = (Sets::new(shape, axes, &x, &y), of(0).to_vec(), of(1).to_vec());
+                        Self::Norm { sets, epsilon, scale, shift }
+                    }
+                }
+            }
+            Op::Softmax(axis) => Self::Softmax(Sets::new(shape, &[*axis], &x, &y)),
+            Op::Embedding(table) => Self::Rows(Rows::new((graph, node, plan.origins[output]), *table, of(0), &x, &y)),
+            Op::Permute(order) => {
+                let pair = |index: usize| [x.of(source(shape, order, index)), y.of(index)];
+                match is_tiled {
+                    false => Self::Runs(runs(count, pair)),
+                    true => Self::Numbers((0..count).map(|index| pair(index).map(|own| own as u32)).collect()),
+                }
+            }
+            other => {
+                let why = format!("`{other}` is a step of another kind");
+                return Err(Unsupported { node: node.name.clone(), why });
+            }
+        })
+    }
+
+    /// Bytes of the parameters.
+    pub(super) fn weight_bytes(&self) -> usize {
+        match self {
+            Self::Norm { scale, shift, .. } => size_of_val(&**scale) + size_of_val(&**shift),
+            Self::PixelNorm { pixels, .. } => size_of_val(&*pixels.scale) + size_of_val(&*pixels.shift),
+            Self::Rows(own) => own.weight_bytes(),
+            Self::Product { .. } | Self::Softmax(_) | Self::Runs(_) | Self::Numbers(_) => 0,
+        }
+    }
+
+    /// Bytes of the lists of places.
+    pub(super) fn list_bytes(&self) -> usize {
+        match self {
+            Self::Product { .. } => 0,
+            Self::Norm { sets, .. } | Self::Softmax(sets) => size_of_val(&*sets.places),
+            Self::PixelNorm { pixels, .. } => size_of_val(&*pixels.places),
+            Self::Rows(own) => own.list_bytes(),
+            Self::Runs(own) => size_of_val(&**own),
+            Self::Numbers(own) => size_of_val(&**own),
+        }
+    }
+
+    /// Whether some channels can be computed without the others.
+    pub(super) fn has_parts(&self) -> bool {
+        matches!(self, Self::Product { .. } | Self::PixelNorm { .. })
+    }
+
+    /// Writes the output, or some channels of it where it has parts; `y` begins with the first of them.
+    pub(super) fn run(
+        &self,
+        set: InstructionSet,
+        x: Read<'_>,
+        other: Option<Read<'_>>,
+        layout: &Layout,
+        channels: Range<usize>,
+        y: &mut [Lanes],
+    ) {
+        match self {
+            Self::Product { is_by_channel, is_tiled } => {
+                let other = other.expect("a product has two factors");
+                let (is_by_channel, is_tiled) = (*is_by_channel, *is_tiled);
+                dispatch(set, Product { is_by_channel, is_tiled, x, other, layout, channels, y });
+            }
+            Self::Norm { sets, epsilon, scale, shift } => {
+                let own = Norm { epsilon: *epsilon, scale, shift };
+                dispatch(set, Along { sets, x: x.values, y, norm: Some(own) });
+            }
+            Self::Softmax(sets) => dispatch(set, Along { sets, x: x.values, y, norm: None }),
+            Self::PixelNorm { pixels, epsilon } => {
+                dispatch(set, Planes { pixels, epsilon: *epsilon, x, layout, channels, y });
+            }
+            Self::Rows(own) => dispatch(set, Choose { rows: own, x: x.values, y }),
+            Self::Runs(own) => {
+                for Run { from, to, len } in own {
+                    y[*to..*to + *len].copy_from_slice(&x.values[*from..*from + *len]);
+                }
+            }
+            Self::Numbers(own) => {
+                for [from, to] in own {
+                    y[*to as usize / LANES].0[*to as usize % LANES] = at(x.values, *from as usize);
+                }
+            }
+        }
+    }
+}
+
+/// The row-major index in the input of what the output has at one.
+fn source(shape: &[usize], order: &[usize], index: usize) -> usize {
+    let mut rest = index;
+    let mut places = vec![0; shape.len()];
+    for axis in order.iter().rev() {
+        places[*axis] = rest % shape[*axis];
+        rest /= shape[*axis];
+    }
+    shape.iter().zip(places).fold(0, |at, (side, place)| at * side + place)
+}
+
+/// The product of some channels.
+struct Product<'a> {
+    is_by_channel: bool,
+    is_tiled: bool,
+    x: Read<'a>,
+    other: Read<'a>,
+    layout: &'a Layout,
+    channels: Range<usize>,
+    y: &'a mut [Lanes],
+}
+
+impl Kernel for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { is_by_channel, is_tiled, x, other, layout, channels, y } = self;
+        let grid = layout.grid();
+        for (channel, y) in channels.zip(y.chunks_exact_mut(layout.plane())) {
+            let (x, other) = (x.plane(0, channel), other.plane(0, channel));
+            let first = &other.values[other.grid.start];
+            let factor = if is_tiled { V::splat(first.0[0]) } else { V::load(first) };
+            for row in 0..grid.rows {
+                let y = grid.row_mut(y, row);
+                let x = x.grid.row(x.values, row);
+                if is_by_channel {
+                    for (y, x) in y.iter_mut().zip(x) {
+                        V::load(x).mul(factor).store(y);
+                    }
+                } else {
+                    let other = other.grid.row(other.values, row);
+                    for ((y, x), other) in y.iter_mut().zip(x).zip(other) {
+                        V::load(x).mul(V::load(other)).store(y);
+                    }
+                }
+            }
+        }
+    }
+}
