@@ -96,9 +96,73 @@ def sequence():
                          nn.Linear(16, 10))
 
 
+class Excited(nn.Module):
+    """Squeeze and excitation, by both kinds of gates, and a product of two values."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.down, self.up = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 4, 1), nn.Conv2d(4, 8, 1)
+        self.next, self.gate, self.fc = nn.Conv2d(8, 12, 3, 2, 1), nn.Linear(12, 12), nn.Linear(12, 10)
+
+    def forward(self, x):
+        x = functional.hardswish(self.conv(x))
+        x = x * functional.hardsigmoid(self.up(functional.relu(self.down(functional.adaptive_avg_pool2d(x, 1)))))
+        x = self.next(x)
+        x = x * torch.sigmoid(self.gate(x.mean((2, 3)))).view(-1, 12, 1, 1) + torch.tanh(x) * x
+        return self.fc(x.amax((2, 3)))
+
+
+class Mixer(nn.Module):
+    """Patches as tokens, mixed along both axes, with layer normalisation (MLP-Mixer)."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 12, 4, 4)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(12), nn.LayerNorm(12), nn.LayerNorm(12)
+        self.tokens = nn.Sequential(nn.Linear(16, 20), nn.GELU(), nn.Linear(20, 16))
+        self.channels = nn.Sequential(nn.Linear(12, 24), nn.GELU(approximate="tanh"), nn.Linear(24, 12))
+        self.fc = nn.Linear(12, 10)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = x + self.tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
+        x = x + self.channels(self.norm2(x))
+        return self.fc(self.norm3(x).transpose(1, 2).mean(2))
+
+
+class Modern(nn.Module):
+    """A block of ConvNeXt: normalised and multiplied along the channels, which come last."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(3, 8, 2, 2), nn.Conv2d(8, 8, 7, padding=3, groups=8)
+        self.norm, self.wide, self.back = nn.LayerNorm(8, eps=1e-6), nn.Linear(8, 32), nn.Linear(32, 8)
+        self.scale, self.last, self.fc = nn.Parameter(torch.rand(8)), nn.LayerNorm(8), nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        own = self.norm(self.conv(x).permute(0, 2, 3, 1))
+        own = self.scale * self.back(functional.gelu(self.wide(own)))
+        return self.fc(self.last((x + own.permute(0, 3, 1, 2)).mean((2, 3))))
+
+
+class Text(nn.Module):
+    """Whole numbers, a table of rows, a convolution of the sequence, and a softmax inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.conv, self.norm = nn.Embedding(30, 8), nn.Conv1d(8, 16, 3, padding=1), nn.LayerNorm(16)
+        self.inner, self.fc = nn.Linear(16, 6), nn.Linear(6, 10)
+
+    def forward(self, x):
+        x = functional.relu(self.conv(self.rows(x).transpose(1, 2)))
+        return self.fc(torch.softmax(self.inner(self.norm(x.amax(2))), 1))
+
+
 NETS = {"residual": (Residual, (3, 16, 16)), "normalised": (Normalised, (3, 16, 16)), "dense": (Dense, (3, 16, 16)),
         "mobile": (mobile, (3, 16, 16)), "perceptron": (perceptron, (20,)), "vgg": (vgg, (3, 16, 16)),
-        "sequence": (sequence, (6, 40))}
+        "sequence": (sequence, (6, 40)), "excited": (Excited, (3, 16, 16)), "mixer": (Mixer, (3, 16, 16)),
+        "modern": (Modern, (3, 16, 16)), "text": (Text, (24,))}
 
 
 def made(name):
@@ -114,6 +178,8 @@ def made(name):
             if isinstance(own, (nn.Conv1d, nn.Conv2d, nn.Linear)):
                 own.weight.mul_((torch.rand_like(own.weight) < 0.4).float())
                 own.weight[0].zero_()
+    if name == "text":
+        return net, torch.randint(0, 30, (IMAGES, *shape))
     return net, torch.randn(IMAGES, *shape)
 
 
@@ -131,14 +197,15 @@ if verb == "make":
             path = folder / f"{name}-{case}.onnx"
             names = {} if more["dynamo"] else {"input_names": ["x"]}
             torch.onnx.export(net, (images,), path, verbose=False, **names, **more)
-            images.numpy().tofile(path.with_suffix(".images"))
+            images.numpy().astype(numpy.float32).tofile(path.with_suffix(".images"))
 else:
     worst = 0.0
     for path in sorted(folder.glob("*.onnx")):
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         own = session.get_inputs()[0]
         images = numpy.fromfile(path.with_suffix(".images"), numpy.float32).reshape(IMAGES, *own.shape[1:])
-        expected = session.run(None, {own.name: images})[0]
+        kind = numpy.int64 if own.type == "tensor(int64)" else numpy.float32
+        expected = session.run(None, {own.name: images.astype(kind)})[0]
         for end in ("answers", "compacted"):
             found = numpy.fromfile(path.with_suffix(f".{end}"), numpy.float32).reshape(expected.shape)
             if path.name.startswith("normalised"):

@@ -332,6 +332,9 @@ pub(crate) struct ExportArgs {
     /// With safetensors: compressed sparse rows instead of dense tensors.
     #[arg(long)]
     pub(crate) csr: bool,
+    /// Of an ONNX model that leaves the sides of its input open: its channels, rows and columns, such as 3x224x224.
+    #[arg(long, value_name = "SIDES", conflicts_with = "checkpoint")]
+    pub(crate) input: Option<Sides>,
     /// With ONNX: a fixed number of images a call, instead of any.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: Option<u32>,
@@ -348,6 +351,20 @@ pub(crate) struct ExportArgs {
     /// That data is another data set than the run's on purpose: it is not compared with the run's manifest.
     #[arg(long)]
     pub(crate) other_data: bool,
+}
+
+/// Sides of an input, as `3x224x224`.
+#[derive(Clone, Debug)]
+pub(crate) struct Sides(pub(crate) Vec<usize>);
+
+impl std::str::FromStr for Sides {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |own: &str| own.parse().ok().filter(|own| *own > 0);
+        let sides: Option<Vec<usize>> = text.split('x').map(side).collect();
+        sides.map(Self).ok_or_else(|| "expected sides of at least 1 with an x between them, such as 3x224x224".into())
+    }
 }
 
 /// `secateur bench`.

@@ -85,10 +85,22 @@ impl Model {
                 let notes = export::notes(&[], &info.scales, &info.classes);
                 Ok(Self { network, info, precision: Some(precision), experiment: None, run: None, notes })
             }
-            Some("onnx") => imported(path),
+            Some("onnx") => imported(path, &[]),
             _ if !path.exists() => Err(refuse("no such file or folder")),
             _ => Err(refuse("expected a run's folder, or a .secateur, .safetensors or .onnx file")),
         }
+    }
+
+    /// An ONNX model whose input has these sides, where it leaves some open.
+    ///
+    /// # Errors
+    /// When it is no such model, or says other sides.
+    pub fn open_onnx(path: &Path, sides: &[usize]) -> Result<Self, Error> {
+        if path.extension().is_none_or(|end| end != "onnx") {
+            let why = "expected an .onnx file, whose input the sides are for".to_owned();
+            return Err(Error::Run { path: path.to_owned(), why });
+        }
+        imported(path, sides)
     }
 
     /// An engine for calls of so many images, compiled without a clock: one that computes with bytes where the file has the ranges of
@@ -142,11 +154,11 @@ impl Model {
     }
 }
 
-/// The network of an ONNX model. What is left out of it is told as a warning.
-fn imported(path: &Path) -> Result<Model, Error> {
+/// The network of an ONNX model, for an input of these sides where any are told. What is left out of it is told as a warning.
+fn imported(path: &Path, sides: &[usize]) -> Result<Model, Error> {
     let refuse = |why: String| Error::Run { path: path.to_owned(), why };
     let Imported { network, name, notes, remarks } =
-        import::onnx_in(path.parent().unwrap_or(Path::new("")), &files::read(path)?)
+        import::onnx_of(path.parent().unwrap_or(Path::new("")), &files::read(path)?, sides)
             .map_err(|error| refuse(error.to_string()))?;
     let (graph, _) = network.to_graph().map_err(|error| refuse(error.to_string()))?;
     let [input, output] = [graph.input(), graph.output()].map(|value| graph.shape(value).to_vec());

@@ -21,7 +21,10 @@ const BATCH: usize = 128;
 /// Writes the file, and says what it holds and how its answers compare.
 pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     let (out, format) = destination(args)?;
-    let model = Model::open(&args.model, args.checkpoint.as_deref())?;
+    let model = match &args.input {
+        Some(sides) => Model::open_onnx(&args.model, &sides.0)?,
+        None => Model::open(&args.model, args.checkpoint.as_deref())?,
+    };
     let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
     let mut text = String::new();
     let mut network = model.network.clone();

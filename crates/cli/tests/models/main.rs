@@ -84,7 +84,7 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         (written(folder, "empty.onnx", b""), "no ONNX model: it has no graph"),
         (written(folder, "cut.secateur", &good[..middle]), "but says that it has"),
         (written(folder, "bit.secateur", &change(middle, 1)), "the file is damaged: its checksum is"),
-        (written(folder, "new.secateur", &change(8, 4)), "version"),
+        (written(folder, "new.secateur", &change(8, 8)), "version"),
         (written(folder, "text.secateur", b"weights"), "not a model file"),
         (written(folder, "empty.secateur", b""), "not a model file"),
         (written(folder, "padded.secateur", &padded(1 << 27, 1 << 28)), "the padded input of `c` asks for "),

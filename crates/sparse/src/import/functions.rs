@@ -163,6 +163,19 @@ impl<'a> Walk<'a> {
                 let inner = self.term(name, formula, inner)?;
                 self.reduced(name, *own, inner, &formula.axes)
             }
+            // Another slope, or other bounds, are those of an activation between factors and summands.
+            Term::Unary(Unary::HardSigmoid([slope, shift]), inner) => {
+                let inner = self.term(name, formula, inner)?;
+                let scaled = self.affine(name, Affine::of_numbers(inner, 6.0 * slope, 6.0 * (shift - 0.5)))?;
+                self.add(name, Op::Activation(Activation::HardSigmoid), &[scaled], vec![])
+            }
+            Term::Unary(Unary::Clip([low, high]), inner) if low < high && low.is_finite() && high.is_finite() => {
+                let inner = self.term(name, formula, inner)?;
+                let scale = 6.0 / (high - low);
+                let scaled = self.affine(name, Affine::of_numbers(inner, scale, -low * scale))?;
+                let clipped = self.add(name, Op::Activation(Activation::Relu6), &[scaled], vec![])?;
+                self.affine(name, Affine::of_numbers(clipped, 1.0 / scale, *low))
+            }
             Term::Unary(Unary::Neg, inner) => {
                 let inner = self.term(name, formula, inner)?;
                 self.affine(name, Affine::of_numbers(inner, -1.0, 0.0))

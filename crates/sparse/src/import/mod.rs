@@ -78,7 +78,7 @@ pub struct Imported {
 /// # Errors
 /// When the bytes are no such model, or name a node that is not supported.
 pub fn onnx(bytes: &[u8]) -> Result<Imported, Error> {
-    imported(bytes, None)
+    imported(bytes, None, &[])
 }
 
 /// The same of a model whose values may stand in other files of its folder.
@@ -86,10 +86,19 @@ pub fn onnx(bytes: &[u8]) -> Result<Imported, Error> {
 /// # Errors
 /// As [`onnx`], and when such a file cannot be read.
 pub fn onnx_in(folder: &std::path::Path, bytes: &[u8]) -> Result<Imported, Error> {
-    imported(bytes, Some(folder))
+    imported(bytes, Some(folder), &[])
 }
 
-fn imported(bytes: &[u8], folder: Option<&std::path::Path>) -> Result<Imported, Error> {
+/// The same of a model that leaves the sides of its input open, for an input of these.
+///
+/// # Errors
+/// As [`onnx_in`], and when the model says other sides.
+pub fn onnx_of(folder: &std::path::Path, bytes: &[u8], sides: &[usize]) -> Result<Imported, Error> {
+    imported(bytes, Some(folder), sides)
+}
+
+/// `wanted` are the sides of an input that leaves some open; none where they are not told.
+fn imported(bytes: &[u8], folder: Option<&std::path::Path>, wanted: &[usize]) -> Result<Imported, Error> {
     let refuse = |why: String| Err(Error::Model(why));
     if !count::is_readable(bytes) {
         return refuse("it has millions of fields, more than any network needs".into());
@@ -110,7 +119,7 @@ fn imported(bytes: &[u8], folder: Option<&std::path::Path>) -> Result<Imported, 
     let Some(output) = graph.output.first().and_then(|own| own.name.as_deref()) else {
         return refuse("it has no output".into());
     };
-    let (batch, shape, is_whole) = sides(input)?;
+    let (batch, shape, is_whole) = sides(input, wanted)?;
     let name = input.name.as_deref().unwrap_or("");
     let mut walk = Walk::new(graph, (name, batch, &shape, is_whole), output)?;
     walk.all()?;
@@ -142,7 +151,7 @@ fn check_version(sets: &[OperatorSet]) -> Result<(), Error> {
 }
 
 /// The batch of an input, where it is fixed, the sides of an image, and whether it is of whole numbers.
-fn sides(input: &ValueInfo) -> Result<(Option<usize>, Vec<usize>, bool), Error> {
+fn sides(input: &ValueInfo, wanted: &[usize]) -> Result<(Option<usize>, Vec<usize>, bool), Error> {
     let name = input.name.as_deref().unwrap_or("");
     let refuse = |why: &str| Error::Model(format!("the input `{name}`: {why}"));
     let tensor = input.kind.as_ref().and_then(|own| own.tensor.as_ref()).ok_or_else(|| refuse("it is no tensor"))?;
@@ -156,10 +165,22 @@ fn sides(input: &ValueInfo) -> Result<(Option<usize>, Vec<usize>, bool), Error> 
         Some(Extent::Known(side)) => usize::try_from(*side).ok().filter(|side| *side > 0),
         Some(Extent::Named(_)) | None => None,
     };
-    let all: Option<Vec<usize>> = sides.iter().map(known).collect();
+    let told: Vec<Option<usize>> = sides.iter().map(known).collect();
+    if !wanted.is_empty() {
+        let is_one = |(told, wanted): (&Option<usize>, &usize)| told.is_none_or(|own| own == *wanted) && *wanted > 0;
+        if told.len() != wanted.len() || !told.iter().zip(wanted).all(is_one) {
+            let side = |own: &Option<usize>| own.map_or("any".into(), |own| own.to_string());
+            let told = told.iter().map(side).collect::<Vec<_>>().join(" x ");
+            return Err(refuse(&format!("expected sides of {told}, found {wanted:?}")));
+        }
+        return Ok((known(batch), wanted.to_vec(), tensor::is_whole(kind)));
+    }
+    let all: Option<Vec<usize>> = told.into_iter().collect();
     match all {
         Some(all) if !all.is_empty() => Ok((known(batch), all, tensor::is_whole(kind))),
-        _ => Err(refuse("expected sides behind the batch that are numbers; export the model with a fixed size")),
+        _ => Err(refuse(
+            "expected sides behind the batch that are numbers; say them (`secateur import --input 3x224x224`)",
+        )),
     }
 }
 

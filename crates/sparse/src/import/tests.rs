@@ -279,6 +279,15 @@ fn other_formulas_are_put_together() {
     let own = |x: f32| x / (1.0 + (-1.702 * x).exp()) - x.tanh();
     let [found] = made.answers([&[0.5, -2.0]]);
     near(&found, &[own(0.5), own(-2.0)]);
+    let bounds = Made::new(&[3])
+        .floats("low", &[], &[-1.0])
+        .floats("high", &[], &[2.0])
+        .node("HardSigmoid(x) -> a", vec![])
+        .node("Clip(x low high) -> b", vec![])
+        .node("Sub(a b) -> y", vec![]);
+    let own = |x: f32| (0.2 * x + 0.5).clamp(0.0, 1.0) - x.clamp(-1.0, 2.0);
+    let [found] = bounds.answers([&[0.5, -4.0, 3.0]]);
+    near(&found, &[own(0.5), own(-4.0), own(3.0)]);
     let long = (0..300).fold(Made::new(&[2]).node("Tanh(x) -> a0", vec![]), |made, step| {
         made.node(&format!("Tanh(a{step}) -> a{}", step + 1), vec![])
     });
@@ -604,8 +613,14 @@ fn what_is_not_read_is_named() {
     assert_eq!(softmax.remarks, ["the softmax at the end is left out: the network answers with logits"]);
     let old = Made { version: 9, ..made().node("Relu(a) -> y", vec![]) }.error();
     assert_eq!(old, "no ONNX model: expected ONNX's operators in a version from 11 to 22, found version 9");
-    let open = Made::new(&[2, -1, 4]).node("Relu(x) -> y", vec![]).error();
-    assert!(open.contains("the input `x`: expected sides behind the batch that are numbers"), "{open}");
+    let open = || Made::new(&[2, -1, 4]).node("Relu(x) -> y", vec![]);
+    let said = open().error();
+    assert!(said.contains("the input `x`: expected sides behind the batch that are numbers"), "{said}");
+    let of = |sides: &[usize]| onnx_of(std::path::Path::new(""), &open().model().encode_to_vec(), sides);
+    assert_eq!(of(&[2, 3, 4]).expect("fits").network.input(), [2, 3, 4]);
+    for sides in [&[2, 3, 5][..], &[2, 3], &[2, 0, 4]] {
+        assert!(of(sides).expect_err("refused").to_string().contains("expected sides of 2 x any x 4, found ["));
+    }
     let short = Made::new(&[2]).floats("w", &[2, 2], &[1.0]).node("MatMul(x w) -> y", vec![]).error();
     assert_eq!(short, "node `/net/y/MatMul` (MatMul): `w`: expected 4 values, for the shape [2, 2], found 1");
     let narrow = Made::new(&[3]).floats("w", &[2, 2], &[1.0; 4]).node("MatMul(x w) -> y", vec![]).error();

@@ -164,7 +164,7 @@ fn build(input: &[usize], nodes: Vec<(&str, Op, &[&str])>) -> Graph {
 
 /// Small graphs with every operation, odd sizes, and values that several nodes read.
 pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
-    use Activation::{Gelu, HardSwish, Relu, Relu6, Silu};
+    use Activation::{Gelu, GeluTanh, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Silu, Tanh};
     let residual = build(
         &[3, 9, 7],
         vec![
@@ -267,7 +267,12 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
             ("twice", Op::Add, &["relu", "relu"]),
             ("b", linear(20), &["twice"]),
             ("silu", act(Silu), &["b"]),
-            ("c", Op::Linear(Linear { outputs: 4, bias: false }), &["silu"]),
+            ("tanh", act(Tanh), &["silu"]),
+            ("soft", act(GeluTanh), &["tanh"]),
+            ("hard", act(HardSigmoid), &["soft"]),
+            ("gate", act(Sigmoid), &["b"]),
+            ("gated", Op::Add, &["gate", "hard"]),
+            ("c", Op::Linear(Linear { outputs: 4, bias: false }), &["gated"]),
         ],
     );
     let tiny = build(

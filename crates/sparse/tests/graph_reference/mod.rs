@@ -137,7 +137,7 @@ impl Pass<'_> {
                 (0..x.len()).map(all).collect()
             }
             Op::Flatten | Op::Reshape(_) => x.clone(),
-            Op::Crop(_) => unreachable!("a crop belongs to inference"),
+            other => unreachable!("`{other}` is not trained natively"),
         }
     }
 
@@ -232,7 +232,6 @@ impl Pass<'_> {
                     dx.iter_mut().enumerate().for_each(|(place, dx)| *dx += dy[place / pixels] / pixels as f64);
                 }
             }
-            Op::Crop(_) => unreachable!("a crop belongs to inference"),
             Op::Add | Op::Flatten | Op::Reshape(_) => {
                 node.inputs.iter().for_each(|value| add(&mut back[value.index()], dy, |_, _| 1.0));
             }
@@ -245,6 +244,7 @@ impl Pass<'_> {
                     first += len;
                 }
             }
+            other => unreachable!("`{other}` is not trained natively"),
         }
     }
 }
