@@ -57,6 +57,7 @@ fn kind(graph: &Graph, node: &str) -> &'static str {
         Op::BatchNorm(_) | Op::Activation(_) | Op::Add => "batch-norm, add, relu",
         Op::Pool(_) | Op::GlobalAveragePool => "pooling",
         Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => "copies",
+        other => unreachable!("`{other}` is not trained natively"),
     }
 }
 

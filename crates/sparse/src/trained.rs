@@ -248,7 +248,9 @@ impl Trained {
             },
             Some("onnx") => match crate::import::onnx_in(name.parent().unwrap_or(std::path::Path::new("")), bytes) {
                 Ok(found) => {
-                    let scales = vec![file::Scale { divisor: 255.0, shift: -0.5 }];
+                    // Numbers that choose rows are what they are.
+                    let (divisor, shift) = if found.network.rows().is_some() { (1.0, 0.0) } else { (255.0, -0.5) };
+                    let scales = vec![file::Scale { divisor, shift }];
                     let info = Info { name: found.name, scales, classes: vec![], ranges: crate::Ranges::default() };
                     Ok((found.network, info))
                 }

@@ -112,7 +112,7 @@ impl Function for Gelu {
 pub(crate) struct GeluTanh;
 
 /// Twice the root of `2 / pi`.
-const SLOPE: f32 = 1.595_769_1;
+const SLOPE: f32 = 1.595_769;
 const CUBED: f32 = 0.044_715;
 
 impl Function for GeluTanh {

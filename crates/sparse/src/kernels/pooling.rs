@@ -144,7 +144,7 @@ pub(crate) fn largest<V: Vector>(windows: &Masked, x: &[Lanes], y: &mut [Lanes])
     top.store(&mut lanes);
     let mut found = lanes.0[0];
     for own in &lanes.0[1..] {
-        if !(*own <= found) && !found.is_nan() {
+        if *own > found || own.is_nan() {
             found = *own;
         }
     }
