@@ -104,9 +104,13 @@ def made(name, folder):
 def pruned(model, share, random):
     """With so many zeros among the weights of each layer."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
-    layers = {name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul") for name in node.input[1:2]}
-    for own in model.graph.initializer:
-        if own.name in layers and numpy.prod(own.dims) >= 256:
+    grouped = {node.name for node in model.graph.node for own in node.attribute if own.name == "group" and own.i > 1}
+    layers = {name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul") and node.name not in grouped
+              for name in node.input[1:2]}
+    # Some programs write weights as nodes of their own.
+    constants = [(node.output[0], own.t) for node in model.graph.node if node.op_type == "Constant" for own in node.attribute if own.name == "value"]
+    for name, own in [*((own.name, own) for own in model.graph.initializer), *constants]:
+        if name in layers and numpy.prod(own.dims) >= 256:
             values = numpy_helper.to_array(own).copy()
             zeros = random.permutation(values.size)[: round(share * values.size)]
             values.reshape(-1)[zeros] = 0

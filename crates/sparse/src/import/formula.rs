@@ -178,6 +178,11 @@ impl Formula {
         self.with(term, 1).filter(|_| fits).map(|own| Self { axes, shape, ..own })
     }
 
+    /// The same of another term, of the same value.
+    pub(super) fn around(self, term: Term) -> Self {
+        Self { terms: term.count(), term: Rc::new(term), ..self }
+    }
+
     fn with(&self, term: Term, more: usize) -> Option<Self> {
         let terms = self.terms + more;
         (terms <= MOST_TERMS).then(|| Self { term: Rc::new(term), terms, ..self.clone() })
@@ -217,6 +222,11 @@ impl Term {
             Self::Unary(_, own) => own.is_whole(count),
             Self::Binary(_, a, b) => a.is_whole(count) || b.is_whole(count),
         }
+    }
+
+    /// How many terms it has, one that is used twice counted twice.
+    pub(super) fn count(&self) -> usize {
+        inner(self).into_iter().map(|own| own.count()).sum::<usize>() + 1
     }
 
     /// The parts that are computed of others, each once, the largest first.

@@ -84,14 +84,14 @@ impl<'a> Walk<'a> {
     pub(super) fn reduction(&mut self, node: Read<'a>, own: Reduction) -> Result<Known, Error> {
         let mut formula = self.formula(node, 0)?;
         if !formula.is_whole(&self.shape(formula.of)) {
-            formula = self.fresh(node, 0)?;
+            formula = self.rebased(node, &formula)?;
         }
         let base = self.shape(formula.of);
         let rank = base.len() as i64 + 1;
         let mut axes = vec![];
         for axis in self.list(node, 1, "axes")?.unwrap_or_default() {
             let found = if axis < 0 { axis.saturating_add(rank) } else { axis };
-            match usize::try_from(found - 1).ok().filter(|own| *own < base.len() && !axes.contains(own)) {
+            match usize::try_from(found.saturating_sub(1)).ok().filter(|own| *own < base.len() && !axes.contains(own)) {
                 Some(own) => axes.push(own),
                 None => return Err(node.refuse(format!("expected axes behind the batch, each once, found {axis}"))),
             }
@@ -111,6 +111,21 @@ impl<'a> Walk<'a> {
             None => self.fresh(node, 0)?.reduced(own, axes, shape).expect("a few terms"),
         };
         Ok(Known::formula(whole))
+    }
+
+    /// The first input, a formula of what was reduced, as a formula of what that gives.
+    fn rebased(&mut self, node: Read<'a>, formula: &Formula) -> Result<Formula, Error> {
+        let is_reduced = |own: &Rc<Term>| matches!(**own, Term::Reduced(..));
+        let parts = formula.term.parts().into_iter().filter(is_reduced);
+        let whole = parts.filter_map(|own| Some((Rc::clone(&own), formula.term.around(&own)?))).next();
+        let Some((part, outer)) = whole else { return self.fresh(node, 0) };
+        let refuse = |error: Error| node.refuse(error.to_string());
+        let value = self.term(node.short_name(), formula, &part).map_err(refuse)?;
+        let value = self.shaped(node.short_name(), value, formula.shape.clone())?;
+        let own = Formula::own(value, self.shape(value)).around(outer);
+        // Whoever reads it beside this reads it as the same formula.
+        self.learn(node.input(0).expect("it is known"), Known::formula(own.clone()));
+        Ok(own)
     }
 
     /// An input as a value of the graph, for a formula to begin with.
@@ -146,11 +161,13 @@ impl<'a> Walk<'a> {
         }
         let shape = self.shape(formula.of);
         let count = formula.axes.iter().map(|axis| shape[*axis]).fold(1usize, usize::saturating_mul);
+        self.spend_on_recognising(term, count)?;
         if let Some(own) = recognise::whole(term, count) {
             return self.recognised(name, own, formula, formula.of);
         }
         // It may be one of what another part gives.
         for inner in term.parts().into_iter().take(MOST_PARTS) {
+            self.spend_on_recognising(term, count)?;
             let outer = term.around(&inner).and_then(|outer| recognise::whole(&outer, count));
             let is_alone = |own: &Recognised| !matches!(own, Recognised::Activation(_)) && !inner.is_whole(count);
             if let Some(own) = outer.filter(|own| !is_alone(own)) {
@@ -183,6 +200,16 @@ impl<'a> Walk<'a> {
             Term::Binary(own, a, b) => self.of_terms(name, formula, *own, [a, b]),
             other => Err(unsupported(other)),
         }
+    }
+
+    /// Counts what it takes to tell what a formula is, so that no model takes hours to be read.
+    fn spend_on_recognising(&mut self, term: &Term, count: usize) -> Result<(), Error> {
+        let work = term.count().saturating_mul(count.max(recognise::LEAST_NUMBERS)) as u64;
+        self.left_to_recognise = self
+            .left_to_recognise
+            .checked_sub(work)
+            .ok_or_else(|| Error::Model("its formulas are too many and too long to be told apart".into()))?;
+        Ok(())
     }
 
     /// Adds what a formula was recognised as, of this value.

@@ -27,6 +27,9 @@ pub(super) fn whole(term: &Term, count: usize) -> Option<Recognised> {
     normalisation(term, count).or_else(|| is_softmax(term, count).then_some(Recognised::Softmax))
 }
 
+/// Numbers that a formula is computed for, at least.
+pub(super) const LEAST_NUMBERS: usize = 121;
+
 /// Numbers that are the same on every machine, from -1 to 1.
 fn probe(count: usize, seed: u64) -> Vec<f64> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed + 1);

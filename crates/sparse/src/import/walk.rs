@@ -15,6 +15,9 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+/// Numbers that are computed to tell what the formulas of a model are, at most: some seconds.
+const MOST_RECOGNISED: u64 = 1 << 29;
+
 /// What is known of a value of the model.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
@@ -58,6 +61,8 @@ pub(super) struct Walk<'a> {
     weights: Weights,
     /// Weights of all layers so far, those included that wait for a bias.
     pub layer_weights: usize,
+    /// Numbers that may yet be computed to tell what formulas are.
+    pub left_to_recognise: u64,
     names: NodeNames,
     pub remarks: Vec<String>,
 }
@@ -113,6 +118,7 @@ impl<'a> Walk<'a> {
             lines,
             weights: Weights::default(),
             layer_weights: 0,
+            left_to_recognise: MOST_RECOGNISED,
             names: NodeNames::default(),
             remarks: vec![],
         })
@@ -236,6 +242,11 @@ impl<'a> Walk<'a> {
     /// Whether one node alone reads what a node gives.
     pub(super) fn has_one_reader(&self, name: &str) -> bool {
         self.readers.get(name) == Some(&1)
+    }
+
+    /// Takes this for what is known of a value of the model from here on.
+    pub(super) fn learn(&mut self, name: &'a str, known: Known) {
+        self.known.insert(name, known);
     }
 
     /// What is known of an input.
