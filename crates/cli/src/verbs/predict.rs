@@ -29,6 +29,10 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
         args.images.iter().partition(|path| path.extension().is_some_and(|end| end == "npz"));
     for path in arrays {
         let (inputs, _) = read_inputs(path, model.network.input(), |image| model.info.input(image).collect())?;
+        let count = inputs.len() / (channels * height * width);
+        if let Some(index) = args.index.filter(|own| *own >= count) {
+            bail!("{}: --index {index}: found {count} inputs, counted from 0", path.display());
+        }
         for (place, input) in inputs.chunks_exact(channels * height * width).enumerate() {
             if args.index.is_none_or(|own| own == place) {
                 answered(&format!("{}[{place}]", path.display()), &engine.logits(input))?;

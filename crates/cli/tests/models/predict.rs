@@ -7,6 +7,7 @@ use secateur_trainer::config::{DataConfig, Source};
 use secateur_trainer::data;
 use secateur_trainer::inference::answer;
 use serde_json::Value;
+use std::io::Write as _;
 
 const SIDE: u32 = 28;
 
@@ -31,6 +32,20 @@ fn png(sides: [u32; 2], color: ColorType, depth: BitDepth, samples: &[u8]) -> Ve
 fn idx(images: &[Vec<u8>]) -> Vec<u8> {
     let head = [0x803, images.len() as u32, SIDE, SIDE].map(u32::to_be_bytes).concat();
     [&head[..], &images.concat()].concat()
+}
+
+/// An npz file whose array `x` holds these numbers for each image.
+fn npz(images: &[Vec<f32>]) -> Vec<u8> {
+    let shape = format!("({}, {})", images.len(), images[0].len());
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
+    header.push('\n');
+    let head = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
+    let values: Vec<u8> = images.iter().flatten().flat_map(|own| own.to_le_bytes()).collect();
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
+    writer.start_file("x.npy", zip::write::SimpleFileOptions::default()).expect("into memory");
+    writer.write_all(&[head, values].concat()).expect("into memory");
+    writer.finish().expect("into memory").into_inner()
 }
 
 fn predict(args: &[&str]) -> Vec<Value> {
@@ -219,4 +234,23 @@ fn what_is_no_image_of_the_models_size_is_named() {
         assert!(said.contains(wanted), "{}: {said}", path.display());
     }
     assert_eq!(output(&["predict", text(run())]).status.code(), Some(2), "an image is asked for");
+}
+
+#[test]
+fn inputs_of_an_npz_file_are_answered_as_the_network_takes_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let images = images();
+    let inputs: Vec<Vec<f32>> = images.iter().map(|image| input(image)).collect();
+    let path = written(folder.path(), "inputs.npz", &npz(&inputs));
+    let all = predict(&[text(&path)]);
+    assert_eq!(all.len(), 3);
+    for (place, (found, image)) in all.iter().zip(&images).enumerate() {
+        check(found, image);
+        assert_eq!(found["image"], format!("{}[{place}]", path.display()));
+    }
+    assert_eq!(predict(&[text(&path), "--index", "1"]), all[1..2]);
+    let beyond = fail(&["predict", text(run()), text(&path), "--index", "3"]);
+    assert!(beyond.contains("--index 3: found 3 inputs, counted from 0"), "{beyond}");
+    let wide = written(folder.path(), "wide.npz", &npz(&[vec![0.0; 5]]));
+    assert!(fail(&["predict", text(run()), text(&wide)]).contains("x: found shape [1, 5], expected [n, ...]"));
 }
