@@ -172,24 +172,24 @@ impl<'a> Walk<'a> {
         {
             return Ok(Known::formula(whole));
         }
-        let [a, b] = [self.value(node, 0)?, self.value(node, 1)?];
-        let name = node.short_name();
-        match operator {
-            Binary::Add => self.add(name, Op::Add, &[a, b], vec![]).map(Known::Value),
-            Binary::Sub => {
-                let negated = self.affine(name, Affine::of_numbers(b, -1.0, 0.0))?;
-                self.add(name, Op::Add, &[a, negated], vec![]).map(Known::Value)
-            }
+        let inputs = [self.value(node, 0)?, self.value(node, 1)?];
+        let own = self.combined(node.short_name(), operator, inputs)?;
+        own.map(Known::Value).ok_or_else(|| node.refuse("expected a constant beside a value, found two values"))
+    }
+
+    /// The sum, the difference or the product of two values; `None` where it is another function of them.
+    pub(super) fn combined(&mut self, name: &str, own: Binary, [a, b]: [Value; 2]) -> Result<Option<Value>, Error> {
+        let (op, inputs) = match own {
+            Binary::Add => (Op::Add, [a, b]),
+            Binary::Sub => (Op::Add, [a, self.affine(name, Affine::of_numbers(b, -1.0, 0.0))?]),
             Binary::Mul => {
                 // The factors of channels come second.
                 let count = |own: Value| self.builder.shape(own).iter().product::<usize>();
-                let inputs = if count(a) < count(b) { [b, a] } else { [a, b] };
-                self.add(name, Op::Mul, &inputs, vec![]).map(Known::Value)
+                (Op::Mul, if count(a) < count(b) { [b, a] } else { [a, b] })
             }
-            Binary::Div | Binary::Max | Binary::Min | Binary::Pow => {
-                Err(node.refuse("expected a constant beside a value, found two values"))
-            }
-        }
+            Binary::Div | Binary::Max | Binary::Min | Binary::Pow => return Ok(None),
+        };
+        self.add(name, op, &inputs, vec![]).map(Some)
     }
 
     /// Factors and summands as a node of the graph.

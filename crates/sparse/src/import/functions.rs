@@ -5,6 +5,7 @@ use super::attributes::Read;
 use super::elementwise::Affine;
 use super::formula::{Binary, Formula, Reduction, Term, Unary};
 use super::recognise::{self, Recognised};
+use super::shapes::side;
 use super::tensor::{Constant, Numbers};
 use super::walk::{Known, Walk};
 use secateur_graph::{Activation, LayerNorm, Op, Pool, PoolKind, Value, Window};
@@ -87,25 +88,24 @@ impl<'a> Walk<'a> {
             formula = self.rebased(node, &formula)?;
         }
         let base = self.shape(formula.of);
-        let rank = base.len() as i64 + 1;
         let mut axes = vec![];
-        for axis in self.list(node, 1, "axes")?.unwrap_or_default() {
-            let found = if axis < 0 { axis.saturating_add(rank) } else { axis };
-            match usize::try_from(found.saturating_sub(1)).ok().filter(|own| *own < base.len() && !axes.contains(own)) {
-                Some(own) => axes.push(own),
-                None => return Err(node.refuse(format!("expected axes behind the batch, each once, found {axis}"))),
+        for own in self.list(node, 1, "axes")?.unwrap_or_default() {
+            let own = side(node, own, base.len())?;
+            if axes.contains(&own) {
+                return Err(node.refuse("expected axes behind the batch, each once"));
             }
+            axes.push(own);
         }
         if axes.is_empty() {
             return Err(node.refuse("expected axes, found none"));
         }
         axes.sort_unstable();
         let keeps = node.int("keepdims", 1) != 0;
-        let side = |(axis, side): (usize, &usize)| match axes.contains(&axis) {
+        let kept = |(axis, side): (usize, &usize)| match axes.contains(&axis) {
             true => keeps.then_some(1),
             false => Some(*side),
         };
-        let shape: Vec<usize> = base.iter().enumerate().filter_map(side).collect();
+        let shape: Vec<usize> = base.iter().enumerate().filter_map(kept).collect();
         let whole = match formula.reduced(own, axes.clone(), shape.clone()) {
             Some(own) => own,
             None => self.fresh(node, 0)?.reduced(own, axes, shape).expect("a few terms"),
@@ -208,15 +208,13 @@ impl<'a> Walk<'a> {
         self.left_to_recognise = self
             .left_to_recognise
             .checked_sub(work)
-            .ok_or_else(|| Error::Model("its formulas are too many and too long to be told apart".into()))?;
+            .ok_or_else(|| Error::Model("its formulas are too many and too long to be recognised".into()))?;
         Ok(())
     }
 
     /// Adds what a formula was recognised as, of this value.
     fn recognised(&mut self, name: &str, own: Recognised, formula: &Formula, of: Value) -> Result<Value, Error> {
-        // An axis of the model is another one in the graph where it has no rows.
-        let axis = |own: &usize| if self.is_line(of) && *own == 1 { 2 } else { *own };
-        let axes: Vec<usize> = formula.axes.iter().map(axis).collect();
+        let axes: Vec<usize> = formula.axes.iter().map(|own| self.graph_axis(of, *own)).collect();
         match own {
             Recognised::Activation(own) => self.add(name, Op::Activation(own), &[of], vec![]),
             Recognised::Normalisation { scale, shift, epsilon } => {
@@ -241,21 +239,8 @@ impl<'a> Walk<'a> {
             (Some(by), None) => (b, by, true),
             (Some(_), Some(_)) => return Err(unsupported(&whole)),
             (None, None) => {
-                let a_value = self.term(name, formula, a)?;
-                let mut b_value = self.term(name, formula, b)?;
-                let op = match own {
-                    Binary::Add => Op::Add,
-                    Binary::Mul => Op::Mul,
-                    Binary::Sub => {
-                        b_value = self.affine(name, Affine::of_numbers(b_value, -1.0, 0.0))?;
-                        Op::Add
-                    }
-                    Binary::Div | Binary::Max | Binary::Min | Binary::Pow => return Err(unsupported(&whole)),
-                };
-                let count = |walk: &Self, own: Value| walk.builder.shape(own).iter().product::<usize>();
-                let is_smaller = count(self, a_value) < count(self, b_value);
-                let inputs = if is_smaller { [b_value, a_value] } else { [a_value, b_value] };
-                return self.add(name, op, &inputs, vec![]);
+                let inputs = [self.term(name, formula, a)?, self.term(name, formula, b)?];
+                return self.combined(name, own, inputs)?.ok_or_else(|| unsupported(&whole));
             }
         };
         let of = self.term(name, formula, inner)?;
@@ -283,12 +268,7 @@ impl<'a> Walk<'a> {
     /// The largest value of each channel of an image.
     pub(super) fn largest(&mut self, name: &str, of: Value) -> Result<Value, Error> {
         // As the image was before sides of 1 came or went.
-        let before = self.builder.node(of).filter(|node| matches!(node.op, Op::Reshape(_))).map(|node| node.inputs[0]);
-        let is_image = |own: &Value| {
-            let [from, to] = [*own, of].map(|own| self.builder.shape(own));
-            from.len() == 3 && from[0] == to[0]
-        };
-        let inner = before.filter(is_image).unwrap_or(of);
+        let inner = self.before_reshape(&Op::GlobalAveragePool, of).unwrap_or(of);
         let sides = [1, 2].map(|axis| self.builder.shape(inner)[axis]);
         let window = Window { stride: sides, size: sides, ..Window::square(1) };
         let own = self.add(name, Op::Pool(Pool { kind: PoolKind::Max, window }), &[inner], vec![])?;
@@ -299,15 +279,14 @@ impl<'a> Walk<'a> {
     pub(super) fn softmax(&mut self, node: Read<'a>) -> Result<Known, Error> {
         let value = self.value(node, 0)?;
         let shape = self.shape(value);
-        let own = self.axis(node, node.int("axis", -1), &shape)?;
-        let axis = if self.is_line(value) && own == 1 { 2 } else { own };
+        let axis = self.graph_axis(value, side(node, node.int("axis", -1), shape.len())?);
         self.add(node.short_name(), Op::Softmax(axis), &[value], vec![]).map(Known::Value)
     }
 
     pub(super) fn layer_norm(&mut self, node: Read<'a>) -> Result<Known, Error> {
         let value = self.value(node, 0)?;
         let shape = self.shape(value);
-        let first = self.axis(node, node.int("axis", -1), &shape)?;
+        let first = side(node, node.int("axis", -1), shape.len())?;
         let count: usize = shape[first..].iter().product();
         let scale = self.floats(node, 1)?;
         let shift = node.input(2).map_or_else(|| Ok(vec![0.0; count]), |_| self.floats(node, 2))?;
@@ -315,17 +294,9 @@ impl<'a> Walk<'a> {
             let found = [scale.len(), shift.len()];
             return Err(node.refuse(format!("expected {count} numbers for scale and bias, found {found:?}")));
         }
-        let axis = |own: usize| if self.is_line(value) && own == 1 { 2 } else { own };
-        let axes = (first..shape.len()).map(axis).collect();
+        let axes = (first..shape.len()).map(|own| self.graph_axis(value, own)).collect();
         let own = LayerNorm { axes, epsilon: f64::from(node.float("epsilon").unwrap_or(1e-5)) };
         self.add(node.layer_name(), Op::LayerNorm(own), &[value], vec![scale, shift]).map(Known::Value)
-    }
-
-    /// The side of a value that an axis is, counted with the batch.
-    fn axis(&self, node: Read<'a>, axis: i64, shape: &[usize]) -> Result<usize, Error> {
-        let found = if axis < 0 { axis.saturating_add(shape.len() as i64 + 1) } else { axis };
-        let own = usize::try_from(found.saturating_sub(1)).ok().filter(|own| *own < shape.len());
-        own.ok_or_else(|| node.refuse(format!("expected an axis behind the batch, found {axis}")))
     }
 }
 

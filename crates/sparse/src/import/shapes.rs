@@ -58,6 +58,12 @@ fn axis(node: Read<'_>, own: i64, rank: usize) -> Result<usize, Error> {
     found.ok_or_else(|| node.refuse(format!("expected an axis of {rank}, found {own}")))
 }
 
+/// The side of a value of so many that an axis is, which is counted with the batch.
+pub(super) fn side(node: Read<'_>, own: i64, sides: usize) -> Result<usize, Error> {
+    let found = axis(node, own, sides + 1)?;
+    found.checked_sub(1).ok_or_else(|| node.refuse(format!("expected an axis behind the batch, found {own}")))
+}
+
 /// The first index of a slice, its step and how many there are; `None` where the step is 0.
 fn range(side: usize, start: i64, end: i64, step: i64) -> Option<(usize, i64, usize)> {
     let side = side as i64;

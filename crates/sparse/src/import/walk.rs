@@ -353,7 +353,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The value that a reshape has given other sides than the first one, where an operation can be computed of it instead.
-    fn before_reshape(&self, op: &Op, value: Value) -> Option<Value> {
+    pub(super) fn before_reshape(&self, op: &Op, value: Value) -> Option<Value> {
         let node = self.builder.node(value)?;
         let inner = node.inputs[0];
         let [from, to] = [inner, value].map(|own| self.builder.shape(own));
@@ -482,6 +482,11 @@ impl<'a> Walk<'a> {
     /// Whether a value has channels and a length, and is an image of one row in the graph.
     pub(super) fn is_line(&self, value: Value) -> bool {
         self.lines.contains(&value)
+    }
+
+    /// A side of the model's value in the graph, where it is another one if the value has no rows in the model.
+    pub(super) fn graph_axis(&self, value: Value, side: usize) -> usize {
+        if self.is_line(value) && side == 1 { 2 } else { side }
     }
 
     /// Says that an image of one row has no rows in the model.

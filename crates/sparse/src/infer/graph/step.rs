@@ -3,7 +3,7 @@
 use super::bytes::{self, Bytes, Convert};
 use super::conv::{Conv, Layer};
 use super::margins::fills;
-use super::other::Other;
+use super::other::{self, Other};
 use super::plan::{Plan, Step as Planned};
 use super::pooling::Pooling as TilePooling;
 use crate::InstructionSet;
@@ -173,6 +173,21 @@ impl Step {
                 }
                 _ => Work::Copies(copies(plan, planned, matches!(op, Some(Op::Crop(_))))),
             },
+            Kind::Other if let Some(Op::Permute(order)) = op => {
+                let shape = graph.shape(graph.nodes()[planned.node.expect("it is a node")].inputs[0]);
+                let pair = |index: usize| [other::source(shape, order, index), index];
+                match &tilings {
+                    Some([from, to]) => {
+                        let number = |[vector, lane]: [usize; 2]| (vector * LANES + lane) as u32;
+                        let places = |[a, b]: [usize; 2]| [number(from.place(x, a)), number(to.place(y, b))];
+                        Work::Numbers((0..plan.values(planned.output)).map(|index| places(pair(index))).collect())
+                    }
+                    None => {
+                        let places = |[a, b]: [usize; 2]| [x.place(a), y.place(b)];
+                        Work::Copies(vec![runs(y.values(), |index| places(pair(index)))])
+                    }
+                }
+            }
             Kind::Other => {
                 let place = planned.node.expect("it is a node");
                 let first = graph.parameters().partition_point(|own| own.node < place);

@@ -1,4 +1,4 @@
-//! What only inference computes: products of two values, layer normalisation, softmax, embeddings, and sides in another order.
+//! What only inference computes: products of two values, layer normalisation, softmax and embeddings.
 //!
 //! Values whose lanes hold images, and tiles as long as each pixel is computed from its own, are computed by vectors. What
 //! goes from one tile to another is computed number by number, each at `vector * 16 + lane`.
@@ -7,9 +7,8 @@ mod along;
 mod rows;
 
 use super::plan::{Plan, Step};
-use crate::lanes::{LANES, Lanes, at};
+use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
-use crate::train::graph::copy::{Run, runs};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pointwise::Read;
 use crate::{InstructionSet, Unsupported};
@@ -40,10 +39,6 @@ pub(super) enum Other {
     },
     Softmax(Sets),
     Rows(Rows),
-    /// Vectors that change their place.
-    Runs(Vec<Run>),
-    /// Numbers that do.
-    Numbers(Vec<[u32; 2]>),
 }
 
 /// Where the numbers of a value stand.
@@ -108,13 +103,6 @@ impl Other {
             }
             Op::Softmax(axis) => Self::Softmax(Sets::new(shape, &[*axis], &x, &y)),
             Op::Embedding(table) => Self::Rows(Rows::new((graph, node, plan.origins[output]), *table, of(0), &x, &y)),
-            Op::Permute(order) => {
-                let pair = |index: usize| [x.of(source(shape, order, index)), y.of(index)];
-                match is_tiled {
-                    false => Self::Runs(runs(count, pair)),
-                    true => Self::Numbers((0..count).map(|index| pair(index).map(|own| own as u32)).collect()),
-                }
-            }
             other => {
                 let why = format!("`{other}` is a step of another kind");
                 return Err(Unsupported { node: node.name.clone(), why });
@@ -128,7 +116,7 @@ impl Other {
             Self::Norm { scale, shift, .. } => size_of_val(&**scale) + size_of_val(&**shift),
             Self::PixelNorm { pixels, .. } => size_of_val(&*pixels.scale) + size_of_val(&*pixels.shift),
             Self::Rows(own) => own.weight_bytes(),
-            Self::Product { .. } | Self::Softmax(_) | Self::Runs(_) | Self::Numbers(_) => 0,
+            Self::Product { .. } | Self::Softmax(_) => 0,
         }
     }
 
@@ -139,8 +127,6 @@ impl Other {
             Self::Norm { sets, .. } | Self::Softmax(sets) => size_of_val(&*sets.places),
             Self::PixelNorm { pixels, .. } => size_of_val(&*pixels.places),
             Self::Rows(own) => own.list_bytes(),
-            Self::Runs(own) => size_of_val(&**own),
-            Self::Numbers(own) => size_of_val(&**own),
         }
     }
 
@@ -174,22 +160,12 @@ impl Other {
                 dispatch(set, Planes { pixels, epsilon: *epsilon, x, layout, channels, y });
             }
             Self::Rows(own) => dispatch(set, Choose { rows: own, x: x.values, y }),
-            Self::Runs(own) => {
-                for Run { from, to, len } in own {
-                    y[*to..*to + *len].copy_from_slice(&x.values[*from..*from + *len]);
-                }
-            }
-            Self::Numbers(own) => {
-                for [from, to] in own {
-                    y[*to as usize / LANES].0[*to as usize % LANES] = at(x.values, *from as usize);
-                }
-            }
         }
     }
 }
 
 /// The row-major index in the input of what the output has at one.
-fn source(shape: &[usize], order: &[usize], index: usize) -> usize {
+pub(super) fn source(shape: &[usize], order: &[usize], index: usize) -> usize {
     let mut rest = index;
     let mut places = vec![0; shape.len()];
     for axis in order.iter().rev() {
