@@ -56,8 +56,8 @@ fn kind(graph: &Graph, node: &str) -> &'static str {
         Op::Linear(_) => "linear",
         Op::BatchNorm(_) | Op::Activation(_) | Op::Add => "batch-norm, add, relu",
         Op::Pool(_) | Op::GlobalAveragePool => "pooling",
-        Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => "copies",
-        other => unreachable!("`{other}` is not trained natively"),
+        Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) | Op::Permute(_) => "copies",
+        Op::Mul | Op::LayerNorm(_) | Op::Softmax(_) | Op::Embedding(_) => "others",
     }
 }
 

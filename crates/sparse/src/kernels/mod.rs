@@ -3,6 +3,7 @@
 #![expect(clippy::too_many_arguments, reason = "a kernel takes each of its slices by itself")]
 
 pub(crate) mod activation;
+pub(crate) mod along;
 pub(crate) mod conv;
 pub(crate) mod conv_backward;
 pub(crate) mod flat;

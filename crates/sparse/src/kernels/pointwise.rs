@@ -231,3 +231,43 @@ pub(crate) fn hand_on<V: Vector>(gradient: Plane<'_>, dx: PlaneMut<'_>) {
         }
     }
 }
+
+/// A factor of a product: that of each pixel, or one for a whole channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Factor<'a, V> {
+    Pixels(Plane<'a>),
+    Channel(V),
+}
+
+/// Writes the product of a channel with a factor, or adds it.
+#[inline(always)]
+pub(crate) fn multiply<V: Vector>(x: Plane<'_>, factor: Factor<'_, V>, y: PlaneMut<'_>) {
+    for row in 0..y.grid.rows {
+        let x = x.grid.row(x.values, row);
+        let factors = match factor {
+            Factor::Pixels(own) => own.grid.row(own.values, row),
+            Factor::Channel(_) => x,
+        };
+        for (own, (x, other)) in y.grid.row_mut(y.values, row).iter_mut().zip(x.iter().zip(factors)) {
+            let factor = match factor {
+                Factor::Pixels(_) => V::load(other),
+                Factor::Channel(own) => own,
+            };
+            let before = if y.adds { V::load(own) } else { V::splat(0.0) };
+            V::load(x).mul(factor).add(before).store(own);
+        }
+    }
+}
+
+/// Writes the sum of the products of two planes into the only pixel of a third one, or adds it.
+#[inline(always)]
+pub(crate) fn multiply_and_sum<V: Vector>(x: Plane<'_>, other: Plane<'_>, y: PlaneMut<'_>) {
+    let mut sum = V::splat(0.0);
+    for row in 0..x.grid.rows {
+        for (x, other) in x.grid.row(x.values, row).iter().zip(other.grid.row(other.values, row)) {
+            sum = V::load(x).mul_add(V::load(other), sum);
+        }
+    }
+    let own = &mut y.values[y.grid.start];
+    if y.adds { V::load(own).add(sum).store(own) } else { sum.store(own) }
+}

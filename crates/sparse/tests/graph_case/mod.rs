@@ -1,7 +1,9 @@
 //! What the tests of the graph trainer share: graphs with odd sizes, random masks and weights, a batch.
 
 use super::graph_reference::Values;
-use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Role, Window};
+use secateur_graph::{
+    Activation, BatchNorm, Builder, Conv2d, Embedding, Graph, LayerNorm, Linear, Op, Pool, PoolKind, Role, Window,
+};
 use secateur_sparse::train::{Crossovers, GraphTrainer, Images, Kept, Options, Tensor, TensorMut};
 use secateur_sparse::{InstructionSet, Update};
 use std::collections::BTreeMap;
@@ -48,7 +50,15 @@ impl Case {
             states.insert(own.name.clone(), State { kept: Kept::new(own.len(), &bits), values, moments });
         }
         let (pixels, classes) = (graph.shape(graph.input()).iter().product(), graph.shape(graph.output())[0]);
-        let images = (0..batch).map(|_| (0..pixels).map(|_| 2.0 * random.next() - 1.0).collect()).collect();
+        let rows = graph.nodes().iter().find_map(|node| match node.op {
+            Op::Embedding(table) if node.inputs[0] == graph.input() => Some(table.rows),
+            _ => None,
+        });
+        let mut pixel = || match rows {
+            Some(rows) => (random.next() * rows as f32).floor(),
+            None => 2.0 * random.next() - 1.0,
+        };
+        let images = (0..batch).map(|_| (0..pixels).map(|_| pixel()).collect()).collect();
         let labels = (0..batch).map(|_| (random.next() * classes as f32) as u16).collect();
         Self { graph: graph.clone(), states, images, labels }
     }
@@ -290,6 +300,50 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
             ("flat", Op::Flatten, &["gap"]),
         ],
     );
+    let norm_over = |axes: &[usize]| Op::LayerNorm(LayerNorm { axes: axes.to_vec(), epsilon: 1e-5 });
+    let mixed = build(
+        &[3, 6, 5],
+        vec![
+            ("stem", Op::Conv2d(Conv2d::new(6, 3).padding(1)), &["input"]),
+            ("normal", norm_over(&[0]), &["stem"]),
+            ("gelu", act(GeluTanh), &["normal"]),
+            ("gap", Op::GlobalAveragePool, &["gelu"]),
+            ("narrow", Op::Conv2d(Conv2d::new(6, 1)), &["gap"]),
+            ("gate", act(Sigmoid), &["narrow"]),
+            ("gated", Op::Mul, &["gelu", "gate"]),
+            ("square", Op::Mul, &["gated", "gated"]),
+            ("cut", Op::Crop([5, 4]), &["square"]),
+            ("turned", Op::Permute(vec![2, 0, 1]), &["cut"]),
+            ("rows", norm_over(&[1, 2]), &["turned"]),
+            ("soft", Op::Softmax(2), &["rows"]),
+            ("weighted", Op::Mul, &["soft", "turned"]),
+            ("again", Op::Conv2d(Conv2d::new(5, 3).padding(1)), &["weighted"]),
+            ("flat", Op::Flatten, &["again"]),
+            ("fc", linear(4), &["flat"]),
+        ],
+    );
+    let text = build(
+        &[11],
+        vec![
+            ("letters", Op::Embedding(Embedding { rows: 13, columns: 6 }), &["input"]),
+            ("turned", Op::Permute(vec![1, 0]), &["letters"]),
+            ("image", Op::Reshape(vec![6, 1, 11]), &["turned"]),
+            (
+                "conv",
+                Op::Conv2d(Conv2d { window: Window { size: [1, 3], ..Window::square(1) }, ..Conv2d::new(7, 1) }),
+                &["image"],
+            ),
+            ("gelu", act(Gelu), &["conv"]),
+            (
+                "largest",
+                Op::Pool(Pool { kind: PoolKind::Max, window: Window { size: [1, 9], ..Window::square(1) } }),
+                &["gelu"],
+            ),
+            ("flat", Op::Flatten, &["largest"]),
+            ("normal", norm_over(&[0]), &["flat"]),
+            ("fc", linear(4), &["normal"]),
+        ],
+    );
     // So many pixels that normalised values and their gradients are worked out block by block, some rows at a time.
     let plain = |outputs| Op::Conv2d(Conv2d::new(outputs, 3).padding(1).without_bias());
     let large = build(
@@ -359,6 +413,8 @@ pub(crate) fn graphs() -> Vec<(&'static str, Graph)> {
         ("tiny", tiny),
         ("large", large),
         ("tiled", tiled),
+        ("mixed", mixed),
+        ("text", text),
     ]
 }
 

@@ -137,8 +137,81 @@ impl Pass<'_> {
                 (0..x.len()).map(all).collect()
             }
             Op::Flatten | Op::Reshape(_) => x.clone(),
-            other => unreachable!("`{other}` is not trained natively"),
+            Op::Mul => {
+                let other = &self.values[node.inputs[1].index()];
+                let of = |(x, other): (&Vec<f64>, &Vec<f64>)| {
+                    x.iter().enumerate().map(|(place, x)| x * other[self.factor(node, place)]).collect()
+                };
+                x.iter().zip(other).map(of).collect()
+            }
+            Op::Permute(_) | Op::Crop(_) => {
+                let from = self.moved(node);
+                x.iter().map(|x| from.iter().map(|from| x[*from]).collect()).collect()
+            }
+            Op::LayerNorm(norm) => {
+                let (scale, shift) = (self.of(node, "weight"), self.of(node, "bias"));
+                let of = |x: &Vec<f64>| {
+                    let mut y = vec![0.0; x.len()];
+                    for set in self.sets(node, &norm.axes) {
+                        let (mean, root) = moments(x, &set, norm.epsilon);
+                        for (place, index) in set.iter().enumerate() {
+                            y[*index] = scale[place] * (x[*index] - mean) / root + shift[place];
+                        }
+                    }
+                    y
+                };
+                x.iter().map(of).collect()
+            }
+            Op::Softmax(axis) => {
+                let of = |x: &Vec<f64>| {
+                    let mut y = vec![0.0; x.len()];
+                    for set in self.sets(node, &[*axis]) {
+                        let top = set.iter().map(|index| x[*index]).fold(f64::NEG_INFINITY, f64::max);
+                        let sum: f64 = set.iter().map(|index| (x[*index] - top).exp()).sum();
+                        set.iter().for_each(|index| y[*index] = (x[*index] - top).exp() / sum);
+                    }
+                    y
+                };
+                x.iter().map(of).collect()
+            }
+            Op::Embedding(table) => {
+                let rows = self.of(node, "weight");
+                let row = |number: &f64| rows[*number as usize * table.columns..][..table.columns].to_vec();
+                x.iter().map(|x| x.iter().flat_map(row).collect()).collect()
+            }
         }
+    }
+
+    /// The factor of a product's number.
+    fn factor(&self, node: &Node, place: usize) -> usize {
+        let [x, other] = [0, 1].map(|which| self.graph.shape(node.inputs[which]).iter().product::<usize>());
+        place / (x / other)
+    }
+
+    /// Where each number of what only moves comes from.
+    fn moved(&self, node: &Node) -> Vec<usize> {
+        let (x, y) = (self.graph.shape(node.inputs[0]), self.graph.shape(node.output));
+        let from = |index: usize| match &node.op {
+            Op::Permute(order) => {
+                let own = places(y, index);
+                let axis = |axis: usize| own[order.iter().position(|from| *from == axis).expect("every side")];
+                (0..x.len()).fold(0, |at, side| at * x[side] + axis(side))
+            }
+            _ => x.iter().zip(places(y, index)).fold(0, |at, (side, place)| at * side + place),
+        };
+        (0..y.iter().product()).map(from).collect()
+    }
+
+    /// The indices of the numbers that stand along some sides, set by set.
+    fn sets(&self, node: &Node, axes: &[usize]) -> Vec<Vec<usize>> {
+        let shape = self.graph.shape(node.inputs[0]);
+        let mut found: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        for index in 0..shape.iter().product() {
+            let mut own = places(shape, index);
+            axes.iter().for_each(|axis| own[*axis] = 0);
+            found.entry(own).or_default().push(index);
+        }
+        found.into_values().collect()
     }
 
     /// The elements of each window of a channel: `f(channel and output, channel and input)`.
@@ -244,9 +317,92 @@ impl Pass<'_> {
                     first += len;
                 }
             }
-            other => unreachable!("`{other}` is not trained natively"),
+            Op::Mul => {
+                for (which, value) in node.inputs.iter().enumerate() {
+                    let other = &self.values[node.inputs[1 - which].index()];
+                    for (image, dx) in back[value.index()].iter_mut().enumerate() {
+                        for (place, dy) in dy[image].iter().enumerate() {
+                            let factor = self.factor(node, place);
+                            match which {
+                                0 => dx[place] += dy * other[image][factor],
+                                _ => dx[factor] += dy * other[image][place],
+                            }
+                        }
+                    }
+                }
+            }
+            Op::Permute(_) | Op::Crop(_) => {
+                let from = self.moved(node);
+                for (dx, dy) in back[node.inputs[0].index()].iter_mut().zip(dy) {
+                    from.iter().zip(dy).for_each(|(from, dy)| dx[*from] += dy);
+                }
+            }
+            Op::LayerNorm(norm) => {
+                let scale = self.of(node, "weight");
+                for (image, dx) in back[node.inputs[0].index()].iter_mut().enumerate() {
+                    let (x, dy) = (&x[image], &dy[image]);
+                    for set in self.sets(node, &norm.axes) {
+                        let ((mean, root), count) = (moments(x, &set, norm.epsilon), set.len() as f64);
+                        let (mut sum, mut products) = (0.0, 0.0);
+                        for (place, index) in set.iter().enumerate() {
+                            let normal = (x[*index] - mean) / root;
+                            gradients.get_mut(&name("weight")).expect("there")[place] += dy[*index] * normal;
+                            gradients.get_mut(&name("bias")).expect("there")[place] += dy[*index];
+                            sum += dy[*index] * scale[place];
+                            products += dy[*index] * scale[place] * normal;
+                        }
+                        for (place, index) in set.iter().enumerate() {
+                            let normal = (x[*index] - mean) / root;
+                            dx[*index] += (dy[*index] * scale[place] - sum / count - normal * products / count) / root;
+                        }
+                    }
+                }
+            }
+            Op::Softmax(axis) => {
+                let y = &self.values[node.output.index()];
+                for (image, dx) in back[node.inputs[0].index()].iter_mut().enumerate() {
+                    let (y, dy) = (&y[image], &dy[image]);
+                    for set in self.sets(node, &[*axis]) {
+                        let sum: f64 = set.iter().map(|index| y[*index] * dy[*index]).sum();
+                        set.iter().for_each(|index| dx[*index] += y[*index] * (dy[*index] - sum));
+                    }
+                }
+            }
+            Op::Embedding(table) => {
+                let sums = gradients.get_mut(&name("weight")).expect("there");
+                for (x, dy) in x.iter().zip(dy) {
+                    for (number, dy) in x.iter().zip(dy.chunks(table.columns)) {
+                        let row = &mut sums[*number as usize * table.columns..][..table.columns];
+                        row.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);
+                    }
+                }
+            }
         }
     }
+}
+
+/// The place of an index along each side.
+fn places(shape: &[usize], index: usize) -> Vec<usize> {
+    let mut rest = index;
+    let mut own: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|side| {
+            let place = rest % side;
+            rest /= side;
+            place
+        })
+        .collect();
+    own.reverse();
+    own
+}
+
+/// Mean, and root of the variance and epsilon, of some numbers.
+fn moments(x: &[f64], set: &[usize], epsilon: f64) -> (f64, f64) {
+    let count = set.len() as f64;
+    let mean = set.iter().map(|index| x[*index]).sum::<f64>() / count;
+    let variance = set.iter().map(|index| (x[*index] - mean).powi(2)).sum::<f64>() / count;
+    (mean, (variance + epsilon).sqrt())
 }
 
 /// Calls `f(output, input, element)` for every element of every window that lies within the image.

@@ -3,7 +3,7 @@
 use super::bytes::{self, Bytes, Convert};
 use super::conv::{Conv, Layer};
 use super::margins::fills;
-use super::other::{self, Other};
+use super::other::Other;
 use super::plan::{Plan, Step as Planned};
 use super::pooling::Pooling as TilePooling;
 use crate::InstructionSet;
@@ -18,7 +18,7 @@ use crate::lanes::{LANES, Lanes, at};
 use crate::simd::dots::DotSet;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Crossovers;
-use crate::train::graph::copy::{Run, runs};
+use crate::train::graph::copy::{Run, reordered, runs};
 use crate::train::graph::layout::{Layout, Margins};
 use crate::train::graph::plan::Kind;
 use crate::train::graph::pointwise::Read;
@@ -165,17 +165,9 @@ impl Step {
             Kind::Copy if x_bytes.is_some() != y_bytes.is_some() => {
                 Work::Convert(Convert::new(DotSet::of(set), [x, y], [x_bytes, y_bytes]))
             }
-            Kind::Copy => match (&tilings, op) {
-                (Some([from, to]), None | Some(Op::Flatten | Op::Reshape(_))) => {
-                    let number = |[vector, lane]: [usize; 2]| (vector * LANES + lane) as u32;
-                    let pair = |index: usize| [number(from.place(x, index)), number(to.place(y, index))];
-                    Work::Numbers((0..plan.values(planned.output)).map(pair).collect())
-                }
-                _ => Work::Copies(copies(plan, planned, matches!(op, Some(Op::Crop(_))))),
-            },
-            Kind::Other if let Some(Op::Permute(order)) = op => {
+            Kind::Copy if let Some(Op::Permute(order)) = op => {
                 let shape = graph.shape(graph.nodes()[planned.node.expect("it is a node")].inputs[0]);
-                let pair = |index: usize| [other::source(shape, order, index), index];
+                let pair = |index: usize| [reordered(shape, order, index), index];
                 match &tilings {
                     Some([from, to]) => {
                         let number = |[vector, lane]: [usize; 2]| (vector * LANES + lane) as u32;
@@ -184,10 +176,18 @@ impl Step {
                     }
                     None => {
                         let places = |[a, b]: [usize; 2]| [x.place(a), y.place(b)];
-                        Work::Copies(vec![runs(y.values(), |index| places(pair(index)))])
+                        Work::Copies(vec![runs((0..y.values()).map(|index| places(pair(index))))])
                     }
                 }
             }
+            Kind::Copy => match (&tilings, op) {
+                (Some([from, to]), None | Some(Op::Flatten | Op::Reshape(_))) => {
+                    let number = |[vector, lane]: [usize; 2]| (vector * LANES + lane) as u32;
+                    let pair = |index: usize| [number(from.place(x, index)), number(to.place(y, index))];
+                    Work::Numbers((0..plan.values(planned.output)).map(pair).collect())
+                }
+                _ => Work::Copies(copies(plan, planned, matches!(op, Some(Op::Crop(_))))),
+            },
             Kind::Other => {
                 let place = planned.node.expect("it is a node");
                 let first = graph.parameters().partition_point(|own| own.node < place);
@@ -391,7 +391,7 @@ fn copies(plan: &Plan, planned: &Planned, crops: bool) -> Vec<Vec<Run>> {
     let own = planned.inputs.iter().map(|input| {
         let x = plan.layouts[*input];
         let x = if crops { cropped(&x, [y.height, y.width]) } else { x };
-        let own = runs(x.values(), |index| [x.place(index), y.place(first + index)]);
+        let own = runs((0..x.values()).map(|index| [x.place(index), y.place(first + index)]));
         first += x.values();
         own
     });

@@ -1,4 +1,4 @@
-//! Values that only change their layout: flatten, reshape, and each input of a concat.
+//! Values that only change their layout: flatten, reshape, crop, other orders of the sides, and each input of a concat.
 
 use super::layout::Layout;
 use super::pieces::pieces;
@@ -6,12 +6,15 @@ use super::pointwise::{Read, Write};
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
+use secateur_graph::{Graph, Node, Op, Value};
 
-/// A copy of all values of an input to the output, from its `first` value on.
+/// A copy of values of an input to the output.
 #[derive(Debug)]
 pub(super) struct Copy {
     forward: Vec<Run>,
     backward: Vec<Run>,
+    /// Whether all values of the input are copied.
+    is_whole: bool,
 }
 
 /// Values that stand side by side in both buffers.
@@ -23,12 +26,14 @@ pub(crate) struct Run {
 }
 
 impl Copy {
-    /// `x` and `y` are the layouts of the values, `dx` and `dy` those of their gradients.
-    pub(super) fn new([x, y]: [&Layout; 2], [dx, dy]: [&Layout; 2], first: usize) -> Self {
-        let count = x.values();
+    /// `x` and `y` are the layouts of the values, `dx` and `dy` those of their gradients. `indices` are those of each value that is
+    /// copied, row-major, in the input and in the output.
+    pub(super) fn new([x, y]: [&Layout; 2], [dx, dy]: [&Layout; 2], indices: &[[usize; 2]]) -> Self {
+        let all = indices.iter();
         Self {
-            forward: runs(count, |index| [x.place(index), y.place(first + index)]),
-            backward: runs(count, |index| [dy.place(first + index), dx.place(index)]),
+            forward: runs(all.clone().map(|[from, to]| [x.place(*from), y.place(*to)])),
+            backward: runs(all.map(|[from, to]| [dy.place(*to), dx.place(*from)])),
+            is_whole: indices.len() == x.values(),
         }
     }
 
@@ -39,14 +44,51 @@ impl Copy {
 
     /// Writes the gradient of the input, or adds to it.
     pub(super) fn backward(&self, at: &Context<'_>, dy: Read<'_>, dx: Write<'_>) {
+        if !self.is_whole && !dx.adds {
+            dx.values.fill(Lanes::ZERO);
+        }
         copy(at, &self.backward, dy, dx);
     }
 }
 
-/// The runs of values that stand side by side; `places` gives where each value comes from and where it goes.
-pub(crate) fn runs(count: usize, places: impl Fn(usize) -> [usize; 2]) -> Vec<Run> {
+/// Of each input of a node that only copies, the row-major index of each value in it and in the output.
+pub(super) fn indices(graph: &Graph, node: &Node) -> Vec<Vec<[usize; 2]>> {
+    let mut first = 0;
+    let of = |input: &Value| {
+        let from = graph.shape(*input);
+        let count: usize = from.iter().product();
+        match (&node.op, from) {
+            (Op::Permute(order), _) => (0..count).map(|index| [reordered(from, order, index), index]).collect(),
+            (Op::Crop([rows, columns]), &[channels, height, width]) => (0..channels * rows * columns)
+                .map(|index| {
+                    let (channel, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
+                    [(channel * height + row) * width + column, index]
+                })
+                .collect(),
+            _ => {
+                first += count;
+                (0..count).map(|index| [index, first - count + index]).collect()
+            }
+        }
+    };
+    node.inputs.iter().map(of).collect()
+}
+
+/// The row-major index in a value of this shape of what one with its sides in this order has at an index.
+pub(crate) fn reordered(shape: &[usize], order: &[usize], index: usize) -> usize {
+    let mut rest = index;
+    let mut places = vec![0; shape.len()];
+    for axis in order.iter().rev() {
+        places[*axis] = rest % shape[*axis];
+        rest /= shape[*axis];
+    }
+    shape.iter().zip(places).fold(0, |at, (side, place)| at * side + place)
+}
+
+/// The runs of values that stand side by side; `places` are where each value comes from and where it goes.
+pub(crate) fn runs(places: impl Iterator<Item = [usize; 2]>) -> Vec<Run> {
     let mut found: Vec<Run> = vec![];
-    for [from, to] in (0..count).map(places) {
+    for [from, to] in places {
         match found.last_mut() {
             Some(last) if (last.from + last.len, last.to + last.len) == (from, to) => last.len += 1,
             Some(_) | None => found.push(Run { from, to, len: 1 }),

@@ -19,6 +19,7 @@ pub(crate) mod geometry;
 pub(crate) mod layout;
 pub(crate) mod lists;
 mod norm;
+mod other;
 mod pieces;
 pub(crate) mod plan;
 pub(crate) mod pointwise;
@@ -34,7 +35,7 @@ use crate::{Unsupported, Update};
 use conv::Scratch;
 use layout::Layout;
 use plan::Plan;
-use secateur_graph::{Graph, Role};
+use secateur_graph::Graph;
 use std::time::{Duration, Instant};
 use step::{Gradients, Run, Step, Work};
 
@@ -262,23 +263,8 @@ impl GraphTrainer {
     /// When the graph has no such parameter, or the tensor is shorter than what is wanted.
     pub fn export(&self, name: &str, mut tensor: TensorMut<'_>) {
         let own = self.graph.parameter(name).unwrap_or_else(|| panic!("the network has no `{name}`"));
-        let found = self.steps.iter().find_map(|step| match &step.work {
-            Work::Conv(conv) if step.planned.node == own.node => match own.role {
-                Role::Weight => Some(Ok(&conv.weight)),
-                Role::Bias => conv.bias.as_ref().map(Ok),
-                Role::Scale | Role::Shift | Role::Mean | Role::Variance | Role::Table => None,
-            },
-            Work::Pointwise(pass) if step.planned.node == own.node => {
-                pass.norm.as_ref().and_then(|norm| match own.role {
-                    Role::Scale => Some(Ok(&norm.scale)),
-                    Role::Shift => Some(Ok(&norm.shift)),
-                    Role::Mean => Some(Err(&norm.running[0])),
-                    Role::Variance => Some(Err(&norm.running[1])),
-                    Role::Weight | Role::Bias | Role::Table => None,
-                })
-            }
-            Work::Conv(_) | Work::Pointwise(_) | Work::Pooling(_) | Work::Copies(_) => None,
-        });
+        let mut steps = self.steps.iter().filter(|step| step.planned.node == own.node);
+        let found = steps.find_map(|step| step.parameter(own.role));
         match found.expect("every parameter belongs to a step") {
             Ok(stored) => stored.export(tensor),
             Err(buffer) => {

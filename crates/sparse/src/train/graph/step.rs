@@ -1,8 +1,9 @@
 //! A step of the plan with its parameters.
 
 use super::conv::{Conv, Input, Reduction, Scratch};
-use super::copy::Copy;
+use super::copy::{Copy, indices};
 use super::norm::Norm;
+use super::other::Other;
 use super::plan::{Kind, Plan, Slot, Step as Planned, Way};
 use super::pointwise::{Pointwise, Read, Reads, Write, hand_on, moments};
 use super::pooling::Pooling;
@@ -34,6 +35,7 @@ pub(super) enum Work {
     Pooling(Pooling),
     /// One for each input.
     Copies(Vec<Copy>),
+    Other(Box<Other>),
 }
 
 /// What all steps work with in one direction.
@@ -111,16 +113,19 @@ impl Step {
             Kind::GlobalAveragePool => {
                 Work::Pooling(Pooling::global([&x.values, &y.values], [&x.gradient, &y.gradient]))
             }
-            Kind::Other | Kind::GlobalMaxPool => unreachable!("the plan refuses what is not trained"),
+            Kind::GlobalMaxPool => unreachable!("it is a pass of inference"),
             Kind::Copy => {
-                let mut first = 0;
-                let copies = planned.inputs.iter().map(|input| {
+                let indices = indices(graph, &graph.nodes()[planned.node]);
+                let copies = planned.inputs.iter().zip(indices).map(|(input, indices)| {
                     let (x, y) = slots(input);
-                    let copy = Copy::new([&x.values, &y.values], [&x.gradient, &y.gradient], first);
-                    first += x.values.values();
-                    copy
+                    Copy::new([&x.values, &y.values], [&x.gradient, &y.gradient], &indices)
                 });
                 Work::Copies(copies.collect())
+            }
+            Kind::Other => {
+                let inputs: Vec<&Slot> = planned.inputs.iter().map(|input| slots(input).0).collect();
+                let stored = |role: Role| dense(planned.node, role);
+                Work::Other(Box::new(Other::new(graph, planned.node, &inputs, y, stored)))
             }
         };
         Self { planned: planned.clone(), work }
@@ -174,6 +179,9 @@ impl Step {
                     copy.forward(&run.at, run.read(*input), y);
                 }
             }
+            Work::Other(own) => {
+                own.forward(&run.at, run.images, x, inputs.get(1).map(|slot| run.read(*slot)), y);
+            }
         }
     }
 
@@ -202,7 +210,7 @@ impl Step {
                 let reduced = self.planned.reduces.map(|place| &before[place]);
                 let reduction = reduced.and_then(|step| match &step.work {
                     Work::Pointwise(pass) => Some(Reduction { pass, reads: Self::reads(&step.planned, run) }),
-                    Work::Conv(_) | Work::Pooling(_) | Work::Copies(_) => None,
+                    Work::Conv(_) | Work::Pooling(_) | Work::Copies(_) | Work::Other(_) => None,
                 });
                 let sums = gradients.write(inputs[0], ways[0], |dx| {
                     own.backward(&run.at, run.scratch, rule, [input, dy], dx, reduction)
@@ -234,6 +242,20 @@ impl Step {
                     own.backward(&run.at, [x, run.read(*output), dy], dx);
                 }
             }),
+            Work::Other(own) if let [first, second] = inputs[..] => {
+                for (which, (input, way)) in inputs.iter().zip(ways).enumerate().rev() {
+                    let other = run.read(if which == 0 { second } else { first });
+                    gradients.write(*input, *way, |dx| {
+                        if let Some(dx) = dx {
+                            own.multiply_back(&run.at, which, [dy, other], dx);
+                        }
+                    });
+                }
+            }
+            Work::Other(own) => {
+                let reads = [x, run.read(*output), dy];
+                gradients.write(inputs[0], ways[0], |dx| own.backward(&run.at, rule, run.images, reads, dx));
+            }
             Work::Copies(copies) => {
                 for ((copy, input), way) in copies.iter().zip(inputs).zip(ways).rev() {
                     gradients.write(*input, *way, |dx| {
@@ -256,9 +278,27 @@ impl Step {
                 Some(norm) => [Some(&mut norm.scale), Some(&mut norm.shift)],
                 None => [None, None],
             },
+            Work::Other(own) => own.parameters(),
             Work::Pooling(_) | Work::Copies(_) => [None, None],
         };
         params.into_iter().flatten().filter(move |_| goes_back).map(Stored::param)
+    }
+
+    /// Its parameter of this role; a buffer as it is.
+    pub(super) fn parameter(&self, role: Role) -> Option<Result<&Stored, &[f32]>> {
+        match (&self.work, role) {
+            (Work::Conv(own), Role::Weight) => Some(Ok(&own.weight)),
+            (Work::Conv(own), Role::Bias) => own.bias.as_ref().map(Ok),
+            (Work::Pointwise(own), _) => own.norm.as_ref().and_then(|norm| match role {
+                Role::Scale => Some(Ok(&norm.scale)),
+                Role::Shift => Some(Ok(&norm.shift)),
+                Role::Mean => Some(Err(norm.running[0].as_slice())),
+                Role::Variance => Some(Err(norm.running[1].as_slice())),
+                Role::Weight | Role::Bias | Role::Table => None,
+            }),
+            (Work::Other(own), _) => own.parameter(role).map(Ok),
+            (Work::Conv(_) | Work::Pooling(_) | Work::Copies(_), _) => None,
+        }
     }
 
     /// How it computes, if it is a convolution or a fully connected layer.

@@ -1,7 +1,7 @@
 //! A parameter as training holds it: all of its values, or the kept ones only, with what the optimizer remembers.
 
 use crate::kernels::update::{Held, Rule};
-use crate::lanes::{LANES, panels};
+use crate::lanes::{LANES, at, panels};
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
 use crate::train::param::{CHUNK, Chunk, Param};
@@ -71,6 +71,12 @@ impl Stored {
             values.extend_from_slice(&self.param.values[vector].0[lane..end]);
             at += end - lane;
         }
+    }
+
+    /// One of the values that are held.
+    #[inline(always)]
+    pub(super) fn value(&self, place: usize) -> f32 {
+        at(&self.param.values, place)
     }
 
     /// Writes what is wanted into zeroed buffers.

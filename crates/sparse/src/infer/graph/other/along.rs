@@ -2,9 +2,10 @@
 
 use super::super::tiling::Tiling;
 use super::Places;
-use crate::kernels::activation::exp;
+use crate::kernels::along::{Norm, normalise, softmax};
 use crate::lanes::{LANES, Lanes, at};
 use crate::simd::{Kernel, Vector};
+use crate::train::graph::copy::reordered;
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pointwise::Read;
 use std::ops::Range;
@@ -36,7 +37,7 @@ impl Sets {
             let mut order: Vec<usize> = (0..shape.len()).filter(|axis| !axes.contains(axis)).collect();
             order.extend(axes);
             let pair = |index: usize| {
-                let index = super::source(shape, &order, index);
+                let index = reordered(shape, &order, index);
                 [x.of(index) as u32, y.of(index) as u32]
             };
             places.extend((0..shape.iter().product()).map(pair));
@@ -117,14 +118,6 @@ impl Kernel for Planes<'_> {
     }
 }
 
-/// The parameters of layer normalisation.
-#[derive(Clone, Copy)]
-pub(super) struct Norm<'a> {
-    pub epsilon: f32,
-    pub scale: &'a [f32],
-    pub shift: &'a [f32],
-}
-
 /// Layer normalisation, or softmax where there is none.
 pub(super) struct Along<'a> {
     pub sets: &'a Sets,
@@ -147,44 +140,6 @@ impl Kernel for Along<'_> {
                 (None, false) => softmax_numbers(places, x, y),
             }
         }
-    }
-}
-
-#[inline(always)]
-fn normalise<V: Vector>(norm: Norm<'_>, places: &[[u32; 2]], x: &[Lanes], y: &mut [Lanes]) {
-    let share = V::splat(1.0 / places.len() as f32);
-    let mut sum = V::splat(0.0);
-    for [from, _] in places {
-        sum = sum.add(V::load(&x[*from as usize]));
-    }
-    let mean = sum.mul(share);
-    let mut squares = V::splat(0.0);
-    for [from, _] in places {
-        let distance = V::load(&x[*from as usize]).sub(mean);
-        squares = distance.mul_add(distance, squares);
-    }
-    let factor = V::splat(1.0).div(squares.mul_add(share, V::splat(norm.epsilon)).sqrt());
-    for (([from, to], scale), shift) in places.iter().zip(norm.scale).zip(norm.shift) {
-        let own = V::load(&x[*from as usize]).sub(mean).mul(factor);
-        own.mul_add(V::splat(*scale), V::splat(*shift)).store(&mut y[*to as usize]);
-    }
-}
-
-#[inline(always)]
-fn softmax<V: Vector>(places: &[[u32; 2]], x: &[Lanes], y: &mut [Lanes]) {
-    let mut largest = V::splat(f32::NEG_INFINITY);
-    for [from, _] in places {
-        largest = V::load(&x[*from as usize]).max_or_nan(largest);
-    }
-    let mut sum = V::splat(0.0);
-    for [from, to] in places {
-        let power = exp(V::load(&x[*from as usize]).sub(largest));
-        power.store(&mut y[*to as usize]);
-        sum = sum.add(power);
-    }
-    let factor = V::splat(1.0).div(sum);
-    for [_, to] in places {
-        V::load(&y[*to as usize]).mul(factor).store(&mut y[*to as usize]);
     }
 }
 

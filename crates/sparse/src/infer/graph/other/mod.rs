@@ -7,12 +7,14 @@ mod along;
 mod rows;
 
 use super::plan::{Plan, Step};
+use crate::kernels::along::Norm;
+use crate::kernels::pointwise::{Factor, PlaneMut, multiply};
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::pointwise::Read;
 use crate::{InstructionSet, Unsupported};
-use along::{Along, Norm, Pixels, Planes, Sets};
+use along::{Along, Pixels, Planes, Sets};
 use rows::{Choose, Rows};
 use secateur_graph::{Graph, LayerNorm, Op};
 use std::mem::size_of_val;
@@ -164,17 +166,6 @@ impl Other {
     }
 }
 
-/// The row-major index in the input of what the output has at one.
-pub(super) fn source(shape: &[usize], order: &[usize], index: usize) -> usize {
-    let mut rest = index;
-    let mut places = vec![0; shape.len()];
-    for axis in order.iter().rev() {
-        places[*axis] = rest % shape[*axis];
-        rest /= shape[*axis];
-    }
-    shape.iter().zip(places).fold(0, |at, (side, place)| at * side + place)
-}
-
 /// The product of some channels.
 struct Product<'a> {
     is_by_channel: bool,
@@ -192,25 +183,15 @@ impl Kernel for Product<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { is_by_channel, is_tiled, x, other, layout, channels, y } = self;
-        let grid = layout.grid();
         for (channel, y) in channels.zip(y.chunks_exact_mut(layout.plane())) {
             let (x, other) = (x.plane(0, channel), other.plane(0, channel));
             let first = &other.values[other.grid.start];
-            let factor = if is_tiled { V::splat(first.0[0]) } else { V::load(first) };
-            for row in 0..grid.rows {
-                let y = grid.row_mut(y, row);
-                let x = x.grid.row(x.values, row);
-                if is_by_channel {
-                    for (y, x) in y.iter_mut().zip(x) {
-                        V::load(x).mul(factor).store(y);
-                    }
-                } else {
-                    let other = other.grid.row(other.values, row);
-                    for ((y, x), other) in y.iter_mut().zip(x).zip(other) {
-                        V::load(x).mul(V::load(other)).store(y);
-                    }
-                }
-            }
+            let factor = match (is_by_channel, is_tiled) {
+                (false, _) => Factor::Pixels(other),
+                (true, false) => Factor::Channel(V::load(first)),
+                (true, true) => Factor::Channel(V::splat(first.0[0])),
+            };
+            multiply(x, factor, PlaneMut { grid: layout.grid(), values: y, adds: false });
         }
     }
 }

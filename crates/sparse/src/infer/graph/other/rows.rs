@@ -3,6 +3,7 @@
 use super::Places;
 use crate::lanes::{LANES, Lanes, at};
 use crate::simd::{Kernel, Vector};
+use crate::train::graph::copy::reordered;
 use secateur_graph::{Embedding, Graph, Node, Op};
 use std::mem::size_of_val;
 
@@ -111,7 +112,7 @@ fn moved(graph: &Graph, node: &Node, output: usize) -> Vec<usize> {
         if let Op::Permute(order) = &own.op {
             let shape = graph.shape(own.inputs[0]);
             let mut to = vec![0; moved.len()];
-            (0..moved.len()).for_each(|index| to[super::source(shape, order, index)] = index);
+            (0..moved.len()).for_each(|index| to[reordered(shape, order, index)] = index);
             moved.iter_mut().for_each(|own| *own = to[*own]);
         }
     }

@@ -1,6 +1,7 @@
 //! Which gradients a trainer keeps, and which steps write them, and where.
 
 use super::{Kind, Plan, Way};
+use secateur_graph::Graph;
 
 impl Plan {
     /// Which gradients need not be kept: those between a convolution and the normalisation that alone reads it.
@@ -35,15 +36,11 @@ impl Plan {
     }
 
     /// Which steps go back, which gradients they write, and where.
-    pub(super) fn plan_gradients(&mut self) {
+    pub(super) fn plan_gradients(&mut self, graph: &Graph) {
         // A gradient is wanted where parameters stand before it, and there is one where the logits depend on the value.
         let mut wanted = vec![false; self.slots.len()];
         for step in &self.steps {
-            let trains = match step.kind {
-                Kind::Conv { .. } => true,
-                Kind::Pointwise { norm, .. } => norm.is_some(),
-                Kind::Pool(_) | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Copy | Kind::Other => false,
-            };
+            let trains = graph.parameters().iter().any(|own| own.node == step.node && !own.role.is_buffer());
             wanted[step.output] = trains || step.inputs.iter().any(|input| wanted[*input]);
         }
         let mut free: Vec<usize> = vec![];

@@ -9,7 +9,7 @@ use super::geometry::{Geometry, gradient_margins, padding};
 use super::layout::Layout;
 use crate::Unsupported;
 pub(crate) use passes::{Pass, passes};
-use secateur_graph::{Activation, Graph, Op, Pool, Value, Window};
+use secateur_graph::{Activation, Graph, Pool, Value, Window};
 
 /// The steps of a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,23 +89,16 @@ pub(crate) enum Kind {
     GlobalAveragePool,
     /// The largest value of each channel: a pass of inference, of an image in tiles.
     GlobalMaxPool,
-    /// Flatten, reshape, concat and crop.
+    /// Flatten, reshape, concat, crop, and other orders of the sides.
     Copy,
-    /// What only inference computes, by its node.
+    /// Products, layer normalisation, softmax and embeddings.
     Other,
 }
 
 impl Plan {
     /// # Errors
-    /// When a value is larger than the kernels' 32-bit offsets reach, or a node belongs to inference.
+    /// When a value is larger than the kernels' 32-bit offsets reach.
     pub(super) fn new(graph: &Graph) -> Result<Self, Unsupported> {
-        for (node, kind, ..) in passes(graph) {
-            let node = &graph.nodes()[node];
-            if kind == Kind::Other || matches!(node.op, Op::Crop(_)) {
-                let why = format!("`{}`, which the native engine does not train", node.op);
-                return Err(Unsupported { node: node.name.clone(), why });
-            }
-        }
         let layout = |value: Value| Layout::of(graph.shape(value));
         let slot = |layout: Layout| Slot { values: layout, gradient: layout, buffer: None };
         let mut own = Self { slots: vec![slot(layout(graph.input()))], steps: vec![], output: 0, buffers: vec![] };
@@ -153,7 +146,7 @@ impl Plan {
         }
         own.plan_lazy_steps();
         own.plan_lazy_gradients();
-        own.plan_gradients();
+        own.plan_gradients(graph);
         own.plan_reductions();
         Ok(own)
     }
@@ -191,7 +184,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secateur_graph::{BatchNorm, Builder, Conv2d, Linear};
+    use secateur_graph::{BatchNorm, Builder, Conv2d, Linear, Op};
 
     #[test]
     fn a_residual_block_is_two_convolutions_and_two_passes() {

@@ -32,8 +32,8 @@ pub(crate) fn passes(graph: &Graph) -> Vec<Pass> {
             Op::Linear(own) => Kind::Conv { window: Window::square(1), groups: 1, has_bias: own.bias, is_linear: true },
             Op::Pool(pool) => Kind::Pool(*pool),
             Op::GlobalAveragePool => Kind::GlobalAveragePool,
-            Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) => Kind::Copy,
-            Op::Mul | Op::Permute(_) | Op::LayerNorm(_) | Op::Softmax(_) | Op::Embedding(_) => Kind::Other,
+            Op::Concat | Op::Flatten | Op::Reshape(_) | Op::Crop(_) | Op::Permute(_) => Kind::Copy,
+            Op::Mul | Op::LayerNorm(_) | Op::Softmax(_) | Op::Embedding(_) => Kind::Other,
             Op::Activation(own) => Kind::Pointwise { norm: None, activation: Some(*own) },
             Op::BatchNorm(_) | Op::Add => {
                 let norm = matches!(node.op, Op::BatchNorm(_)).then_some(place);
