@@ -63,7 +63,7 @@ mod trained;
 pub use compact::{Compacted, CompactedGraph, Footprint, compact, compact_graph};
 pub use cost::{Cost, LayerCost};
 pub use from_graph::Unsupported;
-pub use kernels::update::{Optimizer, Update};
+pub use kernels::update::{Distillation, Optimizer, Update};
 pub use layer::{Affine, Conv2d, Layer, Linear, Parameters, ParametersMut};
 pub use network::{Error, Network};
 pub use peak::peak;

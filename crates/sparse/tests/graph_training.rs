@@ -119,7 +119,7 @@ fn labels_are_smoothed_gradients_cut_to_a_length_and_norms_and_biases_spared_wei
         let norm = expected.gradients.values().flatten().map(|own| own * own).sum::<f64>().sqrt();
         for (decays_weights_only, max_norm) in [(true, 0.5 * norm), (false, 0.5 * norm), (true, 2.0 * norm)] {
             let (max_norm, factor) = (Some(max_norm as f32), (max_norm / norm).min(1.0));
-            let update = Update { optimizer, decays_weights_only, label_smoothing: 0.3, max_norm };
+            let update = Update { decays_weights_only, label_smoothing: 0.3, max_norm, ..optimizer.into() };
             for options in every_option() {
                 let about = format!("{name}, {update:?}, {options:?}");
                 let mut trainer = case.trainer(update, options);
@@ -193,7 +193,7 @@ fn running_statistics_by_hand() {
         let mut trainer = case.trainer(PLAIN, options);
         case.forward(&mut trainer);
         assert_eq!(case.export(&trainer), case.states, "the forward pass changes nothing");
-        trainer.backward(&case.labels, 0.1);
+        trainer.backward(&case.labels, &[], 0.1);
         let found = case.export(&trainer);
         // The mean is 3, the squared distances are 4 + 1 + 0 + 9 = 14, a third of which is the variance without bias.
         assert_eq!(found["bn.running_mean"].values, [0.75 * 1.0 + 0.25 * 3.0]);
@@ -323,7 +323,7 @@ fn a_loss_that_is_not_finite_changes_nothing() {
             if !loss.is_finite() {
                 same(case.export(&trainer), &trainer);
                 assert!(trainer.forward(Images::Floats { rows: &[] }).is_empty());
-                assert!(trainer.backward(&[], 1e-2).is_nan());
+                assert!(trainer.backward(&[], &[], 1e-2).is_nan());
                 same(case.export(&trainer), &trainer);
             }
             assert!(case.step(&mut trainer, 1e-2).1.is_finite());
@@ -341,8 +341,8 @@ fn a_batch_may_have_another_size_than_the_one_before() {
             let mut used = small.trainer(PLAIN, options);
             large.forward(&mut used);
             assert_eq!(small.forward(&mut used), expected, "{name}, {options:?}");
-            used.backward(&small.labels, 0.1);
-            fresh.backward(&small.labels, 0.1);
+            used.backward(&small.labels, &[], 0.1);
+            fresh.backward(&small.labels, &[], 0.1);
             assert_eq!(small.export(&used), small.export(&fresh), "{name}, {options:?}");
         }
     }

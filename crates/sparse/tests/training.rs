@@ -73,7 +73,7 @@ fn labels_are_smoothed_gradients_cut_to_a_length_and_biases_spared_weight_decay(
         let norm = expected.iter().flatten().flatten().map(|own| own * own).sum::<f64>().sqrt();
         for (decays_weights_only, max_norm) in [(true, 0.5 * norm), (false, 0.5 * norm), (true, 2.0 * norm)] {
             let (max_norm, factor) = (Some(max_norm as f32), (max_norm / norm).min(1.0));
-            let update = Update { optimizer, decays_weights_only, label_smoothing: 0.3, max_norm };
+            let update = Update { decays_weights_only, label_smoothing: 0.3, max_norm, ..optimizer.into() };
             for options in every_option() {
                 let about = format!("network {place}, {update:?}, {options:?}");
                 let mut trainer = case.trainer(update, options);
@@ -219,7 +219,7 @@ fn step_over_nan(case: &Case, place: Option<usize>, options: Options) -> (Vec<f3
     place.into_iter().for_each(|place| images[0][place] = 7);
     let mut trainer = case.trainer(PLAIN, options);
     let logits = trainer.forward(Images::Bytes { rows: &images.each_ref().map(Vec::as_slice), tables: &[table] });
-    trainer.backward(&[0, 1], 0.1);
+    trainer.backward(&[0, 1], &[], 0.1);
     (logits, case.export(&trainer))
 }
 

@@ -5,6 +5,7 @@
 mod arrays;
 mod criterion;
 mod differences;
+mod distillation;
 mod essential;
 mod prune;
 mod regrow;
@@ -14,6 +15,7 @@ pub(crate) mod words;
 pub use crate::average::AverageConfig;
 pub use criterion::CriterionConfig;
 pub use differences::{Difference, differences};
+pub use distillation::{DistillationConfig, Teacher};
 pub(crate) use prune::is_calibration;
 pub use prune::{Override, PruneConfig};
 pub use regrow::RegrowConfig;
@@ -98,6 +100,9 @@ pub struct DataConfig {
     pub source: Source,
     /// Folder of the files, or the file of `npz`.
     pub dir: PathBuf,
+    /// Where the labels come from.
+    #[serde(skip_serializing_if = "Labels::is_default")]
+    pub labels: Labels,
     /// Training images held out for choices, taken by `split_seed`.
     pub validation: usize,
     /// Which of the training images are held out. Apart from `seed`, so that runs of several seeds, and runs that start from
@@ -125,6 +130,23 @@ pub struct DataConfig {
     pub augment: Option<data::Augment>,
 }
 
+/// Where labels come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Labels {
+    /// The files of the images.
+    #[default]
+    Files,
+    /// The answers of the teacher of `train.distillation`: accuracies are then the share of images on which both agree.
+    Teacher,
+}
+
+impl Labels {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What the network sees of a pixel: of a byte `b` in a channel with mean and standard deviation it is `(b / 255 - mean) / std`.
 ///
 /// In a config: `normalisation = { kind = "training" }`.
@@ -135,6 +157,8 @@ pub enum Normalisation {
     Centred {},
     /// By mean and standard deviation of each channel over the images to train on.
     Training {},
+    /// Every number as it is.
+    None {},
     /// By these of each channel, as fractions of 255.
     Given {
         /// The means.
@@ -158,7 +182,7 @@ impl Normalisation {
     /// Whether it depends on which images are trained on.
     pub(crate) fn is_measured(&self) -> bool {
         match self {
-            Self::Centred {} | Self::Given { .. } => false,
+            Self::Centred {} | Self::None {} | Self::Given { .. } => false,
             Self::Training {} => true,
         }
     }
@@ -221,6 +245,7 @@ impl Default for DataConfig {
         Self {
             source: Source::Idx,
             dir: "datasets/mnist".into(),
+            labels: Labels::default(),
             validation: 5_000,
             split_seed: 1,
             size: None,
@@ -271,6 +296,9 @@ pub struct TrainConfig {
     /// themselves are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<AverageConfig>,
+    /// The network whose answers are learned from beside the labels; left out, there is none. Losses in the log are those of the labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<DistillationConfig>,
     /// How the learning rate moves.
     #[serde(default)]
     pub lr_schedule: LrSchedule,
@@ -292,6 +320,9 @@ impl TrainConfig {
             optimizer: self.optimizer.native(),
             decays_weights_only: self.weight_decay_of == DecayOf::Weights,
             label_smoothing: self.label_smoothing,
+            distillation: self.distillation.as_ref().map_or_else(Default::default, |own| {
+                secateur_sparse::Distillation { temperature: own.temperature, weight: own.weight }
+            }),
             max_norm: self.max_gradient_norm,
         }
     }

@@ -146,16 +146,7 @@ fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Err
         let crossovers = Crossovers { conv: *conv_crossover, linear: *linear_crossover };
         return Ok(Device::Own { threads, instruction_set, crossovers });
     }
-    let instruction_set = match &config.instruction_set {
-        None => InstructionSet::best(),
-        Some(name) => by_name(name).ok_or_else(|| {
-            let known: Vec<_> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
-            let near = words::near(name, known.iter().copied());
-            let hint = near.map_or(String::new(), |own| format!("; did you mean `{own}`?"));
-            let why = format!("is `{}`, this machine has {}{hint}", words::short(name), known.join(", "));
-            Error::Meaning { key: "instruction_set", why }
-        })?,
-    };
+    let instruction_set = instruction_set(config)?;
     let crossovers = match config.train.paths {
         Paths::Auto => Crossovers::table(instruction_set),
         Paths::Dense => Crossovers::DENSE,
@@ -166,6 +157,21 @@ fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Err
         }
     };
     Ok(Device::Own { threads, instruction_set, crossovers })
+}
+
+/// The instructions that a config asks for, or the best that there are.
+///
+/// # Errors
+/// When this machine lacks them.
+pub(crate) fn instruction_set(config: &ExperimentConfig) -> Result<InstructionSet, Error> {
+    let Some(name) = &config.instruction_set else { return Ok(InstructionSet::best()) };
+    by_name(name).ok_or_else(|| {
+        let known: Vec<_> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
+        let near = words::near(name, known.iter().copied());
+        let hint = near.map_or(String::new(), |own| format!("; did you mean `{own}`?"));
+        let why = format!("is `{}`, this machine has {}{hint}", words::short(name), known.join(", "));
+        Error::Meaning { key: "instruction_set", why }
+    })
 }
 
 /// The instructions of this name, if this machine has them.

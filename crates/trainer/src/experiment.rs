@@ -4,16 +4,18 @@ mod warnings;
 
 use crate::config::words;
 use crate::config::{
-    CriterionConfig, DecayOf, ExperimentConfig, Keep, PruneConfig, Retrain, Source, Zeros, is_calibration,
+    CriterionConfig, DecayOf, DistillationConfig, ExperimentConfig, Keep, Labels, Normalisation, PruneConfig, Retrain,
+    Source as DataSource, Teacher, Zeros, is_calibration,
 };
 use crate::data::Description;
-use crate::device;
+use crate::device::{self, Device};
 use crate::learning_rate::LrSchedule;
-use crate::models::{self, Net};
+use crate::models::{self, Net, Source};
+use crate::observer::{Observer, Silent};
 use crate::optimizer::{OptimizerConfig, rate_fault};
 use crate::plan::{Plan, Planned, Stage, Training};
 use crate::pruning::{Masked, Pruning};
-use crate::{Error, data, export, state};
+use crate::{Error, data, export, start, state, teacher};
 use secateur_graph::{Graph, Op, Weights};
 use secateur_pruner::Sparsity;
 use secateur_report::event;
@@ -32,6 +34,8 @@ pub struct Experiment {
     data: Description,
     plan: Plan,
     graph: Arc<Graph>,
+    /// The file that the model is, if it is one.
+    source: Option<Arc<Source>>,
     pruning: Option<Pruning>,
     /// The middle of the run's name, once somebody asked.
     digest: OnceLock<String>,
@@ -42,8 +46,9 @@ impl Experiment {
     ///
     /// # Errors
     /// The first thing that makes no sense, with its key, the found and the wanted; when the data cannot be described.
-    pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
+    pub fn new(mut config: ExperimentConfig) -> Result<Self, Error> {
         check(&config)?;
+        config.train.distillation.as_mut().map_or(Ok(()), DistillationConfig::identify)?;
         let data = data::describe(&config.data)?;
         Self::on_data(config, data)
     }
@@ -52,14 +57,32 @@ impl Experiment {
     ///
     /// # Errors
     /// The first thing that makes no sense, with its key, the found and the wanted.
-    pub fn on_data(config: ExperimentConfig, data: Description) -> Result<Self, Error> {
+    pub fn on_data(mut config: ExperimentConfig, mut data: Description) -> Result<Self, Error> {
         #[cfg(test)]
         MEANT.with(|count| count.set(count.get() + 1));
         check(&config)?;
+        let source = config.model.source()?.map(Arc::new);
+        if let Some(source) = &source {
+            config.model.identify(source);
+        }
+        if config.data.labels == Labels::Teacher {
+            (data.classes, data.class_names) = teacher_classes(&config, source.as_deref())?;
+        }
         check_on_data(&config, &data)?;
-        let graph = config.model.graph(data.shape, data.classes);
-        let graph = Arc::new(graph.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })?);
+        let graph = Arc::new(match &source {
+            Some(source) => source.graph(data.shape, data.classes)?,
+            None => config.model.graph(data.shape, data.classes)?,
+        });
         device::supports(&config.device, &graph)?;
+        if let Some(teacher) = config.train.distillation.as_ref().map(DistillationConfig::source).transpose()?.flatten()
+        {
+            check_teacher(&teacher, &graph)?;
+        }
+        if reads_rows(&graph) && config.data.normalisation != (Normalisation::None {}) {
+            let why =
+                "the model takes numbers of rows, expected { kind = \"none\" }, by which numbers stay as they are";
+            return Err(Error::Meaning { key: "data.normalisation", why: why.into() });
+        }
         if config.prune.as_ref().is_some_and(|prune| prune.recalibrate > 0) && !has_norms(&graph) {
             let why = "the model has no batch normalisation whose statistics could be worked out anew, expected 0";
             return Err(Error::Meaning { key: "prune.recalibrate", why: why.into() });
@@ -67,7 +90,7 @@ impl Experiment {
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &graph)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, training_images(&config, &data), targets)?;
-        let own = Self { config, data, plan, graph, pruning, digest: OnceLock::new() };
+        let own = Self { config, data, plan, graph, source, pruning, digest: OnceLock::new() };
         check_plan(&own)?;
         Ok(own)
     }
@@ -111,6 +134,11 @@ impl Experiment {
     /// The model.
     pub fn graph(&self) -> &Arc<Graph> {
         &self.graph
+    }
+
+    /// The file that the model is, if it is one.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        self.source.as_deref()
     }
 
     /// The model as a burn module, whose weights are not set yet. `device` decides where it computes and whether gradients
@@ -170,14 +198,41 @@ impl Experiment {
         event::Images { train, validation: self.config.data.validation as u64, test: self.data.test as u64 }
     }
 
-    /// Loads or makes the data that the configuration names.
+    /// Logits of an answer: as many as the data has classes, or more.
+    pub(crate) fn classes(&self) -> usize {
+        self.graph.shape(self.graph.output()).iter().product()
+    }
+
+    /// Loads or makes the data that the configuration names, with its labels.
+    ///
+    /// # Errors
+    /// When the files are missing, damaged, or hold other images than the experiment is for; when a teacher that gives the labels cannot
+    /// be computed.
+    pub fn load_data(&self) -> Result<data::Dataset, Error> {
+        let mut dataset = self.read_data()?;
+        teacher::label(self, None, &mut dataset, &mut Silent)?;
+        Ok(dataset)
+    }
+
+    /// The same for a run on this device.
+    ///
+    /// # Errors
+    /// As of [`Self::load_data`].
+    pub(crate) fn load_data_on(&self, device: &Device, observer: &mut dyn Observer) -> Result<data::Dataset, Error> {
+        let mut dataset = self.read_data()?;
+        teacher::label(self, Some(device), &mut dataset, observer)?;
+        Ok(dataset)
+    }
+
+    /// The data as its files have it: labels that a teacher has to give are not there yet.
     ///
     /// # Errors
     /// When the files are missing, damaged, or hold other images than the experiment is for.
-    pub fn load_data(&self) -> Result<data::Dataset, Error> {
+    pub(crate) fn read_data(&self) -> Result<data::Dataset, Error> {
         let dataset = data::load(&self.config.data, self.config.seed)?;
         let (found, expected) = (&dataset.description, &self.data);
-        if found.shape != expected.shape || found.classes > expected.classes {
+        let has_labels = self.config.data.labels == Labels::Files;
+        if found.shape != expected.shape || has_labels && found.classes > expected.classes {
             let told = |own: &Description| format!("images of {:?} in {} classes", own.shape, own.classes);
             let why = format!("found {}, expected {}", told(found), told(expected));
             return Err(Error::Meaning { key: "data.dir", why });
@@ -208,6 +263,44 @@ impl Experiment {
     pub fn prunable_elements(&self) -> usize {
         self.masked().iter().map(Masked::size).sum()
     }
+}
+
+/// The classes of the teacher that gives the labels, and their names.
+fn teacher_classes(config: &ExperimentConfig, model: Option<&Source>) -> Result<(usize, Vec<String>), Error> {
+    let classes = |own: &Source| (own.model().network.classes(), own.model().info.classes.clone());
+    let found = match config.train.distillation.as_ref().map(|own| (own, own.teacher)) {
+        Some((own, Teacher::File)) => own.source()?.as_ref().map(classes),
+        Some((_, Teacher::Start)) => model.map(classes),
+        Some((_, Teacher::Dense)) | None => None,
+    };
+    found.ok_or_else(|| {
+        let why = "nothing tells which classes there are: expected a train.distillation whose teacher is `file`, or `start` with a model \
+                   of kind `file`";
+        Error::Meaning { key: "data.labels", why: why.into() }
+    })
+}
+
+/// Refuses a teacher that takes other images than the model, or answers other classes.
+fn check_teacher(teacher: &Source, graph: &Graph) -> Result<(), Error> {
+    let classes = graph.shape(graph.output()).iter().product::<usize>();
+    let shape = match *graph.shape(graph.input()) {
+        [channels, rows, columns] => [channels, rows, columns],
+        ref other => [other.iter().product(), 1, 1],
+    };
+    let found = teacher.model().network.classes();
+    if let Err(Error::Meaning { why, .. }) = teacher.graph(shape, classes) {
+        return Err(Error::Meaning { key: "train.distillation", why });
+    }
+    if found != classes {
+        let why = format!("found a teacher of {found} classes, expected {classes}, as the model has");
+        return Err(Error::Meaning { key: "train.distillation", why });
+    }
+    Ok(())
+}
+
+/// Whether the model takes numbers that choose rows of a table.
+fn reads_rows(graph: &Graph) -> bool {
+    graph.nodes().iter().any(|node| matches!(node.op, Op::Embedding(_)) && node.inputs[0] == graph.input())
 }
 
 fn has_norms(graph: &Graph) -> bool {
@@ -261,7 +354,7 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
     if let Some(why) = config.model.fault() {
         return refuse("model", why);
     }
-    if config.start_zeros == Zeros::Pruned && (config.start.is_none() || config.prune.is_none()) {
+    if config.start_zeros == Zeros::Pruned && (start::path(config).is_none() || config.prune.is_none()) {
         return refuse("start_zeros", "found `pruned`, wanted a `start` and a [prune] section beside it".into());
     }
     for (key, fault) in [
@@ -274,7 +367,7 @@ fn check(config: &ExperimentConfig) -> Result<(), Error> {
         }
     }
     let data = &config.data;
-    if data.source != Source::ImageFolder && (data.size.is_some() || data.grey) {
+    if data.source != DataSource::ImageFolder && (data.size.is_some() || data.grey) {
         let key = if data.size.is_some() { "data.size" } else { "data.grey" };
         return refuse(key, "it is for pictures in folders, expected data.source = \"image-folder\" beside it".into());
     }
@@ -338,6 +431,32 @@ fn check_steps(config: &ExperimentConfig) -> Result<(), Error> {
     if train.weight_decay_of == DecayOf::Weights && train.optimizer == train.optimizer.without_decay() {
         let why = "found `weights`, expected an optimizer with a weight_decay above 0 beside it";
         return refuse("train.weight_decay_of", why.into());
+    }
+    if let Some(own) = &train.distillation {
+        if let Some((key, why)) = own.fault() {
+            return refuse(key, why);
+        }
+        let key = "train.distillation.teacher";
+        match own.teacher {
+            Teacher::Start if start::path(config).is_none() => {
+                return refuse(key, "found `start`, expected a `start`, or a model of kind `file`, beside it".into());
+            }
+            Teacher::Dense if !config.prune.as_ref().is_some_and(|prune| prune.enabled) => {
+                return refuse(
+                    key,
+                    "found `dense`, expected a [prune] section: without one nothing is retrained".into(),
+                );
+            }
+            Teacher::Dense if train.length.steps(1) == 0 && start::path(config).is_none() => {
+                return refuse(key, "found `dense`, expected a `train.length` above 0: it would know nothing".into());
+            }
+            Teacher::Start | Teacher::Dense | Teacher::File => {}
+        }
+    }
+    let gives_labels = train.distillation.as_ref().is_some_and(|own| own.teacher != Teacher::Dense);
+    if config.data.labels == Labels::Teacher && !gives_labels {
+        let why = "found `teacher`, expected a train.distillation whose teacher is `start` or `file`";
+        return refuse("data.labels", why.into());
     }
     let Some(average) = train.average else { return Ok(()) };
     if let Some((key, why)) = average.fault() {

@@ -14,6 +14,7 @@
 //!   report/            the page and its pictures
 //!   run.lock           held by the process that works here
 //!   model.safetensors  the final model, masks folded in
+//!   source.secateur    the model that the run started with, where its config names a file
 //! ```
 
 mod locked;
@@ -28,7 +29,7 @@ pub(crate) use state::{End, is_missing};
 use crate::config::ExperimentConfig;
 use crate::data::Description;
 use crate::files::digest;
-use crate::{Error, Experiment};
+use crate::{Error, Experiment, ModelConfig};
 use secateur_report::regular;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -93,6 +94,11 @@ impl RunFolder {
         self.path.join("model.safetensors")
     }
 
+    /// The model that the run started with, where its config names a file.
+    pub(crate) fn source(&self) -> PathBuf {
+        self.path.join("source.secateur")
+    }
+
     /// The parameters before the first prune, as a checkpoint.
     pub(crate) fn dense(&self) -> PathBuf {
         self.path.join("dense")
@@ -154,6 +160,13 @@ pub(crate) fn read_config(run: &Path) -> Result<ExperimentConfig, Error> {
         config.data.dir = data.into();
     }
     config.locate_data(Path::new(&place));
+    // What the config names may have been moved or changed since; the run has its own copy.
+    let source = RunFolder::at(run).source();
+    if let ModelConfig::File { path, .. } = &mut config.model
+        && source.exists()
+    {
+        *path = source;
+    }
     Ok(config)
 }
 

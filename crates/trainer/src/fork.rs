@@ -9,7 +9,7 @@ use crate::folder::{self, ForkedFrom, LockedRun, Manifest, RunFolder};
 use crate::observer::Observer;
 use crate::run::{Facts, Place, ResumeOptions, input, resume};
 use crate::session::{Outcome, fresh_masks};
-use crate::{Error, Experiment, InputHashes, device, export, files, scores};
+use crate::{Error, Experiment, InputHashes, device, export, files, scores, start};
 use secateur_report::RunLog;
 use secateur_report::event::{Entry, Event, RunStarted};
 use std::fs;
@@ -34,7 +34,7 @@ pub fn start_of(experiment: &Experiment) -> Result<Option<Experiment>, Error> {
     }
     config.name = NAMES[usize::from(config.measure.enabled)].into();
     // A file to start from may prune with its zeros, which takes the section that says what may be pruned.
-    if config.start.is_some() {
+    if start::path(&config).is_some() {
         return Ok(None);
     }
     (config.prune, config.retrain) = (None, RetrainConfig::default());

@@ -41,6 +41,7 @@ mod size;
 mod start;
 mod state;
 mod sweep;
+mod teacher;
 mod tensor_file;
 mod told;
 mod trained_on;

@@ -245,7 +245,7 @@ fn told(file: &TensorReader) -> Result<(String, Trained), Error> {
         Some(noted) => noted,
         None => reference(file)?,
     };
-    if graph.shape(graph.input()).len() != 3 || graph.shape(graph.output()).len() != 1 {
+    if ![1, 3].contains(&graph.shape(graph.input()).len()) || graph.shape(graph.output()).len() != 1 {
         let found = [graph.input(), graph.output()].map(|value| graph.shape(value).to_vec());
         let why = format!("found a network from {:?} to {:?}, expected one from images to classes", found[0], found[1]);
         return Err(file.refuse(why));

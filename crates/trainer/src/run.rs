@@ -9,7 +9,9 @@ use crate::observer::Observer;
 use crate::session::{Outcome, Session, Surroundings};
 use crate::state::{State, Weights};
 use crate::trained_on::TrainedOn;
-use crate::{Error, Experiment, ExperimentConfig, data, device, engine, export, memory, scores, start, trained_on};
+use crate::{
+    Error, Experiment, ExperimentConfig, data, device, engine, export, memory, scores, start, teacher, trained_on,
+};
 use secateur_pruner::{MaskSet, Saliency};
 use secateur_report::event::{RunEnded, Score};
 use std::path::{Path, PathBuf};
@@ -33,16 +35,17 @@ pub fn run(
     LockedRun::refuse_existing(&path)?;
     experiment.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let device = device::open(experiment.config(), None)?;
-    let Inputs { dataset, start, trained_on, scores } = inputs(experiment)?;
+    let Inputs { mut dataset, start: start_sha256, trained_on, scores } = inputs(experiment)?;
+    teacher::label(experiment, Some(&device), &mut dataset, observer)?;
     let scores_sha256 = scores.as_ref().map(|(_, sha256)| sha256);
     let manifest = Manifest {
         trained_on,
-        start: input(experiment.config().start.as_deref(), start.as_ref()),
+        start: input(start::path(experiment.config()), start_sha256.as_ref()),
         scores: input(scores::path(experiment), scores_sha256),
         ..manifest(experiment, &device, &dataset, &facts)
     };
     let folder = LockedRun::create(out, experiment, facts.typed, manifest, |_| Ok(()))?;
-    let (dataset, start, commit) = (&dataset, start.as_deref(), facts.commit);
+    let (dataset, start, commit) = (&dataset, start_sha256.as_deref(), facts.commit);
     let around = Surroundings { experiment, dataset, device, commit, start, scores, observer, stop };
     Ok((path, Session::open(folder, around)?.walk()?))
 }
@@ -62,7 +65,7 @@ fn inputs(experiment: &Experiment) -> Result<Inputs, Error> {
     if experiment.config().device == device::OWN {
         memory::check(experiment.graph(), experiment.config().train.batch_size, experiment.images().train as usize)?;
     }
-    let dataset = experiment.load_data()?;
+    let dataset = experiment.read_data()?;
     let start = start::read(experiment, None)?.map(|start| start.sha256);
     let trained_on = trained_on::with_start(experiment, &dataset)?;
     let scores = scores::read(experiment, None)?;
@@ -122,7 +125,7 @@ pub fn resume(
     }
     warn_of_another_place(&manifest, &experiment, options.commit);
     let device = device::open(experiment.config(), manifest.kernels.as_ref())?;
-    let dataset = experiment.load_data()?;
+    let dataset = experiment.load_data_on(&device, observer)?;
     folder::check_data(path, &manifest, &folder::files(&dataset))?;
     let start = manifest.start.as_ref().map(|start| start.sha256.as_str());
     let scores = scores::read(&experiment, manifest.scores.as_ref().map(|scores| scores.sha256.as_str()))?;
@@ -248,7 +251,7 @@ pub fn test(
     let (parameters, masks) = trained(run, &experiment, checkpoint.as_deref())?;
     let state = State::fresh(parameters, &masks, experiment.has_shadows());
     let mut engine = engine::open(&experiment, &device, state, &masks)?;
-    let dataset = experiment.load_data()?;
+    let dataset = experiment.load_data_on(&device, observer)?;
     own_data(run, &dataset, asked.other_data)?;
     let split = dataset.test_split();
     let seen = |seen| observer.evaluating("test", seen, split.len());
@@ -346,7 +349,7 @@ pub(crate) fn named(run: &Path, experiment: &Experiment, checkpoint: Option<&str
 }
 
 /// What is typed for a checkpoint to mean the network before the first prune.
-const DENSE: &str = "dense";
+pub(crate) const DENSE: &str = "dense";
 
 fn manifest(experiment: &Experiment, device: &Device, dataset: &data::Dataset, facts: &Facts<'_>) -> Manifest {
     Manifest {

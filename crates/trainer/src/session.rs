@@ -16,6 +16,7 @@ use crate::plan::{Planned, Stage};
 use crate::size::size;
 use crate::start::{self, Start};
 use crate::state::{State, Weights};
+use crate::teacher::Teacher;
 use crate::{Error, Experiment, InputHashes, device, engine, export, memory};
 use secateur_pruner::{Mask, MaskSet, Saliency, Sparsity};
 use secateur_report::event::{self, Event, Score, Timing};
@@ -64,6 +65,8 @@ pub(crate) struct Session<'a> {
     /// Scores that somebody else computed, where the criterion wants them.
     pub(crate) scores: Option<Saliency>,
     pub(crate) engine: Box<dyn Engine>,
+    /// Whose answers training learns from, once somebody has asked.
+    pub(crate) teacher: Option<Teacher>,
     pub(crate) remembered: Option<Vec<Weights>>,
     /// The best epoch's parameters of the training stage that is going on.
     pub(crate) best: Option<Vec<Weights>>,
@@ -166,6 +169,7 @@ impl<'a> Session<'a> {
             device,
             scores,
             engine,
+            teacher: None,
             remembered,
             best,
             average,

@@ -1,4 +1,5 @@
-//! The weights and masks that a run starts from, when its config names a file: a PyTorch state dict of its model.
+//! The weights and masks that a run starts from, when its config names a file: a PyTorch state dict of its model, a model file, or
+//! the file that its model is.
 //!
 //! A parameter is either there as it is, or as `torch.nn.utils.prune` leaves it: `<name>_orig` and `<name>_mask`, of which
 //! the product counts. The masks' zeros are pruned from the first step on, and stay so.
@@ -8,12 +9,13 @@ mod state_dict;
 use crate::config::Zeros;
 use crate::files::sha256;
 use crate::folder::RunFolder;
+use crate::models::{ModelConfig, Source};
 use crate::plan::Stage;
 use crate::state::Weights;
-use crate::{Error, Experiment, export};
+use crate::{Error, Experiment, ExperimentConfig, export};
 use secateur_pruner::{Mask, MaskSet};
 use state_dict::StateDict;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What a run starts from.
@@ -30,30 +32,17 @@ pub(crate) struct Start {
 /// Names that an error lists before it only counts them.
 const LISTED: usize = 5;
 
-/// Reads the file that the experiment's config names; `None` when it names none. With a `wanted` SHA-256 the file has to
-/// be that one.
+/// Reads what the experiment's run starts from; `None` when that is nothing. With a `wanted` SHA-256 the file has to be that one.
 ///
 /// # Errors
 /// When it cannot be read, holds another model, or masks that the experiment's prunes do not fit.
 pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Option<Start>, Error> {
-    let Some(path) = &experiment.config().start else { return Ok(None) };
-    let load = || load(path, &export::shapes(experiment.graph()));
-    // A large file that holds no model is refused before all of it is hashed.
-    let first = if wanted.is_none() {
-        RunFolder::check_model_file(path)?;
-        Some(load()?)
-    } else {
-        None
+    let (Some(path), Some((all, sha256))) = (path(experiment.config()), content(experiment, wanted)?) else {
+        return Ok(None);
     };
-    let sha256 = sha256(path)?;
-    if wanted.is_some_and(|wanted| wanted != sha256) {
-        let why =
-            format!("the run was started from another file: SHA-256 {}, found {sha256}", wanted.unwrap_or_default());
-        return Err(Error::Run { path: path.clone(), why });
-    }
     let mut parameters = vec![];
     let mut found = vec![];
-    for own in first.map_or_else(load, Ok)? {
+    for own in all {
         let zeros = experiment.config().start_zeros == Zeros::Pruned && experiment.prunable().contains(&&*own.name);
         let keeps = |index: usize| {
             own.mask.as_ref().is_none_or(|mask| mask[index] != 0.0) && !(zeros && own.values[index] == 0.0)
@@ -69,6 +58,73 @@ pub(crate) fn read(experiment: &Experiment, wanted: Option<&str>) -> Result<Opti
     };
     let parameters = parameters.into_iter().map(weights).collect();
     Ok(Some(Start { parameters, masks, sha256 }))
+}
+
+/// The file that a run of this config starts from, if there is one.
+pub(crate) fn path(config: &ExperimentConfig) -> Option<&Path> {
+    match (&config.start, &config.model) {
+        (Some(path), _) | (None, ModelConfig::File { path, .. }) => Some(path),
+        (None, _) => None,
+    }
+}
+
+/// What that file holds, and its SHA-256.
+fn content(experiment: &Experiment, wanted: Option<&str>) -> Result<Option<(Vec<Found>, String)>, Error> {
+    let shapes = export::shapes(experiment.graph());
+    let Some(path) = &experiment.config().start else {
+        let Some(source) = experiment.source() else { return Ok(None) };
+        return Ok(Some((named(source.parameters()), source.sha256().to_owned())));
+    };
+    let load = || match path.extension().and_then(|end| end.to_str()) {
+        Some("onnx" | "secateur") => matching(path, named(Source::open(path, None)?.parameters()), &shapes),
+        _ => load(path, &shapes),
+    };
+    // A large file that holds no model is refused before all of it is hashed.
+    let first = if wanted.is_none() {
+        RunFolder::check_model_file(path)?;
+        Some(load()?)
+    } else {
+        None
+    };
+    let sha256 = sha256(path)?;
+    if wanted.is_some_and(|wanted| wanted != sha256) {
+        let why =
+            format!("the run was started from another file: SHA-256 {}, found {sha256}", wanted.unwrap_or_default());
+        return Err(Error::Run { path: path.clone(), why });
+    }
+    Ok(Some((first.map_or_else(load, Ok)?, sha256)))
+}
+
+/// The parameters of a model file.
+fn named(parameters: Vec<Weights>) -> Vec<Found> {
+    let own = |Weights { name, shape, kept }| Found { name, shape, values: kept, mask: None };
+    parameters.into_iter().map(own).collect()
+}
+
+/// The parameters that are expected, out of those of a model file, which has to have them and no others.
+fn matching(path: &Path, found: Vec<Found>, expected: &[(String, Vec<usize>)]) -> Result<Vec<Found>, Error> {
+    let told = |name: &str, shape: &[usize]| format!("`{name}` {shape:?}");
+    let refuse = |why: String| Err(Error::Run { path: path.to_owned(), why });
+    let mut all: BTreeMap<String, Found> = found.into_iter().map(|own| (own.name.clone(), own)).collect();
+    let mut own = vec![];
+    for (name, shape) in expected {
+        match all.remove(name) {
+            Some(found) if found.shape == *shape => own.push(found),
+            Some(found) => {
+                return refuse(format!("found {}, expected {}", told(name, &found.shape), told(name, shape)));
+            }
+            None => {
+                let names: Vec<&str> = all.keys().map(String::as_str).collect();
+                return refuse(format!("found no `{name}`; the file has {}", listed(names.into_iter())));
+            }
+        }
+    }
+    match all.into_values().next() {
+        Some(more) => {
+            refuse(format!("found {}, expected the model's parameters and nothing else", told(&more.name, &more.shape)))
+        }
+        None => Ok(own),
+    }
 }
 
 /// A parameter as a file has it.

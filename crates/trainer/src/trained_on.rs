@@ -3,7 +3,7 @@
 
 use crate::data::{self, Dataset};
 use crate::tensor_file::TensorReader;
-use crate::{Error, Experiment, folder};
+use crate::{Error, Experiment, folder, start};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -27,12 +27,13 @@ pub(crate) struct TrainedOn {
 /// When the start was trained on images that this run would choose by.
 pub(crate) fn with_start(experiment: &Experiment, dataset: &Dataset) -> Result<Vec<TrainedOn>, Error> {
     let own = own(experiment, dataset);
-    let before = match &experiment.config().start {
+    let start = start::path(experiment.config());
+    let before = match start {
         Some(path) => of_file(path),
         None => vec![],
     };
     let training = dataset.train.len() + dataset.validation.len();
-    if let (Some(own), Some(path)) = (&own, &experiment.config().start) {
+    if let (Some(own), Some(path)) = (&own, start) {
         if before.is_empty() && own.validation > 0 {
             tracing::warn!(
                 "{}: nothing says which images it was trained on; validation images may be among them",

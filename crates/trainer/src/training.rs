@@ -5,12 +5,14 @@
 
 use crate::Error;
 use crate::checkpoint::Best;
+use crate::config::Teacher as Whose;
 use crate::data::{self, Split};
 use crate::learning_rate::turns;
 use crate::observer::Tick;
 use crate::plan::Training;
 use crate::session::{Progress, Session};
 use crate::state::State;
+use crate::teacher::Teacher;
 use secateur_report::event::{EpochEnded, Event, Score, StoppedEarly};
 use std::time::Instant;
 
@@ -19,6 +21,7 @@ impl Session<'_> {
     pub(crate) fn train(&mut self, cycle: u64, training: Training) -> Result<Progress, Error> {
         let mut lap = Lap::start();
         let mut order = Order::default();
+        self.open_teacher()?;
         let (epoch_steps, schedule) = (self.experiment.plan().epoch_steps, self.experiment.config().train.lr_schedule);
         self.engine.focus(training.focus.and_then(|target| self.experiment.kept(target)));
         while self.cursor.stage_step < training.steps {
@@ -74,7 +77,8 @@ impl Session<'_> {
         let step = self.cursor.step;
         let batch = order.batch(self, step, epoch_steps).to_vec();
         let Some(augment) = &config.data.augment else {
-            return Ok((batch.len(), self.engine.step(train, &batch, lr, &mut self.cursor.tally)?));
+            let taught = self.teacher.as_mut().map_or(vec![], |own| own.logits(train, &batch));
+            return Ok((batch.len(), self.engine.step(train, &batch, &taught, lr, &mut self.cursor.tally)?));
         };
         let made = |indices: &[u32], step: u64| train.augmented(indices, augment, config.seed, step / epoch_steps);
         let own = order.made.take().filter(|(of, _)| *of == step);
@@ -82,14 +86,26 @@ impl Session<'_> {
         // The order of the next epoch is not known yet.
         let next = (!(step + 1).is_multiple_of(epoch_steps)).then(|| order.batch(self, step + 1, epoch_steps).to_vec());
         let all: Vec<u32> = (0..split.len() as u32).collect();
+        let taught = self.teacher.as_mut().map_or(vec![], |own| own.logits(&split, &all));
         let (engine, tally) = (&mut self.engine, &mut self.cursor.tally);
         let (loss, next) = std::thread::scope(|scope| {
             let next = next.as_ref().map(|next| scope.spawn(|| made(next, step + 1)));
-            let loss = engine.step(&split, &all, lr, tally);
+            let loss = engine.step(&split, &all, &taught, lr, tally);
             (loss, next.and_then(|next| next.join().ok()))
         });
         order.made = next.map(|next| (step + 1, next));
         Ok((batch.len(), loss?))
+    }
+
+    /// Opens the teacher, once there is one to learn from.
+    fn open_teacher(&mut self) -> Result<(), Error> {
+        let Some(config) = &self.experiment.config().train.distillation else { return Ok(()) };
+        let is_early = config.teacher == Whose::Dense && self.cursor.stage <= *self.experiment.plan().dense().end();
+        if self.teacher.is_none() && !is_early {
+            let (experiment, dataset) = (self.experiment, self.dataset);
+            self.teacher = Teacher::open(experiment, &self.folder, &self.device, dataset, &mut *self.observer)?;
+        }
+        Ok(())
     }
 
     /// Scores the validation split, keeps the best epoch's weights, and writes the epoch down.

@@ -45,14 +45,39 @@ pub struct Update {
     pub decays_weights_only: bool,
     /// Fraction of the target that all classes get in equal parts, in `[0, 1)`; Szegedy et al. (2016).
     pub label_smoothing: f32,
+    /// How a teacher's answers count, where there are any.
+    pub distillation: Distillation,
     /// Length that the gradient of all parameters together is cut to, if it is longer; Pascanu et al. (2013).
     pub max_norm: Option<f32>,
 }
 
 /// The optimizer alone.
+/// Learning from the answers of another network (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015): the
+/// loss is `(1 - weight)` times that of the labels, and `weight temperature^2` times the cross-entropy between the softmax of both
+/// networks' logits, each divided by the temperature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Distillation {
+    /// What logits are divided by.
+    pub temperature: f32,
+    /// The part of the teacher in the loss, from 0 to 1.
+    pub weight: f32,
+}
+
+impl Default for Distillation {
+    fn default() -> Self {
+        Self { temperature: 1.0, weight: 1.0 }
+    }
+}
+
 impl From<Optimizer> for Update {
     fn from(optimizer: Optimizer) -> Self {
-        Self { optimizer, decays_weights_only: false, label_smoothing: 0.0, max_norm: None }
+        Self {
+            optimizer,
+            decays_weights_only: false,
+            label_smoothing: 0.0,
+            distillation: Distillation::default(),
+            max_norm: None,
+        }
     }
 }
 

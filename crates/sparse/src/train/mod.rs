@@ -126,15 +126,17 @@ impl Trainer {
 
     /// Goes back from the mean cross-entropy, with smoothed labels where it is asked for, of the last [`Self::forward`]'s
     /// logits, which is finite; updates every parameter that they depend on, and moves the running statistics. After a batch
-    /// without images nothing changes, and no update is counted.
+    /// without images nothing changes, and no update is counted. `teacher` are the logits of another network for the same images,
+    /// which count as [`Update::distillation`] says, or none.
     ///
     /// # Panics
-    /// When there are not as many labels as there were images, or one names no class.
-    pub fn backward(&mut self, labels: &[u16], lr: f64) {
+    /// When there are not as many labels as there were images, or one names no class; when there are other than no logits of a teacher
+    /// or as many.
+    pub fn backward(&mut self, labels: &[u16], teacher: &[f32], lr: f64) {
         match self {
-            Self::Chain(own) => own.backward(labels, lr),
+            Self::Chain(own) => own.backward(labels, teacher, lr),
             Self::Graph(own) => {
-                own.backward(labels, lr);
+                own.backward(labels, teacher, lr);
             }
         }
     }
@@ -261,8 +263,8 @@ mod tests {
     use crate::Optimizer;
     use secateur_graph::{Activation, BatchNorm, Conv2d, Linear, Op, Pool};
 
-    #[test]
-    fn a_step_keeps_as_many_bytes_as_is_said() {
+    /// A chain and another graph.
+    fn graphs() -> [Graph; 2] {
         let relu = || Op::Activation(Activation::Relu);
         let chain = [
             ("conv", Op::Conv2d(Conv2d::new(5, 3))),
@@ -280,26 +282,66 @@ mod tests {
             ("flat", Op::Flatten),
             ("fc", Op::Linear(Linear::new(3))),
         ];
-        for ops in [chain.to_vec(), graph.to_vec()] {
-            let graph = Graph::sequential(&[2, 12, 14], ops).expect("fits");
-            let values: Vec<f32> = (0..graph.parameters().iter().map(|own| own.len()).max().unwrap_or(0))
-                .map(|place| ((place * 7 % 11) as f32 + 1.0) / 20.0)
-                .collect();
-            let tensor = |name: &str| {
-                let own = graph.parameter(name).expect("a parameter");
-                Tensor { values: &values[..own.len()], moments: [&[], &[]], kept: None }
-            };
-            let options = Options { threads: 1, ..Options::default() };
-            let mut trainer = Trainer::new(&graph, tensor, Optimizer::default(), 0, options).expect("small");
+        [chain.to_vec(), graph.to_vec()].map(|ops| Graph::sequential(&[2, 12, 14], ops).expect("fits"))
+    }
+
+    fn trainer(graph: &Graph, update: impl Into<Update>) -> Trainer {
+        let values: Vec<f32> = (0..graph.parameters().iter().map(|own| own.len()).max().unwrap_or(0))
+            .map(|place| ((place * 7 % 11) as f32 + 1.0) / 20.0)
+            .collect();
+        let tensor = |name: &str| {
+            let own = graph.parameter(name).expect("a parameter");
+            Tensor { values: &values[..own.len()], moments: [&[], &[]], kept: None }
+        };
+        let options = Options { threads: 1, ..Options::default() };
+        Trainer::new(graph, tensor, update, 0, options).expect("small")
+    }
+
+    #[test]
+    fn a_step_keeps_as_many_bytes_as_is_said() {
+        for graph in graphs() {
+            let mut trainer = trainer(&graph, Optimizer::default());
             let images = vec![0.5; 37 * 2 * 12 * 14];
             let rows: Vec<&[f32]> = images.chunks(2 * 12 * 14).collect();
             trainer.forward(Images::Floats { rows: &rows });
-            trainer.backward(&[1; 37], 0.1);
+            trainer.backward(&[1; 37], &[], 0.1);
             let vectors = match &trainer {
                 Trainer::Chain(own) => own.kept_vectors(),
                 Trainer::Graph(own) => own.kept_vectors(),
             };
             assert_eq!(Trainer::bytes(&graph, 37).expect("small"), (vectors * size_of::<Lanes>()) as u64);
+        }
+    }
+
+    #[test]
+    fn a_teacher_that_is_sure_teaches_what_labels_do() {
+        let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+        let images: Vec<f32> = (0..19 * 2 * 12 * 14).map(|place| ((place * 13 % 29) as f32 - 14.0) / 15.0).collect();
+        let rows: Vec<&[f32]> = images.chunks(2 * 12 * 14).collect();
+        let labels: Vec<u16> = (0..19).map(|image| image % 3).collect();
+        let sure: Vec<f32> =
+            labels.iter().flat_map(|label| [0, 1, 2].map(|class| if class == *label { 90.0 } else { 0.0 })).collect();
+        let unsure = vec![0.0; sure.len()];
+        for graph in graphs() {
+            let learnt = |weight: f32, labels: &[u16], teacher: &[f32]| -> Vec<f32> {
+                let distillation = crate::Distillation { temperature: 1.0, weight };
+                let mut trainer = trainer(&graph, Update { distillation, ..plain.into() });
+                trainer.forward(Images::Floats { rows: &rows });
+                trainer.backward(labels, teacher, 0.1);
+                let mut all = vec![];
+                for own in graph.parameters() {
+                    let mut values = vec![0.0; own.len()];
+                    trainer
+                        .export(&own.name, TensorMut { values: &mut values, moments: [&mut [], &mut []], kept: None });
+                    all.extend(values);
+                }
+                all
+            };
+            let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+            let by_labels = learnt(1.0, &labels, &[]);
+            assert!(close(&learnt(1.0, &[0; 19], &sure), &by_labels), "the labels do not count");
+            assert!(!close(&learnt(1.0, &labels, &unsure), &by_labels));
+            assert!(close(&learnt(0.0, &labels, &unsure), &by_labels), "the teacher does not count");
         }
     }
 }

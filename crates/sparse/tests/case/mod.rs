@@ -113,7 +113,7 @@ impl Case {
     pub(crate) fn step(&self, trainer: &mut ChainTrainer, lr: f64) -> Vec<f32> {
         let rows: Vec<&[u8]> = self.images.iter().map(Vec::as_slice).collect();
         let logits = trainer.forward(Images::Bytes { rows: &rows, tables: &[TABLE] });
-        trainer.backward(&self.labels, lr);
+        trainer.backward(&self.labels, &[], lr);
         logits
     }
 

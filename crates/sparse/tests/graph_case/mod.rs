@@ -88,7 +88,7 @@ impl Case {
     /// Logits and loss.
     pub(crate) fn step(&self, trainer: &mut GraphTrainer, lr: f64) -> (Vec<f32>, f64) {
         let logits = self.forward(trainer);
-        (logits, trainer.backward(&self.labels, lr))
+        (logits, trainer.backward(&self.labels, &[], lr))
     }
 
     fn rows(&self) -> Vec<&[f32]> {

@@ -3,6 +3,7 @@
 //! all of them, see [`SALT`].
 
 use super::ExperimentConfig;
+use crate::models::ModelConfig;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
@@ -38,10 +39,16 @@ impl ExperimentConfig {
     }
 
     /// Eight hexadecimal digits that tell runs apart by what their results depend on; of the data folder only its own name
-    /// counts, not where it lies.
+    /// counts, not where it lies, and so of a model that is a file, whose content counts.
     pub(crate) fn digest(&self) -> String {
         let mut facts = self.clone();
         facts.data.dir = facts.data.dir.file_name().unwrap_or_default().into();
+        if let ModelConfig::File { path, sha256: Some(_), .. } = &mut facts.model {
+            *path = Default::default();
+        }
+        if let Some(own) = facts.train.distillation.as_mut().filter(|own| own.sha256.is_some()) {
+            own.path = own.path.as_ref().map(|_| Default::default());
+        }
         facts.seed = 0;
         facts.threads = 0;
         facts.measure = Default::default();

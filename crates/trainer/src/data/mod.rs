@@ -25,7 +25,7 @@ pub use npz::read_inputs;
 pub(crate) use split::Rows;
 pub use split::{Batch, Split};
 
-use crate::config::{DataConfig, Normalisation, Source};
+use crate::config::{DataConfig, Labels, Normalisation, Source};
 use crate::files::digest;
 use crate::seed::stream;
 use cifar::Cifar;
@@ -95,6 +95,8 @@ pub struct Dataset {
     pub(crate) description: Description,
     /// By channel, what the network sees of a byte.
     pub(crate) scales: Vec<Scale>,
+    /// What a teacher answers to the training images, `[image][class]`, where it has given the labels.
+    pub(crate) teacher_logits: Vec<f32>,
 }
 
 /// A data file and its checksum, for the record of the run.
@@ -124,6 +126,11 @@ impl Dataset {
         &self.test
     }
 
+    /// Gives the test images other labels.
+    pub(crate) fn set_test_labels(&mut self, labels: Vec<u16>) {
+        self.test.set_labels(labels);
+    }
+
     /// The data, which came from `dir`, as the network sees it by these scales, one for each channel.
     fn scaled(mut self, dir: &Path, scales: Vec<Scale>) -> Result<Self, Error> {
         let [channels, ..] = self.train.shape();
@@ -147,7 +154,7 @@ pub fn describe(data: &DataConfig) -> Result<Description, Error> {
         Source::Idx => idx::describe(&data.dir)?,
         Source::Cifar10 => cifar::describe(Cifar::Ten, &data.dir)?,
         Source::Cifar100 => cifar::describe(Cifar::Hundred, &data.dir)?,
-        Source::Npz => npz::describe(&data.dir)?,
+        Source::Npz => npz::describe(&data.dir, data.labels)?,
         Source::ImageFolder => image_folder::describe(data)?,
         Source::Synthetic => synthetic::describe(data),
     };
@@ -174,9 +181,18 @@ pub fn load(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
     let [channels, ..] = own.train.shape();
     let scales = match &data.normalisation {
         Normalisation::Centred {} => vec![CENTRED; channels],
+        Normalisation::None {} => {
+            // A byte as a number is the byte; a number stands for itself, and a byte in its place for a fraction of white.
+            let divisor = if own.train.is_bytes() || own.train.is_whole() { 1.0 } else { 255.0 };
+            vec![Scale { divisor, shift: 0.0 }; channels]
+        }
         Normalisation::Training {} => own.train.statistics().into_iter().map(scale).collect(),
         Normalisation::Given { mean, std } => mean.iter().zip(std).map(|(mean, std)| scale([*mean, *std])).collect(),
     };
+    if own.train.is_whole() && data.normalisation != (Normalisation::None {}) {
+        let why = "found whole numbers, which the network takes as they are, expected data.normalisation = { kind = \"none\" } beside them";
+        return Err(Error::Content { path: data.dir.clone(), why: why.into() });
+    }
     doubts(&data.normalisation, &own).iter().for_each(|doubt| tracing::warn!("`{}`: {doubt}", data.dir.display()));
     own.scaled(&data.dir, scales)
 }
@@ -186,6 +202,7 @@ fn doubts(normalisation: &Normalisation, own: &Dataset) -> Vec<String> {
     let mut found = vec![];
     let far = |[mean, std]: [f64; 2]| mean.abs().max(std) > 8.0;
     if !normalisation.is_measured()
+        && *normalisation != (Normalisation::None {})
         && !own.train.is_bytes()
         && let Some([mean, std]) = own.train.statistics().into_iter().find(|own| far(*own))
     {
@@ -194,7 +211,11 @@ fn doubts(normalisation: &Normalisation, own: &Dataset) -> Vec<String> {
              divide by 255, or set data.normalisation = {{ kind = \"training\" }}"
         ));
     }
+    // Without labels nothing is known of classes.
     let mut counts = vec![0usize; own.description.classes];
+    if counts.is_empty() {
+        return found;
+    }
     (0..own.train.len()).for_each(|index| counts[usize::from(own.train.label(index))] += 1);
     let empty = || counts.iter().enumerate().filter(|(_, count)| **count == 0).map(|(class, _)| class);
     if let Some(first) = empty().next()
@@ -215,7 +236,7 @@ fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         Source::Idx => idx::load(&data.dir)?,
         Source::Cifar10 => cifar::load(Cifar::Ten, &data.dir)?,
         Source::Cifar100 => cifar::load(Cifar::Hundred, &data.dir)?,
-        Source::Npz => npz::load(&data.dir)?,
+        Source::Npz => npz::load(&data.dir, data.labels)?,
         Source::ImageFolder => image_folder::load(data)?,
         Source::Synthetic => return Ok(synthetic::draw(data, seed)),
     };
@@ -226,7 +247,7 @@ fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         true => (training, test.select(&[])),
         false => (training.select(&kept), training.select(&held_out)),
     };
-    Ok(Dataset { name, train, validation, test, files, description, scales: vec![] })
+    Ok(Dataset { name, train, validation, test, files, description, scales: vec![], teacher_logits: vec![] })
 }
 
 /// All images of a folder, none held out, as a model takes them that sees bytes by these scales: one for each channel, or one for
@@ -237,7 +258,7 @@ fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
 pub(crate) fn load_for_model(dir: &Path, run: Option<&DataConfig>, scales: &[Scale]) -> Result<Dataset, Error> {
     let like = run.filter(|own| !own.source.is_drawn()).cloned();
     let like = like.unwrap_or_else(|| DataConfig { source: detect(dir), ..DataConfig::default() });
-    let data = DataConfig { dir: dir.into(), validation: 0, ..like };
+    let data = DataConfig { dir: dir.into(), validation: 0, labels: Labels::Files, ..like };
     let own = divided(&data, 0)?;
     let [channels, ..] = own.train.shape();
     let scales = if scales.len() == 1 { scales.repeat(channels) } else { scales.to_vec() };
@@ -383,7 +404,16 @@ mod tests {
             let split = Split::of_floats([1, 1, 2], vec![brightest; 2 * labels.len()], labels.to_vec());
             let (validation, test) = (split.select(&[]), split.select(&[]));
             let description = Description { shape: [1, 1, 2], classes, train: labels.len(), ..MNIST };
-            Dataset { name: "x".into(), train: split, validation, test, files: vec![], description, scales: vec![] }
+            Dataset {
+                name: "x".into(),
+                train: split,
+                validation,
+                test,
+                files: vec![],
+                description,
+                scales: vec![],
+                teacher_logits: vec![],
+            }
         };
         let (centred, training) = (Normalisation::Centred {}, Normalisation::Training {});
         assert!(doubts(&centred, &set(2, 1.0, &[0, 1])).is_empty());

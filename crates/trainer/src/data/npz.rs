@@ -1,7 +1,8 @@
 //! Arrays of NumPy in one file, as `numpy.savez` writes them: `x_train`, `y_train`, `x_test` and `y_test`.
 //!
 //! Images are bytes, `[n, rows, columns]`, `[n, rows, columns, channels]` or `[n, channels, rows, columns]`, or f32 of the same
-//! shapes; labels are whole numbers, `[n]` or `[n, 1]`. An array in the archive is a header and the bare values:
+//! shapes, or whole numbers that the network takes as they are; rows of a table are `[n, columns]`. Labels are whole numbers, `[n]` or
+//! `[n, 1]`; a teacher may give them instead. An array in the archive is a header and the bare values:
 //!
 //! ```text
 //! 93 'NUMPY' 01 00  76 00  {'descr': '|u1', 'fortran_order': False, 'shape': (2, 28, 28), } ..\n  values
@@ -10,6 +11,7 @@
 
 use super::files::is_file;
 use super::{Description, Error, FileDigest, MOST_PIXELS, Parts, Split};
+use crate::config::Labels;
 use crate::files::sha256;
 use secateur_report::regular;
 use std::fs::File;
@@ -26,19 +28,23 @@ const CHANNELS: usize = 4;
 ///
 /// # Errors
 /// When an array is missing, or is not of a kind or a shape that is read.
-pub(super) fn describe(path: &Path) -> Result<Description, Error> {
+pub(super) fn describe(path: &Path, labels_of: Labels) -> Result<Description, Error> {
     let mut archive = open(path)?;
     let training = layout(path, &mut archive, "train")?;
     let test = layout(path, &mut archive, "test")?;
-    let classes = [("y_train", "x_train", training.count), ("y_test", "x_test", test.count)]
-        .map(|(name, of, count)| labels(path, &mut archive, name, (of, count)));
-    let [train, other] = classes;
-    let largest = train?.into_iter().chain(other?).max().unwrap_or(0);
+    let classes = match labels_of {
+        Labels::Files => {
+            let train = labels(path, &mut archive, "y_train", ("x_train", training.count))?;
+            let test = labels(path, &mut archive, "y_test", ("x_test", test.count))?;
+            usize::from(train.into_iter().chain(test).max().unwrap_or(0)) + 1
+        }
+        // The teacher knows.
+        Labels::Teacher => 0,
+    };
     if training.shape != test.shape {
         let why = format!("found images of {:?} in x_test, expected {:?} as in x_train", test.shape, training.shape);
         return Err(Error::Content { path: path.into(), why });
     }
-    let classes = usize::from(largest) + 1;
     Ok(Description { shape: training.shape, classes, train: training.count, test: test.count, class_names: vec![] })
 }
 
@@ -46,12 +52,15 @@ pub(super) fn describe(path: &Path) -> Result<Description, Error> {
 ///
 /// # Errors
 /// When an array is missing, damaged, or not of a kind or a shape that is read.
-pub(super) fn load(path: &Path) -> Result<Parts, Error> {
-    let description = describe(path)?;
+pub(super) fn load(path: &Path, labels_of: Labels) -> Result<Parts, Error> {
+    let description = describe(path, labels_of)?;
     let mut archive = open(path)?;
     let mut part = |name: &str| {
         let layout = layout(path, &mut archive, name)?;
-        let labels = labels(path, &mut archive, &format!("y_{name}"), (&format!("x_{name}"), layout.count))?;
+        let labels = match labels_of {
+            Labels::Files => labels(path, &mut archive, &format!("y_{name}"), (&format!("x_{name}"), layout.count))?,
+            Labels::Teacher => vec![0; layout.count],
+        };
         images(path, &mut archive, name, &layout, labels)
     };
     let (training, test) = (part("train")?, part("test")?);
@@ -93,23 +102,16 @@ pub fn read_inputs(
              takes, and at most {MOST_PIXELS} numbers in all"
         )));
     };
-    let inputs = match dtype.as_str() {
-        "|u1" => exactly(&mut values, size).map_err(refuse)?.chunks_exact(pixels).flat_map(scale).collect(),
-        "<f4" => {
-            let bytes = exactly(&mut values, 4 * size).map_err(refuse)?;
-            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-        }
-        // Whole numbers choose rows of a table.
-        "<i4" => {
-            let bytes = exactly(&mut values, 4 * size).map_err(refuse)?;
-            bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes) as f32).collect()
-        }
-        "<i8" => {
-            let bytes = exactly(&mut values, 8 * size).map_err(refuse)?;
-            bytes.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()
-        }
-        _ => {
-            return Err(refuse(format!("found values of type {dtype:?}, expected uint8, float32, int32 or int64")));
+    let Some(numbers) = Numbers::of(&dtype) else {
+        return Err(refuse(format!("found values of type {dtype:?}, expected uint8, float32, or other whole numbers")));
+    };
+    let bytes = exactly(&mut values, numbers.width() * size).map_err(refuse)?;
+    let inputs = match numbers {
+        Numbers::Bytes => bytes.chunks_exact(pixels).flat_map(scale).collect(),
+        // Of what is no number the network answers what it answers.
+        Numbers::Floats => bytes.as_chunks().0.iter().map(|own| f32::from_le_bytes(*own)).collect(),
+        Numbers::Whole(width, _) => {
+            bytes.chunks_exact(width).map(|own| numbers.read(own).unwrap_or(f32::NAN)).collect()
         }
     };
     drop(values);
@@ -195,26 +197,96 @@ struct Layout {
     /// Channels, rows and columns.
     shape: [usize; 3],
     channels_last: bool,
-    floats: bool,
+    numbers: Numbers,
+}
+
+/// What the numbers of an image are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbers {
+    Bytes,
+    Floats,
+    /// Whole numbers of so many bytes.
+    Whole(usize, Sign),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Signed,
+    Unsigned,
+}
+
+/// The type of whole numbers, by NumPy's name.
+fn whole(dtype: &str) -> Option<(usize, Sign)> {
+    Some(match dtype {
+        "|u1" => (1, Sign::Unsigned),
+        "|i1" => (1, Sign::Signed),
+        "<u2" => (2, Sign::Unsigned),
+        "<i2" => (2, Sign::Signed),
+        "<u4" => (4, Sign::Unsigned),
+        "<i4" => (4, Sign::Signed),
+        "<u8" => (8, Sign::Unsigned),
+        "<i8" => (8, Sign::Signed),
+        _ => return None,
+    })
+}
+
+impl Numbers {
+    fn of(dtype: &str) -> Option<Self> {
+        match dtype {
+            "|u1" => Some(Self::Bytes),
+            "<f4" => Some(Self::Floats),
+            _ => whole(dtype).map(|(width, sign)| Self::Whole(width, sign)),
+        }
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Self::Bytes => 1,
+            Self::Floats => 4,
+            Self::Whole(width, _) => width,
+        }
+    }
+
+    /// A number out of its bytes, little-endian.
+    ///
+    /// # Errors
+    /// What it is instead of a finite number that f32 holds.
+    fn read(self, bytes: &[u8]) -> Result<f32, String> {
+        match self {
+            Self::Bytes => Ok(f32::from(bytes[0])),
+            Self::Floats => {
+                let own = f32::from_le_bytes(*bytes.first_chunk().expect("four bytes"));
+                own.is_finite().then_some(own).ok_or_else(|| format!("{own}, expected finite numbers"))
+            }
+            Self::Whole(width, sign) => {
+                let is_negative = sign == Sign::Signed && bytes[width - 1] & 0x80 != 0;
+                let mut all = [if is_negative { 0xff } else { 0 }; 16];
+                all[..width].copy_from_slice(bytes);
+                let own = i128::from_le_bytes(all);
+                // From there on not every whole number is one of f32.
+                let is_held = own.unsigned_abs() <= 1 << 24;
+                is_held.then_some(own as f32).ok_or_else(|| format!("{own}, expected at most 2^24, either way"))
+            }
+        }
+    }
 }
 
 fn layout(path: &Path, archive: &mut ZipArchive<BufReader<File>>, part: &str) -> Result<Layout, Error> {
     let name = format!("x_{part}");
     let Array { dtype, shape, .. } = array(path, archive, &name)?;
     let refuse = |why: String| Err(Error::Content { path: path.into(), why: format!("{name}: {why}") });
-    let floats = match dtype.as_str() {
-        "|u1" => false,
-        "<f4" => true,
-        _ => return refuse(format!("found values of type {dtype:?}, expected uint8 or float32")),
+    let Some(numbers) = Numbers::of(&dtype) else {
+        return refuse(format!("found values of type {dtype:?}, expected uint8, float32, or other whole numbers"));
     };
     let (count, own, channels_last) = match shape[..] {
+        [count, columns] => (count, [1, 1, columns], false),
         [count, rows, columns] => (count, [1, rows, columns], false),
         [count, rows, columns, channels] if channels <= CHANNELS => (count, [channels, rows, columns], true),
         [count, channels, rows, columns] if channels <= CHANNELS => (count, [channels, rows, columns], false),
         _ => {
             return refuse(format!(
                 "found shape {shape:?}, expected images as [n, rows, columns], [n, rows, columns, channels] or \
-                 [n, channels, rows, columns] with at most {CHANNELS} channels"
+                 [n, channels, rows, columns], or rows of a table as [n, columns], with at most {CHANNELS} channels"
             ));
         }
     };
@@ -222,7 +294,7 @@ fn layout(path: &Path, archive: &mut ZipArchive<BufReader<File>>, part: &str) ->
     if size.is_none_or(|size| !(1..=MOST_PIXELS).contains(&size)) {
         return refuse(format!("found shape {shape:?}, expected at least one pixel and at most {MOST_PIXELS}"));
     }
-    Ok(Layout { count, shape: own, channels_last, floats })
+    Ok(Layout { count, shape: own, channels_last, numbers })
 }
 
 /// The labels of this name, one for each of so many images of the array of that name.
@@ -237,20 +309,12 @@ fn labels(
     if shape != [count] && shape != [count, 1] {
         return Err(refuse(format!("found shape {shape:?}, expected [{count}], one label for each image of {images}")));
     }
-    let (width, signed) = match dtype.as_str() {
-        "|u1" => (1, false),
-        "|i1" => (1, true),
-        "<u2" => (2, false),
-        "<i2" => (2, true),
-        "<u4" => (4, false),
-        "<i4" => (4, true),
-        "<u8" => (8, false),
-        "<i8" => (8, true),
-        _ => return Err(refuse(format!("found values of type {dtype:?}, expected whole numbers"))),
+    let Some((width, sign)) = whole(&dtype) else {
+        return Err(refuse(format!("found values of type {dtype:?}, expected whole numbers")));
     };
     let bytes = exactly(&mut values, count * width).map_err(refuse)?;
     let label = |(index, value): (usize, &[u8])| {
-        let negative = signed && value[width - 1] & 0x80 != 0;
+        let negative = sign == Sign::Signed && value[width - 1] & 0x80 != 0;
         let small = value.iter().skip(2).all(|byte| *byte == 0);
         let label = u16::from_le_bytes([value[0], value.get(1).copied().unwrap_or(0)]);
         (!negative && small && label < u16::MAX).then_some(label).ok_or_else(|| {
@@ -272,18 +336,20 @@ fn images(
     let refuse = |why: String| Error::Content { path: path.into(), why: format!("{name}: {why}") };
     let [channels, rows, columns] = layout.shape;
     let size = layout.count * channels * rows * columns;
-    if layout.floats {
-        let bytes = exactly(&mut values, 4 * size).map_err(refuse)?;
-        let numbers = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        let numbers: Vec<f32> = numbers.collect();
-        drop(bytes);
-        if let Some(index) = numbers.iter().position(|value| !value.is_finite()) {
-            return Err(refuse(format!("value {index} is {}, expected finite numbers", numbers[index])));
-        }
-        return Ok(Split::of_floats(layout.shape, channels_first(numbers, layout), labels));
+    let width = layout.numbers.width();
+    let bytes = exactly(&mut values, width * size).map_err(refuse)?;
+    if layout.numbers == Numbers::Bytes {
+        return Ok(Split::of_bytes(layout.shape, channels_first(bytes, layout), labels));
     }
-    let bytes = exactly(&mut values, size).map_err(refuse)?;
-    Ok(Split::of_bytes(layout.shape, channels_first(bytes, layout), labels))
+    let number = |(index, bytes): (usize, &[u8])| {
+        layout.numbers.read(bytes).map_err(|found| refuse(format!("value {index} is {found}")))
+    };
+    let numbers: Vec<f32> = bytes.chunks_exact(width).enumerate().map(number).collect::<Result<_, _>>()?;
+    let pixels = channels_first(numbers, layout);
+    Ok(match layout.numbers {
+        Numbers::Whole(..) => Split::of_numbers(layout.shape, pixels, labels),
+        Numbers::Bytes | Numbers::Floats => Split::of_floats(layout.shape, pixels, labels),
+    })
 }
 
 /// So many bytes, and no more. Memory follows what is read, not what a header claims.
@@ -352,8 +418,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = npz(folder.path(), &sound());
         let expected = Description { shape: [2, 1, 3], classes: 4, train: 2, test: 1, class_names: vec![] };
-        assert_eq!(describe(&path).expect("sound"), expected);
-        let parts = load(&path).expect("sound");
+        assert_eq!(describe(&path, Labels::Files).expect("sound"), expected);
+        let parts = load(&path, Labels::Files).expect("sound");
         assert_eq!((parts.description, parts.name.as_str()), (expected, "own"));
         assert_eq!(parts.training.picture(1), [20, 21, 22, 30, 31, 32]);
         assert_eq!((parts.training.label(0), parts.test.label(0)), (3, 1));
@@ -366,12 +432,39 @@ mod tests {
         let mut arrays = sound();
         arrays[0].1 = npy("<f4", "2, 1, 2", &floats(&[0.0, 1.0, -1.0, 3.0]));
         arrays[2].1 = npy("<f4", "1, 1, 2", &floats(&[0.5, 0.25]));
-        let parts = load(&npz(folder.path(), &arrays)).expect("sound");
+        let parts = load(&npz(folder.path(), &arrays), Labels::Files).expect("sound");
         assert_eq!(parts.description.shape, [1, 1, 2]);
         assert_eq!(parts.training.gather(&[1]).pixels, [-1.0, 3.0]);
         arrays[2].1 = npy("<f4", "1, 1, 2", &floats(&[0.5, f32::NAN]));
-        let error = load(&npz(folder.path(), &arrays)).expect_err("no number").to_string();
+        let error = load(&npz(folder.path(), &arrays), Labels::Files).expect_err("no number").to_string();
         assert!(error.contains("x_test: value 1 is NaN"), "{error}");
+    }
+
+    #[test]
+    fn whole_numbers_stay_what_they_are_and_labels_may_be_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (dtype, width) in [("|i1", 1), ("<i2", 2), ("<u2", 2), ("<i4", 4), ("<u4", 4), ("<i8", 8), ("<u8", 8)] {
+            let bytes = |values: &[i128]| values.iter().flat_map(|own| own.to_le_bytes()[..width].to_vec()).collect();
+            let rows =
+                |values: &[i128], shape: &str| -> Vec<u8> { npy(dtype, shape, &Vec::<u8>::clone(&bytes(values))) };
+            let least = if dtype.contains('i') { -3 } else { 3 };
+            let mut arrays =
+                vec![("x_train", rows(&[0, least, 100, 7, 8, 9], "2, 3")), ("x_test", rows(&[1, 2, 3], "1, 3"))];
+            let path = npz(folder.path(), &arrays);
+            let Parts { mut training, description, .. } = load(&path, Labels::Teacher).expect(dtype);
+            assert_eq!((description.shape, description.classes), ([1, 1, 3], 0));
+            training.scale(&[secateur_sparse::file::Scale { divisor: 7.0, shift: 3.0 }]);
+            assert_eq!(training.gather(&[0, 1]).pixels, [0.0, least as f32, 100.0, 7.0, 8.0, 9.0], "{dtype}");
+            if width > 2 {
+                arrays[1].1 = rows(&[1, i128::MAX, 3], "1, 3");
+                let error = load(&npz(folder.path(), &arrays), Labels::Teacher).map(drop);
+                // Of a signed type all bits set are -1.
+                assert_eq!(error.is_err(), dtype.contains('u'), "{dtype}");
+                arrays[1].1 = rows(&[1, 1 << 25, 3], "1, 3");
+                let error = load(&npz(folder.path(), &arrays), Labels::Teacher).expect_err(dtype).to_string();
+                assert!(error.contains("x_test: value 1 is 33554432, expected at most 2^24"), "{error}");
+            }
+        }
     }
 
     #[test]
@@ -411,7 +504,7 @@ mod tests {
         let order = fortran.windows(5).position(|own| own == b"False").expect("an order");
         fortran[order..order + 5].copy_from_slice(b"True ");
         for (place, bytes, wanted) in [
-            (0, npy("<f8", "2, 1, 3, 2", &[0; 96]), "x_train: found values of type \"<f8\", expected uint8 or float32"),
+            (0, npy("<f8", "2, 1, 3, 2", &[0; 96]), "x_train: found values of type \"<f8\", expected uint8, float32"),
             (0, npy("|u1", "2, 9, 9, 9", &[0; 9]), "x_train: found shape [2, 9, 9, 9]"),
             (0, npy("|u1", "0, 1, 3, 2", &[]), "expected at least one pixel"),
             (0, huge, "expected at least one pixel and at most"),
@@ -431,18 +524,18 @@ mod tests {
         ] {
             let mut arrays = sound();
             arrays[place].1 = bytes;
-            let error = load(&npz(folder.path(), &arrays)).expect_err(wanted).to_string();
+            let error = load(&npz(folder.path(), &arrays), Labels::Files).expect_err(wanted).to_string();
             assert!(error.contains(wanted) && error.contains("own.npz"), "{error}");
         }
-        let error = load(&npz(folder.path(), &sound()[..3])).expect_err("no y_test").to_string();
+        let error = load(&npz(folder.path(), &sound()[..3]), Labels::Files).expect_err("no y_test").to_string();
         assert!(
             error.contains("y_test: cannot be read") && error.contains("the file has x_test, x_train, y_train"),
             "{error}"
         );
         let path = folder.path().join("text.npz");
         fs::write(&path, "text").expect("written");
-        assert!(load(&path).expect_err("text").to_string().contains("no npz file"));
-        assert!(load(&folder.path().join("none.npz")).is_err());
+        assert!(load(&path, Labels::Files).expect_err("text").to_string().contains("no npz file"));
+        assert!(load(&folder.path().join("none.npz"), Labels::Files).is_err());
     }
 
     #[test]
@@ -452,11 +545,11 @@ mod tests {
         let path = folder.path().join("changed.npz");
         for place in 0..sound.len() {
             fs::write(&path, &sound[..place]).expect("written");
-            assert!(load(&path).is_err(), "cut at {place}");
+            assert!(load(&path, Labels::Files).is_err(), "cut at {place}");
             let mut flipped = sound.clone();
             flipped[place] ^= 0x55;
             fs::write(&path, &flipped).expect("written");
-            let _ = load(&path);
+            let _ = load(&path, Labels::Files);
         }
     }
 }

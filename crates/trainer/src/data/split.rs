@@ -13,6 +13,8 @@ pub struct Split {
     labels: Vec<u16>,
     /// By channel, what the network sees of a byte.
     tables: Vec<[f32; 256]>,
+    /// Whether its numbers are whole ones that the network takes as they are.
+    is_whole: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,9 +53,14 @@ impl Split {
         Self::new(shape, pixels.len(), Pixels::Floats(pixels), labels)
     }
 
+    /// The same of whole numbers, which the network takes as they are.
+    pub(super) fn of_numbers(shape: [usize; 3], pixels: Vec<f32>, labels: Vec<u16>) -> Self {
+        Self { is_whole: true, ..Self::of_floats(shape, pixels, labels) }
+    }
+
     fn new(shape: [usize; 3], count: usize, pixels: Pixels, labels: Vec<u16>) -> Self {
         assert_eq!(count, labels.len() * shape.iter().product::<usize>(), "a split has one label an image");
-        Self { shape, pixels, labels, tables: vec![[0.0; 256]; shape[0]] }
+        Self { shape, pixels, labels, tables: vec![[0.0; 256]; shape[0]], is_whole: false }
     }
 
     /// Says what the network sees of each channel: of a byte `b` it is `b / divisor + shift`, of another number `x` it is
@@ -64,6 +71,7 @@ impl Split {
         self.tables = scales.iter().map(|scale| std::array::from_fn(|byte| scale.of(byte as f32))).collect();
         match &mut self.pixels {
             Pixels::Bytes(_) => {}
+            Pixels::Floats(_) if self.is_whole => {}
             Pixels::Floats(pixels) => {
                 for (plane, scale) in pixels.chunks_exact_mut(area).zip(scales.iter().cycle()) {
                     let divisor = scale.divisor / 255.0;
@@ -71,6 +79,17 @@ impl Split {
                 }
             }
         }
+    }
+
+    /// Gives its images other labels, as many.
+    pub(crate) fn set_labels(&mut self, labels: Vec<u16>) {
+        assert_eq!(labels.len(), self.labels.len(), "there is one label for each image");
+        self.labels = labels;
+    }
+
+    /// Whether its numbers are whole ones that the network takes as they are.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Images in the split.
@@ -146,7 +165,7 @@ impl Split {
             Pixels::Bytes(bytes) => Pixels::Bytes(picked(bytes, ranges)),
             Pixels::Floats(floats) => Pixels::Floats(picked(floats, ranges)),
         };
-        Split { shape: self.shape, pixels, labels: self.labels(indices), tables: self.tables.clone() }
+        Split { pixels, labels: self.labels(indices), tables: self.tables.clone(), ..*self }
     }
 
     /// The images of the given indices, each varied as its epoch asks.
@@ -174,7 +193,7 @@ impl Split {
                 Pixels::Floats(out)
             }
         };
-        Split { shape: self.shape, pixels, labels: self.labels(indices), tables: self.tables.clone() }
+        Split { pixels, labels: self.labels(indices), tables: self.tables.clone(), ..*self }
     }
 
     /// Image `index` as bytes, `[channels, rows, columns]`: as it is kept, or its numbers from the lowest to the highest as

@@ -34,6 +34,7 @@ pub(super) fn draw(data: &DataConfig, seed: u64) -> Dataset {
         files: vec![],
         description: describe(data),
         scales: vec![],
+        teacher_logits: vec![],
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{Error, Experiment};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
-use burn::tensor::Device;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Tensor, TensorData};
 use secateur_pruner::{
     MaskSet, Movement, Parameter, StateTensor, attach_masks, attach_straight_through, focus, move_masks, parameters,
     set_masks, set_parameters, stored,
@@ -54,6 +55,19 @@ impl Burn {
         CrossEntropyLossConfig::new().with_smoothing((smoothing > 0.0).then_some(smoothing))
     }
 
+    /// The loss with what a teacher's logits, `[image][class]`, teach; none where there are none.
+    fn with_teacher(&self, labels: Tensor<1>, logits: Tensor<2>, teacher: &[f32]) -> Tensor<1> {
+        let Some(own) = self.experiment.config().train.distillation.as_ref().filter(|_| !teacher.is_empty()) else {
+            return labels;
+        };
+        let (shape, device) = (logits.dims(), logits.device());
+        let teacher = Tensor::<2>::from_data(TensorData::new(teacher.to_vec(), shape), &device);
+        let soft = |logits: Tensor<2>| log_softmax(logits / f64::from(own.temperature), 1);
+        let taught = -(soft(teacher).exp() * soft(logits)).sum() / shape[0] as f64;
+        let (weight, square) = (f64::from(own.weight), f64::from(own.temperature).powi(2));
+        labels * (1.0 - weight) + taught * (weight * square)
+    }
+
     /// Makes of a step's gradients what the run wants of them.
     fn heed(&mut self, mut gradients: GradientsParams) -> Result<GradientsParams, Error> {
         if let Some(movement) = &mut self.movement {
@@ -67,14 +81,22 @@ impl Burn {
 }
 
 impl Engine for Burn {
-    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error> {
+    fn step(
+        &mut self,
+        split: &Split,
+        indices: &[u32],
+        teacher: &[f32],
+        lr: f64,
+        tally: &mut Tally,
+    ) -> Result<f64, Error> {
         let device = self.device.clone().autodiff();
         let (images, labels) = models::tensors(split, indices, &device);
         let (logits, statistics) = self.net.forward_training(images);
         let answers = logits.clone().inner().into_data();
         let loss = tally.add(&answers.iter::<f32>().collect::<Vec<_>>(), &split.labels(indices));
         if loss.is_finite() {
-            let cost = self.loss().init(&device).forward(logits, labels);
+            let cost = self.loss().init(&device).forward(logits.clone(), labels);
+            let cost = self.with_teacher(cost, logits, teacher);
             let gradients = self.heed(GradientsParams::from_grads(cost.backward(), &self.net))?;
             self.net = self.descent.step(lr, self.net.clone(), gradients).absorb(statistics, None);
         }

@@ -69,7 +69,7 @@ impl<'a> BatchGradients<'a> {
         match &mut self.by {
             By::Native { engine, fresh } => {
                 engine.set(fresh.clone(), &MaskSet::default())?;
-                let loss = engine.step(self.images, indices, 0.0, &mut Tally::default())?;
+                let loss = engine.step(self.images, indices, &[], 0.0, &mut Tally::default())?;
                 if !loss.is_finite() {
                     return Err(Error::NoGradients { loss });
                 }

@@ -28,11 +28,18 @@ use secateur_sparse::train::Options;
 /// A network in training.
 pub(crate) trait Engine {
     /// One step over the images of these indices: forward, backward, update. Adds to the tally and returns the batch's mean
-    /// loss; when it is not finite, nothing was updated.
+    /// loss; when it is not finite, nothing was updated. `teacher` are the logits that are learned from beside the labels, or none.
     ///
     /// # Errors
     /// When gradients are looked at, and one is not finite.
-    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error>;
+    fn step(
+        &mut self,
+        split: &Split,
+        indices: &[u32],
+        teacher: &[f32],
+        lr: f64,
+        tally: &mut Tally,
+    ) -> Result<f64, Error>;
 
     /// Works the running statistics of batch normalisation out anew: the mean of those of these batches of images.
     fn recalibrate(&mut self, split: &Split, batches: &[&[u32]]);

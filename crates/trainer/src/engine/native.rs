@@ -58,12 +58,19 @@ impl Native {
 }
 
 impl Engine for Native {
-    fn step(&mut self, split: &Split, indices: &[u32], lr: f64, tally: &mut Tally) -> Result<f64, Error> {
+    fn step(
+        &mut self,
+        split: &Split,
+        indices: &[u32],
+        teacher: &[f32],
+        lr: f64,
+        tally: &mut Tally,
+    ) -> Result<f64, Error> {
         let (rows, labels) = (split.rows(indices), split.labels(indices));
         let logits = self.trainer.forward(images(&rows));
         let loss = tally.add(&logits, &labels);
         if loss.is_finite() {
-            self.trainer.backward(&labels, lr);
+            self.trainer.backward(&labels, teacher, lr);
         }
         Ok(loss)
     }

@@ -232,6 +232,9 @@ fn fill(beside: &RunFolder, experiment: &Experiment, typed: &str, manifest: Mani
         ..manifest
     };
     let manifest = serde_json::to_string_pretty(&manifest).expect("a manifest is plain data") + "\n";
+    if let Some(source) = experiment.source() {
+        write_synced(&beside.source(), source.bytes())?;
+    }
     write_synced(&beside.config(), typed.as_bytes())?;
     write_synced(&beside.experiment(), meant.as_bytes())?;
     write_synced(&beside.manifest(), manifest.as_bytes())?;

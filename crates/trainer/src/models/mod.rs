@@ -2,6 +2,7 @@
 
 mod batch;
 mod blocks;
+mod file;
 mod init;
 mod layers;
 mod lenet;
@@ -11,14 +12,17 @@ mod resnet;
 mod vgg;
 
 pub(crate) use batch::{images, tensors};
+pub(crate) use file::Source;
 pub(crate) use init::initial;
 pub use layers::{LayerConfig, OpConfig, Pair};
 pub use net::Net;
 pub(crate) use net::id;
 
+use crate::Error;
 use crate::files::digest;
-use secateur_graph::{Error, Graph};
+use secateur_graph::Graph;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// A model. In a config: `model = { kind = "lenet", width = 5 }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +84,17 @@ pub enum ModelConfig {
         #[serde(deserialize_with = "layers::list")]
         layers: Vec<LayerConfig>,
     },
+    /// The network of a file or of another run, with the weights that it has there.
+    File {
+        /// A `.secateur`, `.safetensors` or `.onnx` file, or a run's folder.
+        path: PathBuf,
+        /// What tables and logs call it; left out, the file's own name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// SHA-256 of its content, whatever kind of file it stands in; left out, it is filled in when the run begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+    },
 }
 
 fn sixteen() -> usize {
@@ -106,6 +121,25 @@ fn is_sixty_four(own: &usize) -> bool {
     *own == 64
 }
 
+/// Letters of a model's name, at most.
+const LONGEST_NAME: usize = 60;
+
+fn is_plain(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "-_.".contains(letter)
+}
+
+fn name_fault(name: &str) -> Option<String> {
+    let fine = !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_plain);
+    (!fine).then(|| format!("expected 1 to {LONGEST_NAME} letters, digits, `-`, `_` and `.` as `name`"))
+}
+
+/// What is wrong with a SHA-256 as it is typed, if anything.
+pub(crate) fn sha256_fault(own: &str) -> Option<String> {
+    let is_digest = own.len() == 64 && own.bytes().all(|letter| letter.is_ascii_hexdigit());
+    let found = crate::config::words::short(own);
+    (!is_digest).then(|| format!("expected 64 hexadecimal digits as `sha256`, or none, found {found:?}"))
+}
+
 fn layers_name() -> String {
     "layers".into()
 }
@@ -118,9 +152,10 @@ impl ModelConfig {
     /// The model's graph for images of this shape, `[channels, height, width]`, and so many classes.
     ///
     /// # Errors
-    /// When the images are too small for it, its width is 0, or it has more values or parameters than the budget.
+    /// When the images are too small for it, its width is 0, or it has more values or parameters than the budget; when a file
+    /// cannot be read, or is for other data.
     pub fn graph(&self, input: [usize; 3], classes: usize) -> Result<Graph, Error> {
-        match self {
+        let built = match self {
             Self::Lenet { width } => lenet::lenet(input, classes, *width),
             Self::Lenet300 {} => lenet::mlp(input, classes, &[300, 100]),
             Self::Lenet5 {} => lenet::lenet5(input, classes),
@@ -130,6 +165,32 @@ impl ModelConfig {
             Self::Vgg { depth, width } => vgg::vgg(input, classes, *depth, *width),
             Self::Mobilenet { width } => mobilenet::mobilenet(input, classes, *width),
             Self::Layers { layers, .. } => layers::network(input, classes, layers),
+            Self::File { path, sha256, .. } => {
+                return Source::open(path, sha256.as_deref())?.graph(input, classes);
+            }
+        };
+        built.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })
+    }
+
+    /// The file that the model is, if it is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is another one than its SHA-256 says.
+    pub(crate) fn source(&self) -> Result<Option<Source>, Error> {
+        match self {
+            Self::File { path, sha256, .. } => Source::open(path, sha256.as_deref()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Says of a file which one it is and what it is called, where that is left out.
+    pub(crate) fn identify(&mut self, source: &Source) {
+        let Self::File { path, name, sha256 } = self else { return };
+        *sha256 = Some(source.sha256().to_owned());
+        if name.is_none() {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let plain = stem.chars().map(|letter| if is_plain(letter) { letter } else { '-' });
+            *name = Some(plain.take(LONGEST_NAME).collect());
         }
     }
 
@@ -144,13 +205,21 @@ impl ModelConfig {
             Self::WideResnet { depth, .. } => resnet::depth_fault(*depth, 4),
             Self::Vgg { depth, .. } => vgg::depth_fault(*depth),
             Self::Layers { name, layers } => {
-                let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-                if name.is_empty() || name.len() > 60 || !name.chars().all(fine) {
-                    return Some("expected 1 to 60 letters, digits, `-`, `_` and `.` as `name`".into());
+                if let Some(why) = name_fault(name) {
+                    return Some(why);
                 }
                 let fault =
                     |(place, layer): (usize, &LayerConfig)| Some(format!("layer {}: {}", place + 1, layer.op.fault()?));
                 layers.iter().enumerate().find_map(fault)
+            }
+            Self::File { path, name, sha256 } => {
+                if let Some(why) = name.as_deref().and_then(name_fault) {
+                    return Some(why);
+                }
+                if path.to_str().is_none() {
+                    return Some(format!("expected a path in UTF-8 as `path`, found {path:?}"));
+                }
+                sha256.as_deref().and_then(sha256_fault)
             }
         }
     }
@@ -178,6 +247,10 @@ impl std::fmt::Display for ModelConfig {
             Self::Layers { name, layers } => {
                 let text = serde_json::to_string(layers).expect("layers are plain data");
                 write!(out, "{name} ({})", &digest(text.as_bytes())[..8])
+            }
+            Self::File { name, sha256, .. } => {
+                let known = sha256.as_deref().and_then(|own| own.get(..8)).unwrap_or("not read yet");
+                write!(out, "{} ({known})", name.as_deref().unwrap_or("a file"))
             }
         }
     }
@@ -269,13 +342,16 @@ mod tests {
     #[test]
     fn sizes_without_sense_are_named() {
         let fault = |width| ModelConfig::Lenet { width }.graph([1, 28, 28], 10).expect_err("no size").to_string();
-        assert!(fault(0).starts_with("node `conv1` (conv2d, 0 filters of 3x3): expected at least one filter"));
+        assert!(fault(0).starts_with("`model`: node `conv1` (conv2d, 0 filters of 3x3): expected at least one filter"));
         ModelConfig::Lenet { width: 95 }.graph([1, 28, 28], 10).expect("just fits");
         for (width, most) in [(96, "536870912"), (300, "536870912"), (usize::MAX, "268435456")] {
             let said = fault(width);
-            assert!(said.starts_with("node `") && said.ends_with(&format!("expected at most {most}")), "{said}");
+            assert!(
+                said.starts_with("`model`: node `") && said.ends_with(&format!("expected at most {most}")),
+                "{said}"
+            );
         }
         let small = ModelConfig::Lenet5 {}.graph([1, 12, 12], 10).expect_err("too small").to_string();
-        assert!(small.starts_with("node `conv2`") && small.ends_with("found [20, 4, 4]"), "{small}");
+        assert!(small.starts_with("`model`: node `conv2`") && small.ends_with("found [20, 4, 4]"), "{small}");
     }
 }

@@ -182,7 +182,7 @@ impl ChainTrainer {
         let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed();
         // What stands before the first layer is its own, and so is the loss the last one's.
         self.walk(images, true, |layer| times[layer][0] = lap());
-        self.back(labels, lr, |layer| times[layer][1] = lap());
+        self.back(labels, &[], lr, |layer| times[layer][1] = lap());
         self.specs.iter().zip(times).map(|(own, times)| StepTime { node: own.name.clone(), times }).collect()
     }
 
@@ -209,11 +209,11 @@ impl ChainTrainer {
     ///
     /// # Panics
     /// When there are not as many labels as there were images, or one names no class.
-    pub fn backward(&mut self, labels: &[u16], lr: f64) {
-        self.back(labels, lr, |_| {});
+    pub fn backward(&mut self, labels: &[u16], teacher: &[f32], lr: f64) {
+        self.back(labels, teacher, lr, |_| {});
     }
 
-    fn back(&mut self, labels: &[u16], lr: f64, mut done: impl FnMut(usize)) {
+    fn back(&mut self, labels: &[u16], teacher: &[f32], lr: f64, mut done: impl FnMut(usize)) {
         assert_eq!(labels.len(), self.images, "there is one label for each image of the forward pass");
         if labels.is_empty() {
             return;
@@ -235,6 +235,15 @@ impl ChainTrainer {
             self.update.label_smoothing,
             dy,
         );
+        if !teacher.is_empty() {
+            let logits = loss::logits(self.activations.last().map_or(&[], Vec::as_slice), classes, labels.len());
+            let mut mixed = loss::logits(dy, classes, labels.len());
+            loss::mix(self.update.distillation, &logits, teacher, labels.len(), &mut mixed);
+            for (image, own) in mixed.chunks_exact(classes).enumerate() {
+                let block = &mut dy[image / LANES * classes..][..classes];
+                block.iter_mut().zip(own).for_each(|(lanes, own)| lanes.0[image % LANES] = *own);
+            }
+        }
         for place in (0..self.layers.len()).rev() {
             let (before, own) = self.layers.split_at_mut(place);
             let x = &self.activations[place];

@@ -30,7 +30,7 @@ mod stored;
 use super::{Context, Images, LayerPath, Options, StepTime, Tensor, TensorMut};
 use crate::lanes::{LANES, Lanes};
 use crate::pool::Pool;
-use crate::train::param;
+use crate::train::{loss, param};
 use crate::{Unsupported, Update};
 use conv::Scratch;
 use layout::Layout;
@@ -197,18 +197,21 @@ impl GraphTrainer {
     ///
     /// # Panics
     /// When there are not as many labels as there were images, or one names no class.
-    pub fn backward(&mut self, labels: &[u16], lr: f64) -> f64 {
-        self.back(labels, lr, |_| {})
+    pub fn backward(&mut self, labels: &[u16], teacher: &[f32], lr: f64) -> f64 {
+        self.back(labels, teacher, lr, |_| {})
     }
 
-    fn back(&mut self, labels: &[u16], lr: f64, mut done: impl FnMut(usize)) -> f64 {
+    fn back(&mut self, labels: &[u16], teacher: &[f32], lr: f64, mut done: impl FnMut(usize)) -> f64 {
         assert_eq!(labels.len(), self.images, "there is one label for each image of the forward pass");
         if labels.is_empty() {
             return f64::NAN;
         }
-        let (loss, gradient) = ends::loss(&self.logits, labels, self.update.label_smoothing);
+        let (loss, mut gradient) = ends::loss(&self.logits, labels, self.update.label_smoothing);
         if !loss.is_finite() {
             return loss;
+        }
+        if !teacher.is_empty() {
+            loss::mix(self.update.distillation, &self.logits, teacher, labels.len(), &mut gradient);
         }
         self.time += 1;
         let rule = self.update.optimizer.rule(lr, self.time);
@@ -252,7 +255,7 @@ impl GraphTrainer {
         self.images = images.count();
         // What stands before the first step is its own, and so is the loss the last one's.
         self.logits = self.walk(images, true, |step| times[step][0] = lap());
-        self.back(labels, lr, |step| times[step][1] = lap());
+        self.back(labels, &[], lr, |step| times[step][1] = lap());
         let name = |step: &Step| self.graph.nodes()[step.planned.node].name.clone();
         self.steps.iter().zip(times).map(|(step, times)| StepTime { node: name(step), times }).collect()
     }

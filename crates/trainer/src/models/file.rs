@@ -1,0 +1,84 @@
+//! A model that was made elsewhere: its graph and its weights are those of a file, or of another run.
+//!
+//! What is computed depends on the file's content alone, so that the config names it by its SHA-256, too, and a run keeps a copy.
+
+use crate::files::digest;
+use crate::model::Model;
+use crate::{Error, export, state};
+use secateur_graph::Graph;
+use secateur_sparse::file::{Info, Precision};
+use std::path::Path;
+
+/// The content of such a file.
+#[derive(Debug)]
+pub(crate) struct Source {
+    model: Model,
+    graph: Graph,
+    weights: secateur_graph::Weights,
+    /// As Secateur's own file, all values as f32: what a run keeps.
+    bytes: Vec<u8>,
+    /// SHA-256 of those bytes.
+    sha256: String,
+}
+
+impl Source {
+    /// Reads a model; where a SHA-256 is expected, it has to be that one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is another one.
+    pub(crate) fn open(path: &Path, expected: Option<&str>) -> Result<Self, Error> {
+        let model = Model::open(path, None)?;
+        let refuse = |why: String| Error::Run { path: path.to_owned(), why };
+        let (graph, weights) = model.network.to_graph().map_err(|error| refuse(error.to_string()))?;
+        let (graph, weights) = (graph.into_owned(), weights.into_owned());
+        // Ranges belong to the weights as they are.
+        let info = Info { ranges: Default::default(), ..model.info.clone() };
+        let bytes = model.network.encode(&info, Precision::F32).map_err(|error| refuse(error.to_string()))?;
+        let sha256 = digest(&bytes);
+        match expected.filter(|expected| **expected != sha256) {
+            Some(expected) => Err(refuse(format!(
+                "found another model, of SHA-256 {sha256}, expected {expected}, as `model.sha256` says"
+            ))),
+            None => Ok(Self { model, graph, weights, bytes, sha256 }),
+        }
+    }
+
+    /// The graph for images of this shape, `[channels, height, width]`, and so many classes.
+    ///
+    /// # Errors
+    /// When it takes or gives something else.
+    pub(crate) fn graph(&self, shape: [usize; 3], classes: usize) -> Result<Graph, Error> {
+        let refuse = |why: String| Err(Error::Meaning { key: "model", why });
+        let [input, output] = [self.graph.input(), self.graph.output()].map(|value| self.graph.shape(value));
+        let sides = |own: &[usize]| own.iter().copied().filter(|side| *side != 1).collect::<Vec<_>>();
+        if sides(input) != sides(&shape) {
+            let why = format!("found a model that takes {input:?}, expected one for the data's images of {shape:?}");
+            return refuse(why);
+        }
+        if output.len() != 1 || output[0] < classes {
+            let why = format!("found a model that answers {output:?}, expected one for the data's {classes} classes");
+            return refuse(why);
+        }
+        Ok(self.graph.clone())
+    }
+
+    /// All parameters, in the graph's order.
+    pub(crate) fn parameters(&self) -> Vec<state::Weights> {
+        export::parameters(&self.graph, &self.weights)
+    }
+
+    /// What computes, and what is known about it.
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What a run keeps.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of the content, whatever kind of file it stands in.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+}
