@@ -178,6 +178,46 @@ fn windows_of_every_shape_answer_as_the_reference_does() {
     }
 }
 
+/// Convolutions whose outputs are pooled by two, with relu before the pool, behind it, or nowhere.
+fn pooled(sides: [usize; 2]) -> Graph {
+    let mut net = Builder::new(&[9, sides[0], sides[1]]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    let (relu, pool) = (|| Op::Activation(Activation::Relu), || Op::Pool(Pool::max(2)));
+    // By tiles of two by two outputs where the sides are even; sixteen filters are more than a tile of rows.
+    add("even", Op::Conv2d(Conv2d::new(16, 3).padding(1)), &["input"]);
+    add("relu", relu(), &["even"]);
+    add("half", pool(), &["relu"]);
+    add("wide", Op::Conv2d(Conv2d::new(10, 5).padding(2).groups(2)), &["half"]);
+    add("quarter", pool(), &["wide"]);
+    add("behind", relu(), &["quarter"]);
+    // A stride, dilation, a window that is no square, and a value that somebody else reads.
+    let skewed = Window { size: [1, 3], stride: [1, 2], padding: [0, 2], dilation: [1, 2] };
+    add("skewed", Op::Conv2d(Conv2d { window: skewed, ..Conv2d::new(7, 1) }), &["half"]);
+    add("small", pool(), &["skewed"]);
+    add("depthwise", Op::Conv2d(Conv2d::new(16, 3).stride(3).padding(1).groups(16)), &["half"]);
+    add("seen", pool(), &["depthwise"]);
+    add("gap", Op::GlobalAveragePool, &["depthwise"]);
+    for (name, from) in [("a", "behind"), ("b", "small"), ("c", "seen"), ("d", "gap")] {
+        add(name, Op::Flatten, &[from]);
+    }
+    add("all", Op::Concat, &["a", "b", "c", "d"]);
+    add("fc", Op::Linear(Linear::new(5)), &["all"]);
+    net.finish()
+}
+
+#[test]
+fn pooled_convolutions_answer_as_the_reference_does() {
+    for (sides, density) in
+        [[16, 16], [17, 23], [32, 14], [12, 64]].into_iter().flat_map(|own| [0.2, 1.0].map(|density| (own, density)))
+    {
+        let graph = pooled(sides);
+        let mut random = Random(7 + sides[1] as u64);
+        let weights = kept(&graph, density, &mut random);
+        let images = images(&graph, COUNTS[3], &mut random);
+        check(&graph, &weights, &images, &format!("{sides:?}, density {density}"));
+    }
+}
+
 #[test]
 fn what_the_lanes_hold_follows_from_the_batch() {
     let graph = windows([32, 32]);
@@ -332,9 +372,23 @@ fn a_nan_comes_through_every_pool_and_activation_and_nowhere_else() {
         })
     });
     let ops = pools.chain(Activation::ALL.map(Op::Activation));
-    for op in ops.chain([Op::GlobalAveragePool, Op::BatchNorm(BatchNorm::default())]) {
-        let graph = Graph::sequential(&[2, 6, 6], [("own", op.clone())]).expect("fits");
-        let weights = Weights::neutral(&graph);
+    let ops = ops.chain([Op::GlobalAveragePool, Op::BatchNorm(BatchNorm::default())]).map(|op| vec![("own", op)]);
+    // Each channel by itself, by all weights and by one; with a pool that is computed in one pass.
+    let conv = Op::Conv2d(Conv2d::new(2, 3).padding(1).groups(2).without_bias());
+    let convs = [1, 2, 3].map(|last| {
+        let all =
+            [("conv", conv.clone()), ("relu", Op::Activation(Activation::Relu)), ("pool", Op::Pool(Pool::max(2)))];
+        all[..last].to_vec()
+    });
+    for (ops, sparse) in
+        ops.map(|ops| (ops, false)).chain(convs.into_iter().flat_map(|own| [(own.clone(), false), (own, true)]))
+    {
+        let op = ops.clone();
+        let graph = Graph::sequential(&[2, 6, 6], ops).expect("fits");
+        let mut weights = Weights::neutral(&graph);
+        if let Some(own) = weights.get_mut("conv.weight") {
+            own.iter_mut().enumerate().for_each(|(tap, own)| *own = if sparse && tap % 9 != 4 { 0.0 } else { 1.0 });
+        }
         let mut image: Vec<f32> = (0..72).map(|place| (place * 7 % 23) as f32 - 11.0).collect();
         image[15] = f32::NAN;
         let reference = graph.forward(&weights, &image);

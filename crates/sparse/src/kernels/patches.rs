@@ -9,7 +9,7 @@ use std::ops::Range;
 /// A rectangle of positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patch {
-    /// Rows and columns, both powers of two.
+    /// Rows and columns of positions, both powers of two.
     pub sides: [u8; 2],
     /// Offset of the window of its upper left position.
     pub input: u32,
@@ -24,6 +24,9 @@ pub(crate) struct Steps {
     pub rows: [usize; 2],
     /// From one column to the next in the input: 1 or 2.
     pub column: usize,
+    /// Whether positions are pooled: of every two by two of them the largest sum is written, so that the output has half of the rows
+    /// and columns.
+    pub pools: bool,
 }
 
 /// The nonzero weights of all filters of a convolution.
@@ -81,6 +84,12 @@ pub(crate) fn cover([height, width]: [usize; 2], most: usize) -> Vec<([usize; 2]
     found
 }
 
+/// Patches for pooling by two, whose sides are twice those that cover what is written; each with its upper left place there.
+pub(crate) fn cover_pooled(sides: [usize; 2], most: usize) -> Vec<([usize; 2], [usize; 2])> {
+    let twice = |(sides, first): ([usize; 2], [usize; 2])| (sides.map(|side| 2 * side), first);
+    cover(sides, most / 4).into_iter().map(twice).collect()
+}
+
 /// Computes some filters at a patch.
 pub(crate) fn compute(
     set: InstructionSet,
@@ -91,25 +100,38 @@ pub(crate) fn compute(
     outputs: &mut Outputs<'_>,
 ) {
     macro_rules! sides {
-        ($($rows:literal x $columns:literal),*) => {
-            match (patch.sides, steps.column) {
+        ($($rows:literal x $columns:literal),*; $($half_rows:literal x $half_columns:literal),*) => {
+            match (patch.sides, steps.column, steps.pools) {
                 $(
-                    ([$rows, $columns], 1) => {
-                        dispatch(set, Product::<$rows, $columns, 1> { patch, steps, filters, input, outputs });
+                    ([$rows, $columns], 1, false) => {
+                        dispatch(set, Product::<$rows, $columns, 1, false> { patch, steps, filters, input, outputs });
                     }
-                    ([$rows, $columns], 2) => {
-                        dispatch(set, Product::<$rows, $columns, 2> { patch, steps, filters, input, outputs });
+                    ([$rows, $columns], 2, false) => {
+                        dispatch(set, Product::<$rows, $columns, 2, false> { patch, steps, filters, input, outputs });
+                    }
+                )*
+                $(
+                    ([$half_rows, $half_columns], 1, true) => {
+                        let own = Product::<$half_rows, $half_columns, 1, true> { patch, steps, filters, input, outputs };
+                        dispatch(set, own);
+                    }
+                    ([$half_rows, $half_columns], 2, true) => {
+                        let own = Product::<$half_rows, $half_columns, 2, true> { patch, steps, filters, input, outputs };
+                        dispatch(set, own);
                     }
                 )*
                 _ => unreachable!("no such patch: {patch:?}, {steps:?}"),
             }
         };
     }
-    sides!(1 x 1, 2 x 1, 4 x 1, 8 x 1, 1 x 2, 2 x 2, 4 x 2, 8 x 2, 1 x 4, 2 x 4, 4 x 4, 1 x 8, 2 x 8);
+    sides!(
+        1 x 1, 2 x 1, 4 x 1, 8 x 1, 1 x 2, 2 x 2, 4 x 2, 8 x 2, 1 x 4, 2 x 4, 4 x 4, 1 x 8, 2 x 8;
+        2 x 2, 4 x 2, 8 x 2, 2 x 4, 4 x 4, 2 x 8
+    );
 }
 
 /// A patch of so many rows and columns. A kernel of its own for each, so that all sums find a register.
-struct Product<'a, 'b, const R: usize, const C: usize, const X: usize> {
+struct Product<'a, 'b, const R: usize, const C: usize, const X: usize, const POOLS: bool> {
     patch: Patch,
     steps: Steps,
     filters: Filters<'a>,
@@ -117,7 +139,7 @@ struct Product<'a, 'b, const R: usize, const C: usize, const X: usize> {
     outputs: &'a mut Outputs<'b>,
 }
 
-impl<const R: usize, const C: usize, const X: usize> Kernel for Product<'_, '_, R, C, X> {
+impl<const R: usize, const C: usize, const X: usize, const POOLS: bool> Kernel for Product<'_, '_, R, C, X, POOLS> {
     type Output = ();
 
     #[inline(always)]
@@ -159,6 +181,18 @@ impl<const R: usize, const C: usize, const X: usize> Kernel for Product<'_, '_, 
                         sums[r][c] = weight.mul_add(V::load(&x[c * X]), sums[r][c]);
                     }
                 }
+            }
+            if POOLS {
+                for r in 0..R / 2 {
+                    let output = &mut values[first + r * steps.rows[1]..][..C / 2];
+                    for c in 0..C / 2 {
+                        let [above, below] = [sums[2 * r], sums[2 * r + 1]];
+                        let own = above[2 * c].max_or_nan(above[2 * c + 1]);
+                        let own = own.max_or_nan(below[2 * c].max_or_nan(below[2 * c + 1]));
+                        least.max(own).store(&mut output[c]);
+                    }
+                }
+                continue;
             }
             for r in 0..R {
                 let output =

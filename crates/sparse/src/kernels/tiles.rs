@@ -58,6 +58,8 @@ pub(crate) struct Outputs<'a, 'b> {
     pub row: usize,
     /// What sums below it become: 0 rectifies them, negative infinity leaves them as they are. NaN stays NaN.
     pub least: f32,
+    /// Whether what stands in the output counts, too: the largest of both is kept, or NaN.
+    pub largest: bool,
 }
 
 impl Outputs<'_, '_> {
@@ -176,9 +178,49 @@ fn strips<V: Vector, const M: usize>(
             8.. => tile!(8),
             4.. => tile!(4),
             2.. => tile!(2),
+            _ if M == 1 => {
+                single::<V>(rows, &rest[0], input, start, outputs);
+                &rest[1..]
+            }
             _ => tile!(1),
         };
     }
+}
+
+/// One row of weights at one position, in four sums that do not wait for each other.
+#[inline(always)]
+fn single<V: Vector>(
+    rows: Rows<'_>,
+    position: &Position,
+    input: &[Lanes],
+    start: Start<'_>,
+    outputs: &mut Outputs<'_, '_>,
+) {
+    let input = &input[position.input as usize..][..rows.extent];
+    let first = match start {
+        Start::Zero => V::splat(0.0),
+        Start::Bias(bias) => V::splat(bias[0]),
+        Start::Output => V::load(&outputs.at(position)[0]),
+        Start::Added(bias, others) => V::splat(bias[0]).add(V::load(&outputs.of(others, position)[0])),
+    };
+    let mut sums = [first, V::splat(0.0), V::splat(0.0), V::splat(0.0)];
+    let ((offsets, last_offsets), (weights, last_weights)) =
+        (rows.offsets.as_chunks::<4>(), rows.weights.as_chunks::<4>());
+    for (offsets, weights) in offsets.iter().zip(weights) {
+        for place in 0..4 {
+            sums[place] = V::splat(weights[place]).mul_add(V::load(&input[offsets[place] as usize]), sums[place]);
+        }
+    }
+    for (place, (offset, weight)) in last_offsets.iter().zip(last_weights).enumerate() {
+        sums[place] = V::splat(*weight).mul_add(V::load(&input[*offset as usize]), sums[place]);
+    }
+    let mut sum = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
+    let (least, largest) = (V::splat(outputs.least), outputs.largest);
+    let output = &mut outputs.at(position)[0];
+    if largest {
+        sum = sum.max_or_nan(V::load(output));
+    }
+    least.max(sum).store(output);
 }
 
 /// One row of weights at positions in `G` rows of `P`, from step to step in the input and in the output.
@@ -224,6 +266,14 @@ fn row_tile<V: Vector, const G: usize, const P: usize, const X: usize, const Y: 
         }
     }
     let least = V::splat(outputs.least);
+    if outputs.largest {
+        for g in 0..G {
+            let output = &outputs.at(&positions[g])[..(P - 1) * Y + 1];
+            for p in 0..P {
+                sums[g][p] = sums[g][p].max_or_nan(V::load(&output[p * Y]));
+            }
+        }
+    }
     for g in 0..G {
         let output = &mut outputs.at(&positions[g])[..(P - 1) * Y + 1];
         for p in 0..P {
@@ -287,6 +337,14 @@ fn tile<V: Vector, const M: usize, const P: usize>(
         }
     }
     let (plane, least) = (outputs.plane, V::splat(outputs.least));
+    if outputs.largest {
+        for p in 0..P {
+            let output = outputs.at(&positions[p]);
+            for m in 0..M {
+                sums[m][p] = sums[m][p].max_or_nan(V::load(&output[m * plane]));
+            }
+        }
+    }
     for p in 0..P {
         let output = outputs.at(&positions[p]);
         for m in 0..M {

@@ -66,6 +66,8 @@ pub(crate) struct Sizes {
     pub output_pitch: usize,
     /// Rows of weights that stand together.
     pub tile_rows: usize,
+    /// Whether the largest output of a tile is all that is written.
+    pub pools: bool,
 }
 
 /// Adds the gradients of some rows of filters over all `tiles` to `to`, `[row][input][9]`. A tile's offsets are those of its
@@ -230,7 +232,8 @@ pub(crate) fn convolve<V: Vector>(
                 let weights = &filters[(first * PRODUCTS + part * count) * inputs..][..count * inputs];
                 let row = first - rows.start;
                 let rows = Rows { offsets, weights, count, extent };
-                let outputs = Outputs { blocks: &mut [&mut *sums], plane: STRIP, row, least: f32::NEG_INFINITY };
+                let outputs =
+                    Outputs { blocks: &mut [&mut *sums], plane: STRIP, row, least: f32::NEG_INFINITY, largest: false };
                 product::<V>(rows, &own[..strip.len()], input, Start::Zero, outputs);
             }
         }
@@ -240,7 +243,14 @@ pub(crate) fn convolve<V: Vector>(
                 let other = if let Start::Added(_, others) = start { &others[block][offset..] } else { &[] };
                 let to = &mut outputs.blocks[block][offset..];
                 let (from, pitch) = (&sums[row * STRIP + place..], sizes.output_pitch);
-                transform_output::<V>(from, sums_stride, start, row, other, to, pitch, outputs.least);
+                if sizes.pools {
+                    let Start::Bias(bias) = start else { unreachable!("nothing is added to what is pooled") };
+                    let [[a, b], [c, d]] = inverse::<V>(from, sums_stride);
+                    let own = a.max_or_nan(b).max_or_nan(c.max_or_nan(d)).add(V::splat(bias[row]));
+                    V::splat(outputs.least).max(own).store(&mut to[0]);
+                } else {
+                    transform_output::<V>(from, sums_stride, start, row, other, to, pitch, outputs.least);
+                }
             }
         }
     }
@@ -264,6 +274,25 @@ fn transform_input<V: Vector>(from: &[Lanes], pitch: usize, to: &mut [Lanes], st
     }
 }
 
+/// `A' m A`
+#[inline(always)]
+fn inverse<V: Vector>(from: &[Lanes], stride: usize) -> [[V; 2]; 2] {
+    let mut half = [[V::splat(0.0); 4]; 2];
+    for column in 0..4 {
+        let part = |line: usize| (4 * line + column) * stride;
+        let (a, b) = (V::load(&from[part(0)]), V::load(&from[part(1)]));
+        let (c, d) = (V::load(&from[part(2)]), V::load(&from[part(3)]));
+        half[0][column] = a.add(b.add(c));
+        half[1][column] = b.sub(c).sub(d);
+    }
+    let mut found = [[V::splat(0.0); 2]; 2];
+    for line in 0..2 {
+        let [a, b, c, d] = half[line];
+        found[line] = [a.add(b.add(c)), b.sub(c).sub(d)];
+    }
+    found
+}
+
 /// `A' m A`, added to what the sums start with: a bias of the row, what is in the output, or what is in another value.
 #[inline(always)]
 fn transform_output<V: Vector>(
@@ -277,18 +306,10 @@ fn transform_output<V: Vector>(
     least: f32,
 ) {
     let least = V::splat(least);
-    let mut half = [[V::splat(0.0); 4]; 2];
-    for column in 0..4 {
-        let part = |line: usize| (4 * line + column) * stride;
-        let (a, b) = (V::load(&from[part(0)]), V::load(&from[part(1)]));
-        let (c, d) = (V::load(&from[part(2)]), V::load(&from[part(3)]));
-        half[0][column] = a.add(b.add(c));
-        half[1][column] = b.sub(c).sub(d);
-    }
+    let sums = inverse::<V>(from, stride);
     for line in 0..2 {
-        let [a, b, c, d] = half[line];
         let to = to[line * pitch..].first_chunk_mut::<2>().expect("a tile lies within the output");
-        let mut own = [a.add(b.add(c)), b.sub(c).sub(d)];
+        let mut own = sums[line];
         for column in 0..2 {
             match start {
                 Start::Zero => {}
@@ -323,11 +344,13 @@ mod tests {
         fn run<V: Vector>(self) -> Vec<f32> {
             let mut filters = [0.0; PRODUCTS];
             transform_filters(1, 1, &self.filter, [1, 1], &mut filters);
-            let sizes = Sizes { inputs: 1, plane: 16, pitch: 4, output_plane: 4, output_pitch: 2, tile_rows: 1 };
+            let sizes =
+                Sizes { inputs: 1, plane: 16, pitch: 4, output_plane: 4, output_pitch: 2, tile_rows: 1, pools: false };
             let tile = Position { block: 0, input: 0, output: 0 };
             let (mut output, mut workspace) = (vec![Lanes::ZERO; 4], Workspace::default());
             let blocks = &mut [output.as_mut_slice()];
-            let outputs = Outputs { blocks, plane: sizes.output_plane, row: 0, least: f32::NEG_INFINITY };
+            let outputs =
+                Outputs { blocks, plane: sizes.output_plane, row: 0, least: f32::NEG_INFINITY, largest: false };
             let start = Start::Bias(&[0.5]);
             convolve::<V>(sizes, &filters, 0..1, &[tile], &self.image, start, outputs, &mut workspace);
             output.iter().map(|own| own.0[3]).collect()

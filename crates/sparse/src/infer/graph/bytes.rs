@@ -198,7 +198,7 @@ impl Convert {
 /// The positions as rectangles.
 fn patches(geometry: &Geometry, phase: &Phase, most: usize) -> (Steps, Vec<Patch>) {
     let Geometry { window, x, y, .. } = geometry;
-    let steps = Steps { rows: [window.stride[0] * x.columns(), y.columns()], column: window.stride[1] };
+    let steps = Steps { rows: [window.stride[0] * x.columns(), y.columns()], column: window.stride[1], pools: false };
     // Columns further apart than the kernels know are rectangles of their own.
     let width = if window.stride[1] > 2 { 1 } else { y.width };
     let patch = |(sides, [row, column]): ([usize; 2], [usize; 2])| {

@@ -5,21 +5,27 @@ use crate::kernels::activation::with_activation;
 use crate::kernels::patches::{self, Filters, Patch, Steps};
 use crate::kernels::pointwise::{Grid, activate};
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
-use crate::kernels::winograd::{PRODUCTS, Workspace, convolve, transform_filters};
+use crate::kernels::winograd::{PRODUCTS, Sizes, Workspace, convolve, transform_filters};
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::graph::conv::winograd::{Tiles, sizes};
 use crate::train::graph::conv::{POSITIONS, SPARSE_POSITIONS, tile_rows, tiles};
 use crate::train::graph::geometry::Geometry;
+use crate::train::graph::layout::Layout;
 use crate::train::graph::lists::Lists;
 use secateur_graph::Activation;
 use std::mem::size_of;
 use std::ops::Range;
 
-/// `y = activation(conv(x) + bias + other)`, of which the last and the first may be missing.
+/// `y = activation(conv(x) + bias + other)`, of which the last and the first may be missing; or of every two by two of these the
+/// largest.
 #[derive(Debug)]
 pub(super) struct Conv {
+    /// Its output is what is computed.
     geometry: Geometry,
+    /// The layout of what is written.
+    y: Layout,
+    /// Where it is pooled, first the upper left ones of all that are pooled together, then those beside, below, and beside these.
     positions: Vec<Position>,
     /// More than the largest offset within a group's channels.
     extent: usize,
@@ -66,11 +72,14 @@ pub(super) struct Layer<'a> {
     pub is_sparse: bool,
     /// Whether the lanes hold tiles of an image, and not sixteen images.
     pub is_tiled: bool,
+    /// The layout of what is written, and whether that is the largest of every two by two outputs.
+    pub y: Layout,
+    pub pools: bool,
 }
 
 impl Conv {
     pub(super) fn new(geometry: Geometry, layer: Layer<'_>, set: InstructionSet) -> Self {
-        let phase = geometry.forward(1);
+        let mut phase = geometry.forward(1);
         let (columns, filters, plane) = (geometry.columns(), geometry.y.channels, geometry.x.plane());
         let spread = |channel: usize| phase.offsets.iter().map(move |own| own + (channel * plane) as u32);
         let offsets: Vec<u32> = (0..geometry.inputs()).flat_map(spread).collect();
@@ -81,10 +90,15 @@ impl Conv {
             // They are in the order of the filters already.
             lists.places = vec![];
             let values = indices.iter().map(|index| layer.weight[*index as usize]).collect();
-            let has_patches = layer.is_tiled && geometry.window.stride[1] <= 2;
-            Weights::Sparse { lists, values, patches: has_patches.then(|| cover(&geometry, &phase.positions, set)) }
+            let has_patches = (layer.is_tiled || layer.pools) && geometry.window.stride[1] <= 2;
+            let patches = has_patches.then(|| cover(&geometry, &phase.positions, &layer, set));
+            Weights::Sparse { lists, values, patches }
         } else if Tiles::pay_once_transformed(&geometry) {
-            Weights::Winograd { tiles: geometry.forward_tiles(1), filters: transformed(&geometry, layer.weight) }
+            let mut tiles = geometry.forward_tiles(1);
+            if layer.pools {
+                (0..).zip(&mut tiles).for_each(|(pixel, tile)| tile.output = output(&layer.y, pixel));
+            }
+            Weights::Winograd { tiles, filters: transformed(&geometry, layer.weight) }
         } else {
             let tiles: Vec<(usize, usize)> = tiles(0..filters, geometry.filters(), tile_rows(set)).collect();
             let mut values = Vec::with_capacity(layer.weight.len());
@@ -95,15 +109,24 @@ impl Conv {
             }
             Weights::Dense { offsets, tiles, values }
         };
+        if layer.pools {
+            phase.positions = pooled(&geometry, &phase.positions, &layer.y);
+        }
         let needs_positions = matches!(weights, Weights::Dense { .. } | Weights::Sparse { patches: None, .. });
         Self {
             positions: if needs_positions { phase.positions } else { vec![] },
             extent: (geometry.inputs() - 1) * plane + phase.extent,
             bias: layer.bias.map_or_else(|| vec![0.0; filters], <[f32]>::to_vec),
             activation: layer.activation,
+            y: layer.y,
             geometry,
             weights,
         }
+    }
+
+    /// Whether of every two by two outputs the largest is written.
+    fn pools(&self) -> bool {
+        self.geometry.y.pixels() > self.y.pixels()
     }
 
     /// Bytes of the weights, with all that says where they stand, and of the bias.
@@ -167,7 +190,7 @@ impl Conv {
         workspace: &mut Workspace,
     ) {
         let least = if self.activation == Some(Activation::Relu) { 0.0 } else { f32::NEG_INFINITY };
-        let (geometry, plane) = (&self.geometry, self.geometry.y.plane());
+        let (geometry, plane) = (&self.geometry, self.y.plane());
         if let Weights::Sparse { lists, values, patches: Some((steps, patches)) } = &self.weights {
             let group = [geometry.filters(), geometry.inputs() * geometry.x.plane()];
             let own = Filters {
@@ -189,7 +212,7 @@ impl Conv {
         match self.activation {
             None | Some(Activation::Relu) => {}
             Some(own) => {
-                dispatch(set, Activate { activation: own, grid: geometry.y.grid(), plane, y });
+                dispatch(set, Activate { activation: own, grid: self.y.grid(), plane, y });
             }
         }
     }
@@ -212,39 +235,46 @@ impl Kernel for Products<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { conv, filters, x, other, y, least, workspace } = self;
-        let (geometry, extent, plane) = (&conv.geometry, conv.extent, conv.geometry.y.plane());
+        let (geometry, extent, plane) = (&conv.geometry, conv.extent, conv.y.plane());
+        let each = conv.y.pixels();
         let group = |filter: usize| filter / geometry.filters() * geometry.inputs() * geometry.x.plane();
         let others = other.as_slice();
         match &conv.weights {
             Weights::Dense { offsets, tiles, values } => {
-                for positions in conv.positions.chunks(POSITIONS) {
+                for from in (0..each).step_by(POSITIONS) {
                     for (first, count) in tiles {
                         if !filters.contains(first) {
                             continue;
                         }
                         let weights = &values[first * offsets.len()..][..count * offsets.len()];
                         let rows = Rows { offsets, weights, count: *count, extent };
-                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row: first - filters.start, least };
-                        let start = start(&conv.bias[*first..], others);
-                        product::<V>(rows, positions, &x[group(*first)..], start, outputs);
+                        let (row, start) = (first - filters.start, start(&conv.bias[*first..], others));
+                        for (place, positions) in conv.positions.chunks(each).enumerate() {
+                            let positions = &positions[from..each.min(from + POSITIONS)];
+                            let outputs = Outputs { blocks: &mut [&mut *y], plane, row, least, largest: place > 0 };
+                            product::<V>(rows, positions, &x[group(*first)..], start, outputs);
+                        }
                     }
                 }
             }
             Weights::Winograd { tiles, filters: weights } => {
-                let sizes = sizes(&geometry.x, &geometry.y);
-                let outputs = Outputs { blocks: &mut [&mut *y], plane, row: 0, least };
+                let sizes = Sizes { pools: conv.pools(), output_plane: plane, ..sizes(&geometry.x, &conv.y) };
+                let outputs = Outputs { blocks: &mut [&mut *y], plane, row: 0, least, largest: false };
                 let start = start(&conv.bias[filters.start..], others);
                 convolve::<V>(sizes, weights, filters, tiles, x, start, outputs, workspace);
             }
             Weights::Sparse { lists, values, .. } => {
-                for positions in conv.positions.chunks(SPARSE_POSITIONS) {
+                for from in (0..each).step_by(SPARSE_POSITIONS) {
                     for (row, filter) in filters.clone().enumerate() {
                         let own = lists.of(filter);
                         let (offsets, weights) = (&lists.offsets[own.clone()], &values[own]);
                         let rows = Rows { offsets, weights, count: 1, extent };
-                        let outputs = Outputs { blocks: &mut [&mut *y], plane, row, least };
                         let start = start(&conv.bias[filter..], others);
-                        product::<V>(rows, positions, &x[group(filter)..], start, outputs);
+                        for (place, positions) in conv.positions.chunks(each).enumerate() {
+                            let positions = &positions[from..each.min(from + SPARSE_POSITIONS)];
+                            let outputs = Outputs { blocks: &mut [&mut *y], plane, row, least, largest: place > 0 };
+                            product::<V>(rows, positions, &x[group(filter)..], start, outputs);
+                        }
                     }
                 }
             }
@@ -272,15 +302,35 @@ impl Kernel for Activate<'_> {
 }
 
 /// The positions as patches; those that are given are in order.
-fn cover(geometry: &Geometry, positions: &[Position], set: InstructionSet) -> (Steps, Vec<Patch>) {
-    let Geometry { window, x, y, .. } = geometry;
-    let steps = Steps { rows: [window.stride[0] * x.columns(), y.columns()], column: window.stride[1] };
+fn cover(geometry: &Geometry, positions: &[Position], layer: &Layer<'_>, set: InstructionSet) -> (Steps, Vec<Patch>) {
+    let Geometry { window, x, .. } = geometry;
+    let (y, pools, most) = (layer.y, layer.pools, patches::most_positions(set));
+    let rows = [window.stride[0] * x.columns(), y.columns()];
+    let steps = Steps { rows, column: window.stride[1], pools };
+    let sides = [y.height, y.width];
+    let cover = if pools { patches::cover_pooled(sides, most) } else { patches::cover(sides, most) };
     let patch = |(sides, [row, column]): ([usize; 2], [usize; 2])| {
-        let Position { input, output, .. } = positions[row * y.width + column];
-        Patch { sides: sides.map(|side| side as u8), input, output }
+        let times = if pools { 2 } else { 1 };
+        let Position { input, .. } = positions[times * (row * geometry.y.width + column)];
+        Patch { sides: sides.map(|side| side as u8), input, output: y.at(row, column) as u32 }
     };
-    let cover = patches::cover([y.height, y.width], patches::most_positions(set));
     (steps, cover.into_iter().map(patch).collect())
+}
+
+/// The offset of a pixel of what is written, by its number.
+fn output(y: &Layout, pixel: usize) -> u32 {
+    y.at(pixel / y.width, pixel % y.width) as u32
+}
+
+/// The positions of a convolution that is pooled by two: four times as many as what is written has pixels, see [`Conv::positions`].
+fn pooled(geometry: &Geometry, positions: &[Position], y: &Layout) -> Vec<Position> {
+    let elements = [[0, 0], [0, 1], [1, 0], [1, 1]];
+    let pixels = elements.into_iter().flat_map(|element| (0..y.pixels()).map(move |pixel| (element, pixel)));
+    let position = |([below, beside], pixel): ([usize; 2], usize)| {
+        let (row, column) = (2 * (pixel / y.width) + below, 2 * (pixel % y.width) + beside);
+        Position { output: output(y, pixel), ..positions[row * geometry.y.width + column] }
+    };
+    pixels.map(position).collect()
 }
 
 /// The transformed filters of a 3x3 convolution, `[tile of rows][product][input][row]`.

@@ -103,7 +103,7 @@ impl Plan {
         let bytes = ranges.bytes(self.origins[value], None)?;
         let output = self.like(value, Some(bytes));
         held.bytes[value] = Some(output);
-        self.steps.push(Step { node: None, kind: Kind::Copy, inputs: vec![value], output, activation: None });
+        self.steps.push(Step::copy(vec![value], output));
         Ok(output)
     }
 
@@ -112,7 +112,7 @@ impl Plan {
         if !held.floats[value] {
             held.floats[value] = true;
             let inputs = vec![held.bytes[value].expect("every value is held as one or the other")];
-            self.steps.push(Step { node: None, kind: Kind::Copy, inputs, output: value, activation: None });
+            self.steps.push(Step::copy(inputs, value));
         }
         value
     }

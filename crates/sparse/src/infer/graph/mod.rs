@@ -32,7 +32,7 @@ use crate::lanes::{LANES, Lanes};
 use crate::train::Crossovers;
 use crate::{InstructionSet, Ranges};
 use margins::fills;
-use plan::Plan;
+use plan::{Numbers, Plan};
 use ranges::Known;
 use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
@@ -57,6 +57,15 @@ pub struct GraphEngine {
     program: Arc<Program>,
     /// By thread.
     scratch: Vec<Scratch>,
+}
+
+/// What an engine is asked to compute with.
+#[derive(Clone, Copy, Debug)]
+enum Asked<'a> {
+    Floats,
+    /// Floats of which every value can be looked at.
+    EveryFloat,
+    Bytes(&'a Ranges),
 }
 
 /// What all callers read.
@@ -92,7 +101,7 @@ impl GraphEngine {
         if options.precision != Precision::F32 {
             return Err(Error::Precision { found: format!("{:?}", options.precision) });
         }
-        Self::compile(graph, weights, options, None, &ALL)
+        Self::compile(graph, weights, options, Asked::Floats, &ALL)
     }
 
     /// Compiles a graph whose convolutions and fully connected layers compute with bytes: weights of eight bits with a scale for
@@ -106,22 +115,26 @@ impl GraphEngine {
     /// # Panics
     /// As [`Self::new`].
     pub fn with_bytes(graph: &Graph, weights: &Weights, ranges: &Ranges, options: &Options) -> Result<Self, Error> {
-        Self::compile(graph, weights, options, Some(ranges), &ALL)
+        Self::compile(graph, weights, options, Asked::Bytes(ranges), &ALL)
     }
 
     fn compile(
         graph: &Graph,
         stored: &Weights,
         options: &Options,
-        ranges: Option<&Ranges>,
+        asked: Asked<'_>,
         lanes: &[LanesHold],
     ) -> Result<Self, Error> {
         let Options { forms, buffer_bytes, .. } = *options;
         let (set, threads) = (available(options.instruction_set)?, options.threads.max(1));
         let (graph, weights) = folded(graph, stored);
         let names = ranges::names(&graph);
-        let known = ranges.map(|ranges| Known { ranges, names: &names });
-        let plan = Self::plan(&graph, known, lanes, options, threads)?;
+        let numbers = match asked {
+            Asked::Floats => Numbers::Floats,
+            Asked::EveryFloat => Numbers::EveryFloat,
+            Asked::Bytes(ranges) => Numbers::Bytes(Known { ranges, names: &names }),
+        };
+        let plan = Self::plan(&graph, numbers, lanes, options, threads)?;
         let crossovers = match forms {
             Forms::Any => Crossovers::table(set),
             Forms::Dense => Crossovers::DENSE,
@@ -163,7 +176,7 @@ impl GraphEngine {
     /// The plan that seems to cost less for calls of so many images, of those whose buffers take at most so many bytes.
     fn plan(
         graph: &Graph,
-        ranges: Option<Known<'_>>,
+        numbers: Numbers<'_>,
         lanes: &[LanesHold],
         options: &Options,
         threads: usize,
@@ -175,7 +188,7 @@ impl GraphEngine {
                 LanesHold::Places => options.batch,
             };
             // What the kernels cannot address as tiles they may as images.
-            match Plan::new(graph, *own, ranges) {
+            match Plan::new(graph, *own, numbers) {
                 Ok(plan) => plans.push((blocks as f64 * plan.cost, plan)),
                 Err(error) => refused = refused.or(Some(error)),
             }

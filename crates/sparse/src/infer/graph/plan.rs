@@ -50,14 +50,26 @@ pub(super) struct Step {
     pub output: usize,
     /// What a convolution applies to its sums.
     pub activation: Option<Activation>,
+    /// Whether of every two by two outputs of a convolution only the largest is written.
+    pub pools: bool,
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Numbers<'a> {
+    /// Floats.
+    Floats,
+    /// Floats of which every value of the graph's passes is there for a while.
+    EveryFloat,
+    /// Bytes where convolutions are, over these ranges.
+    Bytes(Known<'a>),
 }
 
 impl Plan {
-    /// Where `ranges` are known, convolutions compute with bytes.
     ///
     /// # Errors
     /// When a value is larger than the kernels' 32-bit offsets reach, or a range is missing.
-    pub(super) fn new(graph: &Graph, lanes: LanesHold, ranges: Option<Known<'_>>) -> Result<Self, Error> {
+    pub(super) fn new(graph: &Graph, lanes: LanesHold, numbers: Numbers<'_>) -> Result<Self, Error> {
         let mut own = Self {
             layouts: vec![Layout::of(graph.shape(graph.input()))],
             bytes: vec![None],
@@ -72,16 +84,16 @@ impl Plan {
         };
         let mut values = vec![None; graph.nodes().len() + 1];
         values[0] = Some(0);
-        for ((node, kind, inputs, output), activation) in fused(graph, needed(graph)) {
+        for Fused { pass: (node, kind, inputs, output), activation, pools } in fused(graph, needed(graph), numbers) {
             let kind = if lanes == LanesHold::Places { whole_image(kind, graph.shape(inputs[0])) } else { kind };
             let mut inputs: Vec<usize> =
                 inputs.iter().map(|value| values[value.index()].expect("it is computed before")).collect();
-            if lanes == LanesHold::Places && ends_tiles(&kind, graph.shape(output)) {
+            if lanes == LanesHold::Places && ends_tiles(&kind, pools, graph.shape(output)) {
                 inputs[0] = own.copied(inputs[0]);
             }
             let output_value = own.add_value(Layout::of(graph.shape(output)), None, output.index());
             values[output.index()] = Some(output_value);
-            own.steps.push(Step { node: Some(node), kind, inputs, output: output_value, activation });
+            own.steps.push(Step { node: Some(node), kind, inputs, output: output_value, activation, pools });
         }
         own.output = values[graph.output().index()].expect("the output is needed");
         let links: Vec<Link> = own.steps.iter().flat_map(|step| step.links(graph, &own.layouts)).collect();
@@ -95,7 +107,7 @@ impl Plan {
         let sides = |value: usize| [own.layouts[value].height, own.layouts[value].width];
         let margin = if own.tilings.is_some() { tiling::MARGIN } else { 0.0 };
         own.cost = tiling::cost(&own.layouts, &links, sides, margin);
-        if let Some(ranges) = ranges {
+        if let Numbers::Bytes(ranges) = numbers {
             own.hold_bytes(ranges)?;
         }
         own.set_margins();
@@ -116,7 +128,7 @@ impl Plan {
     /// Copies a value, so that what is computed from it need not be cut into tiles as it is; the copy.
     fn copied(&mut self, value: usize) -> usize {
         let output = self.add_value(self.layouts[value], None, self.origins[value]);
-        self.steps.push(Step { node: None, kind: Kind::Copy, inputs: vec![value], output, activation: None });
+        self.steps.push(Step::copy(vec![value], output));
         output
     }
 
@@ -128,10 +140,19 @@ impl Plan {
         self.layouts.len() - 1
     }
 
+    /// The layout of what a step computes, of which it may write the largest only.
+    fn computed(&self, step: &Step) -> Layout {
+        let y = self.layouts[step.output];
+        match step.pools {
+            true => Layout { height: 2 * y.height, width: 2 * y.width, margins: Default::default(), ..y },
+            false => y,
+        }
+    }
+
     /// The geometry of a convolution.
     pub(super) fn geometry(&self, step: &Step) -> Option<Geometry> {
         let Kind::Conv { window, groups, .. } = step.kind else { return None };
-        let (x, y) = (self.layouts[step.inputs[0]], self.layouts[step.output]);
+        let (x, y) = (self.layouts[step.inputs[0]], self.computed(step));
         Some(Geometry { window, groups, x, dx: x, y, dy: y })
     }
 
@@ -150,7 +171,7 @@ impl Plan {
         let (x, y) = (&self.layouts[step.inputs[0]], &self.layouts[step.output]);
         let fills = if self.tilings.is_some() { y.plane() } else { 0 }.saturating_mul(size_of::<[u32; 2]>());
         let elements = match step.kind {
-            Kind::Conv { .. } => y.pixels(),
+            Kind::Conv { .. } => self.computed(step).pixels(),
             Kind::Pointwise { .. } => 0,
             Kind::Pool(pool) => {
                 let [rows, columns] = pool.window.size;
@@ -189,7 +210,7 @@ impl Plan {
                 }
             };
             if let Some(window) = &reads {
-                let (x, y) = (self.layouts[step.inputs[0]], self.layouts[step.output]);
+                let (x, y) = (self.layouts[step.inputs[0]], self.computed(step));
                 self.layouts[step.inputs[0]].margins = x.margins.max(padding(window, &x, &y));
             }
         }
@@ -209,7 +230,7 @@ impl Plan {
         if self.tilings.is_none() && layout.margins != Default::default() {
             self.input = self.add_value(Layout { margins: Default::default(), ..layout }, None, self.origins[0]);
             let inputs = vec![self.input];
-            self.steps.insert(0, Step { node: None, kind: Kind::Copy, inputs, output: 0, activation: None });
+            self.steps.insert(0, Step::copy(inputs, 0));
         }
     }
 
@@ -247,6 +268,11 @@ impl Plan {
 }
 
 impl Step {
+    /// The copy of a value into another layout.
+    pub(super) fn copy(inputs: Vec<usize>, output: usize) -> Self {
+        Self { node: None, kind: Kind::Copy, inputs, output, activation: None, pools: false }
+    }
+
     /// The inputs that it computes its output from tile by tile.
     fn links(&self, graph: &Graph, layouts: &[Layout]) -> Vec<Link> {
         let taps = |window: &Window| window.size[0].saturating_mul(window.size[1]);
@@ -272,7 +298,14 @@ impl Step {
             },
             Kind::GlobalAveragePool | Kind::GlobalMaxPool => return vec![],
         };
-        let reach = [0, 1].map(|axis| (window.size[axis] - 1).saturating_mul(window.dilation[axis]));
+        let mut reach = [0, 1].map(|axis| (window.size[axis] - 1).saturating_mul(window.dilation[axis]));
+        let (mut window, mut work) = (window, work);
+        if self.pools {
+            // What is written reads the windows of two by two outputs.
+            (0..2).for_each(|axis| reach[axis] = reach[axis].saturating_add(window.stride[axis]));
+            window.stride = window.stride.map(|stride| stride.saturating_mul(2));
+            work = work.saturating_mul(4);
+        }
         let link = |(place, from): (usize, &usize)| {
             // Only the first input is read by a window; what is added or put behind it has the output's pixels.
             let (stride, reach, work) = if place == 0 { (window.stride, reach, work) } else { ([1; 2], [0; 2], 0) };
@@ -301,7 +334,7 @@ impl Step {
 }
 
 /// Whether an output is smaller than the grids that suit larger images, while its inputs may be such.
-fn ends_tiles(kind: &Kind, output: &[usize]) -> bool {
+fn ends_tiles(kind: &Kind, pools: bool, output: &[usize]) -> bool {
     let window = match kind {
         Kind::Conv { window, .. } => window,
         Kind::Pool(pool) => &pool.window,
@@ -309,7 +342,7 @@ fn ends_tiles(kind: &Kind, output: &[usize]) -> bool {
             return false;
         }
     };
-    window.stride != [1; 2] && output.iter().skip(1).any(|side| *side < 4)
+    (pools || window.stride != [1; 2]) && output.iter().skip(1).any(|side| *side < 4)
 }
 
 /// The passes that the output depends on.
@@ -341,37 +374,88 @@ fn whole_image(kind: Kind, input: &[usize]) -> Kind {
     }
 }
 
+/// A pass with what follows it.
+#[derive(Clone, Debug)]
+struct Fused {
+    pass: Pass,
+    activation: Option<Activation>,
+    pools: bool,
+}
+
 /// The passes, with an addition and an activation that alone read a convolution put into the convolution's own, and with what
-/// alone changes the sides of the rows of an embedding put into its own.
-fn fused(graph: &Graph, passes: Vec<Pass>) -> Vec<(Pass, Option<Activation>)> {
-    let mut found: Vec<Option<(Pass, Option<Activation>)>> = passes.into_iter().map(|own| Some((own, None))).collect();
+/// alone changes the sides of the rows of an embedding put into its own; then max-pooling by two of what a convolution gives put
+/// into that, unless every value is asked for, or bytes are pooled.
+fn fused(graph: &Graph, passes: Vec<Pass>, numbers: Numbers<'_>) -> Vec<Fused> {
+    let mut found = joined(graph, passes);
+    match numbers {
+        Numbers::Floats => join_pools(graph, &mut found),
+        Numbers::EveryFloat | Numbers::Bytes(_) => {}
+    }
+    found.into_iter().flatten().collect()
+}
+
+/// Puts max-pooling by two that alone reads a convolution into the convolution's pass. Rectifying may come before it or behind it.
+fn join_pools(graph: &Graph, found: &mut [Option<Fused>]) {
+    let by_two = Pool::max(2);
     for place in 0..found.len() {
-        let Some(((node, kind, inputs, output), None)) = found[place].clone() else { continue };
+        let Some(Fused { pass: (node, kind @ Kind::Conv { .. }, inputs, output), activation, pools: false }) =
+            &found[place]
+        else {
+            continue;
+        };
+        let monotone = matches!(activation, None | Some(Activation::Relu));
+        let readers: Vec<usize> = (place + 1..found.len())
+            .filter(|own| found[*own].as_ref().is_some_and(|own| own.pass.2.contains(output)))
+            .collect();
+        let ([reader], [_], true) = (readers.as_slice(), inputs.as_slice(), monotone && *output != graph.output())
+        else {
+            continue;
+        };
+        let Some(Fused { pass: (_, Kind::Pool(pool), _, result), .. }) = &found[*reader] else { continue };
+        if *pool == by_two {
+            let pass = (*node, *kind, inputs.clone(), *result);
+            let joined = Fused { pass, activation: *activation, pools: true };
+            found[*reader] = Some(joined);
+            found[place] = None;
+        }
+    }
+}
+
+/// The passes with those that are put into others' left out.
+fn joined(graph: &Graph, passes: Vec<Pass>) -> Vec<Option<Fused>> {
+    let alone = |pass| Some(Fused { pass, activation: None, pools: false });
+    let mut found: Vec<Option<Fused>> = passes.into_iter().map(alone).collect();
+    for place in 0..found.len() {
+        let Some(Fused { pass: (node, kind, inputs, output), activation: None, .. }) = found[place].clone() else {
+            continue;
+        };
         let is_embedding = matches!(graph.nodes()[node].op, Op::Embedding(_));
         if !is_embedding && !matches!(kind, Kind::Conv { .. }) {
             continue;
         }
         let reads =
-            |own: &Option<(Pass, _)>| own.iter().flat_map(|own| &own.0.2).filter(|value| **value == output).count();
+            |own: &Option<Fused>| own.iter().flat_map(|own| &own.pass.2).filter(|value| **value == output).count();
         let readers: Vec<usize> = (place + 1..found.len()).flat_map(|own| vec![own; reads(&found[own])]).collect();
         let ([reader], [x]) = (readers.as_slice(), inputs.as_slice()) else { continue };
         if is_embedding {
-            let Some(((next, _, _, result), _)) = &found[*reader] else { continue };
+            let Some(Fused { pass: (next, _, _, result), .. }) = &found[*reader] else { continue };
             if matches!(graph.nodes()[*next].op, Op::Flatten | Op::Reshape(_) | Op::Permute(_)) {
-                found[*reader] = Some(((node, kind, inputs, *result), None));
+                found[*reader] = alone((node, kind, inputs, *result));
                 found[place] = None;
             }
             continue;
         }
-        let Some(((_, Kind::Pointwise { norm: None, activation }, read, result), _)) = &found[*reader] else {
+        let Some(Fused { pass: (_, Kind::Pointwise { norm: None, activation }, read, result), .. }) = &found[*reader]
+        else {
             continue;
         };
         let others = read.iter().filter(|value| **value != output);
         let inputs = [x].into_iter().chain(others).copied().collect();
-        found[*reader] = Some(((node, kind, inputs, *result), *activation));
+        let (activation, pass) = (*activation, (node, kind, inputs, *result));
+        found[*reader] = Some(Fused { pass, activation, pools: false });
         found[place] = None;
     }
-    found.into_iter().flatten().collect()
+    found
 }
 
 #[cfg(test)]
@@ -394,7 +478,7 @@ mod tests {
         add("flat", Op::Flatten, &["conv3"]);
         add("fc", Op::Linear(Linear::new(3)), &["flat"]);
         let graph = net.finish();
-        let plan = Plan::new(&graph, LanesHold::Images, None).expect("small");
+        let plan = Plan::new(&graph, LanesHold::Images, Numbers::Floats).expect("small");
         let name = |step: &Step| step.node.map_or("copy", |node| graph.nodes()[node].name.as_str());
         assert_eq!(plan.steps.iter().map(name).collect::<Vec<_>>(), ["copy", "conv1", "conv2", "conv3", "flat", "fc"]);
         let sum = &plan.steps[2];
@@ -405,5 +489,37 @@ mod tests {
         assert_eq!(plan.buffers, [1, 2, 3, 0, 4, 5, 0]);
         assert_eq!(plan.sizes, [4 * 36, 4 * 64, 4 * 64, 4 * 64, 144, 3].map(|size| (size, 0)));
         assert_eq!(plan.bytes(2), plan.bytes(1) + 64 * (36 * 4 + 3 * 256 + 147));
+    }
+
+    #[test]
+    fn pooling_by_two_is_part_of_a_convolution_that_nobody_else_reads() {
+        let conv = |name: &'static str| (name, Op::Conv2d(Conv2d::new(4, 3).padding(1)));
+        let relu = |name: &'static str| (name, Op::Activation(Activation::Relu));
+        let pool = |name: &'static str, pool: Pool| (name, Op::Pool(pool));
+        let overlapping = Pool { window: Window { stride: [2; 2], ..Window::square(3) }, ..Pool::max(2) };
+        let ops = [
+            conv("conv1"),
+            relu("relu1"),
+            pool("pool1", Pool::max(2)),
+            conv("conv2"),
+            pool("pool2", Pool::max(2)),
+            conv("conv3"),
+            ("gelu", Op::Activation(Activation::Gelu)),
+            pool("pool3", Pool::max(2)),
+            conv("conv4"),
+            pool("pool4", Pool::average(2)),
+            conv("conv5"),
+            pool("pool5", overlapping),
+        ];
+        let graph = Graph::sequential(&[3, 97, 101], ops).expect("fits");
+        for lanes in [LanesHold::Images, LanesHold::Places] {
+            let pooled = |numbers: Numbers<'_>| -> Vec<&str> {
+                let plan = Plan::new(&graph, lanes, numbers).expect("small");
+                let own = plan.steps.iter().filter(|step| step.pools);
+                own.filter_map(|step| step.node).map(|node| graph.nodes()[node].name.as_str()).collect()
+            };
+            assert_eq!(pooled(Numbers::Floats), ["conv1", "conv2"]);
+            assert!(pooled(Numbers::EveryFloat).is_empty());
+        }
     }
 }

@@ -122,7 +122,8 @@ impl Step {
                 let nonzero = weight.iter().filter(|value| **value != 0.0).count();
                 let is_sparse = (nonzero as f64) < crossover * weight.len() as f64;
                 let (bias, activation) = (of(node, Role::Bias), planned.activation);
-                let layer = Layer { weight, bias, activation, is_sparse, is_tiled: tilings.is_some() };
+                let (is_tiled, pools) = (tilings.is_some(), planned.pools);
+                let layer = Layer { weight, bias, activation, is_sparse, is_tiled, y: *y, pools };
                 Work::Conv(Box::new(Conv::new(geometry, layer, set)))
             }
             Kind::Pointwise { norm, activation } => {

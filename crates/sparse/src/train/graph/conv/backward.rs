@@ -56,7 +56,7 @@ impl Kernel for Backward<'_, '_> {
                     positions,
                     &dy[group(first)..],
                     start,
-                    Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
+                    Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY, largest: false },
                 );
             }
         }

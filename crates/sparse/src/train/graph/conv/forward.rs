@@ -61,7 +61,7 @@ impl Kernel for Forward<'_, '_> {
                             positions,
                             &x[group(filter)..],
                             if cut == 0 { start(row) } else { Start::Output },
-                            Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
+                            Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY, largest: false },
                         );
                     }
                     if cut + 1 < cuts {
@@ -105,7 +105,7 @@ impl Kernel for Forward<'_, '_> {
                 positions,
                 &x[group(first)..],
                 start(row),
-                Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY },
+                Outputs { blocks: &mut item.values, plane, row, least: f32::NEG_INFINITY, largest: false },
             );
             // While the rows are in the caches.
             gather::<V>(geometry, item, row..row + count, images, moments);

@@ -189,7 +189,7 @@ fn inputs<V: Vector>(conv: &Conv, weights: &[f32], dy: &mut Block<'_, '_>, to: &
                 band.positions(phase, conv.blocks),
                 &dy[channel / each * filters * geometry.dy.plane()..],
                 if adds { Start::Output } else { Start::Zero },
-                Outputs { blocks: values, plane, row, least: f32::NEG_INFINITY },
+                Outputs { blocks: values, plane, row, least: f32::NEG_INFINITY, largest: false },
             );
         }
         if row + 1 == channels.len() {

@@ -55,6 +55,7 @@ pub(crate) fn sizes(from: &Layout, to: &Layout) -> Sizes {
         output_plane: to.plane(),
         output_pitch: to.columns(),
         tile_rows: TILE_ROWS,
+        pools: false,
     }
 }
 
@@ -151,7 +152,8 @@ impl Kernel for Winograd<'_, '_> {
         };
         let sizes = sizes(from, to);
         let tiles = &tiles[..tiles.len() / conv.blocks * item.values.len()];
-        let outputs = Outputs { blocks: &mut item.values, plane: to.plane(), row: 0, least: f32::NEG_INFINITY };
+        let outputs =
+            Outputs { blocks: &mut item.values, plane: to.plane(), row: 0, least: f32::NEG_INFINITY, largest: false };
         convolve::<V>(sizes, filters, item.channels.clone(), tiles, input.all(), start, outputs, workspace);
     }
 }
