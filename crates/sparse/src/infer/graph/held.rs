@@ -60,6 +60,7 @@ impl Plan {
                 | Kind::Pointwise { .. }
                 | Kind::GlobalAveragePool
                 | Kind::GlobalMaxPool
+                | Kind::Vector
                 | Kind::Copy
                 | Kind::Other => {
                     let inputs = inputs.iter().map(|own| self.as_floats(*own, &mut held)).collect();
@@ -123,9 +124,12 @@ fn keeps_bytes(kind: &Kind, step: &Step) -> bool {
     match kind {
         Kind::Pool(pool) => pool.kind == PoolKind::Max,
         Kind::Copy => step.node.is_none(),
-        Kind::Conv { .. } | Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Other => {
-            false
-        }
+        Kind::Conv { .. }
+        | Kind::Vector
+        | Kind::Pointwise { .. }
+        | Kind::GlobalAveragePool
+        | Kind::GlobalMaxPool
+        | Kind::Other => false,
     }
 }
 

@@ -68,7 +68,7 @@ mod tests {
         let cases =
             [([2, 2], [3, 5], [2, 3]), ([4, 4], [8, 8], [2, 2]), ([1, 1], [2, 2], [2, 2]), ([8, 2], [7, 9], [1, 5])];
         for ((grid, image, [height, width]), reach) in cases.into_iter().flat_map(|own| [0, 1, 3].map(|by| (own, by))) {
-            let tiling = Tiling { grid, image };
+            let tiling = Tiling { grid, image, packed: None };
             let margins = Margins { top: reach, bottom: 1, left: reach * reach, right: reach };
             let layout = Layout { height, width, margins, ..Layout::of(&[1, image[0], image[1]]) };
             // Every vector is made of NaN, but for the pixels of the image, which count from 1.

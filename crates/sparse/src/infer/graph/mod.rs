@@ -1,9 +1,10 @@
 //! Inference of any graph: sixteen images in the lanes, or sixteen tiles of one image.
 //!
 //! Batch normalisation is folded into the layers before it, and an addition and an activation behind a convolution are part
-//! of its pass (`plan.rs`). For batches each thread takes blocks of sixteen images through all steps, one after the other, so
+//! of its pass, or max-pooling by two (`plan.rs`). For batches each thread takes blocks of sixteen images through all steps, one after the other, so
 //! that what a step leaves is still in the cache when the next one reads it. For few images at a time one image is cut into
-//! tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside them (`margins.rs`).
+//! tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside them (`margins.rs`). Its fully connected layers have
+//! neurons in the lanes (`linear.rs`).
 //! Convolutions are the lists of offsets of the trainer (`train/graph`), with all weights or with the nonzero ones: which of
 //! both follows from their density alone.
 //!
@@ -12,6 +13,7 @@
 mod bytes;
 mod conv;
 mod held;
+mod linear;
 mod margins;
 mod other;
 mod plan;
@@ -226,7 +228,9 @@ impl GraphEngine {
         let buffers = self.program.plan.sizes.iter().map(|own| own.0).sum::<usize>() * size_of::<Lanes>();
         let workspace =
             self.program.steps.iter().filter_map(|own| own.0.workspace()).map(Workspace::needed).max().unwrap_or(0);
-        self.weight_bytes() + lists + self.scratch.len() * (buffers + workspace)
+        let widest = self.program.steps.iter().map(|own| own.0.widest()).max().unwrap_or(0);
+        let linear = if widest > 0 { linear::Workspace::needed(widest) } else { 0 };
+        self.weight_bytes() + lists + self.scratch.len() * (buffers + workspace + linear)
     }
 
     /// Logits `[image][class]` of images `[image][channels, height, width]`, any number of them.

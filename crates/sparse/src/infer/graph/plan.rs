@@ -2,6 +2,7 @@
 //! which of them share a buffer. Pure: no weights, no buffers.
 
 use super::bytes::Bytes;
+use super::linear;
 use super::ranges::Known;
 use super::tiling::{self, Link, Tiling};
 use crate::Unsupported;
@@ -12,7 +13,7 @@ use crate::train::graph::conv::winograd::Tiles;
 use crate::train::graph::geometry::{Geometry, padding};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::plan::{Kind, Pass, passes};
-use secateur_graph::{Activation, Graph, Op, Pool, PoolKind, Window};
+use secateur_graph::{Activation, Graph, Op, Pool, PoolKind, Value, Window};
 use std::mem::size_of;
 
 /// The steps of a graph.
@@ -84,7 +85,9 @@ impl Plan {
         };
         let mut values = vec![None; graph.nodes().len() + 1];
         values[0] = Some(0);
-        for Fused { pass: (node, kind, inputs, output), activation, pools } in fused(graph, needed(graph), numbers) {
+        for Fused { pass: (node, kind, inputs, output), activation, pools } in
+            fused(graph, needed(graph), lanes, numbers)
+        {
             let kind = if lanes == LanesHold::Places { whole_image(kind, graph.shape(inputs[0])) } else { kind };
             let mut inputs: Vec<usize> =
                 inputs.iter().map(|value| values[value.index()].expect("it is computed before")).collect();
@@ -103,10 +106,11 @@ impl Plan {
                 (layout.height, layout.width) = (*height, *width);
             }
             own.tilings = Some(cuts.into_iter().map(|cut| cut.0).collect());
+            own.pack_features();
         }
         let sides = |value: usize| [own.layouts[value].height, own.layouts[value].width];
         let margin = if own.tilings.is_some() { tiling::MARGIN } else { 0.0 };
-        own.cost = tiling::cost(&own.layouts, &links, sides, margin);
+        own.cost = tiling::cost(&own.layouts, &links, sides, margin) + own.vector_cost();
         if let Numbers::Bytes(ranges) = numbers {
             own.hold_bytes(ranges)?;
         }
@@ -123,6 +127,32 @@ impl Plan {
         }
         own.share_buffers();
         Ok(own)
+    }
+
+    /// Lets sixteen features stand in a vector where only fully connected layers of one image write and read them; those of
+    /// the input, too, and the answers.
+    fn pack_features(&mut self) {
+        let is_vector = |step: &Step| step.kind == Kind::Vector;
+        let Some(tilings) = &mut self.tilings else { return };
+        for (value, (layout, tiling)) in self.layouts.iter_mut().zip(tilings).enumerate() {
+            let is_written = self.steps.iter().any(|step| step.output == value && is_vector(step));
+            let mut readers = self.steps.iter().filter(|step| step.inputs.contains(&value));
+            let is_list = tiling.image == [1, 1];
+            if is_list && (is_written || value == self.input) && readers.all(is_vector) {
+                *tiling = Tiling::packed(layout.channels);
+                *layout = Layout::of(&[layout.channels.div_ceil(LANES)]);
+            }
+        }
+    }
+
+    /// About what fully connected layers of one image cost, in products of vectors: twice the arithmetic, since their inputs are looked
+    /// up, and numbers that are moved.
+    fn vector_cost(&self) -> f64 {
+        let cost = |step: &Step| {
+            let [inputs, outputs] = [step.inputs[0], step.output].map(|value| self.values(value) as f64);
+            2.0 * inputs * outputs * tiling::DENSITY / LANES as f64 + (inputs + outputs) / 4.0 + 8.0
+        };
+        self.steps.iter().filter(|step| step.kind == Kind::Vector).map(cost).sum()
     }
 
     /// Copies a value, so that what is computed from it need not be cut into tiles as it is; the copy.
@@ -178,6 +208,7 @@ impl Plan {
                 rows.saturating_mul(columns).saturating_add(2).saturating_mul(y.pixels())
             }
             Kind::GlobalAveragePool | Kind::GlobalMaxPool => x.pixels(),
+            Kind::Vector => self.values(step.inputs[0]),
             Kind::Copy => self.values(step.output),
             Kind::Other => self.values(step.output).saturating_add(x.block().saturating_mul(LANES)),
         };
@@ -192,6 +223,9 @@ impl Plan {
 
     /// Bytes of the workspace of a step at most.
     fn workspace_bytes(&self, step: &Step) -> usize {
+        if step.kind == Kind::Vector {
+            return linear::Workspace::needed(self.values(step.inputs[0]).max(self.values(step.output)));
+        }
         match self.geometry(step) {
             Some(_) if self.bytes[step.inputs[0]].is_some() => 0,
             Some(own) if Tiles::pay_once_transformed(&own) => Workspace::needed([own.x.channels, own.y.channels]),
@@ -205,9 +239,12 @@ impl Plan {
             let reads = match step.kind {
                 Kind::Conv { window, .. } => Some(window),
                 Kind::Pool(pool) => self.tilings.is_some().then_some(pool.window),
-                Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Copy | Kind::Other => {
-                    None
-                }
+                Kind::Pointwise { .. }
+                | Kind::GlobalAveragePool
+                | Kind::GlobalMaxPool
+                | Kind::Vector
+                | Kind::Copy
+                | Kind::Other => None,
             };
             if let Some(window) = &reads {
                 let (x, y) = (self.layouts[step.inputs[0]], self.computed(step));
@@ -296,7 +333,7 @@ impl Step {
                 Some(Op::Softmax(0)) => (Window::square(1), 0),
                 _ => return vec![],
             },
-            Kind::GlobalAveragePool | Kind::GlobalMaxPool => return vec![],
+            Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Vector => return vec![],
         };
         let mut reach = [0, 1].map(|axis| (window.size[axis] - 1).saturating_mul(window.dilation[axis]));
         let (mut window, mut work) = (window, work);
@@ -338,9 +375,12 @@ fn ends_tiles(kind: &Kind, pools: bool, output: &[usize]) -> bool {
     let window = match kind {
         Kind::Conv { window, .. } => window,
         Kind::Pool(pool) => &pool.window,
-        Kind::Pointwise { .. } | Kind::GlobalAveragePool | Kind::GlobalMaxPool | Kind::Copy | Kind::Other => {
-            return false;
-        }
+        Kind::Pointwise { .. }
+        | Kind::GlobalAveragePool
+        | Kind::GlobalMaxPool
+        | Kind::Vector
+        | Kind::Copy
+        | Kind::Other => return false,
     };
     (pools || window.stride != [1; 2]) && output.iter().skip(1).any(|side| *side < 4)
 }
@@ -385,10 +425,15 @@ struct Fused {
 /// The passes, with an addition and an activation that alone read a convolution put into the convolution's own, and with what
 /// alone changes the sides of the rows of an embedding put into its own; then max-pooling by two of what a convolution gives put
 /// into that, unless every value is asked for, or bytes are pooled.
-fn fused(graph: &Graph, passes: Vec<Pass>, numbers: Numbers<'_>) -> Vec<Fused> {
+fn fused(graph: &Graph, passes: Vec<Pass>, lanes: LanesHold, numbers: Numbers<'_>) -> Vec<Fused> {
     let mut found = joined(graph, passes);
     match numbers {
-        Numbers::Floats => join_pools(graph, &mut found),
+        Numbers::Floats => {
+            join_pools(graph, &mut found);
+            if lanes == LanesHold::Places {
+                make_vectors(graph, &mut found);
+            }
+        }
         Numbers::EveryFloat | Numbers::Bytes(_) => {}
     }
     found.into_iter().flatten().collect()
@@ -416,6 +461,31 @@ fn join_pools(graph: &Graph, found: &mut [Option<Fused>]) {
             let pass = (*node, *kind, inputs.clone(), *result);
             let joined = Fused { pass, activation: *activation, pools: true };
             found[*reader] = Some(joined);
+            found[place] = None;
+        }
+    }
+}
+
+/// Makes fully connected layers, to whose sums nothing is added, those of one image. They read what is flattened where it stands.
+fn make_vectors(graph: &Graph, found: &mut [Option<Fused>]) {
+    let flattens = |own: &Fused| matches!(graph.nodes()[own.pass.0].op, Op::Flatten | Op::Reshape(_));
+    // Of each value that is flattened what it is made of.
+    let mut sources: Vec<(Value, Value)> = vec![];
+    for own in found.iter_mut().flatten() {
+        if own.pass.1 == Kind::Copy && flattens(own) {
+            let from = sources.iter().find(|(value, _)| *value == own.pass.2[0]).map_or(own.pass.2[0], |own| own.1);
+            sources.push((own.pass.3, from));
+        }
+        let (kind, inputs) = (&mut own.pass.1, &mut own.pass.2);
+        if let (Kind::Conv { is_linear: true, .. }, [x]) = (&kind, inputs.as_mut_slice()) {
+            *x = sources.iter().find(|(value, _)| value == x).map_or(*x, |own| own.1);
+            *kind = Kind::Vector;
+        }
+    }
+    for place in (0..found.len()).rev() {
+        let Some(own) = found[place].as_ref().filter(|own| own.pass.1 == Kind::Copy && flattens(own)) else { continue };
+        let is_read = found.iter().flatten().any(|other| other.pass.2.contains(&own.pass.3));
+        if !is_read && own.pass.3 != graph.output() {
             found[place] = None;
         }
     }

@@ -2,10 +2,12 @@
 
 use super::bytes::{self, Bytes, Convert};
 use super::conv::{Conv, Layer};
+use super::linear::Linear;
 use super::margins::fills;
 use super::other::Other;
 use super::plan::{Plan, Step as Planned};
 use super::pooling::Pooling as TilePooling;
+use super::walk::Workspaces;
 use crate::InstructionSet;
 use crate::infer::Error;
 use crate::kernels::activation::{Function, with_activation};
@@ -13,7 +15,6 @@ use crate::kernels::int8;
 use crate::kernels::margins::Fills;
 use crate::kernels::pointwise::{Scale, forward};
 use crate::kernels::pooling::Masked;
-use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes, at};
 use crate::simd::dots::DotSet;
 use crate::simd::{Kernel, Vector, dispatch};
@@ -53,6 +54,7 @@ enum Work {
     TilePooling(TilePooling),
     /// One for each input.
     Copies(Vec<Vec<Run>>),
+    Vector(Box<Linear>),
     Other(Other),
     /// Of each value the offset of its number in the input and in the output: from tiles to other tiles.
     Numbers(Vec<[u32; 2]>),
@@ -125,6 +127,12 @@ impl Step {
                 let (is_tiled, pools) = (tilings.is_some(), planned.pools);
                 let layer = Layer { weight, bias, activation, is_sparse, is_tiled, y: *y, pools };
                 Work::Conv(Box::new(Conv::new(geometry, layer, set)))
+            }
+            Kind::Vector => {
+                let node = planned.node.expect("a fully connected layer is a node");
+                let weight = of(node, Role::Weight).expect("it has weights");
+                let dense = *crossovers == Crossovers::DENSE;
+                Work::Vector(Box::new(Linear::new(plan, planned, weight, of(node, Role::Bias), dense, set)))
             }
             Kind::Pointwise { norm, activation } => {
                 let scales = norm.map_or_else(
@@ -206,6 +214,7 @@ impl Step {
             Work::Bytes(own) => own.weight_bytes(),
             Work::Pointwise { scales, .. } => scales.len() * size_of::<Scale>(),
             Work::Other(own) => own.weight_bytes(),
+            Work::Vector(own) => own.weight_bytes(),
             Work::Pooling(_)
             | Work::TilePooling(_)
             | Work::Copies(_)
@@ -226,6 +235,7 @@ impl Step {
             Work::TilePooling(own) => own.bytes(),
             Work::Copies(copies) => copies.iter().flatten().count() * size_of::<Run>(),
             Work::Other(own) => own.list_bytes(),
+            Work::Vector(own) => own.list_bytes(),
             Work::Numbers(own) => size_of_val(&**own),
         };
         own + self.fills.bytes()
@@ -242,9 +252,15 @@ impl Step {
             | Work::Pooling(_)
             | Work::TilePooling(_)
             | Work::Copies(_)
+            | Work::Vector(_)
             | Work::Other(_)
             | Work::Numbers(_) => None,
         }
+    }
+
+    /// Inputs or outputs of a fully connected layer of one image, whichever are more; 0 where it is none.
+    pub(super) fn widest(&self) -> usize {
+        if let Work::Vector(own) = &self.work { own.widest() } else { 0 }
     }
 
     /// Parts of about equal work, channels that can be computed by themselves; at most so many, and one where they would be
@@ -260,7 +276,7 @@ impl Step {
             | Work::Convert(_)
             | Work::MaxBytes(..) => ((0..channels).collect(), &|channel| channel * layout.plane()),
             Work::Other(own) if own.has_parts() => ((0..channels).collect(), &|channel| channel * layout.plane()),
-            Work::Copies(_) | Work::Numbers(_) | Work::Other(_) => (vec![0], &|_| 0),
+            Work::Copies(_) | Work::Numbers(_) | Work::Vector(_) | Work::Other(_) => (vec![0], &|_| 0),
         };
         let all = work(channels);
         let count = most.min(all / PART + 1);
@@ -285,7 +301,7 @@ impl Step {
         layout: &Layout,
         channels: Range<usize>,
         y: &mut [Lanes],
-        workspace: &mut Workspace,
+        workspaces: &mut Workspaces,
     ) {
         let x = read(self.inputs[0]);
         let other = if self.inputs.len() > 1 { Some(read(self.inputs[1])) } else { None };
@@ -293,7 +309,7 @@ impl Step {
         match &self.work {
             Work::Conv(own) => {
                 let other = other.map(|own| &own.values[channels.start * plane..channels.end * plane]);
-                own.run(set, channels, x.values, other, y, workspace);
+                own.run(set, channels, x.values, other, y, &mut workspaces.winograd);
             }
             Work::Bytes(own) => own.run(channels, x.values, other.map(|own| own.values), y),
             Work::Convert(own) => own.run(x, channels, plane, y),
@@ -317,6 +333,7 @@ impl Step {
                 }
             }
             Work::Other(own) => own.run(set, x, other, layout, channels, y),
+            Work::Vector(own) => own.run(set, x.values, y, &mut workspaces.linear),
             Work::Numbers(own) => {
                 for [from, to] in own {
                     y[*to as usize / LANES].0[*to as usize % LANES] = at(x.values, *from as usize);

@@ -25,9 +25,21 @@ pub(super) struct Tiling {
     pub grid: [usize; 2],
     /// Height and width of the image.
     pub image: [usize; 2],
+    /// How many features it is, where sixteen of them stand in a vector, and not tiles.
+    pub packed: Option<usize>,
 }
 
 impl Tiling {
+    /// Of so many features, sixteen in a vector.
+    pub(super) fn packed(features: usize) -> Self {
+        Self { grid: [1, 1], image: [1, 1], packed: Some(features) }
+    }
+
+    /// Whether sixteen features stand in a vector.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed.is_some()
+    }
+
     /// The lanes whose tile has a pixel of the image at a row and a column of the tile, which may lie in its margins.
     pub(super) fn mask(&self, layout: &Layout, row: isize, column: isize) -> u16 {
         let inside = |axis: usize, tile: usize, side: usize, index: isize| {
@@ -48,6 +60,9 @@ impl Tiling {
 
     /// Vector and lane of the value that is the `index`-th of an image, row-major.
     pub(super) fn place(&self, layout: &Layout, index: usize) -> [usize; 2] {
+        if self.is_packed() {
+            return [index / LANES, index % LANES];
+        }
         let (pixels, width) = (self.image[0] * self.image[1], self.image[1]);
         let (channel, row, column) = (index / pixels, index % pixels / width, index % width);
         let vector = channel * layout.plane() + layout.at(row % layout.height, column % layout.width);
@@ -56,7 +71,7 @@ impl Tiling {
 
     /// Values of an image.
     pub(super) fn values(&self, layout: &Layout) -> usize {
-        layout.channels * self.image[0] * self.image[1]
+        self.packed.unwrap_or(layout.channels * self.image[0] * self.image[1])
     }
 }
 
@@ -113,7 +128,7 @@ pub(super) fn cuts(layouts: &[Layout], links: &[Link]) -> Vec<Cut> {
 /// What writing a vector of a margin costs, in products.
 pub(super) const MARGIN: f64 = 4.0;
 /// The density that a layer is taken to have: what is worth choosing well is sparse.
-const DENSITY: f64 = 0.1;
+pub(super) const DENSITY: f64 = 0.1;
 
 /// About what it costs to compute the values that are linked to others, in products of vectors.
 pub(super) fn cost<'a>(
@@ -151,7 +166,8 @@ fn cut(
         ratios.iter().map(|ratio| ratio.checked_mul(unit)).collect()
     };
     let sides = sides(0)?.into_iter().zip(sides(1)?);
-    let of = |(value, (height, width)): (&usize, _)| (Tiling { grid, image: images[*value] }, [height, width]);
+    let of =
+        |(value, (height, width)): (&usize, _)| (Tiling { grid, image: images[*value], packed: None }, [height, width]);
     Some(members.iter().zip(sides).map(of).collect())
 }
 
@@ -245,7 +261,7 @@ mod tests {
     #[test]
     fn a_pixel_has_a_vector_and_a_lane() {
         // 3 x 5 pixels in a grid of 2 x 2 tiles of 2 x 3, without margins.
-        let tiling = Tiling { grid: [2, 2], image: [3, 5] };
+        let tiling = Tiling { grid: [2, 2], image: [3, 5], packed: None };
         let layout = Layout { height: 2, width: 3, ..Layout::of(&[2, 3, 5]) };
         let place = |row: usize, column: usize| tiling.place(&layout, 15 + row * 5 + column);
         assert_eq!([place(0, 0), place(0, 4), place(2, 1), place(1, 3)], [[6, 0], [7, 1], [7, 2], [9, 1]]);

@@ -1,5 +1,6 @@
 //! The way of a block of images, or of one image in tiles, through all steps.
 
+use super::linear;
 use super::plan::Plan;
 use super::step::Step;
 use super::tiling::Tiling;
@@ -16,7 +17,14 @@ use std::ops::Range;
 pub(super) struct Scratch {
     /// By buffer of the plan.
     pub buffers: Vec<Vec<Lanes>>,
-    pub workspace: Workspace,
+    pub workspaces: Workspaces,
+}
+
+/// What steps work in beside buffers.
+#[derive(Clone, Debug)]
+pub(super) struct Workspaces {
+    pub winograd: Workspace,
+    pub linear: linear::Workspace,
 }
 
 impl Scratch {
@@ -26,7 +34,9 @@ impl Scratch {
         let buffers = plan.sizes.iter().map(filled).collect();
         let needed = steps.iter().filter_map(|(step, _)| step.workspace());
         let most = needed.reduce(|[a, b], [c, d]| [a.max(c), b.max(d)]);
-        Self { buffers, workspace: most.map_or_else(Workspace::default, Workspace::with_capacity) }
+        let winograd = most.map_or_else(Workspace::default, Workspace::with_capacity);
+        let widest = steps.iter().map(|(step, _)| step.widest()).max().unwrap_or(0);
+        Self { buffers, workspaces: Workspaces { winograd, linear: linear::Workspace::new(widest) } }
     }
 }
 
@@ -65,10 +75,10 @@ pub(super) fn walk_each(
     mut look: impl FnMut(usize, &Scratch),
 ) {
     for (step, _) in steps {
-        let Scratch { buffers, workspace } = scratch;
+        let Scratch { buffers, workspaces } = scratch;
         let (reads, y) = Buffers::split(plan, step.output, buffers);
         let layout = &plan.layouts[step.output];
-        step.run(set, |value| reads.read(value), layout, 0..layout.channels, y, workspace);
+        step.run(set, |value| reads.read(value), layout, 0..layout.channels, y, workspaces);
         look(step.output, scratch);
     }
 }
@@ -87,7 +97,7 @@ pub(super) fn walk_together(
         let (reads, y) = Buffers::split(plan, step.output, buffers);
         let layout = &plan.layouts[step.output];
         pool.each_part(scratch, y, parts, layout.plane(), |scratch, channels, y| {
-            step.run(set, |value| reads.read(value), layout, channels, y, &mut scratch.workspace);
+            step.run(set, |value| reads.read(value), layout, channels, y, &mut scratch.workspaces);
         });
     }
 }
@@ -106,6 +116,10 @@ impl Drop for Lent<'_> {
 
 /// Cuts an image, `[channel][row][column]`, into tiles.
 pub(super) fn cut(image: &[f32], layout: &Layout, tiling: &Tiling, to: &mut [Lanes]) {
+    if tiling.is_packed() {
+        to.iter_mut().zip(image.chunks(LANES)).for_each(|(to, own)| to.0[..own.len()].copy_from_slice(own));
+        return;
+    }
     let [height, width] = tiling.image;
     for (image, plane) in image.chunks_exact(height * width).zip(to.chunks_exact_mut(layout.plane())) {
         for (row, line) in image.chunks_exact(width).enumerate() {

@@ -113,7 +113,7 @@ impl Step {
             Kind::GlobalAveragePool => {
                 Work::Pooling(Pooling::global([&x.values, &y.values], [&x.gradient, &y.gradient]))
             }
-            Kind::GlobalMaxPool => unreachable!("it is a pass of inference"),
+            Kind::GlobalMaxPool | Kind::Vector => unreachable!("these are passes of inference"),
             Kind::Copy => {
                 let indices = indices(graph, &graph.nodes()[planned.node]);
                 let copies = planned.inputs.iter().zip(indices).map(|(input, indices)| {

@@ -89,6 +89,8 @@ pub(crate) enum Kind {
     GlobalAveragePool,
     /// The largest value of each channel: a pass of inference, of an image in tiles.
     GlobalMaxPool,
+    /// A fully connected layer of one image: a pass of inference.
+    Vector,
     /// Flatten, reshape, concat, crop, and other orders of the sides.
     Copy,
     /// Products, layer normalisation, softmax and embeddings.
