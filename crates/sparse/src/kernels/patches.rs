@@ -4,7 +4,6 @@
 use crate::InstructionSet;
 use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
-use std::ops::Range;
 
 /// A rectangle of positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +39,18 @@ pub(crate) struct Filters<'a> {
     pub bias: &'a [f32],
     /// More than the largest offset.
     pub extent: usize,
-    /// Filters that read the same channels, and vectors of these channels.
-    pub group: [usize; 2],
+    /// Of each filter the offset of the channels that it reads.
+    pub channels: &'a [u32],
 }
 
 /// Where the sums of some filters go, and what is added to them.
 #[derive(Debug)]
 pub(crate) struct Outputs<'a> {
-    /// The filters.
-    pub filters: Range<usize>,
-    /// Their channels, each of so many vectors.
+    /// Those that are computed, rising.
+    pub filters: &'a [u32],
+    /// The filter whose channel comes first.
+    pub first: usize,
+    /// The filters' channels, each of so many vectors.
     pub values: &'a mut [Lanes],
     pub plane: usize,
     /// What is added to them, in the same layout.
@@ -145,20 +146,13 @@ impl<const R: usize, const C: usize, const X: usize, const POOLS: bool> Kernel f
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { patch, steps, filters, input, outputs } = self;
-        let Outputs { filters: own, values, plane, other, least } = outputs;
+        let Outputs { filters: own, first: start, values, plane, other, least } = outputs;
         let reach = filters.extent + (C - 1) * X;
         let least = V::splat(*least);
-        let [each, channels] = filters.group;
-        // Filters until the next group, and where their channels begin.
-        let mut left = each - own.start % each;
-        let mut base = own.start / each * channels + patch.input as usize;
-        for (row, filter) in own.clone().enumerate() {
-            if left == 0 {
-                left = each;
-                base += channels;
-            }
-            left -= 1;
-            let first = row * *plane + patch.output as usize;
+        for filter in *own {
+            let filter = *filter as usize;
+            let base = filters.channels[filter] as usize + patch.input as usize;
+            let first = (filter - *start) * *plane + patch.output as usize;
             let mut sums = [[V::splat(filters.bias[filter]); C]; R];
             if let Some(other) = other {
                 for r in 0..R {

@@ -6,7 +6,7 @@ use crate::kernels::patches::{self, Filters, Patch, Steps};
 use crate::kernels::pointwise::{Grid, activate};
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
 use crate::kernels::winograd::{PRODUCTS, Sizes, Workspace, convolve, transform_filters};
-use crate::lanes::Lanes;
+use crate::lanes::{LANES, Lanes};
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::graph::conv::winograd::{Tiles, sizes};
 use crate::train::graph::conv::{POSITIONS, SPARSE_POSITIONS, tile_rows, tiles};
@@ -56,9 +56,20 @@ enum Weights {
         lists: Lists,
         /// The nonzero weights of each filter, one after the other.
         values: Vec<f32>,
-        /// The positions as rectangles, where the lanes hold tiles of an image.
-        patches: Option<(Steps, Vec<Patch>)>,
+        /// Where the lanes hold tiles of an image, or outputs are pooled.
+        patches: Option<Patches>,
     },
+}
+
+/// Positions as rectangles.
+#[derive(Debug)]
+struct Patches {
+    steps: Steps,
+    all: Vec<Patch>,
+    /// Of each filter the offset of the channels that it reads.
+    channels: Vec<u32>,
+    /// All filters, and those that have nonzero weights.
+    filters: [Vec<u32>; 2],
 }
 
 /// What a convolution has beside its geometry.
@@ -91,7 +102,14 @@ impl Conv {
             lists.places = vec![];
             let values = indices.iter().map(|index| layer.weight[*index as usize]).collect();
             let has_patches = (layer.is_tiled || layer.pools) && geometry.window.stride[1] <= 2;
-            let patches = has_patches.then(|| cover(&geometry, &phase.positions, &layer, set));
+            let patches = has_patches.then(|| {
+                let (steps, all) = cover(&geometry, &phase.positions, &layer, set);
+                let channels = |filter: usize| filter / geometry.filters() * geometry.inputs() * plane;
+                let channels = (0..filters).map(|filter| channels(filter) as u32).collect();
+                let every: Vec<u32> = (0..filters as u32).collect();
+                let varying = every.iter().copied().filter(|filter| !lists.of(*filter as usize).is_empty()).collect();
+                Patches { steps, all, channels, filters: [every, varying] }
+            });
             Weights::Sparse { lists, values, patches }
         } else if Tiles::pay_once_transformed(&geometry) {
             let mut tiles = geometry.forward_tiles(1);
@@ -143,7 +161,7 @@ impl Conv {
     pub(super) fn list_bytes(&self) -> usize {
         let own = match &self.weights {
             Weights::Winograd { tiles, .. } => size_of_val(&**tiles),
-            Weights::Sparse { patches: Some((_, patches)), .. } => size_of_val(&**patches),
+            Weights::Sparse { patches: Some(own), .. } => size_of_val(&*own.all) + 3 * size_of_val(&*own.channels),
             Weights::Dense { .. } | Weights::Sparse { patches: None, .. } => 0,
         };
         own + size_of_val(&*self.positions)
@@ -190,21 +208,37 @@ impl Conv {
         workspace: &mut Workspace,
     ) {
         let least = if self.activation == Some(Activation::Relu) { 0.0 } else { f32::NEG_INFINITY };
-        let (geometry, plane) = (&self.geometry, self.y.plane());
-        if let Weights::Sparse { lists, values, patches: Some((steps, patches)) } = &self.weights {
-            let group = [geometry.filters(), geometry.inputs() * geometry.x.plane()];
-            let own = Filters {
+        let plane = self.y.plane();
+        if let Weights::Sparse { lists, values, patches: Some(own) } = &self.weights {
+            // What is the same everywhere is not computed position by position.
+            let [every, varying] = &own.filters;
+            if other.is_none() {
+                let varies = |filter: usize| !lists.of(filter).is_empty();
+                for (filter, y) in filters.clone().zip(y.chunks_exact_mut(plane)).filter(|(filter, _)| !varies(*filter))
+                {
+                    // NaN stays NaN.
+                    let bias = self.bias[filter];
+                    let constant = Lanes([if bias < least { least } else { bias }; LANES]);
+                    let grid = self.y.grid();
+                    (0..grid.rows).for_each(|row| grid.row_mut(y, row).fill(constant));
+                }
+            }
+            let all = if other.is_some() { every } else { varying };
+            let [from, to] = [filters.start, filters.end].map(|end| all.partition_point(|own| (*own as usize) < end));
+            let computed = Filters {
                 starts: &lists.starts,
                 offsets: &lists.offsets,
                 weights: values,
                 bias: &self.bias,
                 extent: self.extent,
-                group,
+                channels: &own.channels,
             };
-            let mut outputs = patches::Outputs { filters, values: y, plane, other, least };
+            let filters_of = &all[from..to];
+            let mut outputs =
+                patches::Outputs { filters: filters_of, first: filters.start, values: y, plane, other, least };
             // What a patch reads stays in the first-level cache while all filters go by.
-            for patch in patches {
-                patches::compute(set, *patch, *steps, own, x, &mut outputs);
+            for patch in &own.all {
+                patches::compute(set, *patch, own.steps, computed, x, &mut outputs);
             }
         } else {
             dispatch(set, Products { conv: self, filters, x, other, y, least, workspace });

@@ -115,6 +115,9 @@ impl Plan {
             own.hold_bytes(ranges)?;
         }
         own.set_margins();
+        if own.tilings.is_none() && !matches!(numbers, Numbers::EveryFloat) {
+            own.leave_out_flattening(graph);
+        }
         // What is in a lane is found by the offset of a number, not of a vector.
         let most = u32::MAX as usize / if own.tilings.is_some() { LANES } else { 1 };
         let large = |step: &&Step| {
@@ -127,6 +130,25 @@ impl Plan {
         }
         own.share_buffers();
         Ok(own)
+    }
+
+    /// Lets fully connected layers read what is flattened where it stands, if it has no margins there.
+    fn leave_out_flattening(&mut self, graph: &Graph) {
+        let is_linear = |step: &Step| matches!(step.kind, Kind::Conv { is_linear: true, .. });
+        for place in (0..self.steps.len()).rev() {
+            let Step { node: Some(node), kind: Kind::Copy, ref inputs, output, .. } = self.steps[place] else {
+                continue;
+            };
+            let from = inputs[0];
+            let flattens = matches!(graph.nodes()[node].op, Op::Flatten | Op::Reshape(_));
+            let is_flat = self.layouts[from].margins == Default::default() && self.bytes[from].is_none();
+            let reads = |step: &Step| step.inputs.contains(&output);
+            let fits = |step: &Step| is_linear(step) && step.inputs[0] == output && !step.inputs[1..].contains(&output);
+            if flattens && is_flat && output != self.output && self.steps.iter().filter(|own| reads(own)).all(fits) {
+                self.steps.iter_mut().filter(|own| reads(own)).for_each(|own| own.inputs[0] = from);
+                self.steps.remove(place);
+            }
+        }
     }
 
     /// Lets sixteen features stand in a vector where only fully connected layers of one image write and read them; those of
@@ -181,8 +203,12 @@ impl Plan {
 
     /// The geometry of a convolution.
     pub(super) fn geometry(&self, step: &Step) -> Option<Geometry> {
-        let Kind::Conv { window, groups, .. } = step.kind else { return None };
-        let (x, y) = (self.layouts[step.inputs[0]], self.computed(step));
+        let Kind::Conv { window, groups, is_linear, .. } = step.kind else { return None };
+        let (mut x, y) = (self.layouts[step.inputs[0]], self.computed(step));
+        if is_linear && self.tilings.is_none() && self.bytes[step.inputs[0]].is_none() {
+            // What has no margins is flat as it stands.
+            x = Layout::of(&[x.values()]);
+        }
         Some(Geometry { window, groups, x, dx: x, y, dy: y })
     }
 
