@@ -309,6 +309,32 @@ fn a_chain_that_the_clock_finds_faster_as_a_graph_is_computed_as_one() {
 }
 
 #[test]
+fn a_single_image_is_shared_by_threads_where_the_clock_finds_that_faster() {
+    let random = &mut Random(5);
+    let layers = vec![random.conv([3, 24, 3], [1, 1], 1.0), Layer::Relu, random.conv([24, 24, 3], [1, 1], 1.0)];
+    let network = Network::new([3, 24, 24], [layers, vec![Layer::Flatten]].concat()).expect("fits");
+    let (graph, weights) = network.to_graph().expect("small");
+    let (trained, image) = (Trained::Graph(graph, weights), Random(3).values(3 * 24 * 24, 1.0));
+    for instruction_set in InstructionSet::available() {
+        let options = Options { threads: 2, instruction_set, ..Options::new(1) };
+        // One thread alone is timed first.
+        let answers = [1.0, -1.0].map(|step| {
+            let mut reading = 0.0;
+            let mut clock = |call: &mut dyn FnMut()| {
+                call();
+                reading += step;
+                reading
+            };
+            let mut engine = AnyEngine::with_clock(&trained, &options, &mut clock).expect("small");
+            let AnyEngine::Graph(own) = &engine else { panic!("it is a graph") };
+            assert_eq!(own.shares_images(), step < 0.0);
+            engine.logits(&image)
+        });
+        assert_eq!(answers[0], answers[1], "{}", instruction_set.name());
+    }
+}
+
+#[test]
 fn bytes_suit_graphs_and_chains_of_padded_convolutions() {
     let random = &mut Random(1);
     let mut chain = |padding: usize| {

@@ -19,7 +19,8 @@ pub enum AnyEngine {
 
 impl AnyEngine {
     /// Compiles a network. A chain's layers are timed in their forms, and then the whole chain as the graph that it is, too: the
-    /// faster of the two is kept.
+    /// faster of the two is kept. For single images it is timed whether all threads compute one together faster than one of them alone;
+    /// the answers are the same.
     ///
     /// # Errors
     /// As [`Engine::new`].
@@ -38,8 +39,23 @@ impl AnyEngine {
     ) -> Result<Self, Error> {
         match network {
             Trained::Chain(chain) => Self::faster(Engine::with_clock(chain, options, clock)?, chain, options, clock),
-            Trained::Graph(graph, weights) => Self::of_graph(graph, weights, options),
+            Trained::Graph(graph, weights) => {
+                Ok(Self::of_graph(graph, weights, options)?.shared_or_not(options, clock))
+            }
         }
+    }
+
+    /// A graph's engine for single images, shared by all threads or not, whichever is faster: on some machines what one thread has
+    /// written takes another one longer to read than to compute.
+    fn shared_or_not(self, options: &Options, clock: &mut dyn FnMut(&mut dyn FnMut()) -> f64) -> Self {
+        let Self::Graph(engine) = self else { return self };
+        if options.batch > 1 || !engine.shares_images() {
+            return Self::Graph(engine);
+        }
+        let mut both = [Self::Graph(Box::new(engine.alone())), Self::Graph(engine)];
+        let [alone, shared] = [0, 1].map(|which| both[which].call_seconds(1, clock));
+        let [one, other] = both;
+        if alone < shared { one } else { other }
     }
 
     /// Compiles a chain by a plan, or as a graph, whichever is found to be faster.
@@ -68,9 +84,10 @@ impl AnyEngine {
         clock: &mut dyn FnMut(&mut dyn FnMut()) -> f64,
     ) -> Result<Self, Error> {
         let fits = options.precision == Precision::F32;
-        let Some(mut graph) = fits.then(|| Self::as_graph(chain, options).ok()).flatten() else {
+        let Some(graph) = fits.then(|| Self::as_graph(chain, options).ok()).flatten() else {
             return Ok(Self::Chain(Box::new(engine)));
         };
+        let mut graph = graph.shared_or_not(options, clock);
         let most = options.buffer_bytes / (size_of::<f32>() * (engine.pixels() + engine.classes()));
         let images = options.batch.clamp(1, most.max(1));
         let mut own = Self::Chain(Box::new(engine));

@@ -57,6 +57,8 @@ const ALL: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
 pub struct GraphEngine {
     threads: Threads,
     program: Arc<Program>,
+    /// Whether all threads compute a single image together.
+    shares: bool,
     /// By thread.
     scratch: Vec<Scratch>,
 }
@@ -158,7 +160,7 @@ impl GraphEngine {
         let fills = plan.tilings.as_ref().map_or_else(Fills::default, |own| fills(input, &own[plan.input], 0));
         let scratch = (0..threads).map(|_| Scratch::new(&plan, &steps)).collect();
         let program = Program { set, pixels, classes, plan, steps, logits, names, fills, most: buffer_bytes };
-        Ok(Self { threads: Threads::new(threads)?, program: Arc::new(program), scratch })
+        Ok(Self { threads: Threads::new(threads)?, program: Arc::new(program), shares: true, scratch })
     }
 
     /// A copy that computes on these threads. One image is divided among as many threads as the engine was compiled for, at most.
@@ -172,7 +174,17 @@ impl GraphEngine {
             return Err(Error::Memory { found, most: *most });
         }
         let scratch = (0..threads.count()).map(|_| Scratch::new(plan, steps)).collect();
-        Ok(Self { threads: threads.clone(), program: Arc::clone(&self.program), scratch })
+        Ok(Self { threads: threads.clone(), program: Arc::clone(&self.program), shares: self.shares, scratch })
+    }
+
+    /// Whether all threads compute a single image together.
+    pub fn shares_images(&self) -> bool {
+        self.shares && self.scratch.len() > 1 && self.lanes() == LanesHold::Places
+    }
+
+    /// A copy that computes each image on one thread.
+    pub fn alone(&self) -> Self {
+        Self { shares: false, ..self.clone() }
     }
 
     /// The plan that seems to cost less for calls of so many images, of those whose buffers take at most so many bytes.
@@ -253,14 +265,14 @@ impl GraphEngine {
         assert_eq!(logits.len(), images.len() / pixels * classes, "expected {classes} logits an image");
         match &self.program.plan.tilings {
             None => self.compute_blocks(images, logits),
-            Some(_) if images.len() == pixels && self.scratch.len() > 1 => self.compute_together(images, logits),
+            Some(_) if images.len() == pixels && self.shares_images() => self.compute_together(images, logits),
             Some(_) => self.compute_images(images, logits),
         }
     }
 
     /// Each thread takes blocks of sixteen images.
     fn compute_blocks(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { threads, program, scratch } = self;
+        let Self { threads, program, scratch, .. } = self;
         let Program { set, pixels, classes, plan, steps, logits: places, .. } = &**program;
         threads.pool().each_chunk(scratch, logits, LANES * *classes, |scratch, block, logits| {
             let images = &images[block * LANES * *pixels..][..logits.len() / *classes * *pixels];
@@ -275,7 +287,7 @@ impl GraphEngine {
 
     /// Each thread takes images.
     fn compute_images(&mut self, images: &[f32], logits: &mut [f32]) {
-        let Self { threads, program, scratch } = self;
+        let Self { threads, program, scratch, .. } = self;
         let Program { set, pixels, classes, plan, steps, logits: places, fills, .. } = &**program;
         threads.pool().each_chunk(scratch, logits, *classes, |scratch, image, logits| {
             cut(*set, plan, fills, &images[image * *pixels..][..*pixels], scratch);
@@ -286,7 +298,7 @@ impl GraphEngine {
 
     /// All threads take one image.
     fn compute_together(&mut self, image: &[f32], logits: &mut [f32]) {
-        let Self { threads, program, scratch } = self;
+        let Self { threads, program, scratch, .. } = self;
         let Program { set, plan, steps, logits: places, fills, .. } = &**program;
         cut(*set, plan, fills, image, &mut scratch[0]);
         walk_together(threads.pool(), *set, plan, steps, scratch);
