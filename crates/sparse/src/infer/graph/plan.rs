@@ -576,15 +576,16 @@ mod tests {
         let graph = net.finish();
         let plan = Plan::new(&graph, LanesHold::Images, Numbers::Floats).expect("small");
         let name = |step: &Step| step.node.map_or("copy", |node| graph.nodes()[node].name.as_str());
-        assert_eq!(plan.steps.iter().map(name).collect::<Vec<_>>(), ["copy", "conv1", "conv2", "conv3", "flat", "fc"]);
+        assert_eq!(plan.steps.iter().map(name).collect::<Vec<_>>(), ["copy", "conv1", "conv2", "conv3", "fc"]);
         let sum = &plan.steps[2];
         assert_eq!((sum.inputs.as_slice(), sum.output, sum.activation), (&[1, 0][..], 2, Some(Activation::Relu)));
         assert_eq!(plan.steps[3].activation, None);
         // Values: 0 input with margins, 1 relu1, 2 relu2, 3 conv3, 4 flat, 5 fc, 6 images. conv3 has no margins, as the
-        // images have none.
-        assert_eq!(plan.buffers, [1, 2, 3, 0, 4, 5, 0]);
-        assert_eq!(plan.sizes, [4 * 36, 4 * 64, 4 * 64, 4 * 64, 144, 3].map(|size| (size, 0)));
-        assert_eq!(plan.bytes(2), plan.bytes(1) + 64 * (36 * 4 + 3 * 256 + 147));
+        // images have none; it is flat as it stands.
+        assert_eq!(plan.steps[4].inputs, [3]);
+        assert_eq!(plan.buffers, [1, 2, 3, 0, usize::MAX, 4, 0]);
+        assert_eq!(plan.sizes, [4 * 36, 4 * 64, 4 * 64, 4 * 64, 3].map(|size| (size, 0)));
+        assert_eq!(plan.bytes(2), plan.bytes(1) + 64 * (36 * 4 + 3 * 256 + 3));
     }
 
     #[test]
