@@ -88,6 +88,50 @@ fn native_training_and_burn_learn_the_same_from_a_teacher() {
     }
 }
 
+/// With all weight on the teacher, whoever gives the labels: nothing that is trained depends on them.
+#[test]
+fn images_that_are_varied_are_answered_as_they_are_varied() {
+    for change in ["data.augment={ shift = 2 }", "threads=1"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let teacher = run(folder.path(), &config(folder.path(), "", MODELS[0]), &[]);
+        let lines = format!(
+            "distillation = {{ teacher = \"file\", path = {:?}, weight = 1.0 }}\nkeep = \"last\"",
+            text(&teacher)
+        );
+        let own = config(folder.path(), &lines, MODELS[0]);
+        let models = ["files", "teacher"].map(|labels| {
+            let run = run(folder.path(), &own, &["--set", change, "--set", &format!("data.labels={labels}")]);
+            fs::read(run.join("model.safetensors")).expect("a model")
+        });
+        assert!(models[0] == models[1], "{change}");
+    }
+}
+
+#[test]
+fn a_network_of_features_is_trained_on_bytes_natively_and_by_burn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let norm = Op::LayerNorm(secateur_graph::LayerNorm { axes: vec![0], epsilon: 1e-5 });
+    let ops = [("norm", norm), ("fc", Op::Linear(Linear::new(3)))];
+    let (graph, mut random) = (Graph::sequential(&[12], ops).expect("fits"), numbers(3));
+    let mut weights = Weights::neutral(&graph);
+    weights.get_mut("fc.weight").expect("there").iter_mut().for_each(|own| *own = 2.0 * random() - 1.0);
+    let scales = vec![Scale { divisor: 255.0, shift: -0.5 }];
+    let info = Info { name: "features".into(), scales, classes: vec![], ranges: Ranges::default() };
+    let file = folder.path().join("features.secateur");
+    fs::write(&file, Trained::of(&graph, weights).encode(&info, Precision::F32).expect("small")).expect("written");
+    let mut rows = |count: usize| -> Vec<u8> { (0..count * 12).map(|_| (random() * 256.0) as u8).collect() };
+    let inputs = folder.path().join("inputs.npz");
+    npz(&inputs, &[("x_train", "|u1", "90, 12", rows(90)), ("x_test", "|u1", "20, 12", rows(20))]);
+    let own = of_file(folder.path(), &file, &inputs, FROM_START);
+    let [native, burn] = ["cpu", "flex"].map(|device| {
+        let run =
+            run(folder.path(), &own, &["--device", device, "--set", "data.normalisation={ kind = \"training\" }"]);
+        assert_eq!(accuracies(&run)[0], 100.0, "it agrees with itself on {device}");
+        losses(&run)
+    });
+    assert!(native.iter().zip(&burn).all(|(a, b)| (a - b).abs() < 1e-3), "{native:?} {burn:?}");
+}
+
 /// An npz file with these arrays, each with its type, its shape, and its values.
 fn npz(path: &Path, arrays: &[(&str, &str, &str, Vec<u8>)]) {
     let mut writer = zip::ZipWriter::new(fs::File::create(path).expect("created"));

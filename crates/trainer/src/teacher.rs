@@ -37,13 +37,15 @@ impl Teacher {
         let config = experiment.config();
         let Some(network) = network(experiment, Some(run))? else { return Ok(None) };
         let classes = experiment.classes();
-        let mut own =
-            Self { engine: engine(experiment, Some(device), &network)?, logits: dataset.teacher_logits.clone() };
-        let kept = dataset.train.len().saturating_mul(classes) <= MOST_KEPT;
-        if own.logits.is_empty() && config.data.augment.is_none() && kept {
-            own.logits = answers(&mut own.engine, &dataset.train, experiment, observer);
-        }
-        Ok(Some(own))
+        let mut engine = engine(experiment, Some(device), &network)?;
+        // Of images that are varied nothing is known before they are.
+        let kept = config.data.augment.is_none() && dataset.train.len().saturating_mul(classes) <= MOST_KEPT;
+        let logits = match (kept, dataset.teacher_logits.is_empty()) {
+            (false, _) => vec![],
+            (true, false) => dataset.teacher_logits.clone(),
+            (true, true) => answers(&mut engine, &dataset.train, experiment, observer),
+        };
+        Ok(Some(Self { engine, logits }))
     }
 
     /// Logits `[image][class]` of images of the training split, `indices`, which may have been varied: those of `split`.

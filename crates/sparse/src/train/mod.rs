@@ -314,6 +314,21 @@ mod tests {
     }
 
     #[test]
+    fn features_that_are_bytes_share_a_table() {
+        let norm = Op::LayerNorm(secateur_graph::LayerNorm { axes: vec![0], epsilon: 1e-5 });
+        let graph = Graph::sequential(&[7], [("norm", norm), ("fc", Op::Linear(Linear::new(3)))]).expect("fits");
+        let mut trainer = trainer(&graph, Optimizer::default());
+        assert!(matches!(trainer, Trainer::Graph(_)));
+        let bytes: Vec<u8> = (0..19 * 7).map(|place| (place * 13 % 251) as u8).collect();
+        let table: [f32; 256] = std::array::from_fn(|byte| byte as f32 / 51.0 - 2.0);
+        let floats: Vec<f32> = bytes.iter().map(|byte| table[usize::from(*byte)]).collect();
+        let rows: Vec<&[f32]> = floats.chunks(7).collect();
+        let expected = trainer.predict(Images::Floats { rows: &rows });
+        let rows: Vec<&[u8]> = bytes.chunks(7).collect();
+        assert_eq!(trainer.predict(Images::Bytes { rows: &rows, tables: &[table] }), expected);
+    }
+
+    #[test]
     fn a_teacher_that_is_sure_teaches_what_labels_do() {
         let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         let images: Vec<f32> = (0..19 * 2 * 12 * 14).map(|place| ((place * 13 % 29) as f32 - 14.0) / 15.0).collect();

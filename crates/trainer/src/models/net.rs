@@ -145,7 +145,13 @@ impl Net {
         training: bool,
         look: &mut dyn FnMut(&Node, &Batch) -> Result<(), Error>,
     ) -> Result<(Tensor<2>, Vec<Statistics>), Error> {
-        let (mut values, mut statistics) = (vec![Some(Batch::Images(images))], vec![]);
+        let count = images.dims()[0];
+        // Features come as images of one row.
+        let input = match *self.graph.shape(self.graph.input()) {
+            [channels, rows, columns] => Batch::Images(images.reshape([count, channels, rows, columns])),
+            ref other => Batch::Features(images.reshape([count, other.iter().product()])),
+        };
+        let (mut values, mut statistics) = (vec![Some(input)], vec![]);
         for (place, node) in self.graph.nodes().iter().enumerate() {
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for value in &node.inputs {

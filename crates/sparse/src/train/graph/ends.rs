@@ -9,8 +9,9 @@ use crate::train::{Context, Images};
 pub(super) fn read(at: &Context<'_>, images: Images<'_>, layout: &Layout, blocks: &mut [Lanes]) {
     match images {
         Images::Bytes { rows, tables } => {
-            assert!(layout.channels == tables.len(), "there is one table for each channel");
-            let plane = layout.pixels();
+            // Features share a table.
+            assert!(layout.values().is_multiple_of(tables.len().max(1)), "there is one table for each channel");
+            let plane = layout.values() / tables.len().max(1);
             fill(at, rows, layout, blocks, |index, byte: &u8| tables[index / plane][usize::from(*byte)]);
         }
         Images::Floats { rows } => fill(at, rows, layout, blocks, |_, value: &f32| *value),
