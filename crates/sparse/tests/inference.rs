@@ -268,6 +268,16 @@ fn the_instruction_sets_that_are_tested_are_printed() {
     assert_eq!(tested, InstructionSet::available());
 }
 
+/// A clock whose readings go up or down by this much.
+fn clock(step: f64) -> impl FnMut(&mut dyn FnMut()) -> f64 {
+    let mut reading = 0.0;
+    move |call| {
+        call();
+        reading += step;
+        reading
+    }
+}
+
 #[test]
 fn a_chain_that_the_clock_finds_faster_as_a_graph_is_computed_as_one() {
     for network in shapes(0.4) {
@@ -277,13 +287,7 @@ fn a_chain_that_the_clock_finds_faster_as_a_graph_is_computed_as_one() {
             let options = Options { threads: 1, instruction_set, ..Options::new(5) };
             // Readings that rise: the chain is timed before the graph. Then such as fall.
             let answers = [1.0, -1.0].map(|step| {
-                let mut reading = 0.0;
-                let mut clock = |call: &mut dyn FnMut()| {
-                    call();
-                    reading += step;
-                    reading
-                };
-                let mut engine = AnyEngine::with_clock(&trained, &options, &mut clock).expect("small");
+                let mut engine = AnyEngine::with_clock(&trained, &options, &mut clock(step)).expect("small");
                 assert_eq!(engine.plan().is_some(), step > 0.0);
                 engine.logits(&images)
             });
@@ -295,14 +299,8 @@ fn a_chain_that_the_clock_finds_faster_as_a_graph_is_computed_as_one() {
                 );
             }
             // In another precision only the chain holds its weights.
-            let mut falls = 0.0;
-            let mut clock = |call: &mut dyn FnMut()| {
-                call();
-                falls -= 1.0;
-                falls
-            };
             let options = Options { precision: Precision::F16, ..options };
-            let engine = AnyEngine::with_clock(&trained, &options, &mut clock).expect("small");
+            let engine = AnyEngine::with_clock(&trained, &options, &mut clock(-1.0)).expect("small");
             assert!(engine.plan().is_some());
         }
     }
@@ -319,13 +317,7 @@ fn a_single_image_is_shared_by_threads_where_the_clock_finds_that_faster() {
         let options = Options { threads: 2, instruction_set, ..Options::new(1) };
         // One thread alone is timed first.
         let answers = [1.0, -1.0].map(|step| {
-            let mut reading = 0.0;
-            let mut clock = |call: &mut dyn FnMut()| {
-                call();
-                reading += step;
-                reading
-            };
-            let mut engine = AnyEngine::with_clock(&trained, &options, &mut clock).expect("small");
+            let mut engine = AnyEngine::with_clock(&trained, &options, &mut clock(step)).expect("small");
             let AnyEngine::Graph(own) = &engine else { panic!("it is a graph") };
             assert_eq!(own.shares_images(), step < 0.0);
             engine.logits(&image)

@@ -317,11 +317,11 @@ impl Kernel for Products<'_> {
 }
 
 /// Applies a function to all outputs.
-struct Activate<'a> {
-    activation: Activation,
-    grid: Grid,
-    plane: usize,
-    y: &'a mut [Lanes],
+pub(super) struct Activate<'a> {
+    pub activation: Activation,
+    pub grid: Grid,
+    pub plane: usize,
+    pub y: &'a mut [Lanes],
 }
 
 impl Kernel for Activate<'_> {

@@ -1,5 +1,6 @@
 //! Fully connected layers of one image: sixteen neurons in the lanes, instead of the pixels of tiles.
 
+use super::conv::Activate;
 use super::plan::{Plan, Step};
 use crate::InstructionSet;
 use crate::infer::form::Compiled;
@@ -8,14 +9,13 @@ use crate::infer::matrix::Matrix;
 use crate::infer::plan::Form;
 use crate::infer::step::{self, Op};
 use crate::infer::{Options, aligned::Aligned};
-use crate::kernels::activation::with_activation;
-use crate::kernels::pointwise::{Grid, activate};
+use crate::kernels::pointwise::Grid;
 use crate::lanes::{LANES, Lanes, at};
-use crate::simd::{Kernel, Vector, dispatch};
+use crate::simd::dispatch;
 use secateur_graph::Activation;
 use std::mem::size_of;
 
-/// Share of nonzero weights from which on all of them are held.
+/// Fraction of nonzero weights from which on all of them are held.
 const DENSE: f64 = 0.5;
 
 /// `y = activation(weight x + bias)`
@@ -125,23 +125,9 @@ impl Linear {
             y.iter_mut().zip(&found[..self.outputs]).for_each(|(y, found)| y.0[0] = *found);
         }
         if let Some(activation) = self.activation {
-            dispatch(set, Activate { activation, y });
+            let plane = y.len();
+            let grid = Grid { rows: 1, columns: plane, start: 0, pitch: plane };
+            dispatch(set, Activate { activation, grid, plane, y });
         }
-    }
-}
-
-/// Applies a function to all outputs.
-struct Activate<'a> {
-    activation: Activation,
-    y: &'a mut [Lanes],
-}
-
-impl Kernel for Activate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let grid = Grid { rows: 1, columns: self.y.len(), start: 0, pitch: self.y.len() };
-        with_activation!(Some(self.activation), activate, grid, self.y);
     }
 }

@@ -1,10 +1,10 @@
 //! Inference of any graph: sixteen images in the lanes, or sixteen tiles of one image.
 //!
 //! Batch normalisation is folded into the layers before it, and an addition and an activation behind a convolution are part
-//! of its pass, or max-pooling by two (`plan.rs`). For batches each thread takes blocks of sixteen images through all steps, one after the other, so
-//! that what a step leaves is still in the cache when the next one reads it. For few images at a time one image is cut into
-//! tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside them (`margins.rs`). Its fully connected layers have
-//! neurons in the lanes (`linear.rs`).
+//! of its pass, or max-pooling by two (`plan.rs`). For batches each thread takes blocks of sixteen images through all steps,
+//! one after the other, so that what a step leaves is still in the cache when the next one reads it. For few images at a time
+//! one image is cut into tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside
+//! them (`margins.rs`). Its fully connected layers have neurons in the lanes (`linear.rs`).
 //! Convolutions are the lists of offsets of the trainer (`train/graph`), with all weights or with the nonzero ones: which of
 //! both follows from their density alone.
 //!
@@ -35,7 +35,6 @@ use crate::train::Crossovers;
 use crate::{InstructionSet, Ranges};
 use margins::fills;
 use plan::{Numbers, Plan};
-use ranges::Known;
 use secateur_graph::{Graph, Weights};
 use std::mem::size_of;
 use std::ops::Range;
@@ -61,15 +60,6 @@ pub struct GraphEngine {
     shares: bool,
     /// By thread.
     scratch: Vec<Scratch>,
-}
-
-/// What an engine is asked to compute with.
-#[derive(Clone, Copy, Debug)]
-enum Asked<'a> {
-    Floats,
-    /// Floats of which every value can be looked at.
-    EveryFloat,
-    Bytes(&'a Ranges),
 }
 
 /// What all callers read.
@@ -105,7 +95,7 @@ impl GraphEngine {
         if options.precision != Precision::F32 {
             return Err(Error::Precision { found: format!("{:?}", options.precision) });
         }
-        Self::compile(graph, weights, options, Asked::Floats, &ALL)
+        Self::compile(graph, weights, options, Numbers::Floats, &ALL)
     }
 
     /// Compiles a graph whose convolutions and fully connected layers compute with bytes: weights of eight bits with a scale for
@@ -119,25 +109,20 @@ impl GraphEngine {
     /// # Panics
     /// As [`Self::new`].
     pub fn with_bytes(graph: &Graph, weights: &Weights, ranges: &Ranges, options: &Options) -> Result<Self, Error> {
-        Self::compile(graph, weights, options, Asked::Bytes(ranges), &ALL)
+        Self::compile(graph, weights, options, Numbers::Bytes(ranges), &ALL)
     }
 
     fn compile(
         graph: &Graph,
         stored: &Weights,
         options: &Options,
-        asked: Asked<'_>,
+        numbers: Numbers<'_>,
         lanes: &[LanesHold],
     ) -> Result<Self, Error> {
         let Options { forms, buffer_bytes, .. } = *options;
         let (set, threads) = (available(options.instruction_set)?, options.threads.max(1));
         let (graph, weights) = folded(graph, stored);
         let names = ranges::names(&graph);
-        let numbers = match asked {
-            Asked::Floats => Numbers::Floats,
-            Asked::EveryFloat => Numbers::EveryFloat,
-            Asked::Bytes(ranges) => Numbers::Bytes(Known { ranges, names: &names }),
-        };
         let plan = Self::plan(&graph, numbers, lanes, options, threads)?;
         let crossovers = match forms {
             Forms::Any => Crossovers::table(set),

@@ -3,9 +3,8 @@
 
 use super::bytes::Bytes;
 use super::linear;
-use super::ranges::Known;
+use super::ranges::{self, Known};
 use super::tiling::{self, Link, Tiling};
-use crate::Unsupported;
 use crate::infer::{Error, LanesHold};
 use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes};
@@ -13,6 +12,7 @@ use crate::train::graph::conv::winograd::Tiles;
 use crate::train::graph::geometry::{Geometry, padding};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::plan::{Kind, Pass, passes};
+use crate::{Ranges, Unsupported};
 use secateur_graph::{Activation, Graph, Op, Pool, PoolKind, Value, Window};
 use std::mem::size_of;
 
@@ -55,7 +55,7 @@ pub(super) struct Step {
     pub pools: bool,
 }
 
-/// What a plan is for.
+/// What is computed with.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Numbers<'a> {
     /// Floats.
@@ -63,11 +63,10 @@ pub(super) enum Numbers<'a> {
     /// Floats of which every value of the graph's passes is there for a while.
     EveryFloat,
     /// Bytes where convolutions are, over these ranges.
-    Bytes(Known<'a>),
+    Bytes(&'a Ranges),
 }
 
 impl Plan {
-    ///
     /// # Errors
     /// When a value is larger than the kernels' 32-bit offsets reach, or a range is missing.
     pub(super) fn new(graph: &Graph, lanes: LanesHold, numbers: Numbers<'_>) -> Result<Self, Error> {
@@ -112,7 +111,7 @@ impl Plan {
         let margin = if own.tilings.is_some() { tiling::MARGIN } else { 0.0 };
         own.cost = tiling::cost(&own.layouts, &links, sides, margin) + own.vector_cost();
         if let Numbers::Bytes(ranges) = numbers {
-            own.hold_bytes(ranges)?;
+            own.hold_bytes(Known { ranges, names: &ranges::names(graph) })?;
         }
         own.set_margins();
         if own.tilings.is_none() && !matches!(numbers, Numbers::EveryFloat) {

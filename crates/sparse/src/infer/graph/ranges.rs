@@ -1,9 +1,9 @@
 //! The range of each value of a network over some images: what bytes have to hold.
 
 use super::bytes::Bytes;
-use super::plan::Plan;
+use super::plan::{Numbers, Plan};
 use super::walk::Scratch;
-use super::{Asked, GraphEngine, Program};
+use super::{GraphEngine, Program};
 use crate::infer::batch::read;
 use crate::infer::{Error, LanesHold, Options};
 use crate::lanes::LANES;
@@ -33,7 +33,7 @@ impl Ranges {
     /// When the weights are not the graph's, or `images` is no whole number of images.
     pub fn over(graph: &Graph, weights: &Weights, images: &[f32], options: &Options) -> Result<Self, Error> {
         let options = Options { threads: 1, ..*options };
-        let mut engine = GraphEngine::compile(graph, weights, &options, Asked::EveryFloat, &[LanesHold::Images])?;
+        let mut engine = GraphEngine::compile(graph, weights, &options, Numbers::EveryFloat, &[LanesHold::Images])?;
         let GraphEngine { program, scratch, .. } = &mut engine;
         let Program { set, pixels, plan, steps, names, .. } = &**program;
         assert!(images.len().is_multiple_of(*pixels), "expected whole images of {pixels} numbers");

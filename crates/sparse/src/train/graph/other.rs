@@ -2,7 +2,7 @@
 
 use super::copy::reordered;
 use super::layout::Layout;
-use super::pieces::images_of;
+use super::pieces::lanes_of;
 use super::plan::Slot;
 use super::pointwise::{Read, Write};
 use super::stored::Stored;
@@ -128,19 +128,25 @@ impl Other {
         }
     }
 
+    /// Scale and shift of a normalisation, as kernels read them.
+    fn norm(&self) -> [Vec<f32>; 2] {
+        let mut found = [vec![], vec![]];
+        if let Self::Norm { scale, shift, .. } = self {
+            scale.copy_to(&mut found[0]);
+            shift.copy_to(&mut found[1]);
+        }
+        found
+    }
+
     /// Writes the output of a batch of so many images.
     pub(super) fn forward(&self, at: &Context<'_>, images: usize, x: Read<'_>, other: Option<Read<'_>>, y: Write<'_>) {
-        let (mut scales, mut shifts) = (vec![], vec![]);
-        if let Self::Norm { scale, shift, .. } = self {
-            scale.copy_to(&mut scales);
-            shift.copy_to(&mut shifts);
-        }
-        let parameters = [scales.as_slice(), shifts.as_slice()];
+        let norm = self.norm();
+        let norm = norm.each_ref().map(Vec::as_slice);
         let layout = y.layout;
         let mut items: Vec<_> = y.values.chunks_exact_mut(layout.block()).enumerate().collect();
         at.pool.each(&mut items, |(block, y)| {
-            let lanes = lanes(*block, images);
-            dispatch(at.set, Forward { own: self, parameters, x, other, layout, block: *block, lanes, y });
+            let lanes = lanes_of(*block, images);
+            dispatch(at.set, Forward { own: self, norm, x, other, layout, block: *block, lanes, y });
         });
     }
 
@@ -164,12 +170,8 @@ impl Other {
         [x, y, dy]: [Read<'_>; 3],
         dx: Option<Write<'_>>,
     ) {
-        let (mut scales, mut shifts) = (vec![], vec![]);
-        if let Self::Norm { scale, shift, .. } = self {
-            scale.copy_to(&mut scales);
-            shift.copy_to(&mut shifts);
-        }
-        let norm = [scales.as_slice(), shifts.as_slice()];
+        let norm = self.norm();
+        let norm = norm.each_ref().map(Vec::as_slice);
         let lengths = self.parameters().map(|own| own.map_or(0, |own| own.padded()));
         let each: usize = lengths.iter().sum();
         let blocks = dy.values.len() / dy.layout.block();
@@ -187,7 +189,7 @@ impl Other {
         let this = &*self;
         at.pool.each(&mut items, |(first, sums, dx)| {
             for place in 0..own.min(blocks - *first) {
-                let lanes = lanes(*first + place, images);
+                let lanes = lanes_of(*first + place, images);
                 let values = dx.as_mut().map(|own| &mut own[place * block..(place + 1) * block]);
                 let dx = values.map(|values| Gradient { values, adds, lanes });
                 dispatch(
@@ -207,11 +209,6 @@ impl Other {
     }
 }
 
-/// The lanes of a block that hold images.
-fn lanes(block: usize, images: usize) -> u16 {
-    u16::MAX.checked_shr((LANES - images_of(block, images)) as u32).unwrap_or(0)
-}
-
 /// The values of a block.
 fn block<'a>(of: &Read<'a>, block: usize) -> &'a [Lanes] {
     let each = of.layout.block();
@@ -221,7 +218,7 @@ fn block<'a>(of: &Read<'a>, block: usize) -> &'a [Lanes] {
 struct Forward<'a> {
     own: &'a Other,
     /// Scale and shift of a normalisation.
-    parameters: [&'a [f32]; 2],
+    norm: [&'a [f32]; 2],
     x: Read<'a>,
     other: Option<Read<'a>>,
     layout: Layout,
@@ -235,7 +232,7 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { own, parameters: [scale, shift], x, other, layout, block: number, lanes, y } = self;
+        let Self { own, norm: [scale, shift], x, other, layout, block: number, lanes, y } = self;
         match own {
             Other::Product { is_by_channel } => {
                 let other = other.expect("a product has two factors");

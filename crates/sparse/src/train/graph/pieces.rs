@@ -20,6 +20,11 @@ pub(super) fn images_of(block: usize, images: usize) -> usize {
     images.saturating_sub(block * LANES).min(LANES)
 }
 
+/// The lanes of a block that hold images, given those of the batch.
+pub(super) fn lanes_of(block: usize, images: usize) -> u16 {
+    u16::MAX.checked_shr((LANES - images_of(block, images)) as u32).unwrap_or(0)
+}
+
 /// Ranges of about equal length whose ends are multiples of `unit`; at most `count` of them, and none of 0.
 pub(super) fn ranges(total: usize, unit: usize, count: usize) -> Vec<Range<usize>> {
     let units = total.div_ceil(unit);

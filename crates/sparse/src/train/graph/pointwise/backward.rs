@@ -6,11 +6,11 @@ use crate::kernels::activation::{Function, with_activation};
 use crate::kernels::moments::Moments;
 use crate::kernels::pointwise::{self as kernel, Back, Grid, PlaneMut, Slopes};
 use crate::kernels::update::Rule;
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::Context;
 use crate::train::graph::layout::Layout;
-use crate::train::graph::pieces::{Piece, images_of, pieces, ranges};
+use crate::train::graph::pieces::{Piece, lanes_of, pieces, ranges};
 use std::ops::Range;
 
 /// The values that the gradient before an activation follows from.
@@ -122,7 +122,7 @@ impl Pointwise {
         [channels, rows]: [Range<usize>; 2],
         (dx, adds): (&mut [Lanes], bool),
     ) {
-        let bits = u16::MAX.checked_shr((LANES - images_of(block, images)) as u32).unwrap_or(0);
+        let bits = lanes_of(block, images);
         for (channel, values) in channels.zip(dx.chunks_exact_mut(layout.plane())) {
             let planes =
                 [x.plane(block, channel).part(rows.clone()), gradient.plane(block, channel).part(rows.clone())];
