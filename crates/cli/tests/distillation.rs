@@ -76,7 +76,10 @@ fn native_training_and_burn_learn_the_same_from_a_teacher() {
             text(&teacher)
         );
         let own = config(folder.path(), &lines, model);
-        let burn = losses(&run(folder.path(), &own, &["--device", "flex"]));
+        let first = run(folder.path(), &own, &["--device", "flex"]);
+        let told = facts_of(&first, "run_started")[0].to_string();
+        assert!(told.contains("sha256") && !told.contains(text(&teacher)), "a teacher is told by its content: {told}");
+        let burn = losses(&first);
         for set in InstructionSet::available() {
             let native = losses(&run(folder.path(), &own, &["--set", &format!("instruction_set={}", set.name())]));
             for (epoch, (native, burn)) in native.iter().zip(&burn).enumerate() {

@@ -137,7 +137,7 @@ pub enum Labels {
     /// The files of the images.
     #[default]
     Files,
-    /// The answers of the teacher of `train.distillation`: accuracies are then the share of images on which both agree.
+    /// The answers of the teacher of `train.distillation`: accuracies are then the fraction of images on which both agree.
     Teacher,
 }
 

@@ -34,8 +34,9 @@ pub struct Experiment {
     data: Description,
     plan: Plan,
     graph: Arc<Graph>,
-    /// The file that the model is, if it is one.
+    /// The file that the model is, and that of the teacher, where they are any.
     source: Option<Arc<Source>>,
+    teacher: Option<Arc<Source>>,
     pruning: Option<Pruning>,
     /// The middle of the run's name, once somebody asked.
     digest: OnceLock<String>,
@@ -46,9 +47,8 @@ impl Experiment {
     ///
     /// # Errors
     /// The first thing that makes no sense, with its key, the found and the wanted; when the data cannot be described.
-    pub fn new(mut config: ExperimentConfig) -> Result<Self, Error> {
+    pub fn new(config: ExperimentConfig) -> Result<Self, Error> {
         check(&config)?;
-        config.train.distillation.as_mut().map_or(Ok(()), DistillationConfig::identify)?;
         let data = data::describe(&config.data)?;
         Self::on_data(config, data)
     }
@@ -65,19 +65,27 @@ impl Experiment {
         if let Some(source) = &source {
             config.model.identify(source);
         }
+        let teacher = config.train.distillation.as_ref().map(DistillationConfig::source).transpose()?.flatten();
+        if let (Some(own), Some(teacher)) = (&mut config.train.distillation, &teacher) {
+            own.sha256 = Some(teacher.sha256().to_owned());
+        }
         if config.data.labels == Labels::Teacher {
-            (data.classes, data.class_names) = teacher_classes(&config, source.as_deref())?;
+            let known = teacher.as_ref().or(source.as_deref()).ok_or_else(classes_unknown)?.model();
+            (data.classes, data.class_names) = (known.network.classes(), known.info.classes.clone());
         }
         check_on_data(&config, &data)?;
         let graph = Arc::new(match &source {
-            Some(source) => source.graph(data.shape, data.classes)?,
+            Some(source) => {
+                source.check("model", &data.shape, data.classes)?;
+                source.graph().clone()
+            }
             None => config.model.graph(data.shape, data.classes)?,
         });
         device::supports(&config.device, &graph)?;
-        if let Some(teacher) = config.train.distillation.as_ref().map(DistillationConfig::source).transpose()?.flatten()
-        {
-            check_teacher(&teacher, &graph)?;
+        if let Some(teacher) = &teacher {
+            check_teacher(teacher, &graph)?;
         }
+        let teacher = teacher.map(Arc::new);
         if reads_rows(&graph) && config.data.normalisation != (Normalisation::None {}) {
             let why =
                 "the model takes numbers of rows, expected { kind = \"none\" }, by which numbers stay as they are";
@@ -90,7 +98,7 @@ impl Experiment {
         let pruning = config.prune.as_ref().map(|prune| Pruning::new(prune, &graph)).transpose()?;
         let targets = pruning.as_ref().map_or(&[][..], |pruning| &pruning.targets().shares);
         let plan = Plan::new(&config, training_images(&config, &data), targets)?;
-        let own = Self { config, data, plan, graph, source, pruning, digest: OnceLock::new() };
+        let own = Self { config, data, plan, graph, source, teacher, pruning, digest: OnceLock::new() };
         check_plan(&own)?;
         Ok(own)
     }
@@ -139,6 +147,11 @@ impl Experiment {
     /// The file that the model is, if it is one.
     pub(crate) fn source(&self) -> Option<&Source> {
         self.source.as_deref()
+    }
+
+    /// The file of the network that teaches, if it is one.
+    pub(crate) fn teacher(&self) -> Option<&Source> {
+        self.teacher.as_deref()
     }
 
     /// The model as a burn module, whose weights are not set yet. `device` decides where it computes and whether gradients
@@ -265,37 +278,24 @@ impl Experiment {
     }
 }
 
-/// The classes of the teacher that gives the labels, and their names.
-fn teacher_classes(config: &ExperimentConfig, model: Option<&Source>) -> Result<(usize, Vec<String>), Error> {
-    let classes = |own: &Source| (own.model().network.classes(), own.model().info.classes.clone());
-    let found = match config.train.distillation.as_ref().map(|own| (own, own.teacher)) {
-        Some((own, Teacher::File)) => own.source()?.as_ref().map(classes),
-        Some((_, Teacher::Start)) => model.map(classes),
-        Some((_, Teacher::Dense)) | None => None,
-    };
-    found.ok_or_else(|| {
-        let why = "nothing tells which classes there are: expected a train.distillation whose teacher is `file`, or `start` with a model \
-                   of kind `file`";
-        Error::Meaning { key: "data.labels", why: why.into() }
-    })
+/// What is said where labels have no classes: a state dict to start from does not tell them.
+fn classes_unknown() -> Error {
+    let why = "nothing tells which classes there are: expected a train.distillation whose teacher is `file`, or `start` with a model of \
+               kind `file`";
+    Error::Meaning { key: "data.labels", why: why.into() }
 }
 
 /// Refuses a teacher that takes other images than the model, or answers other classes.
 fn check_teacher(teacher: &Source, graph: &Graph) -> Result<(), Error> {
-    let classes = graph.shape(graph.output()).iter().product::<usize>();
-    let shape = match *graph.shape(graph.input()) {
-        [channels, rows, columns] => [channels, rows, columns],
-        ref other => [other.iter().product(), 1, 1],
-    };
-    let found = teacher.model().network.classes();
-    if let Err(Error::Meaning { why, .. }) = teacher.graph(shape, classes) {
-        return Err(Error::Meaning { key: "train.distillation", why });
+    let (key, classes) = ("train.distillation", graph.shape(graph.output()).iter().product::<usize>());
+    teacher.check(key, graph.shape(graph.input()), classes)?;
+    match teacher.model().network.classes() {
+        found if found == classes => Ok(()),
+        found => {
+            let why = format!("found a teacher of {found} classes, expected {classes}, as the model has");
+            Err(Error::Meaning { key, why })
+        }
     }
-    if found != classes {
-        let why = format!("found a teacher of {found} classes, expected {classes}, as the model has");
-        return Err(Error::Meaning { key: "train.distillation", why });
-    }
-    Ok(())
 }
 
 /// Whether the model takes numbers that choose rows of a table.

@@ -10,6 +10,7 @@ use crate::run::{DENSE, named, trained};
 use crate::{Error, Experiment, export, start};
 use secateur_sparse::Trained;
 use secateur_sparse::infer::{AnyEngine, Options};
+use std::sync::Arc;
 
 /// Logits that are kept at most; more are computed again whenever they are asked for.
 const MOST_KEPT: usize = 1 << 26;
@@ -18,7 +19,7 @@ const MOST_KEPT: usize = 1 << 26;
 pub(crate) struct Teacher {
     engine: AnyEngine,
     /// `[image][class]` of the training images, where they are kept.
-    logits: Vec<f32>,
+    logits: Arc<Vec<f32>>,
 }
 
 impl Teacher {
@@ -41,9 +42,9 @@ impl Teacher {
         // Of images that are varied nothing is known before they are.
         let kept = config.data.augment.is_none() && dataset.train.len().saturating_mul(classes) <= MOST_KEPT;
         let logits = match (kept, dataset.teacher_logits.is_empty()) {
-            (false, _) => vec![],
-            (true, false) => dataset.teacher_logits.clone(),
-            (true, true) => answers(&mut engine, &dataset.train, experiment, observer),
+            (false, _) => Arc::default(),
+            (true, false) => Arc::clone(&dataset.teacher_logits),
+            (true, true) => Arc::new(answers(&mut engine, &dataset.train, experiment, observer)),
         };
         Ok(Some(Self { engine, logits }))
     }
@@ -85,7 +86,7 @@ pub(crate) fn label(
     };
     let (logits, labels) = taught(&dataset.train, observer);
     if logits.len() <= MOST_KEPT {
-        dataset.teacher_logits = logits;
+        dataset.teacher_logits = Arc::new(logits);
     }
     dataset.train.set_labels(labels);
     let labels = taught(&dataset.validation, observer).1;
@@ -99,7 +100,7 @@ pub(crate) fn label(
 fn network(experiment: &Experiment, run: Option<&RunFolder>) -> Result<Option<Trained>, Error> {
     let Some(config) = &experiment.config().train.distillation else { return Ok(None) };
     match config.teacher {
-        Whose::File => Ok(config.source()?.map(|own| own.model().network.clone())),
+        Whose::File => Ok(experiment.teacher().map(|own| own.model().network.clone())),
         Whose::Start => {
             let Some(own) = start::read(experiment, None)? else { return Ok(None) };
             export::network(experiment.graph(), &own.parameters, &own.masks).map(Some)

@@ -94,6 +94,10 @@ fn settings(config: &ExperimentConfig, prunes: bool) -> Settings {
     };
     section(&mut all, "train", &TOLD_OF_TRAIN);
     section(&mut all, "data", &TOLD_OF_DATA);
+    // A teacher's file is told by its content.
+    if let Some(Value::Object(own)) = all.get_mut("train").and_then(|train| train.get_mut("distillation")) {
+        own.remove("path");
+    }
     let every = config.prune.as_ref().filter(|_| !prunes).map(|prune| table(&prune.every));
     let retrain = (!prunes).then(|| all.remove("retrain")).flatten();
     all = without(all, &TOLD);

@@ -3,7 +3,7 @@
 use crate::models::{Source, sha256_fault};
 use crate::{Error, config::words};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Whose answers training learns from beside the labels, and how much they count: the loss is `(1 - weight)` times that of the labels,
 /// and `weight temperature^2` times the cross-entropy between the softmax of teacher and network, whose logits are divided by the
@@ -90,23 +90,12 @@ impl DistillationConfig {
             .then(|| ("train.distillation.sha256", "found one, expected a `path` beside it".into()))
     }
 
-    /// Says of the teacher's file which one it is, where that is left out.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn identify(&mut self) -> Result<(), Error> {
-        if let (Some(path), None) = (&self.path, &self.sha256) {
-            self.sha256 = Some(Source::open(path, None)?.sha256().to_owned());
-        }
-        Ok(())
-    }
-
     /// The teacher's file, if it is one.
     ///
     /// # Errors
     /// When it cannot be read, or is another one than its SHA-256 says.
     pub(crate) fn source(&self) -> Result<Option<Source>, Error> {
-        let open = |path: &PathBuf| Source::open(Path::new(path), self.sha256.as_deref());
+        let open = |path: &PathBuf| Source::open(path, self.sha256.as_deref());
         self.path.as_ref().map(open).transpose()
     }
 }

@@ -32,6 +32,7 @@ use cifar::Cifar;
 use secateur_sparse::file::{Scale, wrong_class_names};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Pixels of a part of a data set, at most: they are kept in memory.
 const MOST_PIXELS: usize = 1 << 32;
@@ -96,7 +97,7 @@ pub struct Dataset {
     /// By channel, what the network sees of a byte.
     pub(crate) scales: Vec<Scale>,
     /// What a teacher answers to the training images, `[image][class]`, where it has given the labels.
-    pub(crate) teacher_logits: Vec<f32>,
+    pub(crate) teacher_logits: Arc<Vec<f32>>,
 }
 
 /// A data file and its checksum, for the record of the run.
@@ -247,7 +248,7 @@ fn divided(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         true => (training, test.select(&[])),
         false => (training.select(&kept), training.select(&held_out)),
     };
-    Ok(Dataset { name, train, validation, test, files, description, scales: vec![], teacher_logits: vec![] })
+    Ok(Dataset { name, train, validation, test, files, description, scales: vec![], teacher_logits: Arc::default() })
 }
 
 /// All images of a folder, none held out, as a model takes them that sees bytes by these scales: one for each channel, or one for
@@ -412,7 +413,7 @@ mod tests {
                 files: vec![],
                 description,
                 scales: vec![],
-                teacher_logits: vec![],
+                teacher_logits: Arc::default(),
             }
         };
         let (centred, training) = (Normalisation::Centred {}, Normalisation::Training {});

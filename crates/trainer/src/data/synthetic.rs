@@ -34,7 +34,7 @@ pub(super) fn draw(data: &DataConfig, seed: u64) -> Dataset {
         files: vec![],
         description: describe(data),
         scales: vec![],
-        teacher_logits: vec![],
+        teacher_logits: Default::default(),
     }
 }
 

@@ -37,29 +37,37 @@ impl Source {
         let sha256 = digest(&bytes);
         match expected.filter(|expected| **expected != sha256) {
             Some(expected) => Err(refuse(format!(
-                "found another model, of SHA-256 {sha256}, expected {expected}, as `model.sha256` says"
+                "found another model, of SHA-256 {sha256}, expected {expected}, as the config's `sha256` says"
             ))),
             None => Ok(Self { model, graph, weights, bytes, sha256 }),
         }
     }
 
-    /// The graph for images of this shape, `[channels, height, width]`, and so many classes.
+    /// Checks that it takes what has these sides, those of 1 left out or not, and answers so many classes or more; `key` is the
+    /// config's that names it.
     ///
     /// # Errors
     /// When it takes or gives something else.
-    pub(crate) fn graph(&self, shape: [usize; 3], classes: usize) -> Result<Graph, Error> {
-        let refuse = |why: String| Err(Error::Meaning { key: "model", why });
+    pub(crate) fn check(&self, key: &'static str, shape: &[usize], classes: usize) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::Meaning { key, why });
         let [input, output] = [self.graph.input(), self.graph.output()].map(|value| self.graph.shape(value));
         let sides = |own: &[usize]| own.iter().copied().filter(|side| *side != 1).collect::<Vec<_>>();
-        if sides(input) != sides(&shape) {
-            let why = format!("found a model that takes {input:?}, expected one for the data's images of {shape:?}");
-            return refuse(why);
+        if sides(input) != sides(shape) {
+            return refuse(format!(
+                "found a model that takes {input:?}, expected one for the data's images of {shape:?}"
+            ));
         }
         if output.len() != 1 || output[0] < classes {
-            let why = format!("found a model that answers {output:?}, expected one for the data's {classes} classes");
-            return refuse(why);
+            return refuse(format!(
+                "found a model that answers {output:?}, expected one for the data's {classes} classes"
+            ));
         }
-        Ok(self.graph.clone())
+        Ok(())
+    }
+
+    /// What it computes.
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// All parameters, in the graph's order.

@@ -166,7 +166,9 @@ impl ModelConfig {
             Self::Mobilenet { width } => mobilenet::mobilenet(input, classes, *width),
             Self::Layers { layers, .. } => layers::network(input, classes, layers),
             Self::File { path, sha256, .. } => {
-                return Source::open(path, sha256.as_deref())?.graph(input, classes);
+                let own = Source::open(path, sha256.as_deref())?;
+                own.check("model", &input, classes)?;
+                return Ok(own.graph().clone());
             }
         };
         built.map_err(|error| Error::Meaning { key: "model", why: error.to_string() })
