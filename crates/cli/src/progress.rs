@@ -89,6 +89,12 @@ fn line(place: &str, tick: &Tick, left: Option<f64>, columns: usize) -> String {
     }
 }
 
+/// How far the images of a split are scored, and where in the run that is.
+fn scored(place: &str, split: &str, seen: usize, total: usize) -> String {
+    let separator = if place.is_empty() { "" } else { ", " };
+    format!("{place}{separator}{split} {seen}/{total}")
+}
+
 impl Observer for Progress {
     fn stage(&mut self, at: &StageView<'_>) {
         self.from.get_or_insert(at.step);
@@ -130,8 +136,15 @@ impl Observer for Progress {
     }
 
     fn evaluating(&mut self, split: &str, seen: usize, total: usize) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}, {split} {seen}/{total}", self.place));
+        let line = scored(&self.place, split, seen, total);
+        match &self.bar {
+            Some(bar) => bar.set_message(line),
+            // Before the first stage a teacher may have much to answer.
+            None if self.last_line.elapsed() >= LINE_EVERY => {
+                say!("{line}");
+                self.last_line = Instant::now();
+            }
+            None => {}
         }
     }
 
@@ -261,7 +274,7 @@ pub(crate) fn clock(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{BESIDE, LayerPath, Tick, clock, estimate, line, path};
+    use super::{BESIDE, LayerPath, Tick, clock, estimate, line, path, scored};
 
     #[test]
     fn times_read_like_a_clock() {
@@ -299,6 +312,12 @@ mod tests {
         let narrow = line("cycle 3/12 train, 98.5 % sparse", &tick, Some(65.0), 80 - BESIDE);
         assert_eq!(narrow, "cycle 3/12 train, 98.5 % sparse, loss 0.1235, 01:05 left");
         assert!(!line(place, &tick, None, usize::MAX).contains("left"));
+    }
+
+    #[test]
+    fn images_that_are_scored_are_told_with_their_place_in_the_run_if_it_has_begun() {
+        assert_eq!(scored("", "teacher", 128, 60_000), "teacher 128/60000");
+        assert_eq!(scored("cycle 2/6 test, 50.0 % sparse", "test", 5, 10), "cycle 2/6 test, 50.0 % sparse, test 5/10");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod graphs;
 
 use graphs::{Random, graph, images, weights};
 use secateur_graph::{
-    Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, PoolKind, Role, Weights, Window,
+    Activation, BatchNorm, Builder, Conv2d, Graph, LayerNorm, Linear, Op, Pool, PoolKind, Role, Weights, Window,
 };
 use secateur_sparse::file::Precision;
 use secateur_sparse::infer::{Error, Forms, GraphEngine, LanesHold, Options};
@@ -49,7 +49,8 @@ fn check(graph: &Graph, weights: &Weights, images: &[Vec<f32>], about: &str) {
     let expected: Vec<f32> = images.iter().flat_map(|image| graph.forward(weights, image)).collect();
     let (rows, classes) = (images.concat(), expected.len() / images.len());
     for instruction_set in InstructionSet::available() {
-        for (forms, batch) in [Forms::Any, Forms::Dense].into_iter().flat_map(|forms| [(forms, 16), (forms, 1)]) {
+        let (any, dense) = (Forms::Any, Forms::Dense);
+        for (forms, batch) in [(any, 64), (any, 16), (any, 1), (dense, 64), (dense, 1)] {
             let options = |threads| Options { threads, instruction_set, forms, ..Options::new(batch) };
             let mut one = engine(graph, weights, &options(1));
             let about = || format!("{about}, {}, {forms:?}, batch {batch}: {graph:#?}", instruction_set.name());
@@ -409,4 +410,54 @@ fn a_nan_comes_through_every_pool_and_activation_and_nowhere_else() {
             }
         }
     }
+}
+
+/// `input -> conv -> relu -> flat -> fc1 -> relu -> fc2 -> + fc1 -> layer-norm -> gelu -> fc3 -> * gates -> fc4 -> soft-max`, where the
+/// gates are made of the features that `fc1` reads, on images of four by five pixels.
+fn features() -> Graph {
+    let mut net = Builder::new(&[2, 4, 5]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    let relu = || Op::Activation(Activation::Relu);
+    let linear = |outputs| Op::Linear(Linear::new(outputs));
+    add("conv", Op::Conv2d(Conv2d::new(7, 3)), &["input"]);
+    add("relu", relu(), &["conv"]);
+    add("flat", Op::Flatten, &["relu"]);
+    add("fc1", linear(29), &["flat"]);
+    add("relu1", relu(), &["fc1"]);
+    add("fc2", linear(29), &["relu1"]);
+    add("sum", Op::Add, &["relu1", "fc2"]);
+    add("norm", Op::LayerNorm(LayerNorm { axes: vec![0], epsilon: 1e-5 }), &["sum"]);
+    add("gelu", Op::Activation(Activation::Gelu), &["norm"]);
+    add("fc3", linear(18), &["gelu"]);
+    add("gates", linear(18), &["flat"]);
+    add("product", Op::Mul, &["fc3", "gates"]);
+    add("fc4", linear(1), &["product"]);
+    add("all", Op::Concat, &["fc4", "product"]);
+    add("share", Op::Softmax(0), &["all"]);
+    net.finish()
+}
+
+#[test]
+fn blocks_of_images_go_through_fully_connected_layers_together() {
+    let graph = features();
+    for density in DENSITIES {
+        let mut random = Random((density * 100.0) as u64);
+        let weights = kept(&graph, density, &mut random);
+        check(&graph, &weights, &images(&graph, 130, &mut random), &format!("density {density}"));
+    }
+}
+
+#[test]
+fn as_many_blocks_go_together_as_the_memory_allows() {
+    let graph = features();
+    let weights = kept(&graph, 0.3, &mut Random(3));
+    let images = images(&graph, 40, &mut Random(5)).concat();
+    let options = |buffer_bytes| Options { threads: 1, buffer_bytes, ..Options::new(128) };
+    let mut all = engine(&graph, &weights, &options(1 << 30));
+    let least = all.bytes() - all.weight_bytes();
+    let mut one = engine(&graph, &weights, &options(least - 1));
+    assert!(one.bytes() < all.bytes(), "{} of {}", one.bytes(), all.bytes());
+    let [found, expected] = [one.logits(&images), all.logits(&images)];
+    let [most, scale] = difference(&found, &expected);
+    assert!(most <= 1e-5 * scale, "differs by {most} of {scale}");
 }

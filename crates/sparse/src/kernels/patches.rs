@@ -2,7 +2,7 @@
 //! few rows high, whose rows alone are too short to keep the arithmetic busy.
 
 use crate::InstructionSet;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, slices};
 use crate::simd::{Kernel, Vector, dispatch};
 
 /// A rectangle of positions.
@@ -147,7 +147,6 @@ impl<const R: usize, const C: usize, const X: usize, const POOLS: bool> Kernel f
     fn run<V: Vector>(self) {
         let Self { patch, steps, filters, input, outputs } = self;
         let Outputs { filters: own, first: start, values, plane, other, least } = outputs;
-        let reach = filters.extent + (C - 1) * X;
         let least = V::splat(*least);
         for filter in *own {
             let filter = *filter as usize;
@@ -162,15 +161,14 @@ impl<const R: usize, const C: usize, const X: usize, const POOLS: bool> Kernel f
                     }
                 }
             }
-            let mut rows: [&[Lanes]; R] = [&[]; R];
-            for r in 0..R {
-                rows[r] = &input[base + r * steps.rows[0]..][..reach];
-            }
+            let rows = slices!(R, |r| &input[base + r * steps.rows[0]..][..filters.extent + (C - 1) * X]);
             let terms = filters.starts[filter] as usize..filters.starts[filter + 1] as usize;
             for (offset, weight) in filters.offsets[terms.clone()].iter().zip(&filters.weights[terms]) {
+                let offset = *offset as usize;
+                assert!(offset < filters.extent, "offsets lie below the extent");
                 let weight = V::splat(*weight);
                 for r in 0..R {
-                    let x = &rows[r][*offset as usize..][..(C - 1) * X + 1];
+                    let x = &rows[r][offset..][..(C - 1) * X + 1];
                     for c in 0..C {
                         sums[r][c] = weight.mul_add(V::load(&x[c * X]), sums[r][c]);
                     }

@@ -1,5 +1,6 @@
 //! Convolutions and fully connected layers, with all of their weights or with the nonzero ones only.
 
+use super::plan::TOGETHER;
 use crate::InstructionSet;
 use crate::kernels::activation::with_activation;
 use crate::kernels::patches::{self, Filters, Patch, Steps};
@@ -25,7 +26,8 @@ pub(super) struct Conv {
     geometry: Geometry,
     /// The layout of what is written.
     y: Layout,
-    /// Where it is pooled, first the upper left ones of all that are pooled together, then those beside, below, and beside these.
+    blocks: usize,
+    /// Of as many blocks as it computes at once. Where it is pooled, first the upper left ones of all that are pooled together, then those beside, below, and beside these.
     positions: Vec<Position>,
     /// More than the largest offset within a group's channels.
     extent: usize,
@@ -86,11 +88,13 @@ pub(super) struct Layer<'a> {
     /// The layout of what is written, and whether that is the largest of every two by two outputs.
     pub y: Layout,
     pub pools: bool,
+    /// Blocks of sixteen images that it computes at once, at most [`TOGETHER`]; one, where it has pixels.
+    pub blocks: usize,
 }
 
 impl Conv {
     pub(super) fn new(geometry: Geometry, layer: Layer<'_>, set: InstructionSet) -> Self {
-        let mut phase = geometry.forward(1);
+        let mut phase = geometry.forward(layer.blocks);
         let (columns, filters, plane) = (geometry.columns(), geometry.y.channels, geometry.x.plane());
         let spread = |channel: usize| phase.offsets.iter().map(move |own| own + (channel * plane) as u32);
         let offsets: Vec<u32> = (0..geometry.inputs()).flat_map(spread).collect();
@@ -137,9 +141,15 @@ impl Conv {
             bias: layer.bias.map_or_else(|| vec![0.0; filters], <[f32]>::to_vec),
             activation: layer.activation,
             y: layer.y,
+            blocks: layer.blocks,
             geometry,
             weights,
         }
+    }
+
+    /// Blocks that it computes at once.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
     }
 
     /// Whether of every two by two outputs the largest is written.
@@ -197,7 +207,7 @@ impl Conv {
     }
 
     /// Writes the outputs of some filters, whose ends are [borders](Self::borders). `y`, and `other` in the same layout, begin
-    /// with the first of them.
+    /// with the first of them. Several blocks stand one behind the other, and are computed with all filters.
     pub(super) fn run(
         &self,
         set: InstructionSet,
@@ -270,9 +280,16 @@ impl Kernel for Products<'_> {
     fn run<V: Vector>(self) {
         let Self { conv, filters, x, other, y, least, workspace } = self;
         let (geometry, extent, plane) = (&conv.geometry, conv.extent, conv.y.plane());
-        let each = conv.y.pixels();
+        // Of some filters of one block there is less than a block.
+        let size = conv.y.block();
+        let blocks = y.len().div_ceil(size);
+        let [each, all] = [blocks, conv.blocks].map(|blocks| blocks * conv.y.pixels());
+        let mut ys = y.chunks_mut(size);
+        let y: &mut [&mut [Lanes]] = &mut std::array::from_fn::<_, TOGETHER, _>(|_| ys.next().unwrap_or_default());
+        let mut others = other.into_iter().flat_map(|own| own.chunks(size));
+        let others: &[&[Lanes]] = &std::array::from_fn::<_, TOGETHER, _>(|_| others.next().unwrap_or_default());
+        let others = if other.is_some() { others } else { &[] };
         let group = |filter: usize| filter / geometry.filters() * geometry.inputs() * geometry.x.plane();
-        let others = other.as_slice();
         match &conv.weights {
             Weights::Dense { offsets, tiles, values } => {
                 for from in (0..each).step_by(POSITIONS) {
@@ -283,9 +300,9 @@ impl Kernel for Products<'_> {
                         let weights = &values[first * offsets.len()..][..count * offsets.len()];
                         let rows = Rows { offsets, weights, count: *count, extent };
                         let (row, start) = (first - filters.start, start(&conv.bias[*first..], others));
-                        for (place, positions) in conv.positions.chunks(each).enumerate() {
+                        for (place, positions) in conv.positions.chunks(all).enumerate() {
                             let positions = &positions[from..each.min(from + POSITIONS)];
-                            let outputs = Outputs { blocks: &mut [&mut *y], plane, row, least, largest: place > 0 };
+                            let outputs = Outputs { blocks: y, plane, row, least, largest: place > 0 };
                             product::<V>(rows, positions, &x[group(*first)..], start, outputs);
                         }
                     }
@@ -293,7 +310,7 @@ impl Kernel for Products<'_> {
             }
             Weights::Winograd { tiles, filters: weights } => {
                 let sizes = Sizes { pools: conv.pools(), output_plane: plane, ..sizes(&geometry.x, &conv.y) };
-                let outputs = Outputs { blocks: &mut [&mut *y], plane, row: 0, least, largest: false };
+                let outputs = Outputs { blocks: y, plane, row: 0, least, largest: false };
                 let start = start(&conv.bias[filters.start..], others);
                 convolve::<V>(sizes, weights, filters, tiles, x, start, outputs, workspace);
             }
@@ -304,9 +321,9 @@ impl Kernel for Products<'_> {
                         let (offsets, weights) = (&lists.offsets[own.clone()], &values[own]);
                         let rows = Rows { offsets, weights, count: 1, extent };
                         let start = start(&conv.bias[filter..], others);
-                        for (place, positions) in conv.positions.chunks(each).enumerate() {
+                        for (place, positions) in conv.positions.chunks(all).enumerate() {
                             let positions = &positions[from..each.min(from + SPARSE_POSITIONS)];
-                            let outputs = Outputs { blocks: &mut [&mut *y], plane, row, least, largest: place > 0 };
+                            let outputs = Outputs { blocks: y, plane, row, least, largest: place > 0 };
                             product::<V>(rows, positions, &x[group(filter)..], start, outputs);
                         }
                     }

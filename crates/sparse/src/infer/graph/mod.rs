@@ -2,7 +2,8 @@
 //!
 //! Batch normalisation is folded into the layers before it, and an addition and an activation behind a convolution are part
 //! of its pass, or max-pooling by two (`plan.rs`). For batches each thread takes blocks of sixteen images through all steps,
-//! one after the other, so that what a step leaves is still in the cache when the next one reads it. For few images at a time
+//! one after the other, so that what a step leaves is still in the cache when the next one reads it; a few blocks go through the
+//! fully connected layers at the end together, which then read each weight once for all of them. For few images at a time
 //! one image is cut into tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside
 //! them (`margins.rs`). Its fully connected layers have neurons in the lanes (`linear.rs`).
 //! Convolutions are the lists of offsets of the trainer (`train/graph`), with all weights or with the nonzero ones: which of
@@ -40,7 +41,7 @@ use std::mem::size_of;
 use std::ops::Range;
 use std::sync::Arc;
 use step::{Source, Step};
-use walk::{Scratch, walk, walk_together};
+use walk::{Scratch, of_block, walk, walk_blocks, walk_together};
 
 /// What the lanes may hold.
 const ALL: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
@@ -123,18 +124,19 @@ impl GraphEngine {
         let (set, threads) = (available(options.instruction_set)?, options.threads.max(1));
         let (graph, weights) = folded(graph, stored);
         let names = ranges::names(&graph);
-        let plan = Self::plan(&graph, numbers, lanes, options, threads)?;
+        let plan = Self::plan(&graph, numbers, lanes, options)?;
         let crossovers = match forms {
             Forms::Any => Crossovers::table(set),
             Forms::Dense => Crossovers::DENSE,
         };
         let source = Source { graph: &graph, weights: &weights, stored, plan: &plan, crossovers: &crossovers, set };
-        let step = |own| {
-            let step = Step::new(source, own)?;
+        let step = |(place, own)| {
+            let blocks = if place < plan.tail.first { 1 } else { plan.tail.blocks };
+            let step = Step::new(source, own, blocks)?;
             let parts = step.parts(&plan.layouts[step.output], threads);
             Ok((step, parts))
         };
-        let steps = plan.steps.iter().map(step).collect::<Result<Vec<_>, Error>>()?;
+        let steps = plan.steps.iter().enumerate().map(step).collect::<Result<Vec<_>, Error>>()?;
         let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product());
         let (input, output) = (&plan.layouts[plan.input], &plan.layouts[plan.output]);
         let logit = |class| match &plan.tilings {
@@ -173,23 +175,22 @@ impl GraphEngine {
     }
 
     /// The plan that seems to cost less for calls of so many images, of those whose buffers take at most so many bytes.
-    fn plan(
-        graph: &Graph,
-        numbers: Numbers<'_>,
-        lanes: &[LanesHold],
-        options: &Options,
-        threads: usize,
-    ) -> Result<Plan, Error> {
+    fn plan(graph: &Graph, numbers: Numbers<'_>, lanes: &[LanesHold], options: &Options) -> Result<Plan, Error> {
+        let threads = options.threads.max(1);
+        let blocks = options.batch.div_ceil(LANES);
         let (mut plans, mut refused) = (vec![], None);
         for own in lanes {
-            let blocks = match own {
-                LanesHold::Images => options.batch.div_ceil(LANES),
-                LanesHold::Places => options.batch,
+            // Several blocks together, if the memory allows it.
+            let (items, together) = match own {
+                LanesHold::Images => (blocks, vec![blocks, 1]),
+                LanesHold::Places => (options.batch, vec![1]),
             };
-            // What the kernels cannot address as tiles they may as images.
-            match Plan::new(graph, *own, numbers) {
-                Ok(plan) => plans.push((blocks as f64 * plan.cost, plan)),
-                Err(error) => refused = refused.or(Some(error)),
+            for together in together {
+                // What the kernels cannot address as tiles they may as images.
+                match Plan::new(graph, *own, numbers, together) {
+                    Ok(plan) => plans.push((items as f64 * plan.cost, plan)),
+                    Err(error) => refused = refused.or(Some(error)),
+                }
             }
         }
         plans.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -255,17 +256,23 @@ impl GraphEngine {
         }
     }
 
-    /// Each thread takes blocks of sixteen images.
+    /// Each thread takes some blocks of sixteen images, as many together as suit the last steps, but none has nothing to do.
     fn compute_blocks(&mut self, images: &[f32], logits: &mut [f32]) {
         let Self { threads, program, scratch, .. } = self;
         let Program { set, pixels, classes, plan, steps, logits: places, .. } = &**program;
-        threads.pool().each_chunk(scratch, logits, LANES * *classes, |scratch, block, logits| {
-            let images = &images[block * LANES * *pixels..][..logits.len() / *classes * *pixels];
-            read(*set, images, *pixels, &mut scratch.buffers[plan.buffers[plan.input]]);
-            walk(*set, plan, steps, scratch);
-            let block = &scratch.buffers[plan.buffers[plan.output]];
-            for (image, logits) in logits.chunks_exact_mut(*classes).enumerate() {
-                logits.iter_mut().zip(places).for_each(|(logit, [place, _])| *logit = block[*place].0[image]);
+        let all = (images.len() / pixels).div_ceil(LANES);
+        let together = plan.tail.blocks.min(all.div_ceil(scratch.len())).max(1) * LANES;
+        threads.pool().each_chunk(scratch, logits, together * *classes, |scratch, chunk, logits| {
+            let images = &images[chunk * together * *pixels..][..logits.len() / *classes * *pixels];
+            let mut blocks = images.chunks(LANES * *pixels);
+            walk_blocks(*set, plan, steps, scratch, blocks.len(), |to| {
+                read(*set, blocks.next().expect("a block of images for each"), *pixels, to);
+            });
+            for (block, logits) in logits.chunks_mut(LANES * *classes).enumerate() {
+                let block = of_block(plan, scratch, plan.output, block);
+                for (image, logits) in logits.chunks_exact_mut(*classes).enumerate() {
+                    logits.iter_mut().zip(places).for_each(|(logit, [place, _])| *logit = block[*place].0[image]);
+                }
             }
         });
     }

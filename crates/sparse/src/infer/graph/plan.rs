@@ -16,6 +16,11 @@ use crate::{Ranges, Unsupported};
 use secateur_graph::{Activation, Graph, Op, Pool, PoolKind, Value, Window};
 use std::mem::size_of;
 
+/// Blocks that go through the last steps together at most.
+pub(super) const TOGETHER: usize = 4;
+/// Vectors that are read at random while all weights of a layer go by: what the second-level cache holds.
+const CACHED: usize = 512 * 1024 / size_of::<Lanes>();
+
 /// The steps of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
@@ -27,17 +32,30 @@ pub(super) struct Plan {
     pub origins: Vec<usize>,
     /// By value, where the lanes hold tiles of one image and not sixteen images.
     pub tilings: Option<Vec<Tiling>>,
+    /// By value: blocks of images that it is there for, several where the last steps read or write it.
+    pub blocks: Vec<usize>,
     /// By value: the buffer that it lies in.
     pub buffers: Vec<usize>,
-    /// By buffer: vectors of a block, or of an image, and the bits of each lane around channels.
+    /// By buffer: vectors of its blocks, or of an image, and the bits of each lane around channels.
     pub sizes: Vec<(usize, u32)>,
     pub steps: Vec<Step>,
     /// The value that images are read into; where the lanes hold images it has no margins.
     pub input: usize,
     /// The value of the logits.
     pub output: usize,
+    /// The last steps.
+    pub tail: Tail,
     /// About what a block costs, or an image, to be compared between plans.
     pub cost: f64,
+}
+
+/// The last steps, through which a few blocks of images go together: a fully connected layer reads a weight once for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// The place of the first of these steps, the number of all steps where there are none.
+    pub first: usize,
+    /// Blocks at most.
+    pub blocks: usize,
 }
 
 /// One pass over the values of a block, or of an image.
@@ -67,19 +85,23 @@ pub(super) enum Numbers<'a> {
 }
 
 impl Plan {
+    /// At most `blocks` of images go through the last steps together.
+    ///
     /// # Errors
     /// When a value is larger than the kernels' 32-bit offsets reach, or a range is missing.
-    pub(super) fn new(graph: &Graph, lanes: LanesHold, numbers: Numbers<'_>) -> Result<Self, Error> {
+    pub(super) fn new(graph: &Graph, lanes: LanesHold, numbers: Numbers<'_>, blocks: usize) -> Result<Self, Error> {
         let mut own = Self {
             layouts: vec![Layout::of(graph.shape(graph.input()))],
             bytes: vec![None],
             origins: vec![graph.input().index()],
             tilings: None,
+            blocks: vec![],
             buffers: vec![],
             sizes: vec![],
             steps: vec![],
             input: 0,
             output: 0,
+            tail: Tail { first: 0, blocks: 1 },
             cost: 0.0,
         };
         let mut values = vec![None; graph.nodes().len() + 1];
@@ -127,8 +149,32 @@ impl Plan {
             let why = format!("its values with their padding are more than {most} for one image");
             return Err(Unsupported { node: graph.nodes()[node].name.clone(), why }.into());
         }
+        own.tail = match (numbers, lanes) {
+            (Numbers::Floats, LanesHold::Images) => own.tail(blocks),
+            _ => Tail { first: own.steps.len(), blocks: 1 },
+        };
         own.share_buffers();
         Ok(own)
+    }
+
+    /// The steps from the first fully connected layer on that no convolution or pooling follows, and as many blocks as the caches
+    /// hold the inputs of.
+    fn tail(&self, blocks: usize) -> Tail {
+        let is_linear = |step: &Step| matches!(step.kind, Kind::Conv { is_linear: true, .. });
+        let has_pixels = |step: &Step| match step.kind {
+            Kind::Conv { is_linear, .. } => !is_linear,
+            Kind::Pool(_) | Kind::GlobalAveragePool | Kind::GlobalMaxPool => true,
+            Kind::Pointwise { .. } | Kind::Vector | Kind::Copy | Kind::Other => false,
+        };
+        let behind = self.steps.iter().rposition(has_pixels).map_or(0, |place| place + 1);
+        let linear = || (behind..self.steps.len()).filter(|place| is_linear(&self.steps[*place]));
+        let inputs = linear().map(|place| self.layouts[self.steps[place].inputs[0]].block()).max();
+        let fitting = CACHED / inputs.unwrap_or(CACHED).max(1);
+        // Two at least go by, and then the sums of one are no others than those of many.
+        match blocks.min(fitting).min(TOGETHER) / 2 * 2 {
+            0 => Tail { first: self.steps.len(), blocks: 1 },
+            blocks => Tail { first: linear().next().unwrap_or(self.steps.len()), blocks },
+        }
     }
 
     /// Lets fully connected layers read what is flattened where it stands, if it has no margins there.
@@ -304,17 +350,21 @@ impl Plan {
             step.inputs.iter().chain([&step.output]).for_each(|value| last[*value] = place);
         }
         last[self.output] = self.steps.len();
+        self.blocks = vec![1; self.layouts.len()];
+        for step in &self.steps[self.tail.first..] {
+            step.inputs.iter().chain([&step.output]).for_each(|value| self.blocks[*value] = self.tail.blocks);
+        }
         self.buffers = vec![usize::MAX; self.layouts.len()];
-        let (sizes, buffers, layouts) = (&mut self.sizes, &mut self.buffers, &self.layouts);
+        let (sizes, buffers, layouts, blocks) = (&mut self.sizes, &mut self.buffers, &self.layouts, &self.blocks);
         let outside: Vec<u32> = self.bytes.iter().map(|own| own.map_or(0, Bytes::outside)).collect();
-        let kind = |value: usize| (layouts[value], outside[value]);
-        let mut free: Vec<((Layout, u32), usize)> = vec![];
-        let mut take = |value: usize, free: &mut Vec<((Layout, u32), usize)>| {
+        let kind = |value: usize| (layouts[value], outside[value], blocks[value]);
+        let mut free: Vec<((Layout, u32, usize), usize)> = vec![];
+        let mut take = |value: usize, free: &mut Vec<((Layout, u32, usize), usize)>| {
             let found = free.iter().position(|(own, _)| *own == kind(value));
             let fresh = sizes.len();
             let buffer = found.map_or(fresh, |place| free.remove(place).1);
             if buffer == fresh {
-                sizes.push((layouts[value].block(), outside[value]));
+                sizes.push((layouts[value].block() * blocks[value], outside[value]));
             }
             buffer
         };
@@ -573,7 +623,7 @@ mod tests {
         add("flat", Op::Flatten, &["conv3"]);
         add("fc", Op::Linear(Linear::new(3)), &["flat"]);
         let graph = net.finish();
-        let plan = Plan::new(&graph, LanesHold::Images, Numbers::Floats).expect("small");
+        let plan = Plan::new(&graph, LanesHold::Images, Numbers::Floats, 1).expect("small");
         let name = |step: &Step| step.node.map_or("copy", |node| graph.nodes()[node].name.as_str());
         assert_eq!(plan.steps.iter().map(name).collect::<Vec<_>>(), ["copy", "conv1", "conv2", "conv3", "fc"]);
         let sum = &plan.steps[2];
@@ -610,7 +660,7 @@ mod tests {
         let graph = Graph::sequential(&[3, 97, 101], ops).expect("fits");
         for lanes in [LanesHold::Images, LanesHold::Places] {
             let pooled = |numbers: Numbers<'_>| -> Vec<&str> {
-                let plan = Plan::new(&graph, lanes, numbers).expect("small");
+                let plan = Plan::new(&graph, lanes, numbers, 1).expect("small");
                 let own = plan.steps.iter().filter(|step| step.pools);
                 own.filter_map(|step| step.node).map(|node| graph.nodes()[node].name.as_str()).collect()
             };

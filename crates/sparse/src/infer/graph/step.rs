@@ -100,9 +100,11 @@ impl Source<'_> {
 }
 
 impl Step {
+    /// `blocks` of images go through it together.
+    ///
     /// # Errors
     /// When sums of bytes could leave 32 bits.
-    pub(super) fn new(source: Source<'_>, planned: &Planned) -> Result<Self, Error> {
+    pub(super) fn new(source: Source<'_>, planned: &Planned, blocks: usize) -> Result<Self, Error> {
         let Source { graph, weights, plan, crossovers, set, .. } = source;
         let of = |node: usize, role: Role| {
             let name = format!("{}.{}", graph.nodes()[node].name, role.field());
@@ -125,7 +127,8 @@ impl Step {
                 let is_sparse = (nonzero as f64) < crossover * weight.len() as f64;
                 let (bias, activation) = (of(node, Role::Bias), planned.activation);
                 let (is_tiled, pools) = (tilings.is_some(), planned.pools);
-                let layer = Layer { weight, bias, activation, is_sparse, is_tiled, y: *y, pools };
+                let blocks = if is_linear { blocks } else { 1 };
+                let layer = Layer { weight, bias, activation, is_sparse, is_tiled, y: *y, pools, blocks };
                 Work::Conv(Box::new(Conv::new(geometry, layer, set)))
             }
             Kind::Vector => {
@@ -258,6 +261,11 @@ impl Step {
         }
     }
 
+    /// Whether it computes several blocks at once.
+    pub(super) fn takes_blocks(&self) -> bool {
+        matches!(&self.work, Work::Conv(own) if own.blocks() > 1)
+    }
+
     /// Inputs or outputs of a fully connected layer of one image, whichever are more; 0 where it is none.
     pub(super) fn widest(&self) -> usize {
         if let Work::Vector(own) = &self.work { own.widest() } else { 0 }
@@ -308,7 +316,7 @@ impl Step {
         let plane = layout.plane();
         match &self.work {
             Work::Conv(own) => {
-                let other = other.map(|own| &own.values[channels.start * plane..channels.end * plane]);
+                let other = other.map(|own| &own.values[channels.start * plane..]);
                 own.run(set, channels, x.values, other, y, &mut workspaces.winograd);
             }
             Work::Bytes(own) => own.run(channels, x.values, other.map(|own| own.values), y),
