@@ -91,37 +91,38 @@ pub(crate) fn cover_pooled(sides: [usize; 2], most: usize) -> Vec<([usize; 2], [
     cover(sides, most / 4).into_iter().map(twice).collect()
 }
 
-/// Computes some filters at a patch.
+/// Computes some filters at patches of the same sides, one after the other.
 pub(crate) fn compute(
     set: InstructionSet,
-    patch: Patch,
+    patches: &[Patch],
     steps: Steps,
     filters: Filters<'_>,
     input: &[Lanes],
     outputs: &mut Outputs<'_>,
 ) {
+    let Some(first) = patches.first() else { return };
     macro_rules! sides {
         ($($rows:literal x $columns:literal),*; $($half_rows:literal x $half_columns:literal),*) => {
-            match (patch.sides, steps.column, steps.pools) {
+            match (first.sides, steps.column, steps.pools) {
                 $(
                     ([$rows, $columns], 1, false) => {
-                        dispatch(set, Product::<$rows, $columns, 1, false> { patch, steps, filters, input, outputs });
+                        dispatch(set, Product::<$rows, $columns, 1, false> { patches, steps, filters, input, outputs });
                     }
                     ([$rows, $columns], 2, false) => {
-                        dispatch(set, Product::<$rows, $columns, 2, false> { patch, steps, filters, input, outputs });
+                        dispatch(set, Product::<$rows, $columns, 2, false> { patches, steps, filters, input, outputs });
                     }
                 )*
                 $(
                     ([$half_rows, $half_columns], 1, true) => {
-                        let own = Product::<$half_rows, $half_columns, 1, true> { patch, steps, filters, input, outputs };
+                        let own = Product::<$half_rows, $half_columns, 1, true> { patches, steps, filters, input, outputs };
                         dispatch(set, own);
                     }
                     ([$half_rows, $half_columns], 2, true) => {
-                        let own = Product::<$half_rows, $half_columns, 2, true> { patch, steps, filters, input, outputs };
+                        let own = Product::<$half_rows, $half_columns, 2, true> { patches, steps, filters, input, outputs };
                         dispatch(set, own);
                     }
                 )*
-                _ => unreachable!("no such patch: {patch:?}, {steps:?}"),
+                _ => unreachable!("no such patch: {first:?}, {steps:?}"),
             }
         };
     }
@@ -131,9 +132,9 @@ pub(crate) fn compute(
     );
 }
 
-/// A patch of so many rows and columns. A kernel of its own for each, so that all sums find a register.
+/// Patches of so many rows and columns. A kernel of its own for each size, so that all sums find a register.
 struct Product<'a, 'b, const R: usize, const C: usize, const X: usize, const POOLS: bool> {
-    patch: Patch,
+    patches: &'a [Patch],
     steps: Steps,
     filters: Filters<'a>,
     input: &'a [Lanes],
@@ -145,52 +146,56 @@ impl<const R: usize, const C: usize, const X: usize, const POOLS: bool> Kernel f
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { patch, steps, filters, input, outputs } = self;
+        let Self { patches, steps, filters, input, outputs } = self;
         let Outputs { filters: own, first: start, values, plane, other, least } = outputs;
         let least = V::splat(*least);
-        for filter in *own {
-            let filter = *filter as usize;
-            let base = filters.channels[filter] as usize + patch.input as usize;
-            let first = (filter - *start) * *plane + patch.output as usize;
-            let mut sums = [[V::splat(filters.bias[filter]); C]; R];
-            if let Some(other) = other {
+        // What a patch reads stays in the first-level cache while all filters go by.
+        for patch in patches {
+            for filter in *own {
+                let filter = *filter as usize;
+                let base = filters.channels[filter] as usize + patch.input as usize;
+                let first = (filter - *start) * *plane + patch.output as usize;
+                let mut sums = [[V::splat(filters.bias[filter]); C]; R];
+                if let Some(other) = other {
+                    for r in 0..R {
+                        let other =
+                            other[first + r * steps.rows[1]..].first_chunk::<C>().expect("it lies in its channel");
+                        for c in 0..C {
+                            sums[r][c] = sums[r][c].add(V::load(&other[c]));
+                        }
+                    }
+                }
+                let rows = slices!(R, |r| &input[base + r * steps.rows[0]..][..filters.extent + (C - 1) * X]);
+                let terms = filters.starts[filter] as usize..filters.starts[filter + 1] as usize;
+                for (offset, weight) in filters.offsets[terms.clone()].iter().zip(&filters.weights[terms]) {
+                    let offset = *offset as usize;
+                    assert!(offset < filters.extent, "offsets lie below the extent");
+                    let weight = V::splat(*weight);
+                    for r in 0..R {
+                        let x = &rows[r][offset..][..(C - 1) * X + 1];
+                        for c in 0..C {
+                            sums[r][c] = weight.mul_add(V::load(&x[c * X]), sums[r][c]);
+                        }
+                    }
+                }
+                if POOLS {
+                    for r in 0..R / 2 {
+                        let output = &mut values[first + r * steps.rows[1]..][..C / 2];
+                        for c in 0..C / 2 {
+                            let [above, below] = [sums[2 * r], sums[2 * r + 1]];
+                            let own = above[2 * c].max_or_nan(above[2 * c + 1]);
+                            let own = own.max_or_nan(below[2 * c].max_or_nan(below[2 * c + 1]));
+                            least.max(own).store(&mut output[c]);
+                        }
+                    }
+                    continue;
+                }
                 for r in 0..R {
-                    let other = other[first + r * steps.rows[1]..].first_chunk::<C>().expect("it lies in its channel");
+                    let output =
+                        values[first + r * steps.rows[1]..].first_chunk_mut::<C>().expect("it lies in its channel");
                     for c in 0..C {
-                        sums[r][c] = sums[r][c].add(V::load(&other[c]));
+                        least.max(sums[r][c]).store(&mut output[c]);
                     }
-                }
-            }
-            let rows = slices!(R, |r| &input[base + r * steps.rows[0]..][..filters.extent + (C - 1) * X]);
-            let terms = filters.starts[filter] as usize..filters.starts[filter + 1] as usize;
-            for (offset, weight) in filters.offsets[terms.clone()].iter().zip(&filters.weights[terms]) {
-                let offset = *offset as usize;
-                assert!(offset < filters.extent, "offsets lie below the extent");
-                let weight = V::splat(*weight);
-                for r in 0..R {
-                    let x = &rows[r][offset..][..(C - 1) * X + 1];
-                    for c in 0..C {
-                        sums[r][c] = weight.mul_add(V::load(&x[c * X]), sums[r][c]);
-                    }
-                }
-            }
-            if POOLS {
-                for r in 0..R / 2 {
-                    let output = &mut values[first + r * steps.rows[1]..][..C / 2];
-                    for c in 0..C / 2 {
-                        let [above, below] = [sums[2 * r], sums[2 * r + 1]];
-                        let own = above[2 * c].max_or_nan(above[2 * c + 1]);
-                        let own = own.max_or_nan(below[2 * c].max_or_nan(below[2 * c + 1]));
-                        least.max(own).store(&mut output[c]);
-                    }
-                }
-                continue;
-            }
-            for r in 0..R {
-                let output =
-                    values[first + r * steps.rows[1]..].first_chunk_mut::<C>().expect("it lies in its channel");
-                for c in 0..C {
-                    least.max(sums[r][c]).store(&mut output[c]);
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::kernels::patches::{self, Filters, Patch, Steps};
 use crate::kernels::pointwise::{Grid, activate};
 use crate::kernels::tiles::{Outputs, Position, Rows, Start, TILE_ROWS, product};
 use crate::kernels::winograd::{PRODUCTS, Sizes, Workspace, convolve, transform_filters};
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::Lanes;
 use crate::simd::{Kernel, Vector, dispatch};
 use crate::train::graph::conv::winograd::{Tiles, sizes};
 use crate::train::graph::conv::{POSITIONS, SPARSE_POSITIONS, tile_rows, tiles};
@@ -223,14 +223,10 @@ impl Conv {
             // What is the same everywhere is not computed position by position.
             let [every, varying] = &own.filters;
             if other.is_none() {
-                let varies = |filter: usize| !lists.of(filter).is_empty();
-                for (filter, y) in filters.clone().zip(y.chunks_exact_mut(plane)).filter(|(filter, _)| !varies(*filter))
-                {
-                    // NaN stays NaN.
-                    let bias = self.bias[filter];
-                    let constant = Lanes([if bias < least { least } else { bias }; LANES]);
-                    let grid = self.y.grid();
-                    (0..grid.rows).for_each(|row| grid.row_mut(y, row).fill(constant));
+                let constant = |filter: &usize| lists.of(*filter).is_empty();
+                let channels = filters.clone().zip(y.chunks_exact_mut(plane));
+                for (filter, y) in channels.filter(|(filter, _)| constant(filter)) {
+                    dispatch(set, Fill { value: self.bias[filter], least, grid: self.y.grid(), y });
                 }
             }
             let all = if other.is_some() { every } else { varying };
@@ -246,9 +242,8 @@ impl Conv {
             let filters_of = &all[from..to];
             let mut outputs =
                 patches::Outputs { filters: filters_of, first: filters.start, values: y, plane, other, least };
-            // What a patch reads stays in the first-level cache while all filters go by.
-            for patch in &own.all {
-                patches::compute(set, *patch, own.steps, computed, x, &mut outputs);
+            for patches in own.all.chunk_by(|one, other| one.sides == other.sides) {
+                patches::compute(set, patches, own.steps, computed, x, &mut outputs);
             }
         } else {
             dispatch(set, Products { conv: self, filters, x, other, y, least, workspace });
@@ -329,6 +324,28 @@ impl Kernel for Products<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// A channel that is the same everywhere.
+struct Fill<'a> {
+    value: f32,
+    /// What lower values become. NaN stays NaN.
+    least: f32,
+    grid: Grid,
+    y: &'a mut [Lanes],
+}
+
+impl Kernel for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { value, least, grid, y } = self;
+        let value = V::splat(least).max(V::splat(value));
+        for row in 0..grid.rows {
+            grid.row_mut(y, row).iter_mut().for_each(|y| value.store(y));
         }
     }
 }
