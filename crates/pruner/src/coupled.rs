@@ -7,6 +7,7 @@
 use crate::select::order;
 use crate::unit_group::{coupled, take_away};
 use crate::{Amount, Error, Granularity, Layout, Mask, MaskSet, Request, Scores, Terms, UnitGroup};
+use std::cmp::Reverse;
 
 /// The masks that prune whole output units within the `old` ones, each unit with everything that `groups` say belongs to it:
 /// those that come nearest to the request's amount, of two as near the one that prunes more; of MACs the first that is enough.
@@ -15,8 +16,9 @@ use crate::{Amount, Error, Granularity, Layout, Mask, MaskSet, Request, Scores, 
 /// `scores` and `terms` are those of [`crate::choose_by`], and are asked of the parameters that compute units; a group
 /// competes where these have terms, with the scores of all of them, the highest floor, the lowest ceiling and the first
 /// sparsity of its own. Units go in the order of their scores where layers compete, and where they do not by turns, so that
-/// all keep the same fraction of their units, or that of Erdos-Renyi-Kernel. A floor, a ceiling and an own sparsity hold for
-/// units ([`Terms::units`]).
+/// all keep the same fraction of their units, or that of Erdos-Renyi-Kernel. Where the next unit would take so much along that
+/// the amount is missed by more than a hundredth of everything, its layer keeps it and the rest of its units, and those of
+/// the other layers go on. A floor, a ceiling and an own sparsity hold for units ([`Terms::units`]).
 ///
 /// An amount out of reach gives the nearest that there is: nothing more than `old` and what the terms ask for in any case,
 /// or everything that the terms let go.
@@ -69,10 +71,10 @@ pub fn choose_coupled(
         Amount::Weights(count) => (count as u64, false),
         Amount::Macs(macs) => (macs, true),
     };
-    // What is gone without the first units in the order, and the masks of what is left.
-    let without_first = |count: usize| {
+    // What is gone without these units, and the masks of what is left.
+    let without = |units: &[&[(usize, usize)]]| {
         let mut going: Vec<Vec<usize>> = vec![vec![]; entrants.len()];
-        order.units[..count].iter().for_each(|(entrant, row)| going[*entrant].push(*row));
+        units.iter().copied().flatten().for_each(|(entrant, row)| going[*entrant].push(*row));
         let mut masks: Vec<(String, Mask)> = old.iter().map(|(name, mask)| (name.to_owned(), mask.clone())).collect();
         for (entrant, rows) in entrants.iter().zip(&going) {
             let group = &groups[entrant.group];
@@ -82,26 +84,41 @@ pub fn choose_coupled(
         let masks = coupled(&MaskSet::new(masks), groups, &places);
         (total - sum(&Mask::kept, &masks), masks)
     };
-    let mut below = without_first(order.given);
-    if below.0 >= wanted {
-        return Ok(below.1);
-    }
-    // The first count that is not below the amount, if there is one.
-    let (mut low, mut high, mut above) = (order.given + 1, order.units.len() + 1, None);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let found = without_first(middle);
-        if found.0 < wanted {
-            (low, below) = (middle + 1, found);
-        } else {
-            (high, above) = (middle, Some(found));
+    let (given, rest) = order.units.split_at(order.given);
+    let (mut chosen, mut rest) = (given.to_vec(), rest.to_vec());
+    let mut best = without(&[&chosen]);
+    // Nearer to the amount; of two as near the one that prunes more; of MACs one that is enough before one that is not.
+    let is_better = |found: u64, best: u64| {
+        let rank = |gone: u64| (enough && gone < wanted, gone.abs_diff(wanted), Reverse(gone));
+        rank(found) < rank(best)
+    };
+    loop {
+        // The first count whose loss is not below the amount, if there is one.
+        let (mut low, mut high) = (0, rest.len() + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = without(&[&chosen, &rest[..middle]]);
+            match found.0 < wanted {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+            if is_better(found.0, best.0) {
+                best = found;
+            }
         }
+        let is_near = best.0.abs_diff(wanted) <= total / NEAR && (best.0 >= wanted || !enough);
+        if is_near || low > rest.len() || low == 0 {
+            return Ok(best.1);
+        }
+        // The last of these takes too much along: its layer keeps it, and the others go on.
+        let passes = rest[low - 1].0;
+        chosen.extend(rest.drain(..low).take(low - 1));
+        rest.retain(|(entrant, _)| *entrant != passes);
     }
-    Ok(match above {
-        Some((gone, masks)) if enough || gone - wanted <= wanted - below.0 => masks,
-        _ => below.1,
-    })
 }
+
+/// An amount is met where no more than this part of everything is gone too much or too little.
+const NEAR: u64 = 100;
 
 /// The units of a group as one layer of the competition: a row for each unit that may go, with the weights of all parameters
 /// that compute it one behind the other.

@@ -233,9 +233,31 @@ struct Goes {
     unit: usize,
 }
 
-/// What is gone, and what lives, for every number of units that may go.
-fn all(net: &Net, old: &MaskSet, scores: &[Vec<f32>], request: &Request, macs: bool) -> Vec<(u64, Lives)> {
-    let (given, rest) = in_order(net, old, scores, request);
+/// What is gone, and what lives, for every number of units that may go; where that misses the amount, also without the layers
+/// whose next unit passes it.
+fn all(net: &Net, old: &MaskSet, scores: &[Vec<f32>], request: &Request, macs: bool, wanted: u64) -> Vec<(u64, Lives)> {
+    let (mut given, mut rest) = in_order(net, old, scores, request);
+    let cost = |name: &str| if macs { net.costs.get(name).copied().unwrap_or(0) } else { 1 };
+    let total: u64 = old.iter().map(|(name, mask)| cost(name) * mask.total() as u64).sum();
+    let is_near = |gone: u64| gone.abs_diff(wanted) <= total / 100 && (gone >= wanted || !macs);
+    let mut found = vec![];
+    loop {
+        found.extend(numbers_of(net, old, &given, &rest, macs));
+        let own = &found[found.len() - rest.len() - 1..];
+        let Some(passes) = own.iter().position(|(gone, _)| *gone >= wanted).filter(|place| *place > 0) else {
+            return found;
+        };
+        if found.iter().any(|(gone, _)| is_near(*gone)) {
+            return found;
+        }
+        let kept = rest[passes - 1].place;
+        given.extend(rest.drain(..passes).take(passes - 1));
+        rest.retain(|goes| goes.place != kept);
+    }
+}
+
+/// What is gone, and what lives, for every number of units of `rest` that go after those that are given.
+fn numbers_of(net: &Net, old: &MaskSet, given: &[Goes], rest: &[Goes], macs: bool) -> Vec<(u64, Lives)> {
     let mut found = vec![];
     for count in 0..=rest.len() {
         let mut own = lives(old);
@@ -296,8 +318,8 @@ fn the_nearest_of_all_numbers_of_units_is_found_whatever_went_before() {
             let terms = |name: &str, _: &[usize]| net.terms.get(name).copied();
             let new = choose_coupled(|place, _, _| Ok(scores[place].clone()), &old, &request, terms, &net.groups, cost)
                 .expect("nothing is refused");
-            let reachable = all(&net, &old, &scores, &request, macs);
-            let enough = reachable.iter().find(|(gone, _)| *gone >= wanted);
+            let reachable = all(&net, &old, &scores, &request, macs, wanted);
+            let enough = reachable.iter().filter(|(gone, _)| *gone >= wanted).min_by_key(|(gone, _)| *gone);
             let nearest = reachable.iter().min_by_key(|(gone, _)| (gone.abs_diff(wanted), Reverse(*gone)));
             let expected = if macs { enough.or(reachable.last()) } else { nearest };
             let (gone, expected) = expected.expect("none may go, too");

@@ -33,6 +33,9 @@ pub(crate) struct Scoring<'a> {
 
 type ByName = BTreeMap<String, Vec<f32>>;
 
+/// Points by which a prune may miss its target without a word.
+const FAR: f64 = 2.0;
+
 impl Scoring<'_> {
     /// The masks of the prune that opens `cycle`, within the `old` ones that the state belongs to, in as many rounds as the
     /// config wants. Rounds begin at the density that is there.
@@ -67,6 +70,13 @@ impl Scoring<'_> {
         }
         if config.shuffle {
             masks = shuffle(old, &masks, seed::stream(root, "shuffle", cycle).next_u64())?;
+        }
+        let [found, wanted] = [pruning.share(&masks), target.get()].map(|share| 100.0 * share);
+        if (found - wanted).abs() > FAR {
+            tracing::warn!(
+                "the prune of cycle {cycle} reaches {found:.2} %, its target is {wanted:.2} %: whole units go with all that belongs \
+                 to them, and no others may go that come nearer"
+            );
         }
         Ok(masks)
     }

@@ -154,13 +154,16 @@ pub fn prune_in_rounds<M: Module>(
     Ok((module, set))
 }
 
-/// The sparsities of the rounds of a prune: from density `start` down in equal factors.
+/// The sparsities of the rounds of a prune: from density `start` down in equal factors. Where nothing is left, all are the last.
 ///
 /// # Errors
 /// When there is no round.
 pub fn in_rounds(start: f64, last: Sparsity, rounds: u32) -> Result<Vec<Sparsity>, Error> {
     if rounds == 0 {
         return Err(Error::Schedule("there are 0 rounds, wanted at least 1".into()));
+    }
+    if start <= 0.0 {
+        return Ok(vec![last; rounds as usize]);
     }
     let factor = (1.0 - last.get()) / start;
     let target = |round: u32| {
@@ -184,6 +187,7 @@ mod tests {
         assert_eq!(shares(1.0, 3), [0.5, 0.75, 0.875]);
         assert_eq!(shares(0.5, 2), [0.75, 0.875]);
         assert_eq!(shares(1.0, 1), [0.875]);
+        assert_eq!(shares(0.0, 2), [0.875, 0.875]);
         assert!(in_rounds(1.0, last, 0).is_err());
     }
 }
