@@ -1,6 +1,6 @@
 //! Where to compute: the only file that knows burn's devices and the cargo features that they need.
 
-use crate::config::{Paths, words};
+use crate::config::{Paths, PruneConfig, words};
 use crate::models::Net;
 use crate::{Error, ExperimentConfig};
 use secateur_graph::Graph;
@@ -56,14 +56,23 @@ pub(crate) fn open(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result
     }
 }
 
-/// Checks that the device that a config names can train a network.
+/// Checks that the device that a config names can train a network, and that its weights can be scored.
 ///
 /// # Errors
-/// When it cannot compute a node, which is named.
-pub(crate) fn supports(device: &str, graph: &Graph) -> Result<(), Error> {
-    match device {
-        OWN => Ok(Trainer::supports(graph)?),
-        _ => Net::supports(graph),
+/// When a node cannot be computed, which is named.
+pub(crate) fn supports(config: &ExperimentConfig, graph: &Graph) -> Result<(), Error> {
+    if config.device != OWN {
+        return Net::supports(graph);
+    }
+    Trainer::supports(graph)?;
+    let criteria = config.prune.iter().filter(|prune| prune.enabled).flat_map(PruneConfig::criteria);
+    match criteria.into_iter().find(|criterion| criterion.takes_burn()) {
+        None => Ok(()),
+        Some(criterion) => Net::supports(graph).map_err(|error| {
+            let why =
+                format!("`{criterion}` is worked out by burn's operations, and {error}; expected another criterion");
+            Error::Meaning { key: "prune.criterion", why }
+        }),
     }
 }
 
@@ -129,7 +138,7 @@ impl Device {
 fn own(config: &ExperimentConfig, begun: Option<&Kernels>) -> Result<Device, Error> {
     let threads = threads(config);
     // Those of training, and of two networks that are timed beside it.
-    try_threads(threads + 2 * timed_threads(config)).map_err(|error| {
+    try_threads(3 * threads).map_err(|error| {
         let why = format!("found {threads}, and the system does not give as many ({error}); expected fewer");
         Error::Meaning { key: "threads", why }
     })?;
@@ -191,14 +200,9 @@ pub(crate) fn processor() -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// Threads that a run computes with.
+/// Threads that a run computes with: more than the machine runs at once only wait for each other.
 pub(crate) fn threads(config: &ExperimentConfig) -> usize {
-    if config.threads == 0 { cores() } else { config.threads }
-}
-
-/// Threads that a network is timed with: no more than the machine runs at once.
-pub(crate) fn timed_threads(config: &ExperimentConfig) -> usize {
-    threads(config).min(cores())
+    if config.threads == 0 { cores() } else { config.threads.min(cores()) }
 }
 
 /// Starts so many threads side by side, and ends them: what the system does not give is known before there is work to lose.

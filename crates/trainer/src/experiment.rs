@@ -72,6 +72,11 @@ impl Experiment {
         if config.data.labels == Labels::Teacher {
             let known = teacher.as_ref().or(source.as_deref()).ok_or_else(classes_unknown)?.model();
             (data.classes, data.class_names) = (known.network.classes(), known.info.classes.clone());
+            if data.classes < 2 {
+                let why =
+                    "found `teacher`, whose network gives one number an image; expected one that tells classes apart";
+                return Err(Error::Meaning { key: "data.labels", why: why.into() });
+            }
         }
         check_on_data(&config, &data)?;
         let graph = Arc::new(match &source {
@@ -81,7 +86,7 @@ impl Experiment {
             }
             None => config.model.graph(data.shape, data.classes)?,
         });
-        device::supports(&config.device, &graph)?;
+        device::supports(&config, &graph)?;
         if let Some(teacher) = &teacher {
             check_teacher(teacher, &graph)?;
         }

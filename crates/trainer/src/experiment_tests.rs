@@ -145,3 +145,24 @@ fn the_seed_does_not_divide_the_images() {
     let split = |changes: &[&str]| experiment(changes).expect("valid").config().data.split_seed;
     assert_eq!((split(&[]), split(&["seed=2"]), split(&["data.split_seed=5"])), (1, 1, 5));
 }
+
+/// A list of layers with a value that is a table of rows and columns, which only the device `cpu` trains.
+const TABLE: &str = "model={ kind = \"layers\", layers = [{ op = \"conv2d\", outputs = 4, kernel = 3, stride = 4 }, \
+                     { op = \"reshape\", shape = [4, 49] }, { op = \"relu\" }, { op = \"flatten\" }, { op = \"linear\" }] }";
+
+#[test]
+fn what_a_device_or_a_criterion_cannot_compute_is_refused_by_its_node() {
+    experiment(&[TABLE]).expect("Secateur's own kernels train it");
+    experiment(&[TABLE, "prune.criterion=snip"]).expect("and give its gradients");
+    let node = "node `reshape1` gives [4, 49], expected an image or features on burn's devices";
+    let refused = |changes: &[&str]| experiment(changes).expect_err("burn does not").to_string();
+    assert_eq!(refused(&[TABLE, "device=flex"]), node);
+    for criterion in ["wanda", "synflow", "grasp"] {
+        let found = refused(&[TABLE, &format!("prune.criterion={criterion}")]);
+        let expected = format!("`prune.criterion`: `{criterion}` is worked out by burn's operations, and {node}");
+        assert!(found.contains(&expected), "{found}");
+    }
+    let found = refused(&[TABLE, "prune.layers=[{ pattern = \"fc1.*\", criterion = \"wanda\" }]"]);
+    assert!(found.contains("`wanda`"), "{found}");
+    experiment(&[TABLE, "prune.criterion=wanda", "prune.enabled=false"]).expect("nothing is scored");
+}

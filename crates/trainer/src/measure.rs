@@ -57,7 +57,7 @@ impl Session<'_> {
         let own = self.engine.paths().map(|(name, _)| name);
         let instruction_set = InstructionSet::available().into_iter().find(|set| Some(set.name()) == own.as_deref());
         let options = Options {
-            threads: device::timed_threads(config),
+            threads: device::threads(config),
             instruction_set: instruction_set.unwrap_or(InstructionSet::best()),
             ..Options::new(1)
         };

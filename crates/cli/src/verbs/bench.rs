@@ -110,7 +110,8 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
         }
     }
     let options = Options::new(1);
-    let threads = if args.threads == 0 { options.threads } else { usize::from(args.threads) };
+    // More threads than cores only wait for each other.
+    let threads = if args.threads == 0 { options.threads } else { usize::from(args.threads).min(options.threads) };
     let style = ProgressStyle::with_template("{spinner} {pos} of {len}: {msg}").expect("a template that is tested");
     let bar = ProgressBar::new(args.batch.len() as u64).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));

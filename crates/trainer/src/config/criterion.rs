@@ -62,6 +62,21 @@ impl CriterionConfig {
         }
     }
 
+    /// Whether its scores are worked out by burn's operations, also beside the device `cpu`.
+    pub(crate) fn takes_burn(self) -> bool {
+        match self {
+            Self::Grasp | Self::Synflow | Self::Wanda => true,
+            Self::L1
+            | Self::L2
+            | Self::Random
+            | Self::Lamp
+            | Self::Snip
+            | Self::Taylor
+            | Self::Movement
+            | Self::Scores => false,
+        }
+    }
+
     /// How its scores add up to that of a group.
     pub(crate) fn group_score(self) -> GroupScore {
         match self {

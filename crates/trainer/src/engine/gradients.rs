@@ -97,14 +97,17 @@ pub(crate) fn loss(net: &Net, images: &Split, indices: &[u32], device: &burn::te
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::testing::everything;
     use crate::{ExperimentConfig, data, device};
     use secateur_pruner::Mask;
-    use secateur_sparse::InstructionSet;
+    use secateur_sparse::file::Precision;
+    use secateur_sparse::{InstructionSet, Trained};
+    use std::fs;
 
-    fn experiment(model: &str, device: &str) -> Experiment {
+    fn experiment(model: &str, shape: [usize; 3], device: &str) -> Experiment {
         let text = format!(
             "name = \"x\"\nmodel = {model}\n{device}\nthreads = 2\ntrain = {{ length = {{ steps = 1 }} }}\n\
-             data = {{ source = \"synthetic\", synthetic_train = 40, synthetic_shape = [3, 32, 32], validation = 0 }}"
+             data = {{ source = \"synthetic\", synthetic_train = 40, synthetic_shape = {shape:?}, validation = 0 }}"
         );
         Experiment::new(ExperimentConfig::parse("x", &text, &[]).expect("valid")).expect("meant")
     }
@@ -124,17 +127,26 @@ mod tests {
     #[test]
     #[cfg(feature = "flex")]
     fn native_gradients_are_those_of_burn_at_pruned_weights_too() {
-        for model in [
-            "{ kind = \"lenet\", width = 1 }",
-            "{ kind = \"resnet\", depth = 8, width = 8 }",
-            "{ kind = \"mobilenet\", width = 8 }",
+        // What a file holds may have any operation.
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("every.secateur");
+        let graph = everything();
+        let network = Trained::of(&graph, models::initial(&graph, 1));
+        fs::write(&path, network.encode(&crate::model::info("every", vec![], vec![]), Precision::F32).expect("small"))
+            .expect("written");
+        let every = format!("{{ kind = \"file\", path = {:?} }}", path.display().to_string());
+        for (model, shape) in [
+            ("{ kind = \"lenet\", width = 1 }", [3, 32, 32]),
+            ("{ kind = \"resnet\", depth = 8, width = 8 }", [3, 32, 32]),
+            ("{ kind = \"mobilenet\", width = 8 }", [3, 32, 32]),
+            (&every, [2, 8, 9]),
         ] {
             let mut all = vec![];
             let sets = InstructionSet::available();
             let native = sets.iter().map(|set| format!("device = \"cpu\"\ninstruction_set = \"{}\"", set.name()));
             let devices: Vec<String> = std::iter::once("device = \"flex\"".to_owned()).chain(native).collect();
             for device in &devices {
-                let experiment = experiment(model, device);
+                let experiment = experiment(model, shape, device);
                 let device = device::open(experiment.config(), None).expect("a device");
                 let dataset = data::load(&experiment.config().data, 1).expect("synthetic");
                 let weights = pruned(&experiment);

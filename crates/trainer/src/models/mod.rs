@@ -262,7 +262,7 @@ impl std::fmt::Display for ModelConfig {
 pub(crate) mod testing {
     use super::*;
     use crate::data::MNIST;
-    use secateur_graph::Weights;
+    use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, LayerNorm, Linear, Op, Pool, Weights, Window};
     use secateur_sparse::Network;
     use std::borrow::Borrow;
 
@@ -271,6 +271,51 @@ pub(crate) mod testing {
         let graph = model.borrow().graph(MNIST.shape, MNIST.classes).expect("the reference models fit together");
         let weights = initial(&graph, seed);
         (graph, weights)
+    }
+
+    /// A net with every operation that burn's devices compute, on images of 2 channels and 8 by 9 pixels, with 10 answers.
+    pub(crate) fn everything() -> Graph {
+        let conv = |outputs: usize| Op::Conv2d(Conv2d::new(outputs, 3).padding(1));
+        let mut net = Builder::new(&[2, 8, 9]).expect("a shape");
+        let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+        add("stem", conv(4), &["input"]);
+        add("norm", Op::BatchNorm(BatchNorm::default()), &["stem"]);
+        add("relu", Op::Activation(Activation::Relu), &["norm"]);
+        add(
+            "pool",
+            Op::Pool(Pool { window: Window { padding: [1, 1], stride: [2, 2], ..Window::square(3) }, ..Pool::max(3) }),
+            &["relu"],
+        );
+        add("conv", Op::Conv2d(Conv2d::new(4, 3).padding(1).without_bias()), &["pool"]);
+        add("silu", Op::Activation(Activation::Silu), &["conv"]);
+        add("swish", Op::Activation(Activation::HardSwish), &["silu"]);
+        add("sum", Op::Add, &["swish", "pool"]);
+        add("depthwise", Op::Conv2d(Conv2d::new(8, 3).stride(2).padding(1).groups(4)), &["sum"]);
+        add("gelu", Op::Activation(Activation::Gelu), &["depthwise"]);
+        add("half", Op::Pool(Pool::average(2)), &["sum"]);
+        let dilated = Window { dilation: [2, 1], padding: [2, 1], ..Window::square(3) };
+        add("relu6", Op::Activation(Activation::Relu6), &["half"]);
+        add("dilated", Op::Conv2d(Conv2d { window: dilated, ..Conv2d::new(3, 3) }), &["relu6"]);
+        add("again", Op::Reshape(vec![3, 2, 2]), &["dilated"]);
+        add("crop", Op::Crop([2, 2]), &["gelu"]);
+        add("mean", Op::GlobalAveragePool, &["crop"]);
+        add("flat", Op::Flatten, &["mean"]);
+        add("other", Op::Flatten, &["again"]);
+        add("both", Op::Concat, &["flat", "other"]);
+        add("gate", Op::Activation(Activation::Sigmoid), &["mean"]);
+        add("gated", Op::Mul, &["crop", "gate"]);
+        add("turned", Op::Permute(vec![1, 2, 0]), &["gated"]);
+        add("rows", Op::LayerNorm(LayerNorm { axes: vec![2], epsilon: 1e-5 }), &["turned"]);
+        add("tanh", Op::Activation(Activation::Tanh), &["rows"]);
+        add("soft", Op::Softmax(1), &["tanh"]);
+        add("flat2", Op::Flatten, &["soft"]);
+        add("features", Op::LayerNorm(LayerNorm { axes: vec![0], epsilon: 1e-5 }), &["flat2"]);
+        add("gelu2", Op::Activation(Activation::GeluTanh), &["features"]);
+        add("all", Op::Concat, &["both", "gelu2"]);
+        add("hidden", Op::Linear(Linear::new(9)), &["all"]);
+        add("hard", Op::Activation(Activation::HardSigmoid), &["hidden"]);
+        add("fc", Op::Linear(Linear::new(10)), &["hard"]);
+        net.finish()
     }
 
     /// The same as a chain of layers.

@@ -457,42 +457,10 @@ pub(crate) fn id(name: &str) -> ParamId {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+    use crate::models::testing::everything;
     use crate::models::{ModelConfig, testing};
-    use secateur_graph::{Builder, Linear, Role, Window};
+    use secateur_graph::Role;
     use secateur_pruner::parameters;
-
-    /// A net with every operation.
-    fn everything() -> Arc<Graph> {
-        let conv = |outputs: usize| Op::Conv2d(Conv2d::new(outputs, 3).padding(1));
-        let mut net = Builder::new(&[2, 8, 9]).expect("a shape");
-        let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
-        add("stem", conv(4), &["input"]);
-        add("norm", Op::BatchNorm(BatchNorm::default()), &["stem"]);
-        add("relu", Op::Activation(Activation::Relu), &["norm"]);
-        add(
-            "pool",
-            Op::Pool(Pool { window: Window { padding: [1, 1], stride: [2, 2], ..Window::square(3) }, ..Pool::max(3) }),
-            &["relu"],
-        );
-        add("conv", Op::Conv2d(Conv2d::new(4, 3).padding(1).without_bias()), &["pool"]);
-        add("silu", Op::Activation(Activation::Silu), &["conv"]);
-        add("swish", Op::Activation(Activation::HardSwish), &["silu"]);
-        add("sum", Op::Add, &["swish", "pool"]);
-        add("depthwise", Op::Conv2d(Conv2d::new(8, 3).stride(2).padding(1).groups(4)), &["sum"]);
-        add("gelu", Op::Activation(Activation::Gelu), &["depthwise"]);
-        add("half", Op::Pool(Pool::average(2)), &["sum"]);
-        let dilated = Window { dilation: [2, 1], padding: [2, 1], ..Window::square(3) };
-        add("dilated", Op::Conv2d(Conv2d { window: dilated, ..Conv2d::new(3, 3) }), &["half"]);
-        add("relu6", Op::Activation(Activation::Relu6), &["dilated"]);
-        add("again", Op::Reshape(vec![3, 2, 2]), &["relu6"]);
-        add("crop", Op::Crop([2, 2]), &["gelu"]);
-        add("mean", Op::GlobalAveragePool, &["crop"]);
-        add("flat", Op::Flatten, &["mean"]);
-        add("other", Op::Flatten, &["again"]);
-        add("both", Op::Concat, &["flat", "other"]);
-        add("fc", Op::Linear(Linear::new(5)), &["both"]);
-        Arc::new(net.finish())
-    }
 
     /// Weights that differ everywhere, variances positive.
     fn weights(graph: &Graph) -> Weights {
@@ -508,7 +476,7 @@ mod tests {
 
     #[test]
     fn every_operation_answers_as_the_reference_implementation() {
-        let graph = everything();
+        let graph = Arc::new(everything());
         let weights = weights(&graph);
         let net = Net::new(&graph, &weights, &Device::flex()).expect("images and features");
         let images: Vec<f32> = (0..2 * 144).map(|place| ((place * 37) % 101) as f32 / 50.0 - 1.0).collect();
@@ -523,7 +491,7 @@ mod tests {
 
     #[test]
     fn names_and_values_are_the_graph_s() {
-        let graph = everything();
+        let graph = Arc::new(everything());
         let weights = weights(&graph);
         let net = Net::new(&graph, &weights, &Device::flex()).expect("images and features");
         let found = parameters(&net);
