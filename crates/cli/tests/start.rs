@@ -98,6 +98,8 @@ fn a_start_that_was_trained_on_the_validation_images_is_refused() {
         let said = refused(tiny("second", &[&format!("start={}", file.display())]));
         assert!(said.contains("`data.split_seed`") && said.contains("set data.split_seed = 3"), "{said}");
     }
+    let said = refused(tiny("second", &[&format!("model={{ kind = \"file\", path = {:?} }}", text(&first))]));
+    assert!(said.contains("`model.path` = ") && said.contains("set data.split_seed = 3"), "{said}");
     let start = format!("start={}", copy.display());
     run(tiny("second", &[&start, "data.split_seed=3", "seed=2"]));
     run(tiny("third", &[&start, "data.validation=0"]));

@@ -79,6 +79,7 @@ impl Job<'_> {
     pub fn prune_with_clock(&self, budget: Budget, tell: &mut Tell<'_>, clock: Clock<'_>) -> Result<Pruned, Error> {
         let without_images = match budget {
             Budget::Sparsity(_) => Some(Scope::Global),
+            Budget::Within(_) if self.classes() == 1 => return Err(Error::OneAnswer { what: budget.to_string() }),
             Budget::Within(_) => {
                 self.dense_score().ok_or_else(|| Error::NoImages { what: budget.to_string() })?;
                 None

@@ -27,6 +27,15 @@ pub enum Error {
         /// The budget in words.
         what: String,
     },
+    /// A budget of answers that cannot be compared.
+    #[error(
+        "a budget of {what} compares which of several numbers is the largest, and the network gives one number an image; \
+         expected another budget"
+    )]
+    OneAnswer {
+        /// The budget in words.
+        what: String,
+    },
     /// Images of another size than the network takes.
     #[error("found {found} numbers for images of {expected}, expected whole images")]
     Images {

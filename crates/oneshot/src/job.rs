@@ -58,7 +58,8 @@ pub struct Pruned {
     pub weights: Weights,
     /// Its layers, in the order in which they are computed.
     pub layers: Vec<PrunedLayer>,
-    /// Its answers on the images that nothing was learned from, beside those of the dense network; `None` without images.
+    /// Its answers on the images that nothing was learned from, beside those of the dense network; `None` without images, and
+    /// where an answer is a single number.
     pub score: Option<[Score; 2]>,
 }
 
@@ -125,17 +126,27 @@ impl<'a> Job<'a> {
         self.graph.shape(self.graph.input()).iter().product()
     }
 
-    /// How good some weights are, on the images that nothing was learned from.
+    /// Numbers of an answer.
+    pub(crate) fn classes(&self) -> usize {
+        self.graph.shape(self.graph.output()).iter().product()
+    }
+
+    /// What answers are compared on: images that nothing was learned from. A single number has no largest one to compare.
+    fn compared(&self) -> Option<&Reference<'_>> {
+        self.judged.as_ref().filter(|_| self.classes() > 1)
+    }
+
+    /// How good some weights are there.
     ///
     /// # Errors
     /// When the engine cannot compute them.
     pub(crate) fn score(&self, weights: &Weights) -> Result<Option<Score>, Error> {
-        self.judged.as_ref().map(|own| own.score(self.graph, weights, &self.engine())).transpose()
+        self.compared().map(|own| own.score(self.graph, weights, &self.engine())).transpose()
     }
 
     /// How good the dense weights are there; they have been asked already.
     pub(crate) fn dense_score(&self) -> Option<Score> {
-        self.judged.as_ref().map(Reference::dense_score)
+        self.compared().map(Reference::dense_score)
     }
 
     /// Weights that may go.

@@ -266,3 +266,27 @@ fn what_is_no_number_is_named() {
     weights.get_mut("fc1.weight").expect("there")[3] = f32::INFINITY;
     assert!(job(&weights, &[]).contains("value 3 of `fc1.weight` is not a finite number"));
 }
+
+#[test]
+fn a_single_number_has_no_largest_one_to_compare() {
+    let ops = [
+        ("fc1", Op::Linear(Linear::new(8))),
+        ("relu", Op::Activation(Activation::Relu)),
+        ("fc2", Op::Linear(Linear::new(1))),
+        ("sigmoid", Op::Activation(Activation::Sigmoid)),
+    ];
+    let graph = Graph::sequential(&[6], ops).expect("a network");
+    let mut numbers = Numbers(9);
+    let weights: Weights = graph.parameters().iter().map(|own| (own.name.clone(), numbers.some(own.len()))).collect();
+    let pixels = images(100, 6);
+    let options = Options { threads: 1, ..Options::default() };
+    let prune = |budget| {
+        let halves = Images { pixels: &pixels, labels: &[] }.divided(6);
+        Job::new(&graph, &weights, halves, &options).expect("a job").prune(budget, &mut |_| {})
+    };
+    let said = prune(Budget::Within(1.0)).expect_err("nothing to compare").to_string();
+    assert!(said.contains("the network gives one number an image; expected another budget"), "{said}");
+    let found = prune(sparsity(0.5)).expect("pruned");
+    assert_eq!(found.score, None, "whether answers are the same is not told");
+    assert_eq!(found.layers.iter().map(|own| own.kept).sum::<usize>(), 28, "half of 56");
+}

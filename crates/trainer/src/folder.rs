@@ -179,7 +179,7 @@ pub(crate) fn experiment_text(run: &Path) -> Result<(String, String), Error> {
     let path = folder.experiment();
     let read = |path: &Path| regular::read_text(path, 16 << 20);
     let text = read(&path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => no_run(run),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => no_run(run),
         _ => Error::Io { path: path.clone(), doing: "read", source },
     })?;
     let bound = manifest::bound(run)?;

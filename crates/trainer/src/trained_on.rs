@@ -40,7 +40,8 @@ pub(crate) fn with_start(experiment: &Experiment, dataset: &Dataset) -> Result<V
                 path.display()
             );
         }
-        check(own, &before, training, path)?;
+        let key = if experiment.config().start.is_some() { "start" } else { "model.path" };
+        check(own, &before, training, (key, path))?;
     }
     Ok(joined(before, own))
 }
@@ -52,8 +53,11 @@ fn own(experiment: &Experiment, dataset: &Dataset) -> Option<TrainedOn> {
     Some(TrainedOn { images, split_seed: data.split_seed, validation: data.validation })
 }
 
-/// What the file itself says, or the run's folder in which it lies; nothing where neither is known.
+/// What a run's folder says, or a file itself, or the run's folder in which it lies; nothing where none of them is known.
 pub(crate) fn of_file(path: &Path) -> Vec<TrainedOn> {
+    if path.is_dir() {
+        return of_run(path);
+    }
     let noted = || {
         let file = TensorReader::open(path).ok()?;
         serde_json::from_str(file.note(NOTE)?).ok()
@@ -80,12 +84,12 @@ pub(crate) fn note(splits: &[TrainedOn]) -> Option<String> {
 }
 
 /// Refuses a start that was trained on images which this run would choose by.
-fn check(own: &TrainedOn, before: &[TrainedOn], training: usize, start: &Path) -> Result<(), Error> {
+fn check(own: &TrainedOn, before: &[TrainedOn], training: usize, (key, start): (&str, &Path)) -> Result<(), Error> {
     for other in before.iter().filter(|other| other.images == own.images) {
         let seen = data::overlap(training, (own.split_seed, own.validation), (other.split_seed, other.validation))?;
         if seen > 0 {
             let why = format!(
-                "`start` = {} was trained on {seen} of this run's {} validation images, expected none, since the run chooses \
+                "`{key}` = {} was trained on {seen} of this run's {} validation images, expected none, since the run chooses \
                  by them; set data.split_seed = {} and data.validation to at most {}, as in its training, or data.validation = 0",
                 start.display(),
                 own.validation,
@@ -119,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_start_that_was_trained_on_validation_images_is_refused() {
-        let check = |own: TrainedOn, before: &[TrainedOn]| check(&own, before, 1_000, Path::new("m.safetensors"));
+        let check =
+            |own: TrainedOn, before: &[TrainedOn]| check(&own, before, 1_000, ("start", Path::new("m.safetensors")));
         check(split(1, 100), &[split(1, 100)]).expect("the same split");
         check(split(1, 50), &[split(1, 100)]).expect("fewer of the same");
         check(split(2, 0), &[split(1, 100)]).expect("nothing is chosen");

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use secateur_sparse::file::Precision;
 use secateur_sparse::infer::Options;
 use secateur_sparse::{Ranges, Trained};
-use secateur_trainer::data::Dataset;
+use secateur_trainer::data::{Dataset, Split};
 use secateur_trainer::{Model, inference};
 use std::path::Path;
 
@@ -59,6 +59,12 @@ pub(super) fn dataset(model: &Model, data: Option<&Path>, other_data: bool) -> R
             bail!(
                 "the data's images are {found:?}, channels, rows and columns; expected {expected:?}, as the model takes"
             );
+        }
+        let classes = model.network.classes();
+        let labels = |split: &Split| (0..split.len()).map(|image| split.label(image)).max();
+        let largest = [&dataset.train, &dataset.validation, dataset.test_split()].into_iter().filter_map(labels).max();
+        if let Some(largest) = largest.filter(|own| usize::from(*own) >= classes) {
+            bail!("the data has the label {largest}, expected 0 to {}, as the model answers", classes - 1);
         }
     }
     Ok(found)

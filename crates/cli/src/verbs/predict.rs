@@ -35,6 +35,13 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Done> {
         }
         for (place, input) in inputs.chunks_exact(channels * height * width).enumerate() {
             if args.index.is_none_or(|own| own == place) {
+                if let Some(value) = input.iter().position(|value| !value.is_finite()) {
+                    bail!(
+                        "{}: value {value} of input {place} is {}, expected a finite number",
+                        path.display(),
+                        input[value]
+                    );
+                }
                 answered(&format!("{}[{place}]", path.display()), &engine.logits(input))?;
             }
         }
@@ -157,6 +164,9 @@ fn as_text(name: &str, logits: &[f32], classes: &[String]) -> String {
         .take(2)
         .map(|class| format!("{} {:.2} %", called(*class), 100.0 * shares[*class]))
         .collect();
+    if let [only] = logits {
+        return format!("{name}: {only}");
+    }
     format!("{name}: {} ({:.2} %), then {}", called(answer), 100.0 * shares[answer], others.join(", "))
 }
 
@@ -179,6 +189,7 @@ mod tests {
         assert!((own[0] - 1.0 / 3.0).abs() < 1e-7 && (own[1] - 2.0 / 3.0).abs() < 1e-7 && own[2] == 0.0);
         let logits = [0.0, 2f32.ln(), -99.0];
         assert_eq!(as_text("x", &logits, &[]), "x: 1 (66.67 %), then 0 33.33 %, 2 0.00 %");
+        assert_eq!(as_text("x", &[0.25], &[]), "x: 0.25", "a single number is an answer by itself");
         let classes = ["cat", "dog", "fox"].map(str::to_owned);
         assert_eq!(as_text("x", &logits, &classes), "x: dog (66.67 %), then cat 33.33 %, fox 0.00 %");
     }

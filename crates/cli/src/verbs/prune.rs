@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secateur_oneshot::{Budget, Calls, Images, Job, Options, Progress, Pruned, Score};
 use secateur_pruner::{Selection, Sparsity};
 use secateur_sparse::Trained;
-use secateur_sparse::file::{Info, Scale};
+use secateur_sparse::file::{Info, Precision, Scale};
 use secateur_sparse::infer::{self, AnyEngine};
 use secateur_trainer::data::{Split, read_images, read_inputs, read_picture};
 use secateur_trainer::inference::Agreement;
@@ -62,7 +62,9 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
         Format::Safetensors => stored.safetensors(secateur_sparse::export::Form::Dense, &notes(&model))?,
         Format::Onnx => stored.onnx(&model.info.name, None, &notes(&model))?,
     };
-    let compared = test.as_ref().map(|test| compared(&model.network, &stored, test)).transpose()?;
+    // A single number has no largest one to compare.
+    let compared = test.as_ref().filter(|_| stored.classes() > 1);
+    let compared = compared.map(|test| self::compared(&model.network, &stored, test)).transpose()?;
     let cost = stored.cost();
     let told = Told { pruned: &pruned, images: &images.name, test: compared, cost, bytes: bytes.len() };
     write_file(&out, &bytes)?;
@@ -77,7 +79,13 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
         if let Some(found) = call_ms {
             say!("a call takes {found:.4} ms on this machine; the budget: {budget}");
         }
-        say!("wrote {} ({} bytes, values as {})", out.display(), bytes.len(), precision_word(precision));
+        let values = match (format, precision) {
+            (Format::Secateur, _) | (_, Precision::F32) => format!("values as {}", precision_word(precision)),
+            (Format::Safetensors | Format::Onnx, Precision::F16 | Precision::Int8) => {
+                format!("values rounded to {}, stored as f32", precision_word(precision))
+            }
+        };
+        say!("wrote {} ({} bytes, {values})", out.display(), bytes.len());
     }
     Ok(Done::Whole)
 }
@@ -222,7 +230,11 @@ fn files(model: &Model, paths: &[PathBuf], most: usize) -> Result<Part> {
                 let mut own = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
                 own.retain(|path| is_picture(path));
                 if own.is_empty() {
-                    bail!("{}: found no PNG or JPEG file in this folder", path.display());
+                    bail!(
+                        "{}: found no PNG or JPEG file in this folder; those of folders in it are not taken: name each of them, or a \
+                         whole image folder with --data",
+                        path.display()
+                    );
                 }
                 own.sort();
                 listed.extend(own);

@@ -251,6 +251,11 @@ fn inputs_of_an_npz_file_are_answered_as_the_network_takes_them() {
     assert_eq!(predict(&[text(&path), "--index", "1"]), all[1..2]);
     let beyond = fail(&["predict", text(run()), text(&path), "--index", "3"]);
     assert!(beyond.contains("--index 3: found 3 inputs, counted from 0"), "{beyond}");
+    let mut broken = inputs[..2].to_vec();
+    broken[1][5] = f32::NAN;
+    let broken = written(folder.path(), "broken.npz", &npz(&broken));
+    let said = fail(&["predict", text(run()), text(&broken)]);
+    assert!(said.contains("value 5 of input 1 is NaN, expected a finite number"), "{said}");
     let wide = written(folder.path(), "wide.npz", &npz(&[vec![0.0; 5]]));
     assert!(fail(&["predict", text(run()), text(&wide)]).contains("x: found shape [1, 5], expected [n, ...]"));
 }

@@ -99,6 +99,13 @@ fn what_cannot_be_pruned_is_refused_and_nothing_is_written() {
     let npz = written(folder.path(), "none.npz", b"no zip");
     let head = [[0, 0, 8, 3], 1u32.to_be_bytes(), 28u32.to_be_bytes(), 28u32.to_be_bytes()].concat();
     let one = written(folder.path(), "one-image", &[head, vec![7; 784]].concat());
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    for part in ["train", "t10k"] {
+        let sides = [4u32, 28, 28].map(u32::to_be_bytes).concat();
+        written(&data, &format!("{part}-images-idx3-ubyte"), &[vec![0, 0, 8, 3], sides, vec![7; 4 * 784]].concat());
+        written(&data, &format!("{part}-labels-idx1-ubyte"), &[0, 0, 8, 1, 0, 0, 0, 4, 0, 1, 2, 11]);
+    }
     for (args, expected) in [
         (&["--sparsity", "1"][..], "--sparsity"),
         (&["--sparsity", "NaN"], "--sparsity"),
@@ -113,6 +120,10 @@ fn what_cannot_be_pruned_is_refused_and_nothing_is_written() {
         (&["--sparsity", "0.5", "--calibration", text(&empty)], "found no PNG or JPEG file in this folder"),
         (&["--sparsity", "0.5", "--calibration", text(&npz)], "no npz file"),
         (&["--sparsity", "0.5", "--calibration", "nothing.png"], "nothing.png"),
+        (
+            &["--sparsity", "0.5", "--data", text(&data)],
+            "the data has the label 11, expected 0 to 9, as the model answers",
+        ),
     ] {
         let to = if args.contains(&"--out") { &[][..] } else { &["--out", text(&out)] };
         let said = fail(&[&["prune", text(&own)], args, to].concat());
