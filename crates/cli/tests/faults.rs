@@ -163,6 +163,11 @@ fn what_would_be_read_for_ever_is_refused_at_once() {
         assert!(fail(typed).contains("expected a regular file, found a"), "{typed:?}");
     }
     assert!(!out.exists());
+    let data = at("data");
+    for more in [&["--data", text(&data)][..], &["--set", "data.source=npz", "--data", text(&pipe)]] {
+        let said = fail(&[&["plan", "configs/quickstart.toml"], more].concat());
+        assert!(said.contains("is not a regular file, expected a file of data"), "{more:?}: {said}");
+    }
     // A run whose log is a pipe hides no other.
     let run = out.join("run");
     fs::create_dir_all(&run).expect("a folder");

@@ -278,8 +278,8 @@ fn a_pruned_network_is_exported_timed_and_asked() {
         // The run's model alone tells what network it is.
         let alone = folder.path().join("alone.safetensors");
         fs::copy(run.join("model.safetensors"), &alone).expect("copied");
-        let own = folder.path().join("own.safetensors");
-        for path in [&alone, &own] {
+        let [own, onnx] = ["own.safetensors", "own.onnx"].map(|name| folder.path().join(name));
+        for path in [&alone, &own, &onnx] {
             for (own, small) in answer(&run).into_iter().zip(answer(path)) {
                 assert!((own - small).abs() < 1e-3 * own.abs().max(1.0), "{model}: {own} {small}");
             }
@@ -426,7 +426,9 @@ fn every_way_of_pruning_takes_a_network_with_branches() {
         assert!((pruned / prunable - expected).abs() < 0.03, "{changes:?}: {pruned} of {prunable}");
         assert!(tested["score"]["loss"].as_f64().is_some_and(f64::is_finite), "{changes:?}: {tested}");
         if changes.contains(&"prune.criterion=lamp") {
-            let answer = succeed(&["sensitivity", text(&run), "--sparsities", "0.5", "--images", "16", "--json"]);
+            let out = folder.path().join("sensitivity");
+            let ask = ["--sparsities", "0.5", "--images", "16", "--json", "--out", text(&out)];
+            let answer = succeed(&[&["sensitivity", text(&run)], &ask[..]].concat());
             let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
             assert_eq!(answer["layers"].as_array().map(Vec::len), Some(10), "nine convolutions and what answers");
         }

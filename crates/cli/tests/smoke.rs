@@ -59,6 +59,9 @@ fn a_run_leaves_its_curve_its_model_and_its_report() {
 
     let listed = succeed(&["list", text(out.path())]);
     assert!(listed.contains("finished") && listed.contains("95.00 %"), "{listed}");
+    // Nothing is wrong with images that are drawn.
+    let said = stderr(&output(&["report", text(&run)]));
+    assert!(said.contains("open ") && !said.contains("WARN"), "{said}");
 
     // Law 1: exact counts, over all layers together since the scope is global.
     for pruned in facts_of(&run, "pruned") {

@@ -26,7 +26,10 @@ pub enum Error {
         dir: PathBuf,
     },
     /// The path of the folder names something else.
-    #[error("data folder `{dir}` is not a folder; name the folder of the data files with --data DIR")]
+    #[error(
+        "data folder `{dir}` is not a folder; name the folder of the data files with --data DIR{}",
+        if dir.extension().is_some_and(|end| end == "npz") { ", or set data.source = \"npz\" beside this file" } else { "" }
+    )]
     NotAFolder {
         /// The path asked for.
         dir: PathBuf,

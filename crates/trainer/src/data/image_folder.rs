@@ -93,7 +93,7 @@ const UNREAD: [&str; 8] = ["webp", "gif", "bmp", "tif", "tiff", "heic", "avif", 
 
 /// The names of the folders in a folder, sorted.
 fn classes(dir: &Path) -> Result<Vec<String>, Error> {
-    check_folder(dir)?;
+    check_part(dir)?;
     let mut names = vec![];
     for path in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
         let name = path.file_name().and_then(|name| name.to_str());
@@ -103,14 +103,27 @@ fn classes(dir: &Path) -> Result<Vec<String>, Error> {
         }
     }
     if names.is_empty() || names.len() > CLASSES {
-        let why = format!("found {} folders, expected one for each class, at most {CLASSES}", names.len());
+        let why = format!(
+            "found {} folders, expected one for each class, at most {CLASSES}; pictures without a class lie in a single one",
+            names.len()
+        );
         return Err(Error::Content { path: dir.into(), why });
     }
     Ok(names)
 }
 
+/// Checks that a part is there, where its folder is.
+fn check_part(dir: &Path) -> Result<(), Error> {
+    let missing = |parent: &&Path| parent.is_dir() && !dir.exists();
+    if let (Some(parent), Some(name)) = (dir.parent().filter(missing), dir.file_name()) {
+        let why =
+            format!("found no folder {name:?}, expected \"train\" and \"test\" with a folder for each class in each");
+        return Err(Error::Content { path: parent.into(), why });
+    }
+    check_folder(dir)
+}
+
 fn list(dir: &Path, classes: &[String]) -> Result<Listed, Error> {
-    check_folder(dir)?;
     let mut found = vec![];
     for name in self::classes(dir)? {
         let Ok(class) = classes.binary_search(&name) else {
@@ -254,6 +267,28 @@ mod tests {
     }
 
     #[test]
+    fn jpeg_pictures_are_read_as_they_are_seen() {
+        let (_dir, data) = made();
+        let path = data.dir.join("train/cat/b.jpeg");
+        let color = |column: u32| if column < 8 { [200, 40, 10] } else { [20, 30, 180] };
+        let picture = image::RgbImage::from_fn(16, 8, |column, _| image::Rgb(color(column)));
+        picture.save(&path).expect("a small file");
+        let bytes = read_picture(&path, [3, 8, 16], false, "").expect("a picture");
+        for (index, found) in bytes.iter().enumerate() {
+            let expected = i32::from(color(index as u32 % 16)[index / 128]);
+            assert!((i32::from(*found) - expected).abs() <= 12, "{index}: {found}, expected about {expected}");
+        }
+        fs::remove_file(data.dir.join("train/cat/b.png")).expect("there");
+        fs::rename(&path, data.dir.join("train/cat/b.JPG")).expect("renamed");
+        let sized = DataConfig { size: Some([2, 4]), ..data };
+        assert_eq!(load(&sized).expect("PNG and JPEG side by side").training.shape(), [3, 2, 4]);
+        let whole = fs::read(sized.dir.join("train/cat/b.JPG")).expect("there");
+        fs::write(sized.dir.join("train/cat/b.JPG"), &whole[..whole.len() / 2]).expect("a small file");
+        let text = load(&sized).map(drop).expect_err("cut").to_string();
+        assert!(text.contains("b.JPG`: no picture that can be read"), "{text}");
+    }
+
+    #[test]
     fn pictures_are_scaled_to_a_size_and_may_become_grey() {
         let (_dir, mut data) = made();
         fs::write(data.dir.join("train/cat/b.png"), png(9, 7, [10, 20, 30])).expect("a small file");
@@ -297,6 +332,9 @@ mod tests {
         fs::create_dir(&other).expect("a folder");
         assert!(error().contains("zebra`: found no PNG or JPEG file, expected at least one"), "{}", error());
         fs::remove_dir(&other).expect("removed");
+        fs::rename(data.dir.join("test"), data.dir.join("valid")).expect("renamed");
+        assert!(error().contains("found no folder \"test\", expected \"train\" and \"test\""), "{}", error());
+        fs::rename(data.dir.join("valid"), data.dir.join("test")).expect("renamed");
         fs::create_dir(data.dir.join("test/bird")).expect("a folder");
         assert!(error().contains("bird`: expected the name of one of the 2 classes in `train`"), "{}", error());
         fs::remove_dir_all(data.dir.join("test")).expect("removed");

@@ -194,7 +194,10 @@ pub fn load(data: &DataConfig, seed: u64) -> Result<Dataset, Error> {
         let why = "found whole numbers, which the network takes as they are, expected data.normalisation = { kind = \"none\" } beside them";
         return Err(Error::Content { path: data.dir.clone(), why: why.into() });
     }
-    doubts(&data.normalisation, &own).iter().for_each(|doubt| tracing::warn!("`{}`: {doubt}", data.dir.display()));
+    // Of images that are drawn nothing lies in a folder.
+    if !data.source.is_drawn() {
+        doubts(&data.normalisation, &own).iter().for_each(|doubt| tracing::warn!("`{}`: {doubt}", data.dir.display()));
+    }
     own.scaled(&data.dir, scales)
 }
 
