@@ -137,6 +137,19 @@ def csr(path, images):
     return net(images)
 
 
+ACTIVATIONS = {
+    "relu": torch.nn.functional.relu,
+    "relu6": torch.nn.functional.relu6,
+    "gelu": torch.nn.functional.gelu,
+    "gelu-tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+    "silu": torch.nn.functional.silu,
+    "hard-swish": torch.nn.functional.hardswish,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "hard-sigmoid": torch.nn.functional.hardsigmoid,
+}
+
+
 def graph(path, images):
     """What torch's functions make of the nodes that a graph's metadata tells, with dense or sparse weights."""
     state, metadata = tensors(path)
@@ -178,8 +191,23 @@ def graph(path, images):
             y = x.reshape(len(x), *node["shape"])
         elif kind == "crop":
             y = x[:, :, : node["height"], : node["width"]]
+        elif kind == "mul":
+            y = x * others[0]
+        elif kind == "permute":
+            y = x.permute(0, *(side + 1 for side in node["order"]))
+        elif kind == "layer-norm":
+            sides = [side + 1 for side in node["axes"]]
+            # A scale for each place along these sides, whichever they are.
+            along = [x.shape[side] if side in sides else 1 for side in range(1, x.dim())]
+            centred = x - x.mean(sides, keepdim=True)
+            y = centred / (centred.square().mean(sides, keepdim=True) + node["epsilon"]).sqrt()
+            y = y * of("weight").reshape(along) + of("bias").reshape(along)
+        elif kind == "softmax":
+            y = f.softmax(x, node["axis"] + 1)
+        elif kind == "embedding":
+            y = f.embedding(x.long(), of("weight"))
         else:
-            y = {"relu": f.relu, "relu6": f.relu6, "gelu": f.gelu, "silu": f.silu, "hard-swish": f.hardswish}[kind](x)
+            y = ACTIVATIONS[kind](x)
         values[node["name"]] = y
     return y
 
