@@ -71,8 +71,8 @@ fn an_engine_moves_to_other_threads_within_its_memory() {
     let three = Threads::new(3).expect("threads");
     assert_eq!(three.count(), 3);
     for (network, images) in trained() {
-        for batch in [1, 40] {
-            let options = Options { threads: 1, ..Options::new(batch) };
+        for (instruction_set, batch) in InstructionSet::available().into_iter().flat_map(|set| [(set, 1), (set, 40)]) {
+            let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
             let mut one = AnyEngine::by_density(&network, &options).expect("small");
             let expected = bits(&one.logits(&images));
             let mut many = one.on(&three).expect("small");
@@ -96,8 +96,8 @@ fn an_engine_moves_to_other_threads_within_its_memory() {
 #[test]
 fn an_engine_goes_on_after_a_caught_panic() {
     for (network, images) in trained() {
-        for threads in [1, 2] {
-            let options = Options { threads, ..Options::new(40) };
+        for (instruction_set, threads) in InstructionSet::available().into_iter().flat_map(|set| [(set, 1), (set, 2)]) {
+            let options = Options { threads, instruction_set, ..Options::new(40) };
             let mut engine = AnyEngine::by_density(&network, &options).expect("small");
             let expected = bits(&engine.logits(&images));
             catch_unwind(AssertUnwindSafe(|| engine.logits(&images[1..]))).expect_err("no whole images");

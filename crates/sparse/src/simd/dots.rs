@@ -32,11 +32,14 @@ impl DotSet {
         if better[0].is_available() { better[0] } else { better[1] }
     }
 
+    /// All that there are.
+    #[cfg(test)]
+    const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
+
     /// All of this machine.
     #[cfg(test)]
     pub(crate) fn available() -> Vec<Self> {
-        let all = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Avx512Vnni];
-        all.into_iter().filter(|own| own.is_available()).collect()
+        Self::ALL.into_iter().filter(|own| own.is_available()).collect()
     }
 
     /// Whether this machine has it.
@@ -304,5 +307,12 @@ mod tests {
                 assert_eq!(found[5].0[lane].to_bits(), u32::from_le_bytes(larger), "{set:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_products_of_bytes_that_are_tested_are_printed() {
+        let (tested, lacking): (Vec<_>, Vec<_>) = DotSet::ALL.into_iter().partition(|own| own.is_available());
+        println!("products of bytes tested: {tested:?}; not on this machine: {lacking:?}");
+        assert_eq!(tested, DotSet::available());
     }
 }
