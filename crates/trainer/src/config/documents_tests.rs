@@ -79,6 +79,27 @@ fn the_tables_of_options_name_every_key_and_no_other_with_values_that_can_be_wri
     check(OWN, "", 15, parse_data);
 }
 
+#[test]
+fn the_table_of_the_other_keys_names_every_key_outside_of_the_sections_with_values_that_can_be_written() {
+    let (_, others) = TRAINING.split_once("## The other keys of a config").expect("a section");
+    let error = read(&format!("nonsense = 1\n{MODEL}[train]\n{TRAIN}")).expect_err("unknown");
+    let elsewhere = ["data", "model", "train", "prune"];
+    let named = rows(others).into_iter().flat_map(|row| code(row[0])).map(|key| key.split('.').next().expect("a key"));
+    assert_eq!(named.chain(elsewhere).collect::<BTreeSet<_>>(), expected(&error));
+    for row in rows(others).iter().filter(|row| row[0] != "`name`") {
+        let key = code(row[0]).next().expect("a key");
+        for value in code(row[1]) {
+            let rewinds = "[retrain]\nrewind_to = { steps = 1 }\n";
+            let text = format!(
+                "{MODEL}[train]\n{TRAIN}[prune]\n{PRUNE}{}",
+                if value.contains("rewind") { rewinds } else { "" }
+            );
+            let change = format!("{key}={value}");
+            ExperimentConfig::parse("p", &text, &[change]).unwrap_or_else(|error| panic!("{key} = {value}: {error}"));
+        }
+    }
+}
+
 /// What an error says that is expected, in backticks.
 fn expected(error: &str) -> BTreeSet<&str> {
     code(error.split_once("expected one of").expect("serde names them").1.lines().next().expect("a line")).collect()
