@@ -246,7 +246,15 @@ impl Conv {
                 patches::compute(set, patches, own.steps, computed, x, &mut outputs);
             }
         } else {
-            dispatch(set, Products { conv: self, filters, x, other, y, least, workspace });
+            // Of some filters of one block there is less than a block.
+            let size = self.y.block();
+            let blocks = y.len().div_ceil(size);
+            let mut ys = y.chunks_mut(size);
+            let mut y: [&mut [Lanes]; TOGETHER] = std::array::from_fn(|_| ys.next().unwrap_or_default());
+            let mut others = other.into_iter().flat_map(|own| own.chunks(size));
+            let all: [&[Lanes]; TOGETHER] = std::array::from_fn(|_| others.next().unwrap_or_default());
+            let others = if other.is_some() { &all[..] } else { &[] };
+            dispatch(set, Products { conv: self, filters, x, others, blocks, y: &mut y, least, workspace });
         }
         match self.activation {
             None | Some(Activation::Relu) => {}
@@ -258,32 +266,27 @@ impl Conv {
 }
 
 /// Sums position by position.
-struct Products<'a> {
+struct Products<'a, 'b> {
     conv: &'a Conv,
     filters: Range<usize>,
     x: &'a [Lanes],
-    other: Option<&'a [Lanes]>,
-    y: &'a mut [Lanes],
+    /// What is added, by block, if anything is.
+    others: &'a [&'a [Lanes]],
+    blocks: usize,
+    /// By block.
+    y: &'a mut [&'b mut [Lanes]],
     least: f32,
     workspace: &'a mut Workspace,
 }
 
-impl Kernel for Products<'_> {
+impl Kernel for Products<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { conv, filters, x, other, y, least, workspace } = self;
+        let Self { conv, filters, x, others, blocks, y, least, workspace } = self;
         let (geometry, extent, plane) = (&conv.geometry, conv.extent, conv.y.plane());
-        // Of some filters of one block there is less than a block.
-        let size = conv.y.block();
-        let blocks = y.len().div_ceil(size);
-        let [each, all] = [blocks, conv.blocks].map(|blocks| blocks * conv.y.pixels());
-        let mut ys = y.chunks_mut(size);
-        let y: &mut [&mut [Lanes]] = &mut std::array::from_fn::<_, TOGETHER, _>(|_| ys.next().unwrap_or_default());
-        let mut others = other.into_iter().flat_map(|own| own.chunks(size));
-        let others: &[&[Lanes]] = &std::array::from_fn::<_, TOGETHER, _>(|_| others.next().unwrap_or_default());
-        let others = if other.is_some() { others } else { &[] };
+        let (each, all) = (blocks * conv.y.pixels(), conv.blocks * conv.y.pixels());
         let group = |filter: usize| filter / geometry.filters() * geometry.inputs() * geometry.x.plane();
         match &conv.weights {
             Weights::Dense { offsets, tiles, values } => {
