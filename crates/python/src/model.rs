@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use secateur_oneshot::Score;
 use secateur_sparse::file::{Info, Precision};
-use secateur_sparse::infer::{AnyEngine, Forms, Options, Predictor, seconds};
+use secateur_sparse::infer::{AnyEngine, Forms, Options, Predictor, seconds, threads_of};
 use secateur_sparse::{Ranges, Trained};
 use std::path::PathBuf;
 
@@ -146,7 +146,7 @@ impl Model {
         }
         let mut options = self.predictor.options(batch);
         if threads > 0 {
-            options.threads = threads.min(Options::new(1).threads);
+            options.threads = threads_of(threads);
         }
         let timed = || -> PyResult<[f64; 3]> {
             let compacted = self.network().compacted().0;

@@ -43,8 +43,7 @@ pub(crate) fn prune(
     batch: usize,
     values: &str,
 ) -> PyResult<Model> {
-    let own = infer::Options::new(1);
-    let threads = if model.threads() == 0 { own.threads } else { model.threads().min(own.threads) };
+    let threads = infer::threads_of(model.threads());
     let precision = precision(values)?;
     let budget = match (sparsity, within, within_ms, within_bytes) {
         (Some(sparsity), None, None, None) => Budget::Sparsity(Sparsity::new(sparsity).map_err(refused)?),

@@ -5,6 +5,7 @@ use crate::models::Net;
 use crate::{Error, ExperimentConfig};
 use secateur_graph::Graph;
 use secateur_sparse::InstructionSet;
+use secateur_sparse::infer::threads_of;
 use secateur_sparse::train::{Crossovers, Trainer};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
@@ -200,9 +201,9 @@ pub(crate) fn processor() -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// Threads that a run computes with: more than the machine runs at once only wait for each other.
+/// Threads that a run computes with.
 pub(crate) fn threads(config: &ExperimentConfig) -> usize {
-    if config.threads == 0 { cores() } else { config.threads.min(cores()) }
+    threads_of(config.threads)
 }
 
 /// Starts so many threads side by side, and ends them: what the system does not give is known before there is work to lose.
@@ -216,7 +217,7 @@ fn try_threads(count: usize) -> std::io::Result<()> {
 
 /// Hardware threads.
 pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    threads_of(0)
 }
 
 #[cfg(test)]

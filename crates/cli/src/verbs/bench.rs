@@ -6,7 +6,7 @@ use crate::args::{BenchArgs, Values};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_sparse::file::{Info, Precision};
-use secateur_sparse::infer::{AnyEngine, Engine, Forms, LanesHold, Options, Plan};
+use secateur_sparse::infer::{AnyEngine, Engine, Forms, LanesHold, Options, Plan, threads_of};
 use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::inference::{Agreement, interleaved, made_up};
 use secateur_trainer::{Model, json_fault, peak_memory, write_file};
@@ -109,16 +109,14 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
             );
         }
     }
-    let options = Options::new(1);
-    // More threads than cores only wait for each other.
-    let threads = if args.threads == 0 { options.threads } else { usize::from(args.threads).min(options.threads) };
+    let options = Options { threads: threads_of(args.threads.into()), ..Options::new(1) };
     let style = ProgressStyle::with_template("{spinner} {pos} of {len}: {msg}").expect("a template that is tested");
     let bar = ProgressBar::new(args.batch.len() as u64).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     let mut rows = vec![];
     for batch in &args.batch {
         bar.set_message(format!("batch {batch}, {} model(s)", subjects.len()));
-        let options = Options { batch: *batch as usize, threads, ..options };
+        let options = Options { batch: *batch as usize, ..options };
         rows.extend(measure(&mut subjects, options, plan.as_ref(), args)?);
         bar.inc(1);
     }
@@ -135,7 +133,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     let answer = Answer {
         secateur: env!("CARGO_PKG_VERSION"),
         instruction_set: options.instruction_set.name(),
-        cores: Options::new(1).threads,
+        cores: threads_of(0),
         peak_memory_bytes: peak_memory(),
         results: rows,
     };

@@ -34,9 +34,7 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
     let named = || args.model.display().to_string();
     let (images, test) = calibration(&model, args)?;
     let (graph, weights) = model.network.to_graph().with_context(named)?;
-    let engine = infer::Options::new(1);
-    // More threads than cores only wait for each other.
-    let threads = if args.threads == 0 { engine.threads } else { usize::from(args.threads).min(engine.threads) };
+    let threads = infer::threads_of(args.threads.into());
     let selection = Selection {
         include: if args.include.is_empty() { Selection::default().include } else { args.include.clone() },
         exclude: args.exclude.clone(),

@@ -54,16 +54,21 @@ const BUFFER_BYTES: usize = 1 << 30;
 impl Options {
     /// All of this machine, f32, any form, for so many images a call.
     pub fn new(batch: usize) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             batch,
-            threads,
+            threads: threads_of(0),
             instruction_set: InstructionSet::best(),
             precision: Precision::F32,
             forms: Forms::Any,
             buffer_bytes: BUFFER_BYTES,
         }
     }
+}
+
+/// The threads that a number asks for: 0 is one for every core, and more than those would only wait for each other.
+pub fn threads_of(asked: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if asked == 0 { cores } else { asked.min(cores) }
 }
 
 /// Which forms of a layer may be chosen.

@@ -1,6 +1,6 @@
 //! A model that many callers ask at once.
 
-use super::{AnyEngine, Error, Options};
+use super::{AnyEngine, Error, Options, threads_of};
 use crate::{Ranges, Trained};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,8 +45,7 @@ impl Predictor {
 
     /// How the engines are compiled for calls of so many images.
     pub fn options(&self, batch: usize) -> Options {
-        let own = Options::new(batch);
-        Options { threads: if self.threads == 0 { own.threads } else { self.threads.min(own.threads) }, ..own }
+        Options { threads: threads_of(self.threads), ..Options::new(batch) }
     }
 
     /// Logits `[image][class]` of images `[image][pixel]`.
