@@ -176,26 +176,28 @@ impl GraphEngine {
 
     /// The plan that seems to cost less for calls of so many images, of those whose buffers take at most so many bytes.
     fn plan(graph: &Graph, numbers: Numbers<'_>, lanes: &[LanesHold], options: &Options) -> Result<Plan, Error> {
-        let threads = options.threads.max(1);
+        let (threads, most) = (options.threads.max(1), options.buffer_bytes);
         let blocks = options.batch.div_ceil(LANES);
         let (mut plans, mut refused) = (vec![], None);
         for own in lanes {
-            // Several blocks together, if the memory allows it.
-            let (items, together) = match own {
-                LanesHold::Images => (blocks, vec![blocks, 1]),
-                LanesHold::Places => (options.batch, vec![1]),
+            let items = match own {
+                LanesHold::Images => blocks,
+                LanesHold::Places => options.batch,
             };
-            for together in together {
-                // What the kernels cannot address as tiles they may as images.
-                match Plan::new(graph, *own, numbers, together) {
-                    Ok(plan) => plans.push((items as f64 * plan.cost, plan)),
-                    Err(error) => refused = refused.or(Some(error)),
-                }
+            let new = |together| Plan::new(graph, *own, numbers, together);
+            // One block at a time takes less memory.
+            let plan = new(blocks).and_then(|plan| match plan.tail.blocks > 1 && plan.bytes(threads) > most {
+                true => new(1),
+                false => Ok(plan),
+            });
+            // What the kernels cannot address as tiles they may as images.
+            match plan {
+                Ok(plan) => plans.push((items as f64 * plan.cost, plan)),
+                Err(error) => refused = refused.or(Some(error)),
             }
         }
         plans.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         let found = plans.iter().map(|(_, plan)| plan.bytes(threads)).min().unwrap_or(usize::MAX);
-        let most = options.buffer_bytes;
         let fitting = plans.into_iter().map(|(_, plan)| plan).find(|plan| plan.bytes(threads) <= most);
         fitting.ok_or(refused.unwrap_or(Error::Memory { found, most }))
     }

@@ -8,6 +8,7 @@ use super::tiling::{self, Link, Tiling};
 use crate::infer::{Error, LanesHold};
 use crate::kernels::winograd::Workspace;
 use crate::lanes::{LANES, Lanes};
+use crate::train::graph::conv::CACHED;
 use crate::train::graph::conv::winograd::Tiles;
 use crate::train::graph::geometry::{Geometry, padding};
 use crate::train::graph::layout::Layout;
@@ -18,8 +19,6 @@ use std::mem::size_of;
 
 /// Blocks that go through the last steps together at most.
 pub(super) const TOGETHER: usize = 4;
-/// Vectors that are read at random while all weights of a layer go by: what the second-level cache holds.
-const CACHED: usize = 512 * 1024 / size_of::<Lanes>();
 
 /// The steps of a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,7 +150,7 @@ impl Plan {
         }
         own.tail = match (numbers, lanes) {
             (Numbers::Floats, LanesHold::Images) => own.tail(blocks),
-            _ => Tail { first: own.steps.len(), blocks: 1 },
+            (Numbers::Floats, LanesHold::Places) | (Numbers::EveryFloat | Numbers::Bytes(_), _) => own.tail(1),
         };
         own.share_buffers();
         Ok(own)

@@ -92,8 +92,8 @@ pub(crate) const POSITIONS: usize = 64;
 /// The same of an image of several pixels where only kept weights are held, which are read as they stand: those of the largest
 /// tile.
 const LEAST_SPARSE_POSITIONS: usize = 16;
-/// Vectors that are read at random while all kept weights go by: what the second-level cache holds.
-const CACHED: usize = 512 * 1024 / size_of::<Lanes>();
+/// Vectors that are read at random while all weights go by: what the second-level cache holds.
+pub(crate) const CACHED: usize = 512 * 1024 / size_of::<Lanes>();
 /// Positions whose inputs stay in the second-level cache while all kept weights go by.
 pub(crate) const SPARSE_POSITIONS: usize = 128;
 /// Floats that the gradients of all groups of blocks may take.
