@@ -72,9 +72,9 @@ pub fn choose_coupled(
         Amount::Macs(macs) => (macs, true),
     };
     // What is gone without these units, and the masks of what is left.
-    let without = |units: &[&[(usize, usize)]]| {
+    let without = |units: &[(usize, usize)]| {
         let mut going: Vec<Vec<usize>> = vec![vec![]; entrants.len()];
-        units.iter().copied().flatten().for_each(|(entrant, row)| going[*entrant].push(*row));
+        units.iter().for_each(|(entrant, row)| going[*entrant].push(*row));
         let mut masks: Vec<(String, Mask)> = old.iter().map(|(name, mask)| (name.to_owned(), mask.clone())).collect();
         for (entrant, rows) in entrants.iter().zip(&going) {
             let group = &groups[entrant.group];
@@ -84,9 +84,12 @@ pub fn choose_coupled(
         let masks = coupled(&MaskSet::new(masks), groups, &places);
         (total - sum(&Mask::kept, &masks), masks)
     };
-    let (given, rest) = order.units.split_at(order.given);
-    let (mut chosen, mut rest) = (given.to_vec(), rest.to_vec());
-    let mut best = without(&[&chosen]);
+    // The first of these units go, of the others the first so many.
+    let (mut units, mut certain) = (order.units, order.given);
+    let mut best = without(&units[..certain]);
+    if best.0 >= wanted {
+        return Ok(best.1);
+    }
     // Nearer to the amount; of two as near the one that prunes more; of MACs one that is enough before one that is not.
     let is_better = |found: u64, best: u64| {
         let rank = |gone: u64| (enough && gone < wanted, gone.abs_diff(wanted), Reverse(gone));
@@ -94,10 +97,10 @@ pub fn choose_coupled(
     };
     loop {
         // The first count whose loss is not below the amount, if there is one.
-        let (mut low, mut high) = (0, rest.len() + 1);
+        let (mut low, mut high) = (certain + 1, units.len() + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            let found = without(&[&chosen, &rest[..middle]]);
+            let found = without(&units[..middle]);
             match found.0 < wanted {
                 true => low = middle + 1,
                 false => high = middle,
@@ -107,13 +110,13 @@ pub fn choose_coupled(
             }
         }
         let is_near = best.0.abs_diff(wanted) <= total / NEAR && (best.0 >= wanted || !enough);
-        if is_near || low > rest.len() || low == 0 {
+        if is_near || low > units.len() {
             return Ok(best.1);
         }
         // The last of these takes too much along: its layer keeps it, and the others go on.
-        let passes = rest[low - 1].0;
-        chosen.extend(rest.drain(..low).take(low - 1));
-        rest.retain(|(entrant, _)| *entrant != passes);
+        certain = low - 1;
+        let others = units.split_off(certain);
+        units.extend(others.iter().filter(|(entrant, _)| *entrant != others[0].0));
     }
 }
 

@@ -71,10 +71,10 @@ impl Scoring<'_> {
         if config.shuffle {
             masks = shuffle(old, &masks, seed::stream(root, "shuffle", cycle).next_u64())?;
         }
-        let [found, wanted] = [pruning.share(&masks), target.get()].map(|share| 100.0 * share);
-        if (found - wanted).abs() > FAR {
+        let [found, expected] = [pruning.share(&masks), target.get()].map(|share| 100.0 * share);
+        if (found - expected).abs() > FAR {
             tracing::warn!(
-                "the prune of cycle {cycle} reaches {found:.2} %, its target is {wanted:.2} %: whole units go with all that belongs \
+                "the prune of cycle {cycle} reaches {found:.2} %, its target is {expected:.2} %: whole units go with all that belongs \
                  to them, and no others may go that come nearer"
             );
         }

@@ -153,6 +153,9 @@ fn probabilities(logits: &[f32]) -> Vec<f64> {
 }
 
 fn as_text(name: &str, logits: &[f32], classes: &[String]) -> String {
+    if let [only] = logits {
+        return format!("{name}: {only}");
+    }
     let called = |class: usize| classes.get(class).cloned().unwrap_or_else(|| class.to_string());
     let shares = probabilities(logits);
     let mut order: Vec<usize> = (0..shares.len()).collect();
@@ -164,9 +167,6 @@ fn as_text(name: &str, logits: &[f32], classes: &[String]) -> String {
         .take(2)
         .map(|class| format!("{} {:.2} %", called(*class), 100.0 * shares[*class]))
         .collect();
-    if let [only] = logits {
-        return format!("{name}: {only}");
-    }
     format!("{name}: {} ({:.2} %), then {}", called(answer), 100.0 * shares[answer], others.join(", "))
 }
 
