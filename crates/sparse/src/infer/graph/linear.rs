@@ -1,27 +1,32 @@
-//! Fully connected layers of one image: sixteen neurons in the lanes, instead of the pixels of tiles.
+//! Layers of one image whose numbers stand as they come, instead of in tiles: fully connected ones with sixteen neurons in the lanes,
+//! and convolutions with sixteen neighbouring pixels.
 
 use super::conv::Activate;
 use super::plan::{Plan, Step};
 use crate::InstructionSet;
 use crate::infer::form::Compiled;
-use crate::infer::image::{self, Image, SLACK, Single};
+use crate::infer::image::{self, Image, SLACK};
 use crate::infer::matrix::Matrix;
 use crate::infer::plan::Form;
 use crate::infer::step::{self, Op};
 use crate::infer::{Options, aligned::Aligned};
 use crate::kernels::pointwise::Grid;
 use crate::lanes::{LANES, Lanes, at};
-use crate::simd::dispatch;
+use crate::simd::{dispatch, register_sizes};
 use secateur_graph::Activation;
 use std::mem::size_of;
 
 /// Fraction of nonzero weights from which on all of them are held.
 const DENSE: f64 = 0.5;
+/// Weights that a register of neurons finds in a window of inputs, below which those of one input after the other are computed
+/// instead, as long as there are so many registers of neurons.
+const FOUND: f64 = 1.5;
+const GROUPS: usize = 10;
 
-/// `y = activation(weight x + bias)`
+/// `y = activation(weight x + bias)`, or of every two by two of these the largest.
 #[derive(Debug)]
-pub(super) struct Linear {
-    compiled: Box<dyn Compiled<Single>>,
+pub(super) struct Single {
+    compiled: Box<dyn Compiled<image::Single>>,
     inputs: usize,
     outputs: usize,
     /// Where each input stands; `None` where they stand side by side.
@@ -53,28 +58,43 @@ impl Workspace {
     }
 }
 
-impl Linear {
-    /// A step of a plan; `weight` is `[outputs][inputs]`.
+impl Single {
+    /// A step of a plan; `weight` is `[outputs][inputs]`. What a convolution reads and writes are images `[height, width]`.
     pub(super) fn new(
         plan: &Plan,
         step: &Step,
+        [x, y]: [&[usize]; 2],
         weight: &[f32],
         bias: Option<&[f32]>,
         dense: bool,
         set: InstructionSet,
     ) -> Self {
         let outputs = plan.values(step.output);
-        let inputs = weight.len() / outputs;
-        let matrix = Matrix::new(weight, [outputs, inputs], dense, crate::file::Precision::F32);
-        let form = if matrix.density() > DENSE { Form::Panels } else { Form::Windowed };
-        let layer = step::Linear {
-            weight: matrix,
-            bias: bias.map_or_else(|| vec![0.0; outputs], <[f32]>::to_vec),
-            rectified: step.activation == Some(Activation::Relu),
+        let rectified = step.activation == Some(Activation::Relu);
+        let matrix = |rows: usize| {
+            Matrix::new(weight, [rows, weight.len() / rows], dense, crate::file::Precision::F32)
         };
-        let own = step::Step { name: String::new(), op: Op::Linear(layer), outputs };
+        let bias = |rows: usize| bias.map_or_else(|| vec![0.0; rows], <[f32]>::to_vec);
+        let (op, form) = if let (&[channels, height, width], &[filters, rows, columns]) = (x, y) {
+            let kernel = (weight.len() / filters / channels).isqrt();
+            let (weight, bias) = (matrix(filters), bias(filters));
+            let (stride, pooled) = (1, step.pools);
+            let own = step::Conv { weight, bias, kernel, stride, height, width, rows, columns, pooled, rectified };
+            (Op::Conv(own), Form::Sparse)
+        } else {
+            let weight = matrix(outputs);
+            let [lanes, entries] = register_sizes(set);
+            let found = weight.density() * (lanes * entries) as f64;
+            let form = match () {
+                () if weight.density() > DENSE => Form::Panels,
+                () if found < FOUND && outputs >= GROUPS * lanes => Form::Columns,
+                () => Form::Windowed,
+            };
+            (Op::Linear(step::Linear { weight, bias: bias(outputs), rectified }), form)
+        };
+        let own = step::Step { name: String::new(), op, outputs };
         let options = Options { instruction_set: set, ..Options::new(1) };
-        let compiled = image::compile(&own, form, &options).expect("a fully connected layer has both forms");
+        let compiled = image::compile(&own, form, &options).expect("a layer has these forms");
         let tilings = plan.tilings.as_ref().expect("the lanes hold what belongs to one image");
         let (layout, tiling) = (&plan.layouts[step.inputs[0]], &tilings[step.inputs[0]]);
         let place = |index: usize| {
@@ -83,9 +103,9 @@ impl Linear {
         };
         Self {
             compiled,
-            inputs,
+            inputs: plan.values(step.inputs[0]),
             outputs,
-            from: (!tiling.is_packed()).then(|| (0..inputs).map(place).collect()),
+            from: (!tiling.is_packed()).then(|| (0..plan.values(step.inputs[0])).map(place).collect()),
             packs: tilings[step.output].is_packed(),
             activation: step.activation.filter(|own| *own != Activation::Relu),
         }

@@ -14,7 +14,7 @@ use crate::train::graph::geometry::{Geometry, padding};
 use crate::train::graph::layout::Layout;
 use crate::train::graph::plan::{Kind, Pass, passes};
 use crate::{Ranges, Unsupported};
-use secateur_graph::{Activation, Graph, Op, Pool, PoolKind, Value, Window};
+use secateur_graph::{Activation, Graph, Node, Op, Pool, PoolKind, Value, Window};
 use std::mem::size_of;
 
 /// Blocks that go through the last steps together at most.
@@ -130,7 +130,7 @@ impl Plan {
         }
         let sides = |value: usize| [own.layouts[value].height, own.layouts[value].width];
         let margin = if own.tilings.is_some() { tiling::MARGIN } else { 0.0 };
-        own.cost = tiling::cost(&own.layouts, &links, sides, margin) + own.vector_cost();
+        own.cost = tiling::cost(&own.layouts, &links, sides, margin) + own.vector_cost(graph);
         if let Numbers::Bytes(ranges) = numbers {
             own.hold_bytes(Known { ranges, names: &ranges::names(graph) })?;
         }
@@ -195,28 +195,40 @@ impl Plan {
         }
     }
 
-    /// Lets sixteen features stand in a vector where only fully connected layers of one image write and read them; those of
-    /// the input, too, and the answers.
+    /// Lets sixteen numbers stand in a vector where only layers of one image write and read them; those of the input, too, and the
+    /// answers.
     fn pack_features(&mut self) {
         let is_vector = |step: &Step| step.kind == Kind::Vector;
         let Some(tilings) = &mut self.tilings else { return };
         for (value, (layout, tiling)) in self.layouts.iter_mut().zip(tilings).enumerate() {
             let is_written = self.steps.iter().any(|step| step.output == value && is_vector(step));
             let mut readers = self.steps.iter().filter(|step| step.inputs.contains(&value));
-            let is_list = tiling.image == [1, 1];
-            if is_list && (is_written || value == self.input) && readers.all(is_vector) {
-                *tiling = Tiling::packed(layout.channels);
-                *layout = Layout::of(&[layout.channels.div_ceil(LANES)]);
+            if (is_written || value == self.input) && readers.all(is_vector) {
+                let numbers = tiling.values(layout);
+                *tiling = Tiling::packed(numbers);
+                *layout = Layout::of(&[numbers.div_ceil(LANES)]);
             }
         }
     }
 
-    /// About what fully connected layers of one image cost, in products of vectors: twice the arithmetic, since their inputs are looked
-    /// up, and numbers that are moved.
-    fn vector_cost(&self) -> f64 {
+    /// About what layers of one image cost, in products of vectors: twice the arithmetic, since inputs are looked up or begin anywhere
+    /// in a vector, and numbers that are moved.
+    fn vector_cost(&self, graph: &Graph) -> f64 {
         let cost = |step: &Step| {
             let [inputs, outputs] = [step.inputs[0], step.output].map(|value| self.values(value) as f64);
-            2.0 * inputs * outputs * tiling::DENSITY / LANES as f64 + (inputs + outputs) / 4.0 + 8.0
+            let node = step.node.map(|node| &graph.nodes()[node]);
+            let work = match node {
+                Some(Node { op: Op::Conv2d(conv), inputs, output, .. }) => {
+                    let ([channels, ..], [_, height, _]) = (graph.shape(inputs[0]), graph.shape(*output)) else {
+                        unreachable!("a convolution reads and writes images")
+                    };
+                    let taps = channels * conv.window.size[0] * conv.window.size[1];
+                    // Rows of the input's length are computed.
+                    (taps * conv.outputs * height * graph.shape(inputs[0])[2]) as f64
+                }
+                _ => inputs * outputs,
+            };
+            2.0 * work * tiling::DENSITY / LANES as f64 + (inputs + outputs) / 4.0 + 8.0
         };
         self.steps.iter().filter(|step| step.kind == Kind::Vector).map(cost).sum()
     }
@@ -506,6 +518,7 @@ fn fused(graph: &Graph, passes: Vec<Pass>, lanes: LanesHold, numbers: Numbers<'_
             join_pools(graph, &mut found);
             if lanes == LanesHold::Places {
                 make_vectors(graph, &mut found);
+                make_rows(graph, &mut found);
             }
         }
         Numbers::EveryFloat | Numbers::Bytes(_) => {}
@@ -562,6 +575,44 @@ fn make_vectors(graph: &Graph, found: &mut [Option<Fused>]) {
         if !is_read && own.pass.3 != graph.output() {
             found[place] = None;
         }
+    }
+}
+
+/// Makes convolutions without padding, one behind the other from the image to fully connected layers, those of one image whose
+/// numbers stand as they come: tiles of such small images would be margins for the most part.
+fn make_rows(graph: &Graph, found: &mut [Option<Fused>]) {
+    let fits = |own: &Fused| match &own.pass {
+        (_, Kind::Conv { window, groups: 1, is_linear: false, .. }, inputs, _) => {
+            let [height, width] = window.size;
+            let is_plain = (window.stride, window.padding, window.dilation) == ([1; 2], [0; 2], [1; 2]);
+            inputs.len() == 1 && height == width && is_plain
+        }
+        _ => false,
+    };
+    let mut makes: Vec<bool> = found.iter().map(|own| own.as_ref().is_some_and(fits)).collect();
+    loop {
+        let is_read_so = |value: Value, makes: &[bool]| {
+            let mut readers = found.iter().zip(makes).filter_map(|(own, makes)| Some((own.as_ref()?, makes)));
+            readers.all(|(own, makes)| !own.pass.2.contains(&value) || *makes || own.pass.1 == Kind::Vector)
+        };
+        let is_written_so = |value: Value, makes: &[bool]| {
+            let mut writers = found.iter().zip(makes).filter(|(_, makes)| **makes);
+            value == graph.input() || writers.any(|(own, _)| own.as_ref().is_some_and(|own| own.pass.3 == value))
+        };
+        let stays = |place: usize| {
+            let Some(Fused { pass: (_, _, inputs, output), .. }) = &found[place] else { return false };
+            makes[place]
+                && is_written_so(inputs[0], &makes)
+                && [inputs[0], *output].into_iter().all(|value| is_read_so(value, &makes))
+        };
+        let stay: Vec<bool> = (0..found.len()).map(stays).collect();
+        if stay == makes {
+            break;
+        }
+        makes = stay;
+    }
+    for (own, _) in found.iter_mut().zip(makes).filter(|(_, makes)| *makes) {
+        own.iter_mut().for_each(|own| own.pass.1 = Kind::Vector);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::bytes::{self, Bytes, Convert};
 use super::conv::{Conv, Layer};
-use super::linear::Linear;
+use super::linear::Single;
 use super::margins::fills;
 use super::other::Other;
 use super::plan::{Plan, Step as Planned};
@@ -54,7 +54,7 @@ enum Work {
     TilePooling(TilePooling),
     /// One for each input.
     Copies(Vec<Vec<Run>>),
-    Vector(Box<Linear>),
+    Vector(Box<Single>),
     Other(Other),
     /// Of each value the offset of its number in the input and in the output: from tiles to other tiles.
     Numbers(Vec<[u32; 2]>),
@@ -132,10 +132,12 @@ impl Step {
                 Work::Conv(Box::new(Conv::new(geometry, layer, set)))
             }
             Kind::Vector => {
-                let node = planned.node.expect("a fully connected layer is a node");
+                let node = planned.node.expect("a layer is a node");
                 let weight = of(node, Role::Weight).expect("it has weights");
                 let dense = *crossovers == Crossovers::DENSE;
-                Work::Vector(Box::new(Linear::new(plan, planned, weight, of(node, Role::Bias), dense, set)))
+                let [x, y] = [graph.nodes()[node].inputs[0], graph.nodes()[plan.origins[planned.output] - 1].output];
+                let shapes = [x, y].map(|value| graph.shape(value));
+                Work::Vector(Box::new(Single::new(plan, planned, shapes, weight, of(node, Role::Bias), dense, set)))
             }
             Kind::Pointwise { norm, activation } => {
                 let scales = norm.map_or_else(
