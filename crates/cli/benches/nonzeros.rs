@@ -6,8 +6,8 @@
 //! Weights are kept row after row ("sparse"); the dense form of the same layer is its own measure, in the same round.
 
 use secateur_report::{Axis, Chart, Ink, Layout, Line, Marker, Panel, Series, Tick};
-use secateur_sparse::infer::{AnyEngine, Engine, Form, Forms, LanesHold, Options, Plan};
-use secateur_sparse::{Layer, Network, ParametersMut};
+use secateur_sparse::infer::{Engine, Forms, Options};
+use secateur_sparse::{Layer, Network, ParametersMut, Trained};
 use secateur_trainer::inference::interleaved;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -121,13 +121,9 @@ fn measure(network: &Network, density: f64, batch: usize) -> Row {
     let network = network.filled(fill).expect("only values changed");
     let nonzero = network.parameters().map(|own| own.weight.iter().filter(|value| **value != 0.0).count()).sum();
     let options = Options::new(batch);
-    let any = |engine: Engine| AnyEngine::Chain(Box::new(engine));
-    let mut dense = any(Engine::new(&network, &Options { forms: Forms::Dense, ..options }).expect("it fits"));
-    let tuned = Engine::new(&network, &options).expect("it fits").plan().clone();
-    let mut plan = Plan { lanes: LanesHold::Images, ..tuned };
-    plan.steps.iter_mut().filter(|step| step.form != Form::Simple).for_each(|step| step.form = Form::Sparse);
-    let sparse = Engine::with_plan(&network, &options, plan).expect("every layer with weights has this form");
-    let mut sparse = any(sparse);
+    let network = Trained::Chain(network);
+    let mut dense = Engine::of(&network, &Options { forms: Forms::Dense, ..options }).expect("it fits");
+    let mut sparse = Engine::of(&network, &options).expect("it fits");
     let pixels = network.input().iter().product::<usize>();
     let images: Vec<f32> = (0..batch * pixels).map(|place| (place * 7919 % 256) as f32 / 255.0 - 0.5).collect();
     let times = interleaved(&mut [&mut sparse, &mut dense], &images, TIME);

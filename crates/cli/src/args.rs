@@ -379,9 +379,9 @@ pub(crate) struct BenchArgs {
     /// Threads; 0 for every core.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
-    /// How the engine holds the weights in memory; left out, as a .secateur file holds them, and f32 for other models. With int8,
-    /// graphs that are no chains of layers are computed in int8, over the ranges that their values have on training images; f16 is
-    /// for chains.
+    /// How the weights are rounded; left out, as a .secateur file holds them, and f32 for other models. With int8, networks are computed
+    /// in int8, over the ranges that their values have on training images, unless most of their work is in convolutions without
+    /// padding, which are faster in f32, as in LeNet.
     #[arg(long, value_enum)]
     pub(crate) values: Option<Values>,
     /// Seconds that each engine is timed.
@@ -393,12 +393,6 @@ pub(crate) struct BenchArgs {
     /// That data is another data set than the run's on purpose: it is not compared with the run's manifest.
     #[arg(long)]
     pub(crate) other_data: bool,
-    /// Write what was chosen for each layer of the compacted network into this file. One model, one batch size.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plan_out: Option<PathBuf>,
-    /// Take what was chosen from such a file, instead of timing the forms of the layers.
-    #[arg(long, value_name = "FILE", conflicts_with = "plan_out")]
-    pub(crate) plan: Option<PathBuf>,
     /// Everything as JSON.
     #[arg(long)]
     pub(crate) json: bool,

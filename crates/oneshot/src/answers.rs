@@ -2,7 +2,7 @@
 
 use crate::Error;
 use secateur_graph::{Graph, Weights};
-use secateur_sparse::infer::{GraphEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 
 /// Images that weights are fitted to, at most.
 const LEARNED: usize = 1024;
@@ -71,7 +71,7 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// When the engine cannot compute it, or an answer is not finite.
     pub(crate) fn new(graph: &Graph, dense: &Weights, images: Images<'a>, options: &Options) -> Result<Self, Error> {
-        let logits = GraphEngine::new(graph, dense, options)?.logits(images.pixels);
+        let logits = Engine::new(graph, dense, options)?.logits(images.pixels);
         if logits.iter().any(|logit| !logit.is_finite()) {
             return Err(Error::NotFinite { what: "an answer of the network".into() });
         }
@@ -83,7 +83,7 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// When the engine cannot compute them.
     pub(crate) fn score(&self, graph: &Graph, weights: &Weights, options: &Options) -> Result<Score, Error> {
-        Ok(self.score_of(&GraphEngine::new(graph, weights, options)?.logits(self.images.pixels)))
+        Ok(self.score_of(&Engine::new(graph, weights, options)?.logits(self.images.pixels)))
     }
 
     /// How good the dense network's own answers are.
@@ -108,7 +108,7 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// When the engine cannot compute them.
     pub(crate) fn divergence(&self, graph: &Graph, weights: &Weights, options: &Options) -> Result<f64, Error> {
-        let found = GraphEngine::new(graph, weights, options)?.logits(self.images.pixels);
+        let found = Engine::new(graph, weights, options)?.logits(self.images.pixels);
         let pairs = self.logits.chunks_exact(self.classes).zip(found.chunks_exact(self.classes));
         let count = (self.logits.len() / self.classes).max(1) as f64;
         if self.classes > 1 {

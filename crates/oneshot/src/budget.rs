@@ -6,7 +6,7 @@ use crate::{Error, Score};
 use secateur_graph::Weights;
 use secateur_pruner::{Scope, Sparsity};
 use secateur_sparse::file::{Info, Precision, Scale};
-use secateur_sparse::infer::{AnyEngine, Options, seconds};
+use secateur_sparse::infer::{Engine, Options, seconds};
 use secateur_sparse::{Ranges, Trained};
 
 /// What a pruned network has to meet.
@@ -158,7 +158,7 @@ impl Job<'_> {
     ) -> Result<Weights, Error> {
         let options = Options { threads: calls.threads, ..Options::new(calls.batch) };
         let mut time = |network: &Trained| -> Result<f64, Error> {
-            Ok(1e3 * AnyEngine::with_clock(network, &options, clock)?.call_seconds(calls.batch, clock))
+            Ok(1e3 * Engine::timed(network, &options, clock)?.call_seconds(calls.batch, clock))
         };
         let costs = self.costs(distribution, "timing the layers", tell, &mut time)?;
         let mut whole = |counts: &[usize]| {

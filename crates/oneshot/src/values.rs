@@ -2,7 +2,7 @@
 
 use crate::Error;
 use secateur_graph::{Builder, Graph, Value, Weights};
-use secateur_sparse::infer::{GraphEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 
 /// Numbers that the values of a call have at most, unless one image has more.
 const CALL: usize = 1 << 23;
@@ -10,7 +10,7 @@ const CALL: usize = 1 << 23;
 /// Computes one value of a graph.
 pub(crate) struct Source {
     /// `None` for the input itself.
-    engine: Option<GraphEngine>,
+    engine: Option<Engine>,
     /// Numbers of an image, and of its value.
     lengths: [usize; 2],
 }
@@ -27,7 +27,7 @@ impl Source {
         }
         let part = up_to(graph, value)?;
         let own = part.parameters().iter().map(|own| (own.name.clone(), weights.get(&own.name).to_vec())).collect();
-        Ok(Self { engine: Some(GraphEngine::new(&part, &own, options)?), lengths })
+        Ok(Self { engine: Some(Engine::new(&part, &own, options)?), lengths })
     }
 
     /// Images of a call.

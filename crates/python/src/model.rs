@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use secateur_oneshot::Score;
 use secateur_sparse::file::{Info, Precision};
-use secateur_sparse::infer::{AnyEngine, Forms, Options, Predictor, seconds, threads_of};
+use secateur_sparse::infer::{Engine, Forms, Options, Predictor, seconds, threads_of};
 use secateur_sparse::{Ranges, Trained};
 use std::path::PathBuf;
 
@@ -153,7 +153,7 @@ impl Model {
             let mut times = [0.0; 3];
             let forms = [(self.network(), Forms::Dense), (self.network(), Forms::Any), (&compacted, Forms::Any)];
             for ((network, forms), time) in forms.into_iter().zip(&mut times) {
-                let mut engine = AnyEngine::new(network, &Options { forms, ..options }).map_err(refused)?;
+                let mut engine = Engine::timed(network, &Options { forms, ..options }, &mut seconds).map_err(refused)?;
                 *time = 1e3 * engine.call_seconds(batch, &mut seconds);
             }
             Ok(times)

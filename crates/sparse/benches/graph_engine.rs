@@ -1,4 +1,4 @@
-//! Times the engine of graphs on made-up images: ResNet-20, VGG-11 (batch-norm) or LeNet (k=5, a chain), dense and with
+//! Times the engine on made-up images: ResNet-20, VGG-11 (batch-norm) or LeNet (k=5), dense and with
 //! uniformly random masks, of single weights and of blocks of four inputs, each with f32 and with int8 in turns.
 //!
 //!   cargo bench -p secateur-sparse --bench graph_engine -- [resnet20|vgg11|lenet] [BATCH,..] [THREADS,..] [ROUNDS] [DENSITY,..] [SET]
@@ -10,7 +10,7 @@ mod lenet;
 
 use cifar::{Random, resnet20, vgg11};
 use secateur_graph::{Graph, Role, Weights};
-use secateur_sparse::infer::{AnyEngine, Engine, GraphEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 use secateur_sparse::{InstructionSet, Ranges, Trained};
 use std::time::Instant;
 
@@ -65,16 +65,12 @@ fn weights(graph: &Graph, density: f64, block: usize) -> Weights {
 fn measure(graph: &Graph, density: f64, block: usize, options: &Options, rounds: usize) {
     let weights = weights(graph, density, block);
     let network = Trained::of(graph, weights.clone());
-    let as_graph = GraphEngine::new(graph, &weights, options).expect("a small network");
-    let mut engines = vec![("f32", AnyEngine::Graph(Box::new(as_graph)))];
-    if let Trained::Chain(chain) = &network {
-        engines.push(("f32 as a chain", AnyEngine::Chain(Box::new(Engine::new(chain, options).expect("small")))));
-    }
+    let mut engines = vec![("f32", Engine::new(graph, &weights, options).expect("a small network"))];
     let mut random = Random(11);
     let pixels: usize = network.input().iter().product();
     let images: Vec<f32> = (0..options.batch * pixels).map(|_| 4.0 * random.next() - 2.0).collect();
     let ranges = Ranges::of_network(&network, &images, options).expect("a small network");
-    engines.push(("int8", AnyEngine::with_bytes(&network, &ranges, options).expect("a small network")));
+    engines.push(("int8", Engine::over(&network, &ranges, options).expect("a small network")));
     let mut logits: Vec<Vec<f32>> = engines.iter_mut().map(|(_, engine)| engine.logits(&images)).collect();
     let mut times = vec![vec![]; engines.len()];
     for _ in 0..rounds {
@@ -92,7 +88,7 @@ fn measure(graph: &Graph, density: f64, block: usize, options: &Options, rounds:
     let masks = if block > 1 { format!("blocks of {block}") } else { "single".into() };
     for (own, (name, engine)) in engines.iter().enumerate() {
         println!(
-            "  {:<8} batch {:<4} {} threads, density {density:<5} {masks:<12} {name:<14} {:9.1} images/s, {:7.3} ms a call, {:5.2}x of f32, \
+            "  {:<8} batch {:<4} {} threads, density {density:<5} {masks:<12} {name:<4} {:9.1} images/s, {:7.3} ms a call, {:5.2}x of f32, \
              {:6.1} GMAC/s, {:6.2} MiB",
             options.instruction_set.name(),
             options.batch,

@@ -1,22 +1,22 @@
-//! Times LeNet k with uniformly random masks in the engine, before and after compaction, and prints what was chosen.
+//! Times LeNet k with uniformly random masks in the engine, before and after compaction.
 //!
 //!   cargo bench -p secateur-sparse --bench inference -- [K] [BATCH] [THREADS] [ROUNDS]
 
 mod lenet;
 
 use secateur_sparse::infer::{Engine, Forms, Options};
-use secateur_sparse::{InstructionSet, Network, compact};
+use secateur_sparse::{InstructionSet, Trained};
 use std::time::Instant;
 
 fn main() {
     let [k, batch, threads, rounds] = lenet::arguments([5, 128, 2, 60]);
     for density in [1.0, 0.05, 0.02, 0.01] {
-        let network = lenet::masked(k, density);
+        let network = Trained::Chain(lenet::masked(k, density));
         let options = Options { threads, ..Options::new(batch) };
-        let report = |what: &str, network: &Network, options: &Options| {
+        let report = |what: &str, network: &Trained, options: &Options| {
             let began = Instant::now();
-            let mut engine = Engine::new(network, options).expect("it fits");
-            let tuned = began.elapsed().as_secs_f64();
+            let mut engine = Engine::of(network, options).expect("it fits");
+            let compiled = began.elapsed().as_secs_f64();
             // Never the same images twice in a row: a processor would learn which of their numbers are zero.
             let calls: Vec<Vec<f32>> = (0..64).map(|call| images(batch, call)).collect();
             let mut logits = engine.logits(&calls[0]);
@@ -26,25 +26,13 @@ fn main() {
                 began.elapsed().as_secs_f64()
             });
             let rate = batch as f64 / lenet::median(times.collect());
-            let plan = engine.plan();
-            let steps: Vec<String> = plan
-                .steps
-                .iter()
-                .map(|step| {
-                    let tried: Vec<String> = step.tried.iter().map(|t| format!("{} {:.2}", t.form, t.us)).collect();
-                    format!("{}: {} ({})", step.name, step.form, tried.join(", "))
-                })
-                .collect();
             println!(
-                "density {density:<5} {what:<9} {rate:>10.0} images/s, {:.2} MB, tuned in {tuned:.2} s, {:?} x{} {}",
-                engine.bytes() as f64 / 1e6,
-                plan.lanes,
-                plan.blocks,
-                steps.join("; ")
+                "density {density:<5} {what:<9} {rate:>10.0} images/s, {:.2} MB, compiled in {compiled:.2} s",
+                engine.bytes() as f64 / 1e6
             );
         };
         report("as it is", &network, &options);
-        report("compacted", &compact(&network).network, &options);
+        report("compacted", &network.compacted().0, &options);
         report("dense", &network, &Options { forms: Forms::Dense, ..options });
         if InstructionSet::Avx2.is_available() {
             report("avx2", &network, &Options { instruction_set: InstructionSet::Avx2, ..options });

@@ -6,7 +6,7 @@
 //! `NAME.answers`, those of the compacted network into `NAME.compacted`.
 
 use secateur_sparse::import;
-use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bytes = fs::read(path.with_extension("images"))?;
         let images: Vec<f32> = bytes.as_chunks().0.iter().map(|own| f32::from_le_bytes(*own)).collect();
         for (network, end) in [(&read.network, "answers"), (&read.network.compacted().0, "compacted")] {
-            let logits = AnyEngine::by_density(network, &Options::new(16))?.logits(&images);
+            let logits = Engine::of(network, &Options::new(16))?.logits(&images);
             let bytes: Vec<u8> = logits.iter().flat_map(|own| own.to_le_bytes()).collect();
             fs::write(path.with_extension(end), bytes)?;
         }

@@ -20,7 +20,7 @@
 //!
 //! ```
 //! use secateur_graph::{Activation, Graph, Linear, Op, Weights};
-//! use secateur_sparse::infer::{GraphEngine, Options};
+//! use secateur_sparse::infer::{Engine, Options};
 //!
 //! let graph = Graph::sequential(&[3], [
 //!     ("fc1", Op::Linear(Linear::new(2))),
@@ -30,7 +30,7 @@
 //! let mut weights = Weights::neutral(&graph);
 //! weights.insert("fc1.weight", vec![1.0, 0.0, -2.0, 0.0, 0.0, 3.0]);
 //! weights.insert("fc2.weight", vec![2.0, 1.0]);
-//! let mut engine = GraphEngine::new(&graph, &weights, &Options::new(1))?;
+//! let mut engine = Engine::new(&graph, &weights, &Options::new(1))?;
 //! assert_eq!(engine.logits(&[5.0, 7.0, 1.0]), [2.0 * 3.0 + 3.0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

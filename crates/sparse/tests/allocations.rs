@@ -6,7 +6,7 @@ mod networks;
 
 use graphs::{graph, images, weights};
 use networks::{lenet, network, pruned};
-use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 use secateur_sparse::{InstructionSet, Ranges, Trained};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,11 +53,11 @@ fn a_call_allocates_nothing() {
         for (batch, threads) in [(1, 1), (1, 2), (40, 1), (40, 3)] {
             for instruction_set in InstructionSet::available() {
                 let options = Options { instruction_set, threads, ..Options::new(batch) };
-                let floats = AnyEngine::by_density(network, &options).expect("small");
+                let floats = Engine::of(network, &options).expect("small");
                 let images = vec![0.25; 40 * pixels];
                 let ranges = Ranges::of_network(network, &images[..pixels], &options).expect("small");
                 // Of what is no number there is no range.
-                let bytes = AnyEngine::with_bytes(network, &ranges, &options).ok();
+                let bytes = Engine::over(network, &ranges, &options).ok();
                 let mut logits = vec![0.0; 40 * network.classes()];
                 for (mut engine, count) in
                     [Some(floats), bytes].into_iter().flatten().flat_map(|own| [(own.clone(), 40), (own, 1)])

@@ -1,14 +1,14 @@
-//! What an engine refuses, and what it must not lose: memory that a file asks for, codes of an int8 file, plans by hand,
-//! numbers that are none.
+//! What an engine refuses, and what it must not lose: memory that a file asks for, codes of an int8 file, numbers that are none.
 
 mod networks;
 
 use networks::{Random, lenet, network, pruned};
 use secateur_sparse::file::{Info, Precision, Scale, decode, encode};
-use secateur_sparse::infer::{Engine, Error, Form, LanesHold, Options, Plan, StepPlan};
-use secateur_sparse::{Conv2d, InstructionSet, Layer, Linear, Network, Ranges};
+use secateur_sparse::infer::{Engine, Error, Options};
+use secateur_sparse::{Conv2d, InstructionSet, Layer, Network, Ranges, Trained};
 
-const LANES: [LanesHold; 2] = [LanesHold::Images, LanesHold::Places];
+/// Images a call: one, whose pixels or neurons stand in the lanes, and many.
+const BATCHES: [usize; 2] = [1, 64];
 
 fn info() -> Info {
     Info {
@@ -19,9 +19,8 @@ fn info() -> Info {
     }
 }
 
-fn by_density(network: &Network, options: &Options, lanes: LanesHold) -> Engine {
-    let plan = Plan::by_density(network, options, lanes).expect("finite weights");
-    Engine::with_plan(network, options, plan).expect("it fits")
+fn engine(network: &Network, options: &Options) -> Result<Engine, Error> {
+    Engine::of(&Trained::Chain(network.clone()), options)
 }
 
 fn images(network: &Network, count: usize) -> Vec<f32> {
@@ -45,27 +44,19 @@ fn buffers_are_bounded_whatever_the_network_asks_for() {
     assert!(bytes.len() < 200);
     let network = decode(&bytes).expect("just written").network;
     let options = Options { threads: 2, ..Options::new(128) };
-    let error = Engine::new(&network, &options).expect_err("two threads take more than 1 GiB").to_string();
-    assert!(error.contains("expected at most 1073741824"), "{error}");
-    for lanes in LANES {
-        let plan = Plan::by_density(&network, &options, lanes).expect("no weights");
-        let error = Engine::with_plan(&network, &options, plan).expect_err("so does a plan");
+    for batch in BATCHES {
+        let error = engine(&network, &Options { batch, ..options }).expect_err("two threads take more than 1 GiB");
         assert!(matches!(error, Error::Memory { most: 1_073_741_824, .. }), "{error}");
     }
-    // A plan by hand says any number of blocks.
     let small = lenet();
-    let plan = Plan::by_density(&small, &options, LanesHold::Images).expect("no weights");
-    for blocks in [1 << 20, usize::MAX] {
-        let error = Engine::with_plan(&small, &options, Plan { blocks, ..plan.clone() }).expect_err("too many");
-        assert!(matches!(error, Error::Memory { .. }), "{error}");
+    for batch in BATCHES {
+        let options = |buffer_bytes| Options { batch, buffer_bytes, ..options };
+        let Error::Memory { found, .. } = engine(&small, &options(0)).expect_err("no buffer fits nothing") else {
+            panic!("another error")
+        };
+        let engine = engine(&small, &options(found)).expect("just fits");
+        assert!(engine.bytes() - engine.weight_bytes() <= found, "what is held is no more than what is asked for");
     }
-    let Error::Memory { found, .. } = Engine::with_plan(&small, &Options { buffer_bytes: 0, ..options }, plan.clone())
-        .expect_err("no buffer fits nothing")
-    else {
-        panic!("another error")
-    };
-    let engine = Engine::with_plan(&small, &Options { buffer_bytes: found, ..options }, plan).expect("just fits");
-    assert_eq!(engine.bytes() - engine.weight_bytes(), found, "what is refused is what is held");
 }
 
 #[test]
@@ -112,11 +103,11 @@ fn an_int8_file_answers_with_its_own_codes() {
         let pixels = stored.input().iter().product();
         let wanted: Vec<f32> = images.chunks_exact(pixels).flat_map(|image| stored.forward(image)).collect();
         for instruction_set in InstructionSet::available() {
-            for lanes in LANES {
+            for batch in BATCHES {
                 for precision in [Precision::F32, Precision::Int8] {
-                    let options = Options { threads: 1, instruction_set, precision, ..Options::new(3) };
-                    let off = worst(&by_density(&stored, &options, lanes).logits(&images), &wanted);
-                    assert!(off < 2e-5, "network {place}, {precision:?}, {lanes:?}: {off}");
+                    let options = Options { threads: 1, instruction_set, precision, ..Options::new(batch) };
+                    let off = worst(&engine(&stored, &options).expect("it fits").logits(&images), &wanted);
+                    assert!(off < 2e-5, "network {place}, {precision:?}, batch {batch}: {off}");
                 }
             }
         }
@@ -131,55 +122,15 @@ fn a_weight_that_is_no_number_is_held_as_f32_only() {
     }
     let network = Network::new([2, 1, 1], vec![layer]).expect("fits");
     for precision in [Precision::F16, Precision::Int8] {
-        let error = Engine::new(&network, &Options { precision, ..Options::new(1) }).expect_err("no room").to_string();
+        let error = engine(&network, &Options { precision, ..Options::new(1) }).expect_err("no room").to_string();
         assert!(error.starts_with("`fc.weight`, value 1, is NaN"), "{error}");
     }
     for instruction_set in InstructionSet::available() {
-        for lanes in LANES {
-            let options = Options { threads: 1, instruction_set, ..Options::new(1) };
-            assert!(
-                by_density(&network, &options, lanes).logits(&[1.0, 1.0])[0].is_nan(),
-                "{instruction_set:?} {lanes:?}"
-            );
+        for batch in BATCHES {
+            let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
+            let logits = engine(&network, &options).expect("it fits").logits(&[1.0, 1.0]);
+            assert!(logits[0].is_nan(), "{instruction_set:?}, batch {batch}");
         }
-    }
-}
-
-/// Exactly `n` of every `m` weights of a row, and what is left over full.
-fn patterned([n, m]: [usize; 2], inputs: usize, outputs: usize) -> Network {
-    let mut random = Random(7);
-    let weight = (0..inputs * outputs)
-        .map(|place| if (place % inputs % m * 5 + place / inputs) % m < n { random.weight() } else { 0.0 })
-        .collect();
-    let layer = Linear { name: "fc".into(), inputs, outputs, weight, bias: vec![0.25; outputs] };
-    Network::new([inputs, 1, 1], vec![Layer::Linear(layer), Layer::Relu]).expect("fits")
-}
-
-fn plan(form: Form, blocks: usize) -> Plan {
-    let step = StepPlan { name: "fc".into(), form, tried: vec![] };
-    Plan { batch: 40, lanes: LanesHold::Images, blocks, steps: vec![step] }
-}
-
-#[test]
-fn n_of_m_is_what_the_tuner_can_name() {
-    for [n, m] in [[1, 4], [2, 4], [4, 8]] {
-        let network = patterned([n, m], 61, 9);
-        let images = images(&network, 40);
-        let wanted: Vec<f32> = images.chunks_exact(61).flat_map(|image| network.forward(image)).collect();
-        for instruction_set in InstructionSet::available() {
-            let options = Options { threads: 1, instruction_set, ..Options::new(40) };
-            for blocks in [1, 3] {
-                let plan = plan(Form::Patterned { n, m }, blocks);
-                let found = Engine::with_plan(&network, &options, plan).expect("it has this form").logits(&images);
-                assert!(worst(&found, &wanted) < 2e-5, "{n}:{m}, {}", instruction_set.name());
-            }
-        }
-    }
-    let network = patterned([1, 4], 600, 2);
-    for (n, m) in [(0, 0), (1, 0), (0, 4), (4, 4), (512, 512), (600, 600), (usize::MAX, usize::MAX), (1, usize::MAX)] {
-        let error =
-            Engine::with_plan(&network, &Options::new(40), plan(Form::Patterned { n, m }, 1)).expect_err("refused");
-        assert_eq!(error.to_string(), format!("step `fc` has no form `{n}:{m}` when the lanes hold images"));
     }
 }
 
@@ -187,7 +138,7 @@ fn n_of_m_is_what_the_tuner_can_name() {
 fn instructions_that_the_machine_lacks_are_refused() {
     let lacking = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
     for instruction_set in lacking.into_iter().filter(|set| !set.is_available()) {
-        let error = Engine::new(&lenet(), &Options { instruction_set, ..Options::new(1) }).expect_err("lacking");
+        let error = engine(&lenet(), &Options { instruction_set, ..Options::new(1) }).expect_err("lacking");
         assert!(error.to_string().contains("this machine has portable"), "{error}");
     }
 }
@@ -214,19 +165,14 @@ fn a_nan_anywhere_in_a_window_is_the_maximum() {
             let network = pooling(columns, rectified);
             let pixels = 8 * columns;
             for instruction_set in InstructionSet::available() {
-                let options = Options { threads: 1, instruction_set, ..Options::new(17) };
-                let mut plans =
-                    LANES.map(|lanes| Plan::by_density(&network, &options, lanes).expect("finite")).to_vec();
-                let mut sparse = plans[0].clone();
-                sparse.steps[0].form = Form::Sparse;
-                plans.push(sparse);
-                for plan in plans {
-                    let mut engine = Engine::with_plan(&network, &options, plan).expect("its own plan");
+                for batch in BATCHES {
+                    let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
+                    let mut engine = engine(&network, &options).expect("it fits");
                     for place in 0..pixels {
                         let image = with_nan(pixels, &[place, (place + 1) % pixels]);
                         let (found, wanted) = (engine.logits(&image), network.forward(&image));
                         let nans = |values: &[f32]| values.iter().map(|value| value.is_nan()).collect::<Vec<_>>();
-                        assert_eq!(nans(&found), nans(&wanted), "{place} of {columns} {:#?}", engine.plan());
+                        assert_eq!(nans(&found), nans(&wanted), "{place} of {columns}, batch {batch}");
                         assert_eq!(nans(&engine.logits(&with_nan(pixels, &[]))), vec![false; 2 * columns]);
                     }
                 }

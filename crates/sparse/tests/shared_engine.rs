@@ -5,7 +5,7 @@ mod networks;
 
 use graphs::{graph, images, weights};
 use networks::{lenet, network, pruned};
-use secateur_sparse::infer::{AnyEngine, Error, Options, Predictor, Threads};
+use secateur_sparse::infer::{Engine, Error, Options, Predictor, Threads};
 use secateur_sparse::{InstructionSet, Ranges, Trained};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
@@ -43,7 +43,7 @@ fn copies_answer_at_the_same_time_with_the_same_bits_and_share_their_weights() {
         for (set, batch, threads) in InstructionSet::available().into_iter().flat_map(|set| [(set, 1, 1), (set, 40, 2)])
         {
             let options = Options { instruction_set: set, threads, ..Options::new(batch) };
-            let mut engine = AnyEngine::by_density(&network, &options).expect("small");
+            let mut engine = Engine::of(&network, &options).expect("small");
             let expected = bits(&engine.logits(&images));
             let pixels = network.input().iter().product::<usize>();
             let (callers, classes) = (4, network.classes());
@@ -73,7 +73,7 @@ fn an_engine_moves_to_other_threads_within_its_memory() {
     for (network, images) in trained() {
         for (instruction_set, batch) in InstructionSet::available().into_iter().flat_map(|set| [(set, 1), (set, 40)]) {
             let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
-            let mut one = AnyEngine::by_density(&network, &options).expect("small");
+            let mut one = Engine::of(&network, &options).expect("small");
             let expected = bits(&one.logits(&images));
             let mut many = one.on(&three).expect("small");
             assert_eq!(bits(&many.logits(&images)), expected);
@@ -85,8 +85,8 @@ fn an_engine_moves_to_other_threads_within_its_memory() {
                 error => panic!("another error: {error}"),
             };
             let none = Options { buffer_bytes: 0, ..options };
-            let [least, _] = refused(AnyEngine::by_density(&network, &none).expect_err("nothing fits"));
-            let own = AnyEngine::by_density(&network, &Options { buffer_bytes: least, ..options }).expect("one fits");
+            let [least, _] = refused(Engine::of(&network, &none).expect_err("nothing fits"));
+            let own = Engine::of(&network, &Options { buffer_bytes: least, ..options }).expect("one fits");
             let [found, most] = refused(own.on(&three).expect_err("three do not"));
             assert!(most == least && (least + 1..=3 * least).contains(&found), "{found} of {least} for one");
         }
@@ -98,7 +98,7 @@ fn an_engine_goes_on_after_a_caught_panic() {
     for (network, images) in trained() {
         for (instruction_set, threads) in InstructionSet::available().into_iter().flat_map(|set| [(set, 1), (set, 2)]) {
             let options = Options { threads, instruction_set, ..Options::new(40) };
-            let mut engine = AnyEngine::by_density(&network, &options).expect("small");
+            let mut engine = Engine::of(&network, &options).expect("small");
             let expected = bits(&engine.logits(&images));
             catch_unwind(AssertUnwindSafe(|| engine.logits(&images[1..]))).expect_err("no whole images");
             catch_unwind(AssertUnwindSafe(|| engine.logits_into(&images, &mut [0.0]))).expect_err("no room");
@@ -114,7 +114,7 @@ fn a_predictor_is_asked_by_many_at_once() {
         let [pixels, classes] = [network.input().iter().product::<usize>(), network.classes()];
         let own = |batch: usize| {
             let options = Options { threads: 2, ..Options::new(batch) };
-            bits(&AnyEngine::by_density(&network, &options).expect("small").logits(&images))
+            bits(&Engine::of(&network, &options).expect("small").logits(&images))
         };
         let (single, many) = (own(1), own(128));
         let predictor = Predictor::new(network, Ranges::default(), 2);

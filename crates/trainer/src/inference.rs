@@ -1,12 +1,12 @@
 //! What a trained network costs and answers in the inference engine: for the verbs that ask, and for a run's log.
 
 use secateur_sparse::Trained;
-use secateur_sparse::infer::AnyEngine;
+use secateur_sparse::infer::Engine;
 use std::time::{Duration, Instant};
 
 /// Median seconds of a call of each engine with these images, their calls taking turns; each engine is called once
 /// without being timed, then for `time` in all, and three times at least.
-pub fn interleaved(engines: &mut [&mut AnyEngine], images: &[f32], time: Duration) -> Vec<f64> {
+pub fn interleaved(engines: &mut [&mut Engine], images: &[f32], time: Duration) -> Vec<f64> {
     let mut logits: Vec<Vec<f32>> = engines.iter_mut().map(|engine| engine.logits(images)).collect();
     let mut times = vec![vec![]; engines.len()];
     let began = Instant::now();

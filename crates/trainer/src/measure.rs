@@ -9,8 +9,8 @@ use crate::{Error, device, export, memory};
 use secateur_report::Timing;
 use secateur_report::event::{Compacted, Event, FileSize, Inference, Latency, Measured};
 use secateur_sparse::file::{Info, Precision};
-use secateur_sparse::infer::{self, AnyEngine, Engine, Form, Forms, LanesHold, Options, Plan, StepPlan};
-use secateur_sparse::{InstructionSet, Layer, Network, Trained, difference};
+use secateur_sparse::infer::{self, Engine, Forms, Options};
+use secateur_sparse::{InstructionSet, Trained, difference};
 use std::time::Duration;
 
 /// Precisions of the file, first the one that charts show.
@@ -22,25 +22,8 @@ const IMAGES: usize = 16;
 const MACS: usize = 1 << 25;
 /// Images a call.
 const BATCHES: [usize; 2] = [1, 128];
-/// Multiply-accumulates from which on a network is large.
-const LARGE: usize = 20_000_000;
 /// Time for each engine and batch size, at least three calls.
 const TIME: Duration = Duration::from_millis(15);
-
-/// What is kept from one measurement to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Meter {
-    /// How the dense network is computed at each batch size. Its speed does not depend on its weights, so the forms of its
-    /// layers are tried once.
-    dense: [Option<Known>; 2],
-}
-
-/// How a chain is computed fastest.
-#[derive(Debug)]
-enum Known {
-    Plan(Plan),
-    AsGraph,
-}
 
 impl Session<'_> {
     /// Records what the network of this cycle costs. A network whose engine would take too much memory is not measured: that
@@ -64,7 +47,7 @@ impl Session<'_> {
         let class_names = self.experiment.data().class_names.clone();
         let info = info(&config.model.to_string(), self.dataset.scales.clone(), class_names);
         let (files, compacted, smaller) = facts(&network, &info, images);
-        let inference = match self.meter.read(&network, &smaller, images, options) {
+        let inference = match read(&network, &smaller, images, options) {
             Err(Error::Inference(error @ infer::Error::Memory { .. })) => {
                 tracing::warn!("cycle {cycle}: the network is not measured: {error}");
                 return Ok(());
@@ -110,70 +93,25 @@ fn pixels(split: &Split, count: usize) -> Vec<f32> {
     split.gather(&indices).pixels
 }
 
-/// Compiles in the way that is known, if one is, or else by trying the forms of the layers, but not those of a large network.
-fn compiled(network: &Trained, options: &Options, known: Option<Known>) -> Result<AnyEngine, Error> {
-    let Trained::Chain(chain) = network else { return Ok(AnyEngine::new(network, options)?) };
-    let found = match known {
-        Some(Known::Plan(plan)) => Engine::with_plan(chain, options, plan).map(|own| AnyEngine::Chain(Box::new(own))),
-        Some(Known::AsGraph) => AnyEngine::as_graph(chain, options),
-        None => match plain(chain, options.batch) {
-            Some(plan) => AnyEngine::with_plan(chain, options, plan),
-            None => return Ok(AnyEngine::new(network, options)?),
-        },
-    };
-    Ok(found.or_else(|_| AnyEngine::new(network, options))?)
-}
-
-/// How a large network with most of its weights is computed: a dense layer has one form, and only trying it would take
-/// seconds. `None` for a small network, and for one with few weights, whose layers have several forms.
-fn plain(network: &Network, batch: usize) -> Option<Plan> {
-    let cost = network.cost();
-    if cost.macs < LARGE || cost.remaining_macs * 2 < cost.macs {
-        return None;
+/// Times the network with its zeros and the compacted one without them, one image on one thread and many on all.
+fn read(network: &Trained, smaller: &Trained, images: &Split, options: Options) -> Result<Inference, Error> {
+    let (mut latencies, mut memory) = (vec![], [0; 2]);
+    for batch in BATCHES {
+        let threads = if batch == 1 { 1 } else { options.threads };
+        let any = Options { batch, threads, ..options };
+        let mut dense = Engine::of(network, &Options { forms: Forms::Dense, ..any })?;
+        let mut sparse = Engine::of(smaller, &any)?;
+        let pixels = pixels(images, batch);
+        let times = interleaved(&mut [&mut dense, &mut sparse], &pixels, TIME);
+        // Of the two the larger one: whoever asks for many images needs it.
+        memory = [memory[0].max(dense.bytes()), memory[1].max(sparse.bytes())];
+        let [dense_ms, sparse_ms] = [0, 1].map(|place: usize| (times[place] * 1e3).max(f64::MIN_POSITIVE));
+        latencies.push(Latency { batch: batch as u64, threads: threads as u64, dense_ms, sparse_ms });
     }
-    let step = |layer: &Layer| {
-        let form = match layer {
-            _ if batch > 1 => Form::Grouped,
-            Layer::Conv2d(_) => Form::Sparse,
-            _ => Form::Panels,
-        };
-        StepPlan { name: layer.name().to_owned(), form, tried: vec![] }
-    };
-    let steps = network.layers().iter().filter(|layer| layer.parameters().is_some()).map(step).collect();
-    let (lanes, blocks) = if batch > 1 { (LanesHold::Images, 4) } else { (LanesHold::Places, 1) };
-    Some(Plan { batch, lanes, blocks, steps })
-}
-
-impl Meter {
-    /// Times the network with its zeros in dense forms and the compacted one in any, one image on one thread and many on
-    /// all.
-    fn read(
-        &mut self,
-        network: &Trained,
-        smaller: &Trained,
-        images: &Split,
-        options: Options,
-    ) -> Result<Inference, Error> {
-        let (mut latencies, mut memory) = (vec![], [0; 2]);
-        for (batch, known) in BATCHES.into_iter().zip(&mut self.dense) {
-            let threads = if batch == 1 { 1 } else { options.threads };
-            let any = Options { batch, threads, ..options };
-            let all = Options { forms: Forms::Dense, ..any };
-            let mut dense = compiled(network, &all, known.take())?;
-            *known = Some(dense.plan().cloned().map_or(Known::AsGraph, Known::Plan));
-            let mut sparse = compiled(smaller, &any, None)?;
-            let pixels = pixels(images, batch);
-            let times = interleaved(&mut [&mut dense, &mut sparse], &pixels, TIME);
-            // Of the two the larger one: whoever asks for many images needs it.
-            memory = [memory[0].max(dense.bytes()), memory[1].max(sparse.bytes())];
-            let [dense_ms, sparse_ms] = [0, 1].map(|place: usize| (times[place] * 1e3).max(f64::MIN_POSITIVE));
-            latencies.push(Latency { batch: batch as u64, threads: threads as u64, dense_ms, sparse_ms });
-        }
-        Ok(Inference {
-            instruction_set: options.instruction_set.name().to_owned(),
-            dense_memory_bytes: memory[0] as u64,
-            sparse_memory_bytes: memory[1] as u64,
-            latencies,
-        })
-    }
+    Ok(Inference {
+        instruction_set: options.instruction_set.name().to_owned(),
+        dense_memory_bytes: memory[0] as u64,
+        sparse_memory_bytes: memory[1] as u64,
+        latencies,
+    })
 }

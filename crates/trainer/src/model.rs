@@ -9,7 +9,7 @@ use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained
 use secateur_graph::{Graph, Op, Role};
 use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head};
 use secateur_sparse::import::{self, Imported};
-use secateur_sparse::infer::{self, AnyEngine, Options};
+use secateur_sparse::infer::{self, Engine, Options};
 use secateur_sparse::{Layer, Ranges, Trained, TrainedFile};
 use std::io::Read;
 use std::path::Path;
@@ -103,16 +103,13 @@ impl Model {
         imported(path, sides)
     }
 
-    /// An engine for calls of so many images, compiled without a clock: one that computes with bytes where the file has the ranges of
+    /// An engine for calls of so many images, one that computes with bytes where the file has the ranges of
     /// the values.
     ///
     /// # Errors
     /// When the network cannot be computed in the memory that the options allow.
-    pub fn engine(&self, options: &Options) -> Result<AnyEngine, infer::Error> {
-        match self.info.ranges.is_empty() {
-            true => AnyEngine::by_density(&self.network, options),
-            false => AnyEngine::with_bytes(&self.network, &self.info.ranges, options),
-        }
+    pub fn engine(&self, options: &Options) -> Result<Engine, infer::Error> {
+        Engine::over(&self.network, &self.info.ranges, options)
     }
 
     /// Whether its images are ink in shades of grey, white on black, as MNIST has them, and not pictures: those of IDX files and

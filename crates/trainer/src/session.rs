@@ -10,7 +10,6 @@ use crate::engine::Engine;
 use crate::evaluate::evaluate;
 use crate::files::write_atomically;
 use crate::folder::{self, LockedRun, is_missing};
-use crate::measure::Meter;
 use crate::observer::{Observer, StageView};
 use crate::plan::{Planned, Stage};
 use crate::size::size;
@@ -74,7 +73,6 @@ pub(crate) struct Session<'a> {
     pub(crate) average: Option<Vec<Weights>>,
     pub(crate) cursor: Cursor,
     pub(crate) masks: MaskSet,
-    pub(crate) meter: Meter,
     began: Instant,
     before: Duration,
 }
@@ -175,7 +173,6 @@ impl<'a> Session<'a> {
             average,
             cursor,
             masks,
-            meter: Meter::default(),
             began,
             before,
         }

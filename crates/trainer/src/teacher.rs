@@ -9,7 +9,7 @@ use crate::observer::Observer;
 use crate::run::{DENSE, named, trained};
 use crate::{Error, Experiment, export, start};
 use secateur_sparse::Trained;
-use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 use std::sync::Arc;
 
 /// Logits that are kept at most; more are computed again whenever they are asked for.
@@ -17,7 +17,7 @@ const MOST_KEPT: usize = 1 << 26;
 
 /// A network that teaches.
 pub(crate) struct Teacher {
-    engine: AnyEngine,
+    engine: Engine,
     /// `[image][class]` of the training images, where they are kept.
     logits: Arc<Vec<f32>>,
 }
@@ -115,18 +115,18 @@ fn network(experiment: &Experiment, run: Option<&RunFolder>) -> Result<Option<Tr
 }
 
 /// An engine for batches of the run's, whose answers are the same for any number of threads.
-fn engine(experiment: &Experiment, device: Option<&Device>, network: &Trained) -> Result<AnyEngine, Error> {
+fn engine(experiment: &Experiment, device: Option<&Device>, network: &Trained) -> Result<Engine, Error> {
     let config = experiment.config();
     let (threads, instruction_set) = match device {
         Some(Device::Own { threads, instruction_set, .. }) => (*threads, *instruction_set),
         Some(Device::Burn(_)) | None => (device::threads(config), device::instruction_set(config)?),
     };
     let options = Options { threads, instruction_set, ..Options::new(config.train.batch_size) };
-    Ok(AnyEngine::by_density(network, &options)?)
+    Ok(Engine::of(network, &options)?)
 }
 
 /// Logits of all images of a split.
-fn answers(engine: &mut AnyEngine, split: &Split, experiment: &Experiment, observer: &mut dyn Observer) -> Vec<f32> {
+fn answers(engine: &mut Engine, split: &Split, experiment: &Experiment, observer: &mut dyn Observer) -> Vec<f32> {
     let order: Vec<u32> = (0..split.len() as u32).collect();
     let mut found = Vec::with_capacity(split.len() * engine.classes());
     for indices in order.chunks(experiment.config().train.batch_size) {

@@ -3,13 +3,13 @@
 use super::models::{Images, precision_word};
 use super::{Done, print};
 use crate::args::{BenchArgs, Values};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur_sparse::file::{Info, Precision};
-use secateur_sparse::infer::{AnyEngine, Engine, Forms, LanesHold, Options, Plan, threads_of};
+use secateur_sparse::infer::{Engine, Forms, Options, seconds, threads_of};
 use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::inference::{Agreement, interleaved, made_up};
-use secateur_trainer::{Model, json_fault, peak_memory, write_file};
+use secateur_trainer::{Model, peak_memory};
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -26,7 +26,7 @@ struct Row {
     model: String,
     batch: u32,
     threads: usize,
-    /// How the weights are held in memory and in the file.
+    /// How the weights are rounded, which is how a file of this precision holds them.
     values: &'static str,
     /// The images that the ranges of the values were taken over, where the engine computes in int8.
     ranges: Option<String>,
@@ -57,8 +57,6 @@ struct Timed {
     max_logit_delta: f32,
     /// Top-1, where the classes are known.
     accuracy: Option<f64>,
-    /// How a chain's layers are computed; what is computed as a graph has no plan.
-    plan: Option<Plan>,
 }
 
 /// Everything, for `--json`.
@@ -76,25 +74,9 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
         bail!("--seconds is {}, wanted more than 0 and at most 3600", args.seconds);
     }
-    if (args.plan.is_some() || args.plan_out.is_some()) && (args.models.len() > 1 || args.batch.len() > 1) {
-        bail!("a plan belongs to one model and one batch size: name one of each");
-    }
-    let plan = args.plan.as_ref().map(|path| {
-        let text = secateur_trainer::read_text(path)?;
-        serde_json::from_str::<Plan>(&text)
-            .map_err(|error| anyhow!("{}: no plan: {}", path.display(), json_fault(&error)))
-    });
-    let plan = plan.transpose()?;
     let mut subjects = vec![];
     for path in &args.models {
         let model = Model::open(path, None)?;
-        if args.values == Some(Values::F16) && model.network.chain().is_none() {
-            bail!(
-                "{}: --values f16 is for chains of layers such as LeNet; of any other graph, as this one, the engine holds weights \
-                 as f32 or int8",
-                path.display()
-            );
-        }
         let images = Images::of(&model, args.data.as_deref(), args.other_data)?;
         // A file's weights are held as it holds them, unless somebody says otherwise.
         let precision = args.values.map(Values::precision).or(model.precision).unwrap_or(Precision::F32);
@@ -117,19 +99,10 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Done> {
     for batch in &args.batch {
         bar.set_message(format!("batch {batch}, {} model(s)", subjects.len()));
         let options = Options { batch: *batch as usize, ..options };
-        rows.extend(measure(&mut subjects, options, plan.as_ref(), args)?);
+        rows.extend(measure(&mut subjects, options, args)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if let (Some(path), Some(row)) = (&args.plan_out, rows.first()) {
-        let Some(plan) = &row.compacted.plan else {
-            bail!(
-                "--plan-out: {} is computed as a graph, and only chains of layers have plans; leave it out",
-                row.model
-            )
-        };
-        write_file(path, format!("{:#}\n", serde_json::to_value(plan)?).as_bytes())?;
-    }
     let answer = Answer {
         secateur: env!("CARGO_PKG_VERSION"),
         instruction_set: options.instruction_set.name(),
@@ -156,18 +129,8 @@ struct Subject {
 }
 
 impl Subject {
-    /// How the engine holds the weights: that of graphs which are no chains holds int8 or f32, whatever the file's precision.
-    fn held(&self) -> Precision {
-        match self.networks[0] {
-            _ if self.ranges.is_some() => Precision::Int8,
-            Trained::Chain(_) => self.precision,
-            Trained::Graph(..) => Precision::F32,
-        }
-    }
-
     fn new(name: String, model: Model, images: Images, precision: Precision) -> Result<Self> {
-        // Without a clock, so that answers are compared with the same ones at each call.
-        let mut reference = AnyEngine::by_density(&model.network, &Options::new(128)).with_context(|| name.clone())?;
+        let mut reference = Engine::of(&model.network, &Options::new(128)).with_context(|| name.clone())?;
         let wanted = reference.logits(&images.pixels);
         let network = model.network.quantized(precision).with_context(|| name.clone())?;
         let (smaller, _) = model.network.compacted();
@@ -186,8 +149,8 @@ impl Subject {
 /// The ranges of the values of networks, and what they were taken over: those of the file where they are known, or else over the
 /// training images, or over made-up ones.
 fn ranges(known: &Ranges, networks: [&Trained; 2], images: &Images) -> Result<([Ranges; 2], String)> {
-    let fits = |network: &Trained| AnyEngine::with_bytes(network, known, &Options::new(1)).is_ok();
-    if networks.into_iter().all(fits) {
+    let fits = |network: &Trained| Engine::over(network, known, &Options::new(1)).is_ok();
+    if !known.is_empty() && networks.into_iter().all(fits) {
         return Ok(([known.clone(), known.clone()], "the images that the file was exported with".into()));
     }
     let (name, pixels) = match &images.training {
@@ -199,30 +162,18 @@ fn ranges(known: &Ranges, networks: [&Trained; 2], images: &Images) -> Result<([
 }
 
 /// All models at one batch size: calls of all their forms take turns.
-fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args: &BenchArgs) -> Result<Vec<Row>> {
+fn measure(subjects: &mut [Subject], options: Options, args: &BenchArgs) -> Result<Vec<Row>> {
     let mut engines = vec![];
     for subject in subjects.iter() {
         for (form, network) in FORMS.into_iter().zip(&subject.networks) {
             let forms = if form == "dense" { Forms::Dense } else { Forms::Any };
             let options = Options { forms, precision: subject.precision, ..options };
             let ranges = subject.ranges.as_ref().map(|(own, _)| &own[usize::from(form == "compacted")]);
-            let engine = match (plan.filter(|_| form == "compacted"), network) {
-                (Some(plan), Trained::Chain(network)) => {
-                    AnyEngine::Chain(Box::new(Engine::with_plan(network, &options, plan.clone()).context("--plan")?))
-                }
-                (Some(_), Trained::Graph(..)) => {
-                    bail!("--plan: {} is no chain of layers, and only those have plans; leave it out", subject.name)
-                }
-                (None, _) => match (ranges, network) {
-                    (Some(ranges), _) => AnyEngine::with_bytes(network, ranges, &options),
-                    // A plan is that of the layers of a chain.
-                    (None, Trained::Chain(network)) if args.plan_out.is_some() => {
-                        Engine::new(network, &options).map(|engine| AnyEngine::Chain(Box::new(engine)))
-                    }
-                    (None, _) => AnyEngine::new(network, &options),
-                }
-                .with_context(|| subject.name.clone())?,
-            };
+            let engine = match ranges {
+                Some(ranges) => Engine::over(network, ranges, &options),
+                None => Engine::timed(network, &options, &mut seconds),
+            }
+            .with_context(|| subject.name.clone())?;
             engines.push(engine);
         }
     }
@@ -230,7 +181,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
     let mut calls = vec![];
     for (subject, engines) in subjects.iter().zip(engines.chunks_mut(FORMS.len())) {
         let images = made_up(&subject.networks[0], options.batch);
-        let mut own: Vec<&mut AnyEngine> = engines.iter_mut().collect();
+        let mut own: Vec<&mut Engine> = engines.iter_mut().collect();
         calls.push(interleaved(&mut own, &images, time));
     }
     let mut rows = vec![];
@@ -249,7 +200,6 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
                 same_answers: agreement.same as f64 / agreement.images.max(1) as f64,
                 max_logit_delta: agreement.max_delta,
                 accuracy: subject.images.accuracy(&logits, subject.classes),
-                plan: engine.plan().cloned(),
             }
         });
         let mut next = || timed.next().expect("one for each form");
@@ -258,7 +208,7 @@ fn measure(subjects: &mut [Subject], options: Options, plan: Option<&Plan>, args
             model: subject.name.clone(),
             batch: options.batch as u32,
             threads: options.threads,
-            values: precision_word(subject.held()),
+            values: precision_word(subject.precision),
             ranges: subject.ranges.as_ref().map(|(_, over)| over.clone()),
             file_bytes: subject.file_bytes,
             images: subject.images.name.clone(),
@@ -280,7 +230,7 @@ fn text(answer: &Answer) -> String {
             (model, images) = (&row.model, &row.images);
             let _ = writeln!(
                 text,
-                "\n{model}: weights held as {}, {} bytes as a compacted .secateur file; answers on {images}",
+                "\n{model}: weights as {}, {} bytes as a compacted .secateur file; answers on {images}",
                 row.values, row.file_bytes
             );
             if let Some(over) = &row.ranges {
@@ -307,22 +257,9 @@ fn text(answer: &Answer) -> String {
                 own.max_logit_delta,
             );
         }
-        if let Some(plan) = &row.compacted.plan {
-            let _ = writeln!(text, "         compacted: {}", plan_text(plan));
-        }
     }
     if let Some(peak) = answer.peak_memory_bytes {
         let _ = writeln!(text, "\npeak memory of this process {:.1} MB", peak as f64 / 1e6);
     }
     text
-}
-
-/// What was chosen, in one line.
-fn plan_text(plan: &Plan) -> String {
-    let steps: Vec<String> = plan.steps.iter().map(|step| format!("{} {}", step.name, step.form)).collect();
-    let lanes = match plan.lanes {
-        LanesHold::Images => format!("16 images in the lanes, {} x 16 together", plan.blocks),
-        LanesHold::Places => "one image at a time".into(),
-    };
-    format!("{lanes}; {}", steps.join(", "))
 }

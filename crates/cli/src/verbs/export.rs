@@ -6,7 +6,7 @@ use crate::args::{ExportArgs, Format, Values};
 use anyhow::{Context, Result, bail};
 use secateur_sparse::export::Form;
 use secateur_sparse::file::{Info, Precision};
-use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::inference::Agreement;
 use secateur_trainer::{Model, write_file};
@@ -93,10 +93,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
         }
     }
     write_file(&out, &bytes)?;
-    let found = match info.ranges.is_empty() {
-        true => answers(&stored, &images)?,
-        false => AnyEngine::with_bytes(&stored, &info.ranges, &Options::new(BATCH))?.logits(&images.pixels),
-    };
+    let found = Engine::over(&stored, &info.ranges, &Options::new(BATCH))?.logits(&images.pixels);
     if args.values != Values::F32 || model.precision.is_some() {
         let agreement = Agreement::of(&wanted, &found, network.classes());
         let share = 100.0 * agreement.same as f64 / agreement.images.max(1) as f64;
@@ -210,7 +207,7 @@ pub(super) fn check_free(out: &Path, model: &Path, force: bool) -> Result<()> {
 
 /// Logits, without a clock: what is said of them is the same at each call.
 fn answers(network: &Trained, images: &Images) -> Result<Vec<f32>> {
-    Ok(AnyEngine::by_density(network, &Options::new(BATCH))?.logits(&images.pixels))
+    Ok(Engine::of(network, &Options::new(BATCH))?.logits(&images.pixels))
 }
 
 #[cfg(test)]

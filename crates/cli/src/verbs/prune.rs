@@ -13,7 +13,7 @@ use secateur_oneshot::{Budget, Calls, Images, Job, Options, Progress, Pruned, Sc
 use secateur_pruner::{Selection, Sparsity};
 use secateur_sparse::Trained;
 use secateur_sparse::file::{Info, Precision, Scale};
-use secateur_sparse::infer::{self, AnyEngine};
+use secateur_sparse::infer::{self, Engine};
 use secateur_trainer::data::{Split, read_images, read_inputs, read_picture};
 use secateur_trainer::inference::Agreement;
 use secateur_trainer::{Model, write_file};
@@ -91,7 +91,7 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
 /// Median seconds of a call of so many images.
 fn call_seconds(network: &Trained, Calls { batch, threads }: Calls) -> Result<f64> {
     let options = infer::Options { threads, ..infer::Options::new(batch) };
-    Ok(AnyEngine::new(network, &options)?.call_seconds(batch, &mut infer::seconds))
+    Ok(Engine::timed(network, &options, &mut infer::seconds)?.call_seconds(batch, &mut infer::seconds))
 }
 
 /// Where to write, and what.
@@ -283,9 +283,8 @@ fn is_picture(path: &Path) -> bool {
 
 /// The answers of both networks to the test images: what they are, accuracy before and after, and the agreement.
 fn compared(dense: &Trained, pruned: &Trained, test: &models::Images) -> Result<(String, [Score; 2])> {
-    let answers = |network| -> Result<Vec<f32>> {
-        Ok(AnyEngine::by_density(network, &infer::Options::new(128))?.logits(&test.pixels))
-    };
+    let answers =
+        |network| -> Result<Vec<f32>> { Ok(Engine::of(network, &infer::Options::new(128))?.logits(&test.pixels)) };
     let (before, after) = (answers(dense)?, answers(pruned)?);
     let classes = dense.classes();
     let score = |logits: &[f32]| {

@@ -113,7 +113,7 @@ fn an_idx_file_is_answered_image_by_image_or_at_one_place() {
     }
     // To the last digit what the engine answers that no clock chose.
     let options = Options { threads: 1, ..Options::new(1) };
-    let mut engine = Engine::by_density(&network(), &options).expect("it fits");
+    let mut engine = Engine::of(&model().network, &options).expect("it fits");
     for (found, image) in found.iter().zip(&images) {
         let pixels = input(image);
         let logits: Vec<f32> = serde_json::from_value(found["logits"].clone()).expect("a list");

@@ -1,31 +1,39 @@
-//! Inference: a network compiled for one machine and one batch size, each layer in the form that was measured fastest.
+//! Inference of any graph: sixteen images in the lanes, or sixteen tiles of one image.
 //!
-//! Two ways to use a vector: sixteen images in its lanes (`batch/`), for batches, or sixteen places of one image
-//! (`image/`), for calls with few images. What was chosen is a [`Plan`].
+//! Batch normalisation is folded into the layers before it, and an addition and an activation behind a convolution are part
+//! of its pass, or max-pooling by two (`plan.rs`). For batches each thread takes blocks of sixteen images through all steps,
+//! one after the other, so that what a step leaves is still in the cache when the next one reads it; a few blocks go through the
+//! fully connected layers at the end together, which then read each weight once for all of them. For few images at a time
+//! one image is cut into tiles (`tiling.rs`), which the same kernels compute; around them stand the pixels of the tiles beside
+//! them (`margins.rs`). Its fully connected layers have neurons in the lanes, and convolutions without padding before them
+//! neighbouring pixels (`single/`). Convolutions are the lists of offsets of the trainer (`train/graph`), with all weights or with the
+//! nonzero ones: which of both follows from their density alone.
+//!
+//! Where the ranges of the values are known (`ranges.rs`), convolutions compute with bytes (`held.rs`, `bytes.rs`).
 
 mod aligned;
-mod any;
-mod batch;
+mod bytes;
+mod clock;
+mod conv;
 mod engine;
-mod form;
-mod graph;
-mod image;
-mod matrix;
+mod held;
+mod margins;
+mod other;
 mod plan;
+mod pooling;
 mod predictor;
-mod shared;
-mod simple;
+mod ranges;
+mod read;
+mod single;
 mod step;
 mod threads;
-mod tune;
+mod tiling;
+mod walk;
 
-pub use any::AnyEngine;
+pub use clock::seconds;
 pub use engine::Engine;
-pub use graph::GraphEngine;
-pub use plan::{Form, LanesHold, Plan, StepPlan, Tried};
 pub use predictor::Predictor;
 pub use threads::Threads;
-pub use tune::seconds;
 
 use crate::file::Precision;
 use crate::{InstructionSet, Unsupported};
@@ -39,10 +47,11 @@ pub struct Options {
     pub threads: usize,
     /// Instructions.
     pub instruction_set: InstructionSet,
-    /// How weights are held in memory; activations and sums are f32 always. Codes of eight bits and the scale of each row are
-    /// those that an int8 file holds, so a network out of such a file is held exactly.
+    /// How fully connected layers of single images hold their weights, which they wait for; all others hold f32, and activations and
+    /// sums are f32 always. Codes of eight bits and the scale of each row are those that an int8 file holds, so a network out of such
+    /// a file is held exactly.
     pub precision: Precision,
-    /// Which forms of a layer may be chosen.
+    /// Which weights are computed with.
     pub forms: Forms,
     /// Bytes that the buffers of all threads may take together, weights aside.
     pub buffer_bytes: usize,
@@ -71,39 +80,27 @@ pub fn threads_of(asked: usize) -> usize {
     if asked == 0 { cores } else { asked.min(cores) }
 }
 
-/// Which forms of a layer may be chosen.
+/// Which weights are computed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forms {
-    /// The fastest.
+    /// Those that are left, where that is faster.
     Any,
-    /// Those that compute with every weight, zeros included: what the network costs when its zeros are not known.
+    /// Every one, zeros included: what the network costs when its zeros are not known.
     Dense,
+}
+
+/// What lies side by side in a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LanesHold {
+    /// Sixteen images, at the same place of each.
+    Images,
+    /// Sixteen tiles, pixels or neurons of one image.
+    Places,
 }
 
 /// What keeps a network from being compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It was made for other steps.
-    #[error("the plan's steps are {found}; this network's are {wanted}")]
-    Steps {
-        /// The plan's.
-        found: String,
-        /// The network's.
-        wanted: String,
-    },
-    /// A step has no such form.
-    #[error("step `{name}` has no form `{form}` when the lanes hold {lanes}")]
-    Form {
-        /// Name of the step.
-        name: String,
-        /// What the plan says.
-        form: String,
-        /// `images` or `places`.
-        lanes: &'static str,
-    },
-    /// A plan's number of blocks is 0.
-    #[error("the plan's `blocks` is 0, expected 1 or more")]
-    NoBlocks,
     /// The buffers would take more memory than is allowed.
     #[error("the engine's buffers would take {found} bytes, expected at most {most}: use fewer threads, or allow more")]
     Memory {
@@ -113,9 +110,9 @@ pub enum Error {
         most: usize,
     },
     /// A weight that codes and 16-bit floats have no room for.
-    #[error("`{name}.weight`, value {place}, is {found}, expected a finite number: other weights are held as f32 only")]
+    #[error("`{name}`, value {place}, is {found}, expected a finite number: other weights are held as f32 only")]
     Value {
-        /// Name of the layer.
+        /// Name of the parameter.
         name: String,
         /// Place of the value.
         place: usize,
@@ -125,12 +122,6 @@ pub enum Error {
     /// A node that no engine computes.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
-    /// Weights of a graph in another precision.
-    #[error("the precision is {found}, expected F32: the weights of a graph are held as they are")]
-    Precision {
-        /// The one that was asked for.
-        found: String,
-    },
     /// A value whose range is not known.
     #[error(
         "there is no range of the values of `{name}`: expected those of this network, taken over images of its kind"

@@ -1,6 +1,6 @@
 //! A model that many callers ask at once.
 
-use super::{AnyEngine, Error, Options, threads_of};
+use super::{Engine, Error, Options, threads_of};
 use crate::{Ranges, Trained};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,8 +22,8 @@ pub struct Predictor {
 
 #[derive(Debug, Default)]
 struct Engines {
-    first: Option<AnyEngine>,
-    free: Vec<AnyEngine>,
+    first: Option<Engine>,
+    free: Vec<Engine>,
 }
 
 impl Predictor {
@@ -65,15 +65,14 @@ impl Predictor {
         Ok(logits)
     }
 
-    fn taken(&self, engines: &Mutex<Engines>, batch: usize) -> Result<AnyEngine, Error> {
+    fn taken(&self, engines: &Mutex<Engines>, batch: usize) -> Result<Engine, Error> {
         let mut engines = engines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(free) = engines.free.pop() {
             return Ok(free);
         }
         let first = match engines.first.take() {
             Some(first) => first,
-            None if self.ranges.is_empty() => AnyEngine::by_density(&self.network, &self.options(batch))?,
-            None => AnyEngine::with_bytes(&self.network, &self.ranges, &self.options(batch))?,
+            None => Engine::over(&self.network, &self.ranges, &self.options(batch))?,
         };
         // Copies share the threads too, which then take turns.
         let copy = first.clone();

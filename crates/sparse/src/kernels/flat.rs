@@ -3,20 +3,21 @@
 use crate::lanes::LANES;
 use crate::simd::Vector;
 
-/// `N` vectors of a filter's sums over neighbouring pixels; `input[first + offset..]` is what a term reads. Rows of the
+/// `N` vectors of a filter's sums over neighbouring pixels; `input[first + offset..]` is what a weight meets. Rows of the
 /// image follow each other, so that a vector may go over the end of one: what it finds there nobody uses.
 #[inline(always)]
 pub(crate) fn pixels<V: Vector, const N: usize>(
-    terms: impl Iterator<Item = (usize, f32)>,
+    offsets: &[u32],
+    weights: &[f32],
     start: f32,
     input: &[f32],
     first: usize,
 ) -> [V; N] {
     let mut sums = [V::splat(start); N];
-    for (offset, weight) in terms {
-        let factor = V::splat(weight);
-        let line =
-            input[first + offset..].as_chunks::<LANES>().0.first_chunk::<N>().expect("room behind the last pixel");
+    for (offset, weight) in offsets.iter().zip(weights) {
+        let factor = V::splat(*weight);
+        let input = &input[first + *offset as usize..];
+        let line = input.as_chunks::<LANES>().0.first_chunk::<N>().expect("room behind the last pixel");
         for n in 0..N {
             sums[n] = factor.mul_add(V::read(&line[n]), sums[n]);
         }

@@ -1,7 +1,6 @@
 //! Convolution (with bias, relu and 2x2 max-pool) over the kept weights only, with sixteen images in the lanes.
 
 use super::conv::{Codes, Shape, pool};
-use super::windows::pooled;
 use crate::lanes::Lanes;
 use crate::simd::Vector;
 use std::ops::Range;
@@ -12,6 +11,32 @@ pub(crate) struct Tap {
     /// `channel * height * width + ky * width + kx`.
     pub offset: u32,
     pub place: u32,
+}
+
+/// `P` windows of 2x2 outputs side by side, `C = 2 P` columns: the four sums of each.
+#[inline(always)]
+fn pooled<V: Vector, const P: usize, const C: usize>(
+    terms: impl Iterator<Item = (usize, f32)>,
+    start: f32,
+    input: &[Lanes],
+    width: usize,
+    corner: usize,
+) -> [[V; 4]; P] {
+    let mut sums = [[V::splat(start); 4]; P];
+    for (offset, weight) in terms {
+        let factor = V::splat(weight);
+        let first = corner + offset;
+        let above = input[first..].first_chunk::<C>().expect("a window lies within the image");
+        let below = input[first + width..].first_chunk::<C>().expect("a window lies within the image");
+        for own in 0..P {
+            let sums = &mut sums[own];
+            sums[0] = factor.mul_add(V::load(&above[2 * own]), sums[0]);
+            sums[1] = factor.mul_add(V::load(&above[2 * own + 1]), sums[1]);
+            sums[2] = factor.mul_add(V::load(&below[2 * own]), sums[2]);
+            sums[3] = factor.mul_add(V::load(&below[2 * own + 1]), sums[3]);
+        }
+    }
+    sums
 }
 
 /// Computes the filters of `taps` (one list each) for a block; `weight` gives the value at a place.

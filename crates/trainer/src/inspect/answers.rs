@@ -4,7 +4,7 @@ use crate::Error;
 use crate::data::Split;
 use crate::inference::answer;
 use secateur_report::views::{Answers, Confusion, Mistake, Picture};
-use secateur_sparse::infer::{AnyEngine, Options};
+use secateur_sparse::infer::{Engine, Options};
 use secateur_sparse::{InstructionSet, Trained};
 
 /// Images a call.
@@ -22,7 +22,7 @@ pub(super) fn answers(network: &Trained, split: &Split, names: &[String]) -> Res
     Ok(Answers { names: names.to_vec(), ..answers_of(engine(network, InstructionSet::best())?, split) })
 }
 
-fn answers_of(mut engine: AnyEngine, split: &Split) -> Answers {
+fn answers_of(mut engine: Engine, split: &Split) -> Answers {
     let classes = engine.classes();
     let (mut confusion, mut close, mut mistakes) = (Confusion::new(classes), 0, vec![]);
     let order: Vec<u32> = (0..split.len() as u32).collect();
@@ -50,9 +50,9 @@ fn answers_of(mut engine: AnyEngine, split: &Split) -> Answers {
 }
 
 /// Forms chosen by what is left of each layer, not by a clock: the same model gives the same page.
-fn engine(network: &Trained, instruction_set: InstructionSet) -> Result<AnyEngine, Error> {
+fn engine(network: &Trained, instruction_set: InstructionSet) -> Result<Engine, Error> {
     let options = Options { instruction_set, ..Options::new(BATCH) };
-    Ok(AnyEngine::by_density(network, &options)?)
+    Ok(Engine::of(network, &options)?)
 }
 
 /// An image: three channels as red, green and blue, of others their mean as greys.

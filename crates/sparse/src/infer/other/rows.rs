@@ -9,7 +9,7 @@ use std::mem::size_of_val;
 
 /// The rows that some numbers choose, and where they go.
 #[derive(Debug)]
-pub(in crate::infer::graph) struct Rows {
+pub(in crate::infer) struct Rows {
     table: Embedding,
     /// Row after row, each filled up to whole vectors.
     values: Vec<Lanes>,

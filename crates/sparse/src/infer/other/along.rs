@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// Sets of so many numbers that are computed together: where each stands in the input and in the output.
 #[derive(Debug)]
-pub(in crate::infer::graph) struct Sets {
+pub(in crate::infer) struct Sets {
     pub places: Vec<[u32; 2]>,
     length: usize,
     /// Whether the places are those of vectors.
@@ -48,7 +48,7 @@ impl Sets {
 
 /// The pixels of a channel whose tiles stand in the lanes, where all of them are normalised together.
 #[derive(Debug)]
-pub(in crate::infer::graph) struct Pixels {
+pub(in crate::infer) struct Pixels {
     /// Offset of each in the plane of the input and in that of the output.
     pub places: Vec<[u32; 2]>,
     /// The lanes in which it lies in the image.

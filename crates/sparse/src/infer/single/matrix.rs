@@ -59,8 +59,6 @@ impl Matrix {
 
 /// How a weight is held in memory.
 pub(super) trait Value: std::fmt::Debug + Copy + Default + Send + Sync + 'static {
-    /// Whether a row has a factor of its own.
-    const SCALED: bool;
     /// The number, without its row's factor.
     fn get(self) -> f32;
     /// Sixteen numbers as a vector.
@@ -86,8 +84,6 @@ pub(super) trait Value: std::fmt::Debug + Copy + Default + Send + Sync + 'static
 }
 
 impl Value for f32 {
-    const SCALED: bool = false;
-
     #[inline(always)]
     fn get(self) -> f32 {
         self
@@ -113,8 +109,6 @@ impl Value for f32 {
 pub(super) struct Half(u16);
 
 impl Value for Half {
-    const SCALED: bool = false;
-
     #[inline(always)]
     fn get(self) -> f32 {
         widened(self.0)
@@ -146,8 +140,6 @@ impl Value for Half {
 }
 
 impl Value for i8 {
-    const SCALED: bool = true;
-
     #[inline(always)]
     fn get(self) -> f32 {
         f32::from(self)

@@ -1,14 +1,20 @@
 //! Fully connected layers of one image.
 
-use super::{Image, Single};
+use super::matrix::{Matrix, Value};
+use super::{Compute, Image, finished};
 use crate::infer::aligned::Aligned;
-use crate::infer::form::{Compute, finished};
-use crate::infer::matrix::Value;
-use crate::infer::step::Linear;
 use crate::kernels::flat::active;
 use crate::lanes::{LANES, Lanes};
 use crate::simd::{Register, Vector};
 use std::mem::size_of;
+
+/// A layer: its weights, biases, and whether relu follows.
+#[derive(Debug)]
+pub(super) struct Linear {
+    pub weight: Matrix,
+    pub bias: Vec<f32>,
+    pub rectified: bool,
+}
 
 /// The neurons' biases and, where weights are held as codes, factors: sixteen at a time.
 #[derive(Debug)]
@@ -99,8 +105,8 @@ impl<W: Value> Panels<W> {
     }
 }
 
-impl<W: Value> Compute<Single> for Panels<W> {
-    fn bytes(&self) -> usize {
+impl<W: Value> Compute for Panels<W> {
+    fn weight_bytes(&self) -> usize {
         self.weight.len() * size_of::<W>() + self.ends.bytes()
     }
 
@@ -222,8 +228,8 @@ fn firsts<T: Copy + Default>(all: &[[T; LANES]], count: usize) -> Aligned<T> {
     own
 }
 
-impl<W: Value> Compute<Single> for Windowed<W> {
-    fn bytes(&self) -> usize {
+impl<W: Value> Compute for Windowed<W> {
+    fn weight_bytes(&self) -> usize {
         4 * (self.starts.len() + self.windows.len() + self.places.len())
             + self.values.len() * size_of::<W>()
             + self.ends.bytes()
@@ -281,8 +287,8 @@ impl<W: Value> Columns<W> {
     }
 }
 
-impl<W: Value> Compute<Single> for Columns<W> {
-    fn bytes(&self) -> usize {
+impl<W: Value> Compute for Columns<W> {
+    fn weight_bytes(&self) -> usize {
         4 * (self.starts.len() + self.rows.len()) + self.values.len() * size_of::<W>() + self.ends.bytes()
     }
 

@@ -1,11 +1,11 @@
 //! The range of each value of a network over some images: what bytes have to hold.
 
 use super::bytes::Bytes;
+use super::engine::{Engine, Program};
 use super::plan::{Numbers, Plan};
-use super::walk::Scratch;
-use super::{GraphEngine, Program};
-use crate::infer::batch::read;
-use crate::infer::{Error, LanesHold, Options};
+use super::read::read;
+use super::walk::{Scratch, walk_each};
+use super::{Error, LanesHold, Options};
 use crate::lanes::LANES;
 use crate::ranges::INPUT;
 use crate::{Ranges, Trained};
@@ -15,7 +15,7 @@ impl Ranges {
     /// Those of a network, a chain as a graph, over images `[image][channels, height, width]`, computed with f32.
     ///
     /// # Errors
-    /// As [`GraphEngine::new`], and when a chain is more than a graph may be.
+    /// As [`Engine::new`], and when a chain is more than a graph may be.
     ///
     /// # Panics
     /// When `images` is no whole number of images.
@@ -27,14 +27,14 @@ impl Ranges {
     /// Those over images `[image][channels, height, width]`, computed with f32.
     ///
     /// # Errors
-    /// As [`GraphEngine::new`].
+    /// As [`Engine::new`].
     ///
     /// # Panics
     /// When the weights are not the graph's, or `images` is no whole number of images.
     pub fn over(graph: &Graph, weights: &Weights, images: &[f32], options: &Options) -> Result<Self, Error> {
         let options = Options { threads: 1, ..*options };
-        let mut engine = GraphEngine::compile(graph, weights, &options, Numbers::EveryFloat, &[LanesHold::Images])?;
-        let GraphEngine { program, scratch, .. } = &mut engine;
+        let mut engine = Engine::compile(graph, weights, &options, Numbers::EveryFloat, &[LanesHold::Images])?;
+        let Engine { program, scratch, .. } = &mut engine;
         let Program { set, pixels, plan, steps, names, .. } = &**program;
         assert!(images.len().is_multiple_of(*pixels), "expected whole images of {pixels} numbers");
         let mut found = Self::default();
@@ -42,7 +42,7 @@ impl Ranges {
             let count = images.len() / pixels;
             read(*set, images, *pixels, &mut scratch[0].buffers[plan.buffers[plan.input]]);
             found.meet_value(plan, names, plan.input, count, &scratch[0]);
-            super::walk::walk_each(*set, plan, steps, &mut scratch[0], |value, scratch| {
+            walk_each(*set, plan, steps, &mut scratch[0], |value, scratch| {
                 found.meet_value(plan, names, value, count, scratch);
             });
         }

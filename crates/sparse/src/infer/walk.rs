@@ -1,7 +1,7 @@
 //! The way of a block of images, or of one image in tiles, through all steps.
 
-use super::linear;
 use super::plan::Plan;
+use super::single;
 use super::step::Step;
 use super::tiling::Tiling;
 use crate::InstructionSet;
@@ -24,7 +24,7 @@ pub(super) struct Scratch {
 #[derive(Clone, Debug)]
 pub(super) struct Workspaces {
     pub winograd: Workspace,
-    pub linear: linear::Workspace,
+    pub single: single::Workspace,
 }
 
 impl Scratch {
@@ -36,7 +36,7 @@ impl Scratch {
         let most = needed.reduce(|[a, b], [c, d]| [a.max(c), b.max(d)]);
         let winograd = most.map_or_else(Workspace::default, Workspace::with_capacity);
         let widest = steps.iter().map(|(step, _)| step.widest()).max().unwrap_or(0);
-        Self { buffers, workspaces: Workspaces { winograd, linear: linear::Workspace::new(widest) } }
+        Self { buffers, workspaces: Workspaces { winograd, single: single::Workspace::new(widest) } }
     }
 }
 

@@ -1,47 +1,51 @@
-//! Convolutions of one image, over the kept weights of one filter after the other.
+//! Convolutions of one image without padding, over the kept weights of one filter after the other.
 
-use super::{Image, SLACK, Single};
-use crate::infer::form::{Compute, finished};
-use crate::infer::matrix::Value;
-use crate::infer::shared::Rows;
-use crate::infer::step::Conv;
+use super::matrix::Matrix;
+use super::{Compute, Image, SLACK, finished};
 use crate::kernels::flat::{pixels, pool};
 use crate::lanes::LANES;
 use crate::simd::Vector;
+use std::mem::size_of_val;
 
-/// A filter's sums are computed for all pixels of the rows that are wanted, at stride 1, as one long row; then pooled, or
-/// picked.
+/// A filter's sums are computed for all pixels of the rows that are wanted, as one long row; then pooled, or picked.
 #[derive(Debug)]
-pub(super) struct Sparse<W> {
-    weight: Rows<W>,
+pub(super) struct Conv {
+    /// A row is a filter, a column the offset of the input from that of a window.
+    pub weight: Matrix,
+    pub bias: Vec<f32>,
     /// Length of a stored row.
-    width: usize,
-    rows: usize,
-    columns: usize,
-    /// Pixels between two outputs.
-    step: usize,
-    pooled: bool,
-    rectified: bool,
+    pub width: usize,
+    /// Rows and columns of a filter's output, after pooling.
+    pub rows: usize,
+    pub columns: usize,
+    /// Whether of every two by two sums the largest is written.
+    pub pooled: bool,
+    pub rectified: bool,
 }
 
-impl<W: Value> Sparse<W> {
-    pub(super) fn new(conv: &Conv) -> Self {
-        let weight = Rows::new(&conv.weight, &conv.bias, |column| conv.offset(column));
-        let Conv { width, rows, columns, pooled, rectified, .. } = *conv;
-        Self { weight, width, rows, columns, step: if pooled { 2 } else { conv.stride }, pooled, rectified }
-    }
-
+impl Conv {
     /// Vectors of the long row.
     fn vectors(&self) -> usize {
-        let last = usize::from(self.pooled);
-        let (rows, columns) = ((self.rows - 1) * self.step + last, (self.columns - 1) * self.step + last);
+        let (step, last) = (self.step(), usize::from(self.pooled));
+        let (rows, columns) = ((self.rows - 1) * step + last, (self.columns - 1) * step + last);
         (rows * self.width + columns + 1).div_ceil(LANES)
+    }
+
+    /// Sums between two outputs.
+    fn step(&self) -> usize {
+        if self.pooled { 2 } else { 1 }
+    }
+
+    /// The answer of a filter that has no weights, whatever the inputs are.
+    fn constant(&self, filter: usize) -> Option<f32> {
+        self.weight.row(filter).0.is_empty().then(|| self.bias[filter])
     }
 }
 
-impl<W: Value> Compute<Single> for Sparse<W> {
-    fn bytes(&self) -> usize {
-        self.weight.bytes()
+impl Compute for Conv {
+    fn weight_bytes(&self) -> usize {
+        let Matrix { starts, places, values, .. } = &self.weight;
+        size_of_val(&**starts) + size_of_val(&**places) + size_of_val(&**values) + size_of_val(&*self.bias)
     }
 
     #[inline(always)]
@@ -49,7 +53,7 @@ impl<W: Value> Compute<Single> for Sparse<W> {
         // Pooling reads 32 pixels from wherever a window begins.
         scratch.pixels.resize(self.vectors() * LANES + SLACK, 0.0);
         for filter in 0..self.weight.rows() {
-            if self.weight.constant(filter).is_none() {
+            if self.constant(filter).is_none() {
                 self.convolve::<V>(filter, x, &mut scratch.pixels);
             }
             self.finish::<V>(filter, &scratch.pixels, y);
@@ -57,16 +61,17 @@ impl<W: Value> Compute<Single> for Sparse<W> {
     }
 }
 
-impl<W: Value> Sparse<W> {
+impl Conv {
     /// The sums of a filter, as one long row.
     #[inline(always)]
     fn convolve<V: Vector>(&self, filter: usize, x: &[f32], room: &mut [f32]) {
         let (vectors, mut vector) = (self.vectors(), 0);
+        let (offsets, values) = self.weight.row(filter);
         while vector < vectors {
             macro_rules! some {
                 ($n:literal) => {{
                     let first = vector * LANES;
-                    let sums = pixels::<V, $n>(self.weight.terms(filter), self.weight.start(filter), x, first);
+                    let sums = pixels::<V, $n>(offsets, values, self.bias[filter], x, first);
                     let room = room[first..].as_chunks_mut::<LANES>().0;
                     let room = room.first_chunk_mut::<$n>().expect("room for all vectors");
                     for n in 0..$n {
@@ -92,8 +97,8 @@ impl<W: Value> Sparse<W> {
     fn finish<V: Vector>(&self, filter: usize, pixels: &[f32], y: &mut [f32]) {
         let (rows, columns, rectified) = (self.rows, self.columns, self.rectified);
         let y = &mut y[filter * rows * columns..][..rows * columns + LANES];
-        let (weight, width, line) = (&self.weight, self.width, self.step * self.width);
-        if let Some(own) = weight.constant(filter) {
+        let (width, line) = (self.width, self.step() * self.width);
+        if let Some(own) = self.constant(filter) {
             let mut room = [0.0; LANES];
             finished(V::splat(own), rectified).write(&mut room);
             y[..rows * columns].fill(room[0]);
@@ -101,7 +106,7 @@ impl<W: Value> Sparse<W> {
             for row in 0..rows {
                 let window = &pixels[row * line..][..width + LANES];
                 let sum = pool::<V>(at(window, 0), at(window, width), None);
-                finished(weight.end(filter, sum), rectified).write(at_mut(y, row * columns));
+                finished(sum, rectified).write(at_mut(y, row * columns));
             }
         } else if self.pooled {
             for row in 0..rows {
@@ -109,20 +114,15 @@ impl<W: Value> Sparse<W> {
                     let window = &pixels[row * line + 2 * first..][..width + 2 * LANES];
                     let next = Some((at(window, LANES), at(window, width + LANES)));
                     let sum = pool::<V>(at(window, 0), at(window, width), next);
-                    finished(weight.end(filter, sum), rectified).write(at_mut(y, row * columns + first));
-                }
-            }
-        } else if self.step == 1 {
-            for row in 0..rows {
-                for first in (0..columns).step_by(LANES) {
-                    let sum = weight.end(filter, V::read(at(pixels, row * line + first)));
                     finished(sum, rectified).write(at_mut(y, row * columns + first));
                 }
             }
         } else {
-            for place in 0..rows * columns {
-                let own = pixels[place / columns * line + place % columns * self.step];
-                finished(weight.end(filter, V::splat(own)), rectified).write(at_mut(y, place));
+            for row in 0..rows {
+                for first in (0..columns).step_by(LANES) {
+                    let sum = V::read(at(pixels, row * line + first));
+                    finished(sum, rectified).write(at_mut(y, row * columns + first));
+                }
             }
         }
     }

@@ -3,10 +3,10 @@
 //! Convolutions and fully connected layers read bytes, what is added to their sums included; they write bytes where another of
 //! them reads the result, and so does max-pooling between them. Everything else computes with floats.
 
+use super::Error;
 use super::bytes::Bytes;
 use super::plan::{Plan, Step};
 use super::ranges::Known;
-use crate::infer::Error;
 use crate::kernels::int8::QUAD;
 use crate::train::graph::layout::Layout;
 use crate::train::graph::plan::Kind;
