@@ -131,13 +131,20 @@ impl Engine {
         };
         let source =
             Source { graph: &graph, weights: &weights, stored, plan: &plan, crossovers: &crossovers, precision, set };
-        let step = |(place, own)| {
+        let mut steps: Vec<Step> = vec![];
+        for (place, own) in plan.steps.iter().enumerate() {
             let blocks = if place < plan.tail.first { 1 } else { plan.tail.blocks };
             let step = Step::new(source, own, blocks)?;
-            let parts = step.parts(&plan.layouts[step.output], threads);
-            Ok((step, parts))
+            match steps.last_mut() {
+                Some(last) if plan.goes_on(place - 1) => last.join(step),
+                _ => steps.push(step),
+            }
+        }
+        let with_parts = |own: Step| {
+            let parts = own.parts(&plan.layouts[own.output], threads);
+            (own, parts)
         };
-        let steps = plan.steps.iter().enumerate().map(step).collect::<Result<Vec<_>, Error>>()?;
+        let steps: Vec<_> = steps.into_iter().map(with_parts).collect();
         let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product());
         let (input, output) = (&plan.layouts[plan.input], &plan.layouts[plan.output]);
         let logit = |class| match &plan.tilings {

@@ -156,6 +156,16 @@ impl Plan {
         Ok(own)
     }
 
+    /// Whether a step and the next are layers of one image of which the second alone reads what the first gives: what lies between
+    /// them needs no buffer.
+    pub(super) fn goes_on(&self, place: usize) -> bool {
+        let [step, next] = [place, place + 1].map(|place| self.steps.get(place).filter(|own| own.kind == Kind::Vector));
+        let (Some(step), Some(next)) = (step, next) else { return false };
+        let readers = self.steps.iter().filter(|own| own.inputs.contains(&step.output)).count();
+        let is_whole = matches!(step.activation, None | Some(Activation::Relu));
+        is_whole && next.inputs == [step.output] && readers == 1 && step.output != self.output
+    }
+
     /// The steps from the first fully connected layer on that no convolution or pooling follows, and as many blocks as the caches
     /// hold the inputs of.
     fn tail(&self, blocks: usize) -> Tail {
@@ -366,6 +376,7 @@ impl Plan {
             step.inputs.iter().chain([&step.output]).for_each(|value| self.blocks[*value] = self.tail.blocks);
         }
         self.buffers = vec![usize::MAX; self.layouts.len()];
+        let goes_on: Vec<bool> = (0..self.steps.len()).map(|place| self.goes_on(place)).collect();
         let (sizes, buffers, layouts, blocks) = (&mut self.sizes, &mut self.buffers, &self.layouts, &self.blocks);
         let outside: Vec<u32> = self.bytes.iter().map(|own| own.map_or(0, Bytes::outside)).collect();
         let kind = |value: usize| (layouts[value], outside[value], blocks[value]);
@@ -381,8 +392,11 @@ impl Plan {
         };
         buffers[self.input] = take(self.input, &mut free);
         for (place, step) in self.steps.iter().enumerate() {
-            buffers[step.output] = take(step.output, &mut free);
-            let mut done: Vec<usize> = step.inputs.iter().filter(|value| last[**value] == place).copied().collect();
+            if !goes_on[place] {
+                buffers[step.output] = take(step.output, &mut free);
+            }
+            let is_done = |value: &&usize| last[**value] == place && buffers[**value] != usize::MAX;
+            let mut done: Vec<usize> = step.inputs.iter().filter(is_done).copied().collect();
             done.sort_unstable();
             done.dedup();
             free.extend(done.into_iter().map(|value| (kind(value), buffers[value])));

@@ -224,6 +224,14 @@ impl Step {
         Ok(Self { inputs: planned.inputs.clone(), output: planned.output, work, fills })
     }
 
+    /// Takes the next step along, if both are layers of one image.
+    pub(super) fn join(&mut self, next: Self) {
+        if let (Work::Vector(own), Work::Vector(work)) = (&mut self.work, next.work) {
+            own.join(*work);
+            (self.output, self.fills) = (next.output, next.fills);
+        }
+    }
+
     /// Bytes of the weights, with all that says where they stand.
     pub(super) fn weight_bytes(&self) -> usize {
         match &self.work {

@@ -27,17 +27,16 @@ const DENSE: f64 = 0.5;
 const FOUND: f64 = 1.5;
 const GROUPS: usize = 10;
 
-/// `y = activation(weight x + bias)`, or of every two by two of these the largest.
+/// Layers one behind the other, each `y = activation(weight x + bias)`, or of every two by two of these the largest.
 #[derive(Debug)]
 pub(super) struct Single {
-    layer: Box<dyn Layer>,
-    inputs: usize,
-    outputs: usize,
+    /// Each with how many numbers it reads and gives. Relu is part of a layer.
+    layers: Vec<(Box<dyn Layer>, [usize; 2])>,
     /// Where each input stands; `None` where they stand side by side.
     from: Option<Vec<u32>>,
     /// Whether the outputs are written side by side, and not each into a vector of its own.
     packs: bool,
-    /// Where it is another than relu.
+    /// That of the last layer, where it is another than relu.
     activation: Option<Activation>,
 }
 
@@ -201,23 +200,29 @@ impl Single {
             let [vector, lane] = tiling.place(layout, index);
             (vector * LANES + lane) as u32
         };
+        let inputs = plan.values(step.inputs[0]);
         Self {
-            layer,
-            inputs: plan.values(step.inputs[0]),
-            outputs,
-            from: (!tiling.is_packed()).then(|| (0..plan.values(step.inputs[0])).map(place).collect()),
+            layers: vec![(layer, [inputs, outputs])],
+            from: (!tiling.is_packed()).then(|| (0..inputs).map(place).collect()),
             packs: tilings[step.output].is_packed(),
             activation: step.activation.filter(|own| *own != Activation::Relu),
         }
     }
 
-    /// The larger one of its inputs and outputs.
+    /// Takes along the layers that read what this one gives, and nobody else does.
+    pub(super) fn join(&mut self, next: Self) {
+        let Self { layers, packs, activation, .. } = next;
+        self.layers.extend(layers);
+        (self.packs, self.activation) = (packs, activation);
+    }
+
+    /// The most numbers that a layer reads or gives.
     pub(super) fn widest(&self) -> usize {
-        self.inputs.max(self.outputs)
+        self.layers.iter().flat_map(|(_, sides)| *sides).max().unwrap_or(0)
     }
 
     pub(super) fn weight_bytes(&self) -> usize {
-        self.layer.bytes()
+        self.layers.iter().map(|(layer, _)| layer.bytes()).sum()
     }
 
     pub(super) fn list_bytes(&self) -> usize {
@@ -227,22 +232,25 @@ impl Single {
     /// Writes the outputs.
     pub(super) fn run(&self, set: InstructionSet, x: &[Lanes], y: &mut [Lanes], workspace: &mut Workspace) {
         let Workspace { x: numbers, y: found, scratch } = workspace;
-        let own = &mut numbers[..self.inputs + SLACK];
+        let (mut from, mut to) = (numbers, found);
         match &self.from {
-            Some(places) => own.iter_mut().zip(places).for_each(|(own, place)| *own = at(x, *place as usize)),
-            None => own[..self.inputs].chunks_mut(LANES).zip(x).for_each(|(own, x)| {
-                own.copy_from_slice(&x.0[..own.len()]);
-            }),
+            Some(places) => from.iter_mut().zip(places).for_each(|(own, place)| *own = at(x, *place as usize)),
+            None => from.chunks_mut(LANES).zip(x).for_each(|(own, x)| own.copy_from_slice(&x.0[..own.len()])),
         }
-        // What stands behind the last input meets weights of zero, and must be a number.
-        own[self.inputs..].fill(0.0);
-        self.layer.run(set, Image { x: own, y: found, scratch });
+        let mut outputs = 0;
+        for (layer, sides) in &self.layers {
+            // What stands behind the last input meets weights of zero, and must be a number.
+            from[sides[0]..][..SLACK].fill(0.0);
+            layer.run(set, Image { x: &from[..sides[0] + SLACK], y: to, scratch });
+            outputs = sides[1];
+            std::mem::swap(&mut from, &mut to);
+        }
         if self.packs {
-            for (y, found) in y.iter_mut().zip(found[..self.outputs].chunks(LANES)) {
+            for (y, found) in y.iter_mut().zip(from[..outputs].chunks(LANES)) {
                 y.0[..found.len()].copy_from_slice(found);
             }
         } else {
-            y.iter_mut().zip(&found[..self.outputs]).for_each(|(y, found)| y.0[0] = *found);
+            y.iter_mut().zip(&from[..outputs]).for_each(|(y, found)| y.0[0] = *found);
         }
         if let Some(activation) = self.activation {
             let plane = y.len();
