@@ -5,9 +5,10 @@
 //!
 //! Weights are kept row after row ("sparse"); the dense form of the same layer is its own measure, in the same round.
 
+use secateur_graph::{Activation, Conv2d, Graph, Linear, Op, Pool, Role, Weights};
 use secateur_report::{Axis, Chart, Ink, Layout, Line, Marker, Panel, Series, Tick};
+use secateur_sparse::Trained;
 use secateur_sparse::infer::{Engine, Forms, Options};
-use secateur_sparse::{Layer, Network, ParametersMut, Trained};
 use secateur_trainer::inference::interleaved;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -79,31 +80,33 @@ struct Row {
     dense_bytes: usize,
 }
 
+/// Names and operations, one behind the other.
+type Layers = Vec<(&'static str, Op)>;
+
 /// LeNet's layers, each with what is fused to it, and the whole.
-fn layers(k: usize) -> Vec<(&'static str, Network)> {
-    let pool = || Layer::MaxPool2d { size: 2 };
-    let conv = |name, inputs, outputs| vec![Layer::conv(name, inputs, outputs, 3), Layer::Relu, pool()];
-    let own = [
-        ("conv1", [1, 28, 28], conv("conv1", 1, 6 * k)),
-        ("conv2", [6 * k, 13, 13], conv("conv2", 6 * k, 16 * k)),
-        ("fc1", [400 * k, 1, 1], vec![Layer::linear("fc1", 400 * k, 120 * k), Layer::Relu]),
-        ("fc2", [120 * k, 1, 1], vec![Layer::linear("fc2", 120 * k, 84 * k), Layer::Relu]),
-        ("fc3", [84 * k, 1, 1], vec![Layer::linear("fc3", 84 * k, 10)]),
+fn layers(k: usize) -> Vec<(&'static str, Graph)> {
+    let relu = |name| (name, Op::Activation(Activation::Relu));
+    let linear = |name, outputs| (name, Op::Linear(Linear::new(outputs)));
+    let conv = |[name, relu_name, pool]: [&'static str; 3], filters| {
+        vec![(name, Op::Conv2d(Conv2d::new(filters, 3))), relu(relu_name), (pool, Op::Pool(Pool::max(2)))]
+    };
+    let own: [(&str, Vec<usize>, Layers); 5] = [
+        ("conv1", vec![1, 28, 28], conv(["conv1", "relu1", "pool1"], 6 * k)),
+        ("conv2", vec![6 * k, 13, 13], conv(["conv2", "relu2", "pool2"], 16 * k)),
+        ("fc1", vec![400 * k], vec![linear("fc1", 120 * k), relu("relu3")]),
+        ("fc2", vec![120 * k], vec![linear("fc2", 84 * k), relu("relu4")]),
+        ("fc3", vec![84 * k], vec![linear("fc3", 10)]),
     ];
-    let mut all = vec![];
-    for (name, _, layers) in &own {
-        if *name == "fc1" {
-            all.push(Layer::Flatten);
-        }
-        all.extend(layers.iter().cloned());
-    }
-    let fits = |input, layers| Network::new(input, layers).expect("a LeNet fits together");
-    let mut found: Vec<_> = own.into_iter().map(|(name, input, layers)| (name, fits(input, layers))).collect();
-    found.push(("network", fits([1, 28, 28], all)));
+    let flattened = |name: &str| (name == "fc1").then_some(("flatten", Op::Flatten));
+    let all: Vec<_> =
+        own.iter().flat_map(|(name, _, ops)| flattened(name).into_iter().chain(ops.iter().cloned())).collect();
+    let fits = |input: &[usize], ops: Layers| Graph::sequential(input, ops).expect("a LeNet fits together");
+    let mut found: Vec<_> = own.into_iter().map(|(name, input, ops)| (name, fits(&input, ops))).collect();
+    found.push(("network", fits(&[1, 28, 28], all)));
     found
 }
 
-fn measure(network: &Network, density: f64, batch: usize) -> Row {
+fn measure(graph: &Graph, density: f64, batch: usize) -> Row {
     let mut random = 1u64;
     let mut next = move || {
         random ^= random << 13;
@@ -111,17 +114,19 @@ fn measure(network: &Network, density: f64, batch: usize) -> Row {
         random ^= random << 17;
         (random >> 40) as f64 / (1u64 << 24) as f64
     };
-    let fill = |layer: ParametersMut<'_>| {
-        let bound = (layer.bias.len() as f64 / layer.weight.len() as f64).sqrt();
+    let mut weights = Weights::neutral(graph);
+    let (mut bound, mut nonzero) = (0.0, 0);
+    for own in graph.parameters() {
+        if own.role == Role::Weight {
+            bound = (own.shape[0] as f64 / own.len() as f64).sqrt();
+        }
         let mut draw = || if next() < density { ((next() * 2.0 - 1.0) * bound) as f32 } else { 0.0 };
-        layer.weight.iter_mut().for_each(|value| *value = draw());
-        layer.bias.iter_mut().for_each(|value| *value = draw());
-        Ok::<(), secateur_sparse::Error>(())
-    };
-    let network = network.filled(fill).expect("only values changed");
-    let nonzero = network.parameters().map(|own| own.weight.iter().filter(|value| **value != 0.0).count()).sum();
+        let values: Vec<f32> = (0..own.len()).map(|_| draw()).collect();
+        nonzero += if own.role == Role::Weight { values.iter().filter(|value| **value != 0.0).count() } else { 0 };
+        weights.insert(&own.name, values);
+    }
+    let network = Trained { graph: graph.clone(), weights };
     let options = Options::new(batch);
-    let network = Trained::Chain(network);
     let mut dense = Engine::of(&network, &Options { forms: Forms::Dense, ..options }).expect("it fits");
     let mut sparse = Engine::of(&network, &options).expect("it fits");
     let pixels = network.input().iter().product::<usize>();

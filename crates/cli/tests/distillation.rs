@@ -121,7 +121,7 @@ fn a_network_of_features_is_trained_on_bytes_natively_and_by_burn() {
     let scales = vec![Scale { divisor: 255.0, shift: -0.5 }];
     let info = Info { name: "features".into(), scales, classes: vec![], ranges: Ranges::default() };
     let file = folder.path().join("features.secateur");
-    fs::write(&file, Trained::of(&graph, weights).encode(&info, Precision::F32).expect("small")).expect("written");
+    fs::write(&file, Trained { graph, weights }.encode(&info, Precision::F32).expect("small")).expect("written");
     let mut rows = |count: usize| -> Vec<u8> { (0..count * 12).map(|_| (random() * 256.0) as u8).collect() };
     let inputs = folder.path().join("inputs.npz");
     npz(&inputs, &[("x_train", "|u1", "90, 12", rows(90)), ("x_test", "|u1", "20, 12", rows(20))]);
@@ -209,7 +209,7 @@ fn a_network_that_reads_numbers_is_pruned_on_inputs_without_labels() {
     }
     let scales = vec![Scale { divisor: 1.0, shift: 0.0 }];
     let info = Info { name: "reader".into(), scales, classes: vec![], ranges: Ranges::default() };
-    let bytes = Trained::of(&graph, weights).encode(&info, Precision::F32).expect("small");
+    let bytes = Trained { graph, weights }.encode(&info, Precision::F32).expect("small");
     let file = folder.path().join("reader.secateur");
     fs::write(&file, bytes).expect("written");
     let mut rows =

@@ -166,7 +166,7 @@ impl Job<'_> {
             for (layer, kept) in self.layers.iter().zip(counts) {
                 weights.insert(&layer.weight, self.largest(layer, *kept)?);
             }
-            time(&Trained::of(self.graph, weights))
+            time(&Trained { graph: self.graph.clone(), weights })
         };
         let counts = self.search(distribution, costs, (budget, ms, "ms"), tell, &mut whole)?;
         self.weights(&counts, tell)
@@ -190,7 +190,7 @@ impl Job<'_> {
         let costs = self.costs(distribution, "sizing the layers", tell, &mut size)?;
         let mut whole = |counts: &[usize]| {
             let weights = self.weights(counts, &mut |_| {})?;
-            size(&Trained::of(self.graph, weights))
+            size(&Trained { graph: self.graph.clone(), weights })
         };
         let counts = self.search(distribution, costs, (budget, bytes as f64, "bytes"), tell, &mut whole)?;
         self.weights(&counts, tell)
@@ -210,7 +210,7 @@ impl Job<'_> {
             tell(&Progress { stage, done: place, of: self.layers.len(), what: &layer.weight });
             let one = |level: &Level| {
                 let (graph, weights) = self.alone(layer, level.kept)?;
-                Ok(Level { cost: cost(&Trained::Graph(graph, weights))?, ..*level })
+                Ok(Level { cost: cost(&Trained { graph, weights })?, ..*level })
             };
             found.push(levels.iter().map(one).collect::<Result<Vec<_>, Error>>()?);
         }

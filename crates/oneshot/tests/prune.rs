@@ -212,8 +212,9 @@ fn a_size_of_the_file_is_kept_to() {
     };
     let (graph, dense) = network();
     for precision in [Precision::F32, Precision::Int8] {
-        let size =
-            |weights: &Weights| Trained::of(&graph, weights.clone()).encode(&info, precision).expect("a file").len();
+        let size = |weights: &Weights| {
+            Trained { graph: graph.clone(), weights: weights.clone() }.encode(&info, precision).expect("a file").len()
+        };
         let whole = size(&dense);
         for (pixels, scope) in [(vec![], None), (images(40, 192), None), (images(40, 192), Some(Scope::Global))] {
             let options = Options { scope, threads: 1, ..Options::default() };

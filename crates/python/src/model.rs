@@ -153,7 +153,8 @@ impl Model {
             let mut times = [0.0; 3];
             let forms = [(self.network(), Forms::Dense), (self.network(), Forms::Any), (&compacted, Forms::Any)];
             for ((network, forms), time) in forms.into_iter().zip(&mut times) {
-                let mut engine = Engine::timed(network, &Options { forms, ..options }, &mut seconds).map_err(refused)?;
+                let mut engine =
+                    Engine::timed(network, &Options { forms, ..options }, &mut seconds).map_err(refused)?;
                 *time = 1e3 * engine.call_seconds(batch, &mut seconds);
             }
             Ok(times)

@@ -80,11 +80,12 @@ pub(crate) fn prune(
         Selection { include: include.unwrap_or(Selection::default().include), exclude: exclude.unwrap_or_default() };
     let options = Options { selection, scope: scope.map(self::scope).transpose()?, reconstruct, threads };
     py.detach(|| {
-        let (graph, weights) = model.network().to_graph().map_err(refused)?;
+        let Trained { graph, weights } = model.network();
         let images = Images { pixels: &pixels, labels: &labels }.divided(model.network().input().iter().product());
-        let job = Job::new(&graph, &weights, images, &options).map_err(refused)?;
+        let job = Job::new(graph, weights, images, &options).map_err(refused)?;
         let pruned = job.prune(budget, &mut |_| {}).map_err(refused)?;
-        Ok(Model::new(Trained::of(&graph, pruned.weights), model.info.clone(), model.threads(), pruned.score))
+        let network = Trained { graph: graph.clone(), weights: pruned.weights };
+        Ok(Model::new(network, model.info.clone(), model.threads(), pruned.score))
     })
 }
 

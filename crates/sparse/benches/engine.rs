@@ -17,7 +17,7 @@ fn main() {
 }
 
 fn network(sparsity: u32) -> Trained {
-    Trained::Chain(lenet::masked(5, 1.0 - f64::from(sparsity) / 100.0))
+    lenet::masked(5, 1.0 - f64::from(sparsity) / 100.0)
 }
 
 fn call(bencher: Bencher<'_, '_>, network: &Trained, batch: usize, forms: Forms) {

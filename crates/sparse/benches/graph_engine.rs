@@ -22,7 +22,7 @@ fn main() {
     };
     let graph = match arguments.first().map(String::as_str) {
         Some("vgg11") => vgg11().expect("a network"),
-        Some("lenet") => lenet::lenet(5).to_graph().expect("a small network").0,
+        Some("lenet") => lenet::lenet(5).graph,
         _ => resnet20().expect("a network"),
     };
     let rounds = list(3, "30")[0] as usize;
@@ -64,7 +64,7 @@ fn weights(graph: &Graph, density: f64, block: usize) -> Weights {
 
 fn measure(graph: &Graph, density: f64, block: usize, options: &Options, rounds: usize) {
     let weights = weights(graph, density, block);
-    let network = Trained::of(graph, weights.clone());
+    let network = Trained { graph: graph.clone(), weights: weights.clone() };
     let mut engines = vec![("f32", Engine::new(graph, &weights, options).expect("a small network"))];
     let mut random = Random(11);
     let pixels: usize = network.input().iter().product();

@@ -11,7 +11,7 @@ use std::time::Instant;
 fn main() {
     let [k, batch, threads, rounds] = lenet::arguments([5, 128, 2, 60]);
     for density in [1.0, 0.05, 0.02, 0.01] {
-        let network = Trained::Chain(lenet::masked(k, density));
+        let network = lenet::masked(k, density);
         let options = Options { threads, ..Options::new(batch) };
         let report = |what: &str, network: &Trained, options: &Options| {
             let began = Instant::now();

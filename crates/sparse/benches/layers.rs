@@ -8,7 +8,7 @@ mod lenet;
 
 use lenet::Subject;
 use secateur_sparse::train::{Crossovers, Options};
-use secateur_sparse::{InstructionSet, Network, peak};
+use secateur_sparse::{InstructionSet, Trained, peak};
 
 fn main() {
     let [k, batch, threads, rounds] = lenet::arguments([5, 128, 2, 30]);
@@ -39,11 +39,15 @@ fn main() {
 }
 
 /// Name and multiply-accumulates of each layer's forward pass over a batch; of a convolution only what pooling reads.
-fn macs(network: &Network, density: f64, batch: usize) -> Vec<(String, f64)> {
+fn macs(network: &Trained, density: f64, batch: usize) -> Vec<(String, f64)> {
     let mut found = vec![];
-    for (place, layer) in network.layers().iter().enumerate() {
-        let Some(own) = layer.parameters() else { continue };
-        let [_, rows, columns] = network.shape(place + 1);
+    let graph = &network.graph;
+    for own in network.layers() {
+        let node = graph.nodes().iter().find(|node| node.name == own.name).expect("it is a node");
+        let &[_, rows, columns] = graph.shape(node.output) else {
+            found.push((own.name.to_owned(), (own.weight.len() * batch) as f64 * density));
+            continue;
+        };
         let even = |side: usize| if side > 1 { side / 2 * 2 } else { 1 };
         let macs = own.weight.len() * even(rows) * even(columns) * batch;
         found.push((own.name.to_owned(), macs as f64 * density));

@@ -9,9 +9,9 @@
 #[path = "../tests/graphs/mod.rs"]
 mod graphs;
 
-use secateur_graph::{Graph, Weights};
-use secateur_sparse::export::{Form, onnx, onnx_graph, safetensors, safetensors_graph};
-use secateur_sparse::{Affine, Conv2d, Layer, Network, Trained, compact_graph};
+use secateur_graph::{Activation, BatchNorm, Conv2d, Graph, Linear, Op, Pool, Role, Weights};
+use secateur_sparse::export::{Form, onnx, safetensors};
+use secateur_sparse::{compact, file::decode};
 use std::error::Error;
 use std::path::Path;
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let graph = graphs::graph(&mut random);
         let weights = graphs::weights(&graph, &mut random);
         let images = graphs::images(&graph, IMAGES, &mut random);
-        let small = compact_graph(&graph, &weights);
+        let small = compact(&graph, &weights);
         let name = format!("graph-{seed:03}");
         write_graph(Path::new(&folder), &name, (&graph, &weights), &images)?;
         write_graph(Path::new(&folder), &format!("{name}-compact"), (&small.graph, &small.weights), &images)?;
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Writes images for the network of a model file, and the answers of the reference implementation.
 fn answer(folder: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
-    let network = Trained::decode(&std::fs::read(file)?)?.network;
+    let network = decode(&std::fs::read(file)?)?.network;
     let pixels: usize = network.input().iter().product();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let images: Vec<f32> = (0..IMAGES * pixels).map(|_| 2.0 * random.next() - 1.0).collect();
@@ -72,84 +72,79 @@ fn write_graph(
     let answers: Vec<f32> = values.iter().flat_map(|own| &own[graph.output().index()]).copied().collect();
     let save = |end: &str, bytes: Vec<u8>| std::fs::write(folder.join(format!("{name}{end}")), bytes);
     let raw = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    save(".onnx", onnx_graph(graph, weights, name, None, &[])?)?;
-    save("-b4.onnx", onnx_graph(graph, weights, name, Some(IMAGES), &[])?)?;
-    save(".safetensors", safetensors_graph(graph, weights, Form::Dense, &[])?)?;
-    save("-csr.safetensors", safetensors_graph(graph, weights, Form::Csr, &[])?)?;
+    save(".onnx", onnx(graph, weights, name, None, &[])?)?;
+    save("-b4.onnx", onnx(graph, weights, name, Some(IMAGES), &[])?)?;
+    save(".safetensors", safetensors(graph, weights, Form::Dense, &[])?)?;
+    save("-csr.safetensors", safetensors(graph, weights, Form::Csr, &[])?)?;
     save(".images", raw(&images.concat()))?;
     save(".answers", raw(&answers))?;
     Ok(())
 }
 
-/// Writes a network of these layers, of whose weights a share is not zero.
-fn write(folder: &Path, name: &str, input: [usize; 3], layers: Vec<Layer>, density: f32) -> Result<(), Box<dyn Error>> {
+/// Writes a network, of whose weights a share is not zero.
+fn write(
+    folder: &Path,
+    name: &str,
+    input: [usize; 3],
+    ops: Vec<(&str, Op)>,
+    density: f32,
+) -> Result<(), Box<dyn Error>> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let network = Network::new(input, layers)?.filled(|own| {
+    let graph = Graph::sequential(&input, ops)?;
+    let mut weights = Weights::neutral(&graph);
+    for own in graph.parameters() {
         let bound = (3.0 / density / own.shape[1..].iter().product::<usize>() as f32).sqrt();
-        for value in own.weight {
-            *value = if random.next() < density { (2.0 * random.next() - 1.0) * bound } else { 0.0 };
-        }
-        own.bias.iter_mut().for_each(|value| *value = 0.2 * random.next() - 0.1);
-        Ok::<(), secateur_sparse::Error>(())
-    })?;
+        let mut value = || match own.role {
+            Role::Weight if random.next() >= density => 0.0,
+            Role::Weight => (2.0 * random.next() - 1.0) * bound,
+            Role::Scale | Role::Variance => 0.5 + random.next(),
+            Role::Bias | Role::Shift | Role::Mean | Role::Table => 0.2 * random.next() - 0.1,
+        };
+        weights.insert(&own.name, (0..own.len()).map(|_| value()).collect());
+    }
     let pixels = input.iter().product();
     let images: Vec<Vec<f32>> = (0..IMAGES).map(|_| (0..pixels).map(|_| random.next() - 0.5).collect()).collect();
-    let answers: Vec<f32> = images.iter().flat_map(|image| network.forward(image)).collect();
-    let save = |end: &str, bytes: Vec<u8>| std::fs::write(folder.join(format!("{name}{end}")), bytes);
-    let raw = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    save(".onnx", onnx(&network, name, None, &[])?)?;
-    save("-b4.onnx", onnx(&network, name, Some(IMAGES), &[])?)?;
-    save(".safetensors", safetensors(&network, Form::Dense, &[]))?;
-    save("-csr.safetensors", safetensors(&network, Form::Csr, &[]))?;
-    save(".images", raw(&images.concat()))?;
-    save(".answers", raw(&answers))?;
-    Ok(())
+    write_graph(folder, name, (&graph, &weights), &images)
 }
 
 /// LeNet of width 1.
-fn lenet() -> Vec<Layer> {
-    let pool = || Layer::MaxPool2d { size: 2 };
+fn lenet() -> Vec<(&'static str, Op)> {
+    let (relu, pool) = (|| Op::Activation(Activation::Relu), || Op::Pool(Pool::max(2)));
     vec![
-        Layer::conv("conv1", 1, 6, 3),
-        Layer::Relu,
-        pool(),
-        Layer::conv("conv2", 6, 16, 3),
-        Layer::Relu,
-        pool(),
-        Layer::Flatten,
-        Layer::linear("fc1", 400, 120),
-        Layer::Relu,
-        Layer::linear("fc2", 120, 84),
-        Layer::Relu,
-        Layer::linear("fc3", 84, 10),
+        ("conv1", Op::Conv2d(Conv2d::new(6, 3))),
+        ("relu1", relu()),
+        ("pool1", pool()),
+        ("conv2", Op::Conv2d(Conv2d::new(16, 3))),
+        ("relu2", relu()),
+        ("pool2", pool()),
+        ("flatten", Op::Flatten),
+        ("fc1", Op::Linear(Linear::new(120))),
+        ("relu3", relu()),
+        ("fc2", Op::Linear(Linear::new(84))),
+        ("relu4", relu()),
+        ("fc3", Op::Linear(Linear::new(10))),
     ]
 }
 
-/// Every kind of layer, with odd sizes, a stride, padding, and flat features that become an image again.
-fn every() -> Vec<Layer> {
-    let strided = |name: &str, inputs, outputs, kernel, stride, padding| {
-        let (weight, bias) = (vec![0.0; outputs * inputs * kernel * kernel], vec![0.0; outputs]);
-        Layer::Conv2d(Conv2d { name: name.into(), inputs, outputs, kernel, stride, padding, weight, bias })
-    };
-    let affine = |name: &str, channels: usize| {
-        let scale = (0..channels).map(|channel| 0.5 + channel as f32 / 8.0).collect();
-        let shift = (0..channels).map(|channel| channel as f32 / 16.0 - 0.25).collect();
-        Layer::Affine(Affine { name: name.into(), scale, shift })
-    };
+/// Layers one behind the other with odd sizes, a stride, padding, a crop, and flat features that become an image again.
+fn every() -> Vec<(&'static str, Op)> {
+    let relu = || Op::Activation(Activation::Relu);
     vec![
-        strided("conv1", 3, 7, 3, 1, 1),
-        affine("bn1", 7),
-        Layer::Relu,
-        Layer::Crop { height: 18, width: 15 },
-        Layer::AvgPool2d { size: 2 },
-        strided("conv2", 7, 5, 2, 2, 0),
-        Layer::MaxPool2d { size: 2 },
-        Layer::Flatten,
-        Layer::linear("fc1", 10, 6),
-        affine("bn2", 6),
-        strided("conv3", 6, 8, 1, 1, 0),
-        Layer::Relu,
-        Layer::linear("fc2", 8, 4),
+        ("conv1", Op::Conv2d(Conv2d::new(7, 3).padding(1))),
+        ("bn1", Op::BatchNorm(BatchNorm::default())),
+        ("relu1", relu()),
+        ("crop", Op::Crop([18, 15])),
+        ("mean", Op::Pool(Pool::average(2))),
+        ("conv2", Op::Conv2d(Conv2d::new(5, 2).stride(2))),
+        ("max", Op::Pool(Pool::max(2))),
+        ("flatten", Op::Flatten),
+        ("fc1", Op::Linear(Linear::new(6))),
+        ("bn2", Op::BatchNorm(BatchNorm::default())),
+        ("image", Op::Reshape(vec![6, 1, 1])),
+        ("conv3", Op::Conv2d(Conv2d::new(8, 1))),
+        ("relu2", relu()),
+        ("flat", Op::Flatten),
+        ("fc2", Op::Linear(Linear::new(4))),
     ]
 }
 

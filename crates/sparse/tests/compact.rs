@@ -1,116 +1,10 @@
-//! Compacted networks against the originals, whose answers they have to give.
+//! Compacted graphs against the originals, whose answers they have to give.
 
-use secateur_sparse::{Affine, Conv2d, Error, Footprint, Layer, Network, Trained, compact};
+mod graphs;
 
-/// Numbers in [0, 1): xorshift64* (Vigna, 2016).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1u64 << 24) as f32
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        (self.next() * count as f32) as usize
-    }
-
-    fn signed(&mut self, bound: f32) -> f32 {
-        (2.0 * self.next() - 1.0) * bound
-    }
-}
-
-fn conv(name: &str, [inputs, outputs]: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Layer {
-    let Layer::Conv2d(plain) = Layer::conv(name, inputs, outputs, kernel) else {
-        unreachable!("it makes a convolution")
-    };
-    Layer::Conv2d(Conv2d { stride, padding, ..plain })
-}
-
-/// Layers so far, and the shape that they give.
-struct Growing {
-    layers: Vec<Layer>,
-    shape: [usize; 3],
-}
-
-impl Growing {
-    /// Leaves a layer out that does not fit.
-    fn push(&mut self, layer: Layer) {
-        if let Ok(network) = Network::new(self.shape, vec![layer.clone()]) {
-            self.shape = network.shape(1);
-            self.layers.push(layer);
-        }
-    }
-}
-
-/// A network of up to four convolutions and three fully connected layers, with values still to be drawn.
-fn random_shape(random: &mut Random) -> Network {
-    let input = [1 + random.below(3), 5 + random.below(10), 5 + random.below(10)];
-    let mut own = Growing { layers: vec![], shape: input };
-    let affine = |channels: usize| {
-        let (scale, shift) = (vec![1.0; channels], vec![0.0; channels]);
-        Layer::Affine(Affine { name: "affine".into(), scale, shift })
-    };
-    for place in 0..random.below(5) {
-        let (kernel, stride, padding) = (1 + random.below(4), 1 + random.below(2), random.below(3).saturating_sub(1));
-        let channels = [own.shape[0], 1 + random.below(6)];
-        own.push(conv(&format!("conv{place}"), channels, kernel, stride, padding));
-        for _ in 0..random.below(4) {
-            let layer = match random.below(8) {
-                0..3 => Layer::Relu,
-                3 => affine(own.shape[0]),
-                4 => Layer::MaxPool2d { size: 2 },
-                5 => Layer::AvgPool2d { size: 2 },
-                6 => Layer::MaxPool2d { size: 1 + random.below(3) },
-                _ => Layer::Crop { height: 1 + random.below(own.shape[1]), width: 1 + random.below(own.shape[2]) },
-            };
-            own.push(layer);
-        }
-    }
-    own.push(Layer::Flatten);
-    for place in 0..1 + random.below(3) {
-        if random.below(4) == 0 {
-            own.push(affine(own.shape[0]));
-        }
-        own.push(Layer::linear(&format!("fc{place}"), own.shape[0], 1 + random.below(9)));
-        if random.below(3) > 0 {
-            own.push(Layer::Relu);
-        }
-    }
-    Network::new(input, own.layers).expect("each layer fitted")
-}
-
-/// Draws a network's values: of the weights a share is not zero, and some units and layers have no weights at all.
-fn drawn(shape: &Network, density: f32, random: &mut Random) -> Network {
-    let mut layers = shape.layers().to_vec();
-    for layer in &mut layers {
-        if let Layer::Affine(own) = layer {
-            let factors = [0.0, 1.0, 0.5, -1.5];
-            own.scale.iter_mut().for_each(|scale| *scale = factors[random.below(if density < 1.0 { 4 } else { 3 })]);
-            let shifted = random.below(2) == 0;
-            own.shift.iter_mut().for_each(|shift| *shift = if shifted { random.signed(1.0) } else { 0.0 });
-        }
-        let Some(own) = layer.parameters_mut() else { continue };
-        let columns = own.weight.len() / own.bias.len();
-        let bound = (3.0 / (columns as f32 * density.max(0.05))).sqrt();
-        let empty = density < 1.0 && random.below(12) == 0;
-        for (row, bias) in own.bias.iter_mut().enumerate() {
-            let idle = empty || density < 1.0 && random.below(4) == 0;
-            for weight in &mut own.weight[row * columns..][..columns] {
-                *weight = if !idle && random.next() < density { random.signed(bound) } else { 0.0 };
-            }
-            *bias = if random.below(3) == 0 { 0.0 } else { random.signed(0.5) };
-        }
-    }
-    Network::new(shape.input(), layers).expect("only values changed")
-}
-
-fn images(network: &Network, count: usize, random: &mut Random) -> Vec<Vec<f32>> {
-    let pixels: usize = network.input().iter().product();
-    (0..count).map(|_| (0..pixels).map(|_| random.signed(1.0)).collect()).collect()
-}
+use graphs::{Random, difference, graph, images, weights};
+use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, Graph, Linear, Op, Pool, Weights, Window};
+use secateur_sparse::{Compacted, Footprint, compact};
 
 /// Both sides of every number of a footprint.
 fn pairs(before: Footprint, after: Footprint) -> [[usize; 2]; 5] {
@@ -119,122 +13,167 @@ fn pairs(before: Footprint, after: Footprint) -> [[usize; 2]; 5] {
     std::array::from_fn(|place| [before[place], after[place]])
 }
 
-/// The largest difference between the answers of two chains.
-fn difference<'a>(a: &Network, b: &Network, images: impl IntoIterator<Item = &'a [f32]>) -> f32 {
-    secateur_sparse::difference(&Trained::Chain(a.clone()), &Trained::Chain(b.clone()), images)
-}
-
 #[test]
-fn any_network_answers_the_same_compacted() {
-    let mut smaller = [0; 5];
-    for seed in 1..=1500u64 {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let shape = random_shape(&mut random);
-        let density = [1.0, 0.6, 0.3, 0.15, 0.05, 0.0][seed as usize % 6];
-        let network = drawn(&shape, density, &mut random);
-        let found = compact(&network);
-        let about = format!("seed {seed}, density {density}: {:?} became {:?}", network, found.network);
+fn any_graph_answers_the_same_compacted() {
+    let (mut smaller, mut fewer_nodes) = ([0; 5], 0);
+    for seed in 0..3000 {
+        let mut random = Random(seed);
+        let graph = graph(&mut random);
+        let weights = weights(&graph, &mut random);
+        let found = compact(&graph, &weights);
+        found.weights.check(&found.graph).expect("none is missing or left over");
+        let about = || format!("seed {seed}: {graph:#?}\nbecame {:#?}", found.graph);
 
-        let images = images(&network, 4, &mut random);
-        let logits = images.iter().flat_map(|image| network.forward(image));
-        let scale = logits.fold(1e-2f32, |most, logit| most.max(logit.abs()));
-        let own = difference(&network, &found.network, images.iter().map(Vec::as_slice));
-        assert!(own <= 1e-4 * scale, "differs by {own} of {scale}; {about}");
+        let images = images(&graph, 3, &mut random);
+        let [most, scale] = difference((&graph, &weights), (&found.graph, &found.weights), &images);
+        assert!(most <= 1e-4 * scale.max(1e-2), "differs by {most} of {scale}; {}", about());
 
-        assert_eq!(found.before, Footprint::of(&network), "{about}");
-        assert_eq!(found.after, Footprint::of(&found.network), "{about}");
+        assert_eq!(found.before, Footprint::of(&graph, &weights));
+        assert_eq!(found.after, Footprint::of(&found.graph, &found.weights));
         for (place, [before, after]) in pairs(found.before, found.after).into_iter().enumerate() {
-            assert!(after <= before, "number {place} grew; {about}");
+            assert!(after <= before, "number {place} grew; {}", about());
             smaller[place] += usize::from(after < before);
         }
-        let again = compact(&found.network);
-        assert_eq!(again.network, found.network, "once is enough; {about}");
-        assert_eq!(found.network.input(), network.input());
+        fewer_nodes += usize::from(found.graph.nodes().len() < graph.nodes().len());
+        let ends = |graph: &Graph| [graph.input(), graph.output()].map(|value| graph.shape(value).to_vec());
+        assert_eq!(ends(&found.graph), ends(&graph), "{}", about());
+        let again = compact(&found.graph, &found.weights);
+        assert!(again.graph == found.graph && again.weights == found.weights, "once is enough; {}", about());
     }
-    assert!(smaller.iter().all(|count| *count > 300), "the sweep compacts hardly anything: {smaller:?}");
+    assert!(smaller.iter().chain([&fewer_nodes]).all(|count| *count > 600), "{smaller:?}, {fewer_nodes}");
 }
 
-fn lenet(k: usize) -> Network {
-    let block = |name: &str, inputs, outputs| {
-        [Layer::conv(name, inputs, outputs, 3), Layer::Relu, Layer::MaxPool2d { size: 2 }]
-    };
-    let mut layers = [block("conv1", 1, 6 * k), block("conv2", 6 * k, 16 * k)].concat();
-    layers.extend([Layer::Flatten, Layer::linear("fc1", 400 * k, 120 * k), Layer::Relu]);
-    layers.extend([Layer::linear("fc2", 120 * k, 84 * k), Layer::Relu, Layer::linear("fc3", 84 * k, 10)]);
-    Network::new([1, 28, 28], layers).expect("fits")
+/// A graph with weights that are `fill`ed by name; what is not named is zero, or one of a scale and a variance.
+fn compacted(graph: &Graph, fill: &[(&str, &[f32])]) -> Compacted {
+    let mut weights = Weights::neutral(graph);
+    fill.iter().for_each(|(name, values)| weights.insert(*name, values.to_vec()));
+    weights.check(graph).expect("all of them");
+    compact(graph, &weights)
+}
+
+fn words(graph: &Graph) -> Vec<String> {
+    graph.nodes().iter().map(|node| format!("{}: {}", node.name, node.op)).collect()
+}
+
+/// `conv1 -> relu -> conv2 -> + input of the block -> mean`, 1x1 kernels of two channels each.
+fn block() -> Graph {
+    let mut net = Builder::new(&[1, 2, 2]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    add("stem", Op::Conv2d(Conv2d::new(2, 1)), &["input"]);
+    add("conv1", Op::Conv2d(Conv2d::new(3, 1)), &["stem"]);
+    add("relu", Op::Activation(Activation::Relu), &["conv1"]);
+    add("conv2", Op::Conv2d(Conv2d::new(2, 1)), &["relu"]);
+    add("sum", Op::Add, &["stem", "conv2"]);
+    add("mean", Op::GlobalAveragePool, &["sum"]);
+    add("flat", Op::Flatten, &["mean"]);
+    add("fc", Op::Linear(Linear::new(1)), &["flat"]);
+    net.finish()
 }
 
 #[test]
-fn a_dense_network_is_cropped_and_nothing_else() {
-    let network = drawn(&lenet(1), 1.0, &mut Random(7));
-    let found = compact(&network);
-    let crop = Layer::Crop { height: 26, width: 26 };
-    let wanted = [vec![crop], network.layers().to_vec()].concat();
-    assert_eq!(found.network, Network::new([1, 28, 28], wanted).expect("fits"));
-    assert_eq!(found.network.shape(2), [6, 24, 24], "of 26 x 26");
-    let macs = [6 * 9 * 26 * 26 + 16 * 54 * 11 * 11, 6 * 9 * 24 * 24 + 16 * 54 * 10 * 10].map(|convs| convs + 58_920);
-    assert_eq!([found.before.macs, found.after.macs], macs);
-    assert_eq!(macs, [199_968, 176_424]);
-    let size = |own: Footprint| (own.units, own.weights, own.nonzero);
-    assert_eq!(size(found.before), (236, 59_838, 59_838));
-    assert_eq!(size(found.after), size(found.before));
+fn a_channel_of_a_residual_stage_goes_when_it_is_gone_in_every_branch() {
+    let conv1 = ("conv1.weight", &[1.0, 0.0, 2.0, 0.0, 0.0, 3.0][..]);
+    let (bias, fc) = (("conv1.bias", &[0.0f32, 0.0, 4.0][..]), ("fc.weight", &[5.0f32, 7.0][..]));
+    // Channel 1 of the stage is 3 in the stem, and 3 + 1 behind the sum; unit 2 of the block is relu(3 * 3 + 4) = 13.
+    let stem = [("stem.weight", &[1.0f32, 0.0][..]), ("stem.bias", &[0.0f32, 3.0][..])];
+    let conv2 = [("conv2.weight", &[1.0f32, 1.0, 1.0, 0.0, 0.0, 0.0][..]), ("conv2.bias", &[0.0f32, 1.0][..])];
+    let found = compacted(&block(), &[&stem[..], &conv2, &[conv1, bias, fc]].concat());
+    let outputs = |name: &str| found.graph.parameter(&format!("{name}.weight")).expect("there").shape[0];
+    assert_eq!(["stem", "conv1", "conv2"].map(outputs), [1, 2, 1]);
+    assert_eq!((found.weights.get("fc.weight"), found.weights.get("fc.bias")), (&[5.0f32][..], &[28.0f32][..]));
+    assert_eq!((found.weights.get("conv2.weight"), found.weights.get("conv2.bias")), (&[1.0, 1.0][..], &[13.0][..]));
+    // A branch that adds nothing is no branch.
+    let found = compacted(&block(), &[stem[0], conv1, bias, fc]);
     assert_eq!(
-        difference(&network, &found.network, images(&network, 2, &mut Random(1)).iter().map(Vec::as_slice)),
-        0.0
+        words(&found.graph),
+        ["stem: conv2d, 1 filters of 1x1", "mean: global average pool", "flat: flatten", "fc: linear, 1 outputs"]
     );
 }
 
 #[test]
-fn after_structured_pruning_a_normal_small_network_is_left() {
-    // Half of the filters and of the neurons lose all their weights, but not their bias.
-    let dense = drawn(&lenet(2), 1.0, &mut Random(3));
-    let pruned = dense.filled(|layer| {
-        if layer.name != "fc3" {
-            let columns = layer.weight.len() / layer.bias.len();
-            layer.weight.chunks_mut(columns).step_by(2).for_each(|row| row.fill(0.0));
-        }
-        Ok::<(), Error>(())
-    });
-    let pruned = pruned.expect("only values changed");
-    let found = compact(&pruned);
-    let shapes: Vec<Vec<usize>> = found.network.parameters().map(|own| own.shape).collect();
-    assert_eq!(shapes, [vec![6, 1, 3, 3], vec![16, 6, 3, 3], vec![120, 400], vec![84, 120], vec![10, 84]]);
-    assert_eq!((found.after.nonzero, found.after.remaining_macs), (found.after.weights, found.after.macs));
-    assert!(difference(&pruned, &found.network, images(&pruned, 5, &mut Random(2)).iter().map(Vec::as_slice)) < 1e-5);
-}
-
-#[test]
-fn a_network_that_says_nothing_is_a_chain_of_single_units() {
-    let found = compact(&lenet(1));
-    assert_eq!((found.after.units, found.after.nonzero), (14, 0));
-    assert_eq!(found.network.forward(&[1.0; 784]), [0.0; 10]);
-}
-
-#[test]
-fn a_difference_is_the_largest_and_nan_wins() {
-    let network = |bias: [f32; 2]| {
-        let mut layer = Layer::linear("f", 1, 2);
-        layer.parameters_mut().expect("it has a bias").bias.copy_from_slice(&bias);
-        Network::new([1, 1, 1], vec![layer]).expect("fits")
+fn a_depthwise_convolution_loses_channels_and_one_in_groups_none() {
+    let graph = |groups: usize| {
+        let ops = [
+            ("a", Op::Conv2d(Conv2d::new(4, 1).without_bias())),
+            ("own", Op::Conv2d(Conv2d::new(8, 3).groups(groups).without_bias())),
+            ("norm", Op::BatchNorm(BatchNorm::default())),
+            ("flat", Op::Flatten),
+            ("fc", Op::Linear(Linear::new(1))),
+        ];
+        Graph::sequential(&[1, 3, 3], ops).expect("fits")
     };
-    let own = |a, b| difference(&network(a), &network(b), [&[0.0f32][..]]);
-    assert_eq!(own([1.0, 2.0], [1.5, 0.0]), 2.0);
-    assert_eq!(own([f32::INFINITY, 2.0], [f32::INFINITY, 3.0]), 1.0);
-    assert!(own([f32::NAN, 2.0], [1.5, 0.0]).is_nan());
-    assert_eq!(difference(&network([1.0; 2]), &network([2.0; 2]), []), 0.0, "no image, no difference");
+    let fill: [(&str, &[f32]); 2] = [("a.weight", &[1.0, 0.0, 1.0, 1.0]), ("fc.weight", &[1.0; 8])];
+    let found = compacted(&graph(4), &[&fill[..], &[("own.weight", &[1.0; 72])]].concat());
+    assert_eq!(
+        words(&found.graph)[..2],
+        ["a: conv2d, 3 filters of 1x1", "own: conv2d, 6 filters of 3x3, 3 groups"],
+        "the norm is folded"
+    );
+    assert!(found.graph.parameter("own.bias").is_some() && found.graph.nodes().len() == 4);
+    let found = compacted(&graph(2), &[&fill[..], &[("own.weight", &[1.0; 144])]].concat());
+    assert_eq!(words(&found.graph)[..2], ["a: conv2d, 4 filters of 1x1", "own: conv2d, 8 filters of 3x3, 2 groups"]);
+    let weight = found.weights.get("own.weight");
+    assert_eq!(weight.iter().filter(|weight| **weight == 0.0).count(), 4 * 9, "channel 1 is zero, of four filters");
 }
 
 #[test]
-fn any_network_answers_the_same_as_a_graph() {
-    for seed in 1..=300u64 {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let network = drawn(&random_shape(&mut random), 0.6, &mut random);
-        let (graph, weights) = network.to_graph().expect("small");
-        weights.check(&graph).expect("all of them");
-        let back = Network::from_graph(&graph, &weights).expect("it flattens once");
-        for image in images(&network, 2, &mut random) {
-            assert_eq!(graph.forward(&weights, &image), network.forward(&image), "seed {seed}");
-            assert_eq!(back.forward(&image), network.forward(&image), "seed {seed}");
-        }
-    }
+fn behind_a_concat_a_branch_may_go_altogether() {
+    let mut net = Builder::new(&[1, 4, 4]).expect("a shape");
+    let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+    add("a", Op::Conv2d(Conv2d::new(2, 3).padding(1)), &["input"]);
+    add("b", Op::Conv2d(Conv2d::new(3, 3).padding(1)), &["input"]);
+    add("both", Op::Concat, &["a", "b"]);
+    add("relu", Op::Activation(Activation::Gelu), &["both"]);
+    add("pool", Op::Pool(Pool::max(2)), &["relu"]);
+    add("conv", Op::Conv2d(Conv2d::new(1, 1)), &["pool"]);
+    let graph = net.finish();
+    let ones = ("a.weight", &[1.0f32; 18][..]);
+    let found = compacted(&graph, &[ones, ("b.weight", &[1.0; 27]), ("conv.weight", &[0.0, 1.0, 0.0, 0.0, 0.0])]);
+    assert_eq!(
+        words(&found.graph),
+        [
+            "a: conv2d, 1 filters of 3x3, padding 1",
+            "relu: gelu",
+            "pool: max-pool 2x2, stride 2",
+            "conv: conv2d, 1 filters of 1x1"
+        ]
+    );
+    // Nothing is read: one unit stays, without values.
+    let found = compacted(&graph, &[ones, ("b.weight", &[1.0; 27]), ("conv.bias", &[2.0])]);
+    assert_eq!(words(&found.graph)[0], "a: conv2d, 1 filters of 3x3, padding 1");
+    assert_eq!((found.after.units, found.after.nonzero), (2, 0));
+    assert_eq!(found.graph.forward(&found.weights, &[1.0; 16]), [2.0; 4]);
+}
+
+#[test]
+fn a_constant_stays_where_it_meets_padding() {
+    let graph = |window: Window| {
+        let ops = [
+            ("a", Op::Conv2d(Conv2d::new(2, 1))),
+            ("b", Op::Conv2d(Conv2d { outputs: 1, window, groups: 1, bias: false })),
+        ];
+        Graph::sequential(&[1, 3, 3], ops).expect("fits")
+    };
+    let fill: [(&str, &[f32]); 3] = [("a.weight", &[0.0, 1.0]), ("a.bias", &[2.0, 0.0]), ("b.weight", &[1.0; 18])];
+    let padded = Window { padding: [1, 1], ..Window::square(3) };
+    let found = compacted(&graph(padded), &fill);
+    assert_eq!((found.after.units, found.graph.parameter("b.bias")), (3, None));
+    let found = compacted(&graph(Window::square(3)), &fill);
+    assert_eq!((found.after.units, found.weights.get("b.bias")), (2, &[18.0f32][..]));
+    // Of two of them one does the work of both: 4 (1 + 1 * 2 / 4) = 2 + 4.
+    let ops = [
+        ("a", Op::Conv2d(Conv2d::new(3, 1))),
+        ("relu", Op::Activation(Activation::Relu)),
+        ("b", Op::Conv2d(Conv2d::new(1, 3).padding(1))),
+    ];
+    let several = Graph::sequential(&[1, 3, 3], ops).expect("fits");
+    let found =
+        compacted(&several, &[("a.weight", &[0.0, 1.0, 0.0]), ("a.bias", &[2.0, 0.0, 4.0]), ("b.weight", &[1.0; 27])]);
+    assert_eq!((found.after.units, found.weights.get("a.bias")), (3, &[0.0, 4.0][..]));
+    assert_eq!(found.weights.get("b.weight"), [[1.0; 9], [1.5; 9]].concat());
+    // Only elements that never meet the padding have weights.
+    let centre = |index: usize| if index % 9 == 4 { 1.0 } else { 0.0 };
+    let weight: Vec<f32> = (0..18).map(centre).collect();
+    let found = compacted(&graph(padded), &[fill[0], fill[1], ("b.weight", &weight)]);
+    assert_eq!((found.after.units, found.weights.get("b.bias")), (2, &[2.0f32][..]));
 }

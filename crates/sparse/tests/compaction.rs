@@ -1,10 +1,12 @@
 //! A trainer without the units that its masks cut off, against one that computes them all.
 
 mod case;
+mod networks;
 
 use case::{Case, PLAIN, Random, State, every_option, networks};
+use networks::{chain, filled, flatten, linear, parameters, relu};
 use secateur_sparse::train::{ChainTrainer, Crossovers, LayerPath, Options, Path};
-use secateur_sparse::{InstructionSet, Layer, Network, Optimizer};
+use secateur_sparse::{InstructionSet, Optimizer, Trained};
 
 const ADAM: Optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-2, decoupled: false };
 const ADAM_W: Optimizer = Optimizer::Adam { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 1e-2, decoupled: true };
@@ -17,17 +19,11 @@ enum Biases {
     Kept,
 }
 
-fn case(network: Network, density: f64, biases: Biases, batch: usize) -> Case {
+fn case(network: Trained, density: f64, biases: Biases, batch: usize) -> Case {
     let mut case = Case::new(network, density, batch, 11);
     if biases == Biases::Kept {
         let mut random = Random(5);
-        case.network = case
-            .network
-            .filled(|layer| {
-                layer.bias.iter_mut().for_each(|bias| *bias = random.next() - 0.5);
-                Ok::<(), secateur_sparse::Error>(())
-            })
-            .expect("only values changed");
+        case.network = filled(&case.network, |_, bias| bias.iter_mut().for_each(|bias| *bias = random.next() - 0.5));
         case.kept.iter_mut().for_each(|[_, bits]| bits.fill(u8::MAX));
     }
     case
@@ -111,7 +107,7 @@ fn made_up(case: &Case) -> Vec<State> {
         let (weight, bias) = (fill(w, 0.5, -0.0), fill(b, 0.5, -0.0));
         [weight, bias, fill(w, 0.5, 0.0), fill(w, 0.0, 0.0), fill(b, 0.5, 0.0), fill(b, 0.0, 0.0)]
     };
-    case.network.parameters().map(|own| state(own.weight.len(), own.bias.len())).collect()
+    parameters(&case.network).map(|own| state(own.weight.len(), own.bias.len())).collect()
 }
 
 /// What is kept of it with this optimizer.
@@ -176,8 +172,8 @@ fn it_goes_on_from_an_export_byte_for_byte() {
 
 /// 2 inputs, 4 units, 2 outputs, all kept but what leads to unit 1 with its bias, and what leads out of unit 2.
 fn by_hand() -> Case {
-    let layers = vec![Layer::Flatten, Layer::linear("a", 2, 4), Layer::Relu, Layer::linear("b", 4, 2)];
-    let mut case = Case::new(Network::new([1, 1, 2], layers).expect("fits"), 1.0, 9, 3);
+    let layers = vec![flatten(), linear("a", 4), relu(), linear("b", 2)];
+    let mut case = Case::new(chain([1, 1, 2], layers), 1.0, 9, 3);
     case.kept = vec![[vec![0b1111_0011], vec![0b1101]], [vec![0b1011_1011], vec![0b11]]];
     case
 }
@@ -222,7 +218,7 @@ fn with_nothing_kept_the_answer_is_the_bias() {
             let (last, hidden) = units(&trainer).split_last().map(|(last, own)| (*last, own.to_vec())).expect("layers");
             assert_eq!(last[0], last[1], "outputs are always computed");
             assert!(hidden.iter().all(|[units, _]| *units == 1), "{hidden:?}");
-            let bias = case.network.parameters().last().expect("layers").bias.to_vec();
+            let bias = parameters(&case.network).last().expect("layers").bias;
             assert_eq!(case.step(&mut trainer, 0.0), bias.repeat(5));
         }
     }
@@ -230,8 +226,8 @@ fn with_nothing_kept_the_answer_is_the_bias() {
 
 #[test]
 fn a_layer_that_is_small_and_full_again_is_dense_again() {
-    let layers = vec![Layer::Flatten, Layer::linear("a", 10, 20), Layer::Relu, Layer::linear("b", 20, 4)];
-    let mut case = Case::new(Network::new([1, 2, 5], layers).expect("fits"), 1.0, 9, 3);
+    let layers = vec![flatten(), linear("a", 20), relu(), linear("b", 4)];
+    let mut case = Case::new(chain([1, 2, 5], layers), 1.0, 9, 3);
     // Units 0, 8 and 16 are heard, by all four outputs.
     let heard = |place: usize| place.is_multiple_of(8);
     case.kept[1][0].fill(0);

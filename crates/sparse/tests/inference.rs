@@ -7,9 +7,9 @@ use graphs::{Random, graph, images, weights};
 use secateur_graph::{
     Activation, BatchNorm, Builder, Conv2d, Graph, LayerNorm, Linear, Op, Pool, PoolKind, Role, Weights, Window,
 };
-use secateur_sparse::file::{Precision, quantized_graph};
+use secateur_sparse::file::{Precision, quantized};
 use secateur_sparse::infer::{Engine, Error, Forms, LanesHold, Options};
-use secateur_sparse::{InstructionSet, Ranges, Trained, compact_graph};
+use secateur_sparse::{InstructionSet, Ranges, Trained, compact};
 
 /// Images of the calls: a block that is not full, a full one, and more than one.
 const COUNTS: [usize; 5] = [1, 15, 16, 17, 33];
@@ -75,7 +75,7 @@ fn any_graph_answers_as_the_reference_does() {
     for (seed, graph, weights, images) in random_graphs() {
         checked += 1;
         check(&graph, &weights, &images, &format!("seed {seed}"));
-        let small = compact_graph(&graph, &weights);
+        let small = compact(&graph, &weights);
         check(&small.graph, &small.weights, &images, &format!("seed {seed}, compacted"));
     }
     assert!(checked > 300, "{checked}");
@@ -226,6 +226,7 @@ fn plain(sides: [usize; 2]) -> Graph {
     let conv = |outputs: usize, window: Window| Op::Conv2d(Conv2d { window, ..Conv2d::new(outputs, 1) });
     let (relu, pool) = (|| Op::Activation(Activation::Relu), || Op::Pool(Pool::max(2)));
     let ops = [
+        ("crop", Op::Crop([sides[0] - 1, sides[1] - 2])),
         ("square", conv(7, Window::square(3))),
         ("before", relu()),
         ("half", pool()),
@@ -301,7 +302,7 @@ fn a_single_image_is_shared_by_threads_where_the_clock_finds_that_faster() {
     let mut random = Random(5);
     let weights = kept(&graph, 1.0, &mut random);
     let image = images(&graph, 1, &mut random).concat();
-    let trained = Trained::Graph(graph, weights);
+    let trained = Trained { graph, weights };
     for instruction_set in InstructionSet::available() {
         let options = Options { threads: 2, instruction_set, ..Options::new(1) };
         // One thread alone is timed first.
@@ -327,7 +328,7 @@ fn fully_connected_layers_of_single_images_hold_their_weights_in_any_precision()
         let weights = kept(&graph, density, &mut random);
         let image = images(&graph, 1, &mut random).concat();
         for (precision, bytes) in [(Precision::F32, 4), (Precision::F16, 2), (Precision::Int8, 1)] {
-            let held = quantized_graph(&graph, &weights, precision).expect("small");
+            let held = quantized(&graph, &weights, precision).expect("small");
             let [single, many] = [1, 64].map(|batch| Options { threads: 1, precision, ..Options::new(batch) });
             for instruction_set in InstructionSet::available() {
                 let mut own = engine(&graph, &weights, &Options { instruction_set, ..single });

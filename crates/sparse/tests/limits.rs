@@ -1,11 +1,13 @@
 //! What an engine refuses, and what it must not lose: memory that a file asks for, codes of an int8 file, numbers that are none.
 
+mod graphs;
 mod networks;
 
-use networks::{Random, lenet, network, pruned};
-use secateur_sparse::file::{Info, Precision, Scale, decode, encode};
+use networks::{Random, chain, conv, flatten, lenet, linear, pool, pruned, relu};
+use secateur_graph::{Conv2d, Graph, Op, Pool, Weights};
+use secateur_sparse::file::{Info, Precision, Scale, decode};
 use secateur_sparse::infer::{Engine, Error, Options};
-use secateur_sparse::{Conv2d, InstructionSet, Layer, Network, Ranges, Trained};
+use secateur_sparse::{InstructionSet, Ranges, Trained};
 
 /// Images a call: one, whose pixels or neurons stand in the lanes, and many.
 const BATCHES: [usize; 2] = [1, 64];
@@ -19,11 +21,7 @@ fn info() -> Info {
     }
 }
 
-fn engine(network: &Network, options: &Options) -> Result<Engine, Error> {
-    Engine::of(&Trained::Chain(network.clone()), options)
-}
-
-fn images(network: &Network, count: usize) -> Vec<f32> {
+fn images(network: &Trained, count: usize) -> Vec<f32> {
     let mut random = Random(9);
     (0..count * network.input().iter().product::<usize>()).map(|_| random.share() as f32 - 0.5).collect()
 }
@@ -38,23 +36,22 @@ fn worst(found: &[f32], wanted: &[f32]) -> f32 {
 #[test]
 fn buffers_are_bounded_whatever_the_network_asks_for() {
     // 64 million numbers between two layers, out of a file of a few hundred bytes.
-    let wide =
-        Network::new([1, 1 << 13, 1 << 13], vec![Layer::Relu, Layer::MaxPool2d { size: 1 << 13 }]).expect("fits");
-    let bytes = encode(&wide, &info(), Precision::F32).expect("it has no values");
+    let wide = chain([1, 1 << 13, 1 << 13], vec![relu(), ("", Op::Pool(Pool::max(1 << 13)))]);
+    let bytes = wide.encode(&info(), Precision::F32).expect("it has no values");
     assert!(bytes.len() < 200);
     let network = decode(&bytes).expect("just written").network;
     let options = Options { threads: 2, ..Options::new(128) };
     for batch in BATCHES {
-        let error = engine(&network, &Options { batch, ..options }).expect_err("two threads take more than 1 GiB");
+        let error = Engine::of(&network, &Options { batch, ..options }).expect_err("two threads take more than 1 GiB");
         assert!(matches!(error, Error::Memory { most: 1_073_741_824, .. }), "{error}");
     }
     let small = lenet();
     for batch in BATCHES {
         let options = |buffer_bytes| Options { batch, buffer_bytes, ..options };
-        let Error::Memory { found, .. } = engine(&small, &options(0)).expect_err("no buffer fits nothing") else {
+        let Error::Memory { found, .. } = Engine::of(&small, &options(0)).expect_err("no buffer fits nothing") else {
             panic!("another error")
         };
-        let engine = engine(&small, &options(found)).expect("just fits");
+        let engine = Engine::of(&small, &options(found)).expect("just fits");
         assert!(engine.bytes() - engine.weight_bytes() <= found, "what is held is no more than what is asked for");
     }
 }
@@ -62,40 +59,42 @@ fn buffers_are_bounded_whatever_the_network_asks_for() {
 #[test]
 fn a_padding_that_no_memory_holds_is_refused_by_the_reader() {
     let conv = |padding, stride| {
-        let (weight, bias) = (vec![1.0], vec![0.0]);
-        Layer::Conv2d(Conv2d { name: "c".into(), inputs: 1, outputs: 1, kernel: 1, stride, padding, weight, bias })
+        Graph::sequential(&[1, 1, 1], [("c", Op::Conv2d(Conv2d::new(1, 1).stride(stride).padding(padding)))])
     };
-    let network = Network::new([1, 1, 1], vec![conv(1, 2)]).expect("fits");
-    let mut bytes = encode(&network, &info(), Precision::F32).expect("finite");
-    // Inputs, outputs, kernel, stride and padding follow the layer's kind, behind the name, the input and the layers' number.
-    let place = 16 + 16 + 4 + 12 + 16 + 4;
-    let found: Vec<u32> =
-        bytes[place..place + 20].chunks(4).map(|own| u32::from_le_bytes(own.try_into().expect("four"))).collect();
-    assert_eq!(found, [1, 1, 1, 2, 1]);
+    let graph = conv(1, 2).expect("fits");
+    let own = Trained { weights: Weights::neutral(&graph), graph };
+    let bytes = own.encode(&info(), Precision::F32).expect("finite");
+    // The words of the stride and the padding are the only ones that are 2 and 1 twice.
+    let words: Vec<u32> = bytes.chunks(4).map(|own| u32::from_le_bytes(own.try_into().expect("whole words"))).collect();
+    let place = words.windows(4).position(|own| own == [2, 2, 1, 1]).expect("stride and padding");
     for padding in [1u32 << 13, 1 << 14, 1 << 27, 1 << 28] {
-        bytes[place + 12..place + 16].copy_from_slice(&(2 * padding).min(1 << 28).to_le_bytes());
-        bytes[place + 16..place + 20].copy_from_slice(&padding.to_le_bytes());
-        secateur_sparse::file::seal(&mut bytes);
-        let error = decode(&bytes).expect_err("hundreds of millions of zeros").to_string();
-        assert!(error.starts_with("the padded input of `c` asks for "), "{error}");
+        let mut lie = bytes.clone();
+        for (word, value) in [2 * padding, 2 * padding, padding, padding].into_iter().enumerate() {
+            lie[4 * (place + word)..][..4].copy_from_slice(&value.to_le_bytes());
+        }
+        secateur_sparse::file::seal(&mut lie);
+        let error = decode(&lie).expect_err("hundreds of millions of zeros").to_string();
+        assert!(error.contains("`c`"), "{error}");
     }
-    // What the reader refuses the writer does not write.
-    let network = Network::new([1, 1, 1], vec![conv(1 << 13, 1 << 14)]).expect("32 bits count it");
-    assert!(encode(&network, &info(), Precision::F32).expect_err("as when read").to_string().contains("padded input"));
+    // What the reader refuses nobody makes.
+    assert!(conv(1 << 14, 1 << 13).is_err());
 }
 
 #[test]
 fn an_int8_file_answers_with_its_own_codes() {
-    let mut exact = Layer::linear("fc", 40, 3);
-    if let Layer::Linear(own) = &mut exact {
-        own.weight = (0..120).map(|place| if place % 40 == 0 { 100.0 } else { 1.0 }).collect();
-    }
-    let mut networks = vec![Network::new([40, 1, 1], vec![exact]).expect("fits")];
-    networks.push(pruned(&lenet(), &[0.6, 0.1, 0.0187, 0.0142, 0.3], &mut Random(5)));
-    networks.extend((0..40).map(|seed| network(&mut Random(seed))));
+    let mut exact = chain([40, 1, 1], vec![flatten(), linear("fc", 3)]);
+    let codes = (0..120).map(|place| if place % 40 == 0 { 100.0 } else { 1.0 });
+    exact.weights.insert("fc.weight", codes.collect());
+    let mut networks = vec![exact, pruned(&lenet(), &[0.6, 0.1, 0.0187, 0.0142, 0.3], &mut Random(5))];
+    networks.extend((0..40).map(|seed| {
+        let mut random = graphs::Random(seed);
+        let graph = graphs::graph(&mut random);
+        let weights = graphs::weights(&graph, &mut random);
+        Trained { graph, weights }
+    }));
     for (place, own) in networks.iter().enumerate() {
         let stored =
-            decode(&encode(own, &info(), Precision::Int8).expect("small weights")).expect("just written").network;
+            decode(&own.encode(&info(), Precision::Int8).expect("small weights")).expect("just written").network;
         if place == 0 {
             assert_eq!(&stored, own, "whole numbers are stored as they are");
         }
@@ -106,7 +105,7 @@ fn an_int8_file_answers_with_its_own_codes() {
             for batch in BATCHES {
                 for precision in [Precision::F32, Precision::Int8] {
                     let options = Options { threads: 1, instruction_set, precision, ..Options::new(batch) };
-                    let off = worst(&engine(&stored, &options).expect("it fits").logits(&images), &wanted);
+                    let off = worst(&Engine::of(&stored, &options).expect("it fits").logits(&images), &wanted);
                     assert!(off < 2e-5, "network {place}, {precision:?}, batch {batch}: {off}");
                 }
             }
@@ -116,19 +115,16 @@ fn an_int8_file_answers_with_its_own_codes() {
 
 #[test]
 fn a_weight_that_is_no_number_is_held_as_f32_only() {
-    let mut layer = Layer::linear("fc", 2, 1);
-    if let Layer::Linear(own) = &mut layer {
-        own.weight[1] = f32::NAN;
-    }
-    let network = Network::new([2, 1, 1], vec![layer]).expect("fits");
+    let mut network = chain([2, 1, 1], vec![flatten(), linear("fc", 1)]);
+    network.weights.insert("fc.weight", vec![0.0, f32::NAN]);
     for precision in [Precision::F16, Precision::Int8] {
-        let error = engine(&network, &Options { precision, ..Options::new(1) }).expect_err("no room").to_string();
+        let error = Engine::of(&network, &Options { precision, ..Options::new(1) }).expect_err("no room").to_string();
         assert!(error.starts_with("`fc.weight`, value 1, is NaN"), "{error}");
     }
     for instruction_set in InstructionSet::available() {
         for batch in BATCHES {
             let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
-            let logits = engine(&network, &options).expect("it fits").logits(&[1.0, 1.0]);
+            let logits = Engine::of(&network, &options).expect("it fits").logits(&[1.0, 1.0]);
             assert!(logits[0].is_nan(), "{instruction_set:?}, batch {batch}");
         }
     }
@@ -138,19 +134,18 @@ fn a_weight_that_is_no_number_is_held_as_f32_only() {
 fn instructions_that_the_machine_lacks_are_refused() {
     let lacking = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
     for instruction_set in lacking.into_iter().filter(|set| !set.is_available()) {
-        let error = engine(&lenet(), &Options { instruction_set, ..Options::new(1) }).expect_err("lacking");
+        let error = Engine::of(&lenet(), &Options { instruction_set, ..Options::new(1) }).expect_err("lacking");
         assert!(error.to_string().contains("this machine has portable"), "{error}");
     }
 }
 
 /// A 1x1 convolution of weight 1, a 2x2 max-pool, and maybe a relu, of rows of `columns` windows.
-fn pooling(columns: usize, rectified: bool) -> Network {
-    let mut layers = vec![Layer::conv("c", 1, 1, 1), Layer::MaxPool2d { size: 2 }];
-    if let Layer::Conv2d(own) = &mut layers[0] {
-        own.weight[0] = 1.0;
-    }
-    layers.extend(rectified.then_some(Layer::Relu));
-    Network::new([1, 4, 2 * columns], layers).expect("fits")
+fn pooling(columns: usize, rectified: bool) -> Trained {
+    let mut layers = vec![conv("c", 1, 1), pool()];
+    layers.extend(rectified.then(relu));
+    let mut network = chain([1, 4, 2 * columns], layers);
+    network.weights.insert("c.weight", vec![1.0]);
+    network
 }
 
 /// An image of ones with one number that is none, or with two.
@@ -167,7 +162,7 @@ fn a_nan_anywhere_in_a_window_is_the_maximum() {
             for instruction_set in InstructionSet::available() {
                 for batch in BATCHES {
                     let options = Options { threads: 1, instruction_set, ..Options::new(batch) };
-                    let mut engine = engine(&network, &options).expect("it fits");
+                    let mut engine = Engine::of(&network, &options).expect("it fits");
                     for place in 0..pixels {
                         let image = with_nan(pixels, &[place, (place + 1) % pixels]);
                         let (found, wanted) = (engine.logits(&image), network.forward(&image));

@@ -4,7 +4,7 @@ mod graphs;
 
 use graphs::{Random, graph, images, weights};
 use secateur_graph::Op;
-use secateur_sparse::export::onnx_graph;
+use secateur_sparse::export::onnx;
 use secateur_sparse::import;
 
 #[test]
@@ -16,7 +16,7 @@ fn any_graph_answers_the_same_after_it_was_written_and_read() {
         let weights = weights(&graph, &mut random);
         let images = images(&graph, 3, &mut random);
         let notes = [("secateur.scales", "told")];
-        let bytes = onnx_graph(&graph, &weights, "some", None, &notes).expect("small");
+        let bytes = onnx(&graph, &weights, "some", None, &notes).expect("small");
         let read = import::onnx(&bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}: {graph:#?}"));
         assert_eq!((read.name.as_str(), read.notes["secateur.scales"].as_str()), ("some", "told"));
         if graph.nodes().last().is_some_and(|node| matches!(node.op, Op::Softmax(_))) {

@@ -4,7 +4,7 @@ mod graphs;
 mod networks;
 
 use graphs::{graph, images, weights};
-use networks::{lenet, network, pruned};
+use networks::{lenet, pruned};
 use secateur_sparse::infer::{Engine, Error, Options, Predictor, Threads};
 use secateur_sparse::{InstructionSet, Ranges, Trained};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,19 +15,14 @@ fn trained() -> Vec<(Trained, Vec<f32>)> {
     let mut random = networks::Random(3);
     let pixels =
         |count: usize, random: &mut networks::Random| (0..count).map(|_| random.share() as f32 - 0.5).collect();
-    let mut chains = vec![pruned(&lenet(), &[0.9, 0.5, 0.05], &mut random)];
-    chains.extend((0..3).map(|_| network(&mut random)));
-    let mut found: Vec<(Trained, Vec<f32>)> = vec![];
-    for chain in chains {
-        let images = pixels(40 * chain.input().iter().product::<usize>(), &mut random);
-        found.push((Trained::Chain(chain), images));
-    }
-    for seed in 0..4 {
+    let chain = pruned(&lenet(), &[0.9, 0.5, 0.05], &mut random);
+    let mut found: Vec<(Trained, Vec<f32>)> = vec![(chain, pixels(40 * 784, &mut random))];
+    for seed in 0..7 {
         let mut random = graphs::Random(seed);
         let graph = graph(&mut random);
         let weights = weights(&graph, &mut random);
         let images = images(&graph, 40, &mut random).concat();
-        found.push((Trained::Graph(graph, weights), images));
+        found.push((Trained { graph, weights }, images));
     }
     found
 }

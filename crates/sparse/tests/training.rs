@@ -1,12 +1,14 @@
 //! The trainer against its reference implementation, in every form, on every instruction set, with odd sizes.
 
 mod case;
+mod networks;
 mod reference;
 
 use case::{Case, PLAIN, TABLE, every_option, networks};
+use networks::{Named, chain, conv, filled, flatten, linear, parameters, pool, relu};
 use reference::{gradients, smoothed};
 use secateur_sparse::train::{Images, Options};
-use secateur_sparse::{Layer, Network, Optimizer, Update};
+use secateur_sparse::{Optimizer, Update};
 
 #[test]
 fn gradients_are_those_of_the_slow_twin() {
@@ -22,7 +24,7 @@ fn gradients_are_those_of_the_slow_twin() {
                 let logits = case.step(&mut trainer, 1.0);
                 close(&logits, &wanted.logits, &format!("logits, {about}"));
                 let found = case.export(&trainer);
-                for (layer, (own, (weight, bias))) in case.network.parameters().zip(&wanted.layers).enumerate() {
+                for (layer, (own, (weight, bias))) in parameters(&case.network).zip(&wanted.layers).enumerate() {
                     let moved = |before: &[f32], after: &[f32]| -> Vec<f32> {
                         before.iter().zip(after).map(|(before, after)| before - after).collect()
                     };
@@ -79,7 +81,7 @@ fn labels_are_smoothed_gradients_cut_to_a_length_and_biases_spared_weight_decay(
                 let mut trainer = case.trainer(update, options);
                 case.step(&mut trainer, 1.0);
                 let states = case.export(&trainer);
-                for (layer, own) in case.network.parameters().enumerate() {
+                for (layer, own) in parameters(&case.network).enumerate() {
                     for (kind, before) in [own.weight, own.bias].into_iter().enumerate() {
                         let decay = if kind == 0 || !decays_weights_only { 0.25 } else { 0.0 };
                         let gradients = before.iter().zip(&expected[layer][kind]);
@@ -107,14 +109,13 @@ fn the_slow_twin_agrees_with_finite_differences() {
         for place in (0..weight.len()).step_by(weight.len() / 7 + 1) {
             let loss = |shift: f32| {
                 let mut own = 0;
-                let moved = case.network.filled(|values| {
+                let moved = filled(&case.network, |weight, _| {
                     if own == layer {
-                        values.weight[place] += shift;
+                        weight[place] += shift;
                     }
                     own += 1;
-                    Ok::<(), secateur_sparse::Error>(())
                 });
-                gradients(&moved.expect("only values changed"), &images, &case.labels).loss
+                gradients(&moved, &images, &case.labels).loss
             };
             let slope = (loss(step) - loss(-step)) / f64::from(2.0 * step);
             assert!((slope - weight[place]).abs() < 1e-4, "layer {layer}, {place}: {slope}, {}", weight[place]);
@@ -200,14 +201,12 @@ fn a_batch_without_images_changes_nothing() {
 }
 
 /// A network whose weights are 1 and whose biases are 0, with two images.
-fn of_ones(input: [usize; 3], layers: Vec<Layer>) -> Case {
-    let mut case = Case::new(Network::new(input, layers).expect("fits"), 1.0, 2, 1);
-    let ones = case.network.filled(|layer| {
-        layer.weight.fill(1.0);
-        layer.bias.fill(0.0);
-        Ok::<(), secateur_sparse::Error>(())
+fn of_ones(input: [usize; 3], layers: Vec<Named>) -> Case {
+    let mut case = Case::new(chain(input, layers), 1.0, 2, 1);
+    case.network = filled(&case.network, |weight, bias| {
+        weight.fill(1.0);
+        bias.fill(0.0);
     });
-    case.network = ones.expect("only values changed");
     case
 }
 
@@ -229,13 +228,11 @@ fn a_nan_reaches_the_loss_and_every_weight_that_it_meets() {
     for width in 2..=12 {
         // Behind the convolution two rows of `width`, of which pooling does not read an odd last column.
         for kernel in [1, 3] {
-            let layers =
-                vec![Layer::conv("a", 1, 2, kernel), Layer::Relu, Layer::MaxPool2d { size: 2 }, Layer::Flatten];
-            let layers = [layers, vec![Layer::linear("b", width / 2 * 2, 2)]].concat();
+            let layers = vec![conv("a", 2, kernel), relu(), pool(), flatten(), linear("b", 2)];
             let [height, columns] = [2, width].map(|side| side + kernel - 1);
             cases.push((of_ones([1, height, columns], layers), columns, columns - width % 2));
         }
-        let layers = vec![Layer::Flatten, Layer::linear("a", width, 3), Layer::Relu, Layer::linear("b", 3, 2)];
+        let layers = vec![flatten(), linear("a", 3), relu(), linear("b", 2)];
         cases.push((of_ones([1, 1, width], layers), width, width));
     }
     for (case, columns, read) in cases {

@@ -66,9 +66,6 @@ pub enum Error {
         /// Why it cannot be read.
         source: secateur_report::Error,
     },
-    /// Layers that do not fit together.
-    #[error(transparent)]
-    Network(#[from] secateur_sparse::Error),
     /// A network that the inference engine refuses.
     #[error(transparent)]
     Inference(#[from] secateur_sparse::infer::Error),

@@ -147,7 +147,7 @@ pub(crate) fn network(graph: &Graph, parameters: &[Weights], masks: &MaskSet) ->
         let found = found.ok_or_else(|| Error::Foreign { name: own.name.clone(), wanted: own.len() })?;
         weights.insert(&own.name, whole(found, masks.get(&own.name)));
     }
-    Ok(Trained::of(graph, weights))
+    Ok(Trained { graph: graph.clone(), weights })
 }
 
 /// Weights as parameters in the graph's order, all of their values.

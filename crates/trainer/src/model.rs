@@ -7,15 +7,14 @@ use crate::run::{named, trained};
 use crate::tensor_file::TensorReader;
 use crate::{Error, Experiment, ModelConfig, data, export, files, folder, trained_on};
 use secateur_graph::{Graph, Op, Role};
-use secateur_sparse::file::{HEAD, Info, Precision, Scale, check_head};
+use secateur_sparse::file::{self, HEAD, Info, Precision, Scale, check_head};
 use secateur_sparse::import::{self, Imported};
 use secateur_sparse::infer::{self, Engine, Options};
-use secateur_sparse::{Layer, Ranges, Trained, TrainedFile};
+use secateur_sparse::{Ranges, Trained};
 use std::io::Read;
 use std::path::Path;
 
-/// Most numbers of an image between two layers, with the zeros that a convolution adds around it: whoever asks a model
-/// holds many images and their answers.
+/// Most numbers of an image between two layers: whoever asks a model holds many images and their answers.
 const WIDEST: usize = 1 << 22;
 
 /// A trained network, with what is known about it.
@@ -78,8 +77,8 @@ impl Model {
                 Ok(Self { network, info, precision: None, experiment: None, run: None, notes })
             }
             Some("secateur") => {
-                let file = Trained::decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
-                let TrainedFile { network, info, precision, .. } = file;
+                let file = file::decode(&whole(path)?).map_err(|error| refuse(&error.to_string()))?;
+                let file::Model { network, info, precision, .. } = file;
                 check_width(&network).map_err(|why| refuse(&why))?;
                 // Which images it was trained on, a model file does not tell.
                 let notes = export::notes(&[], &info.scales, &info.classes);
@@ -157,7 +156,7 @@ fn imported(path: &Path, sides: &[usize]) -> Result<Model, Error> {
     let Imported { network, name, notes, remarks } =
         import::onnx_of(path.parent().unwrap_or(Path::new("")), &files::read(path)?, sides)
             .map_err(|error| refuse(error.to_string()))?;
-    let (graph, _) = network.to_graph().map_err(|error| refuse(error.to_string()))?;
+    let graph = &network.graph;
     let [input, output] = [graph.input(), graph.output()].map(|value| graph.shape(value).to_vec());
     if ![1, 3].contains(&input.len()) || output.len() != 1 {
         return Err(refuse(format!(
@@ -213,21 +212,11 @@ fn check_width(network: &Trained) -> Result<(), String> {
     Ok(())
 }
 
-/// The most numbers that a layer takes, padding included, or gives for an image.
+/// The most numbers that a layer takes or gives for an image.
 fn widest(network: &Trained) -> usize {
-    let network = match network {
-        Trained::Chain(network) => network,
-        Trained::Graph(graph, _) => {
-            let values = std::iter::once(graph.input()).chain(graph.nodes().iter().map(|node| node.output));
-            return values.map(|value| graph.shape(value).iter().product()).max().unwrap_or(0);
-        }
-    };
-    let shapes = (0..=network.layers().len()).map(|place| network.shape(place));
-    let padded = network.layers().iter().enumerate().filter_map(|(place, layer)| match layer {
-        Layer::Conv2d(conv) => Some(conv.padded(network.shape(place))),
-        _ => None,
-    });
-    shapes.chain(padded).map(|shape| shape.iter().product()).max().unwrap_or(0)
+    let graph = &network.graph;
+    let values = std::iter::once(graph.input()).chain(graph.nodes().iter().map(|node| node.output));
+    values.map(|value| graph.shape(value).iter().product()).max().unwrap_or(0)
 }
 
 /// The network that a safetensors file holds: what its header tells, or the reference model that has these tensors.
@@ -268,7 +257,7 @@ fn told(file: &TensorReader) -> Result<(String, Trained), Error> {
         }
         weights.insert(name, values);
     }
-    Ok((name, Trained::of(&graph, weights)))
+    Ok((name, Trained { graph, weights }))
 }
 
 /// The reference model that these tensors are, by their shapes.

@@ -11,7 +11,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use secateur_graph::{Activation, Builder, Graph, Op, Pool};
 use secateur_pruner::{Mask, MaskSet, Parameter, attach_masks, set_masks, set_parameters};
-use secateur_sparse::{Layer, Network, compact};
+use secateur_sparse::Trained;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn drawn(count: usize, purpose: u64) -> Vec<f32> {
 }
 
 /// The largest difference between a network's answers and these logits, computed on two threads.
-fn apart(network: &Network, images: &[f32], logits: &[f32]) -> f32 {
+fn apart(network: &Trained, images: &[f32], logits: &[f32]) -> f32 {
     let pixels: usize = network.input().iter().product();
     let answers = logits.len() / (images.len() / pixels);
     let half = images.len() / pixels / 2;
@@ -92,8 +92,7 @@ fn it_answers_as_burn_does_on_the_whole_test_set() {
     let split = dataset.test_split();
     let indices: Vec<u32> = (0..split.len() as u32).collect();
     let (graph, weights) = testing::model(ModelConfig::Lenet { width: 1 }, 1);
-    let network = compact(&Network::from_graph(&graph, &weights).expect("a chain")).network;
-    let net = Net::new(&Arc::new(graph), &weights, &Device::flex()).expect("images and features");
+    let net = Net::new(&Arc::new(graph.clone()), &weights, &Device::flex()).expect("images and features");
     let mut images = vec![];
     let mut logits: Vec<f32> = vec![];
     for indices in indices.chunks(1000) {
@@ -103,6 +102,7 @@ fn it_answers_as_burn_does_on_the_whole_test_set() {
         logits.extend(net.forward(batch).into_data().iter::<f32>());
     }
     assert_eq!((images.len(), logits.len()), (10_000 * 784, 100_000));
+    let (network, _) = Trained { graph, weights }.compacted();
     let own = apart(&network, &images, &logits);
     assert!(own <= 1e-4, "differs by {own}");
 }
@@ -195,17 +195,19 @@ fn it_answers_as_burn_does_with_padding_strides_norms_and_averages() {
     // 23 x 22 -> 12 x 11 -> 6 x 5 -> 6 x 5 -> 5 x 4 -> 2 x 2.
     let graph = Sequential::graph(&[2, 23, 22]);
     let weights = weights_of(&module, &graph).expect("the same layers");
-    let network = Network::from_graph(&graph, &weights).expect("a chain");
+    let network = Trained { graph, weights };
     let images = drawn(20 * 2 * 23 * 22, 7);
     let logits: Vec<f32> =
         module.forward(tensor(images.clone(), [20, 2, 23, 22], &device)).into_data().iter::<f32>().collect();
     let scale = logits.iter().fold(1f32, |most, logit| most.max(logit.abs()));
-    for network in [&network, &compact(&network).network] {
+    let (smaller, _) = network.compacted();
+    for network in [&network, &smaller] {
         let own = apart(network, &images, &logits);
         assert!(own <= 1e-4 * scale, "differs by {own} of {scale}");
     }
-    let norms = |network: &Network| network.layers().iter().filter(|layer| matches!(layer, Layer::Affine(_))).count();
-    assert_eq!((norms(&network), norms(&compact(&network).network)), (2, 0));
+    let norms =
+        |network: &Trained| network.graph.nodes().iter().filter(|own| matches!(own.op, Op::BatchNorm(_))).count();
+    assert_eq!((norms(&network), norms(&smaller)), (2, 0));
 }
 
 /// A residual block with groups and dilation, which no chain of layers has.

@@ -5,7 +5,7 @@ use super::{Done, print};
 use crate::args::{ExportArgs, Format, Values};
 use anyhow::{Context, Result, bail};
 use secateur_sparse::export::Form;
-use secateur_sparse::file::{Info, Precision};
+use secateur_sparse::file::{Info, Precision, decode};
 use secateur_sparse::infer::{Engine, Options};
 use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::inference::Agreement;
@@ -82,7 +82,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Done> {
     };
     if format == Format::Secateur {
         let _ = writeln!(text, "layer            weights   positions as      positions     values      bytes");
-        for own in Trained::decode(&bytes).context("the file just made cannot be read back")?.sizes {
+        for own in decode(&bytes).context("the file just made cannot be read back")?.sizes {
             let (name, coding) = (&own.name, own.coding.to_string());
             let (places, values) = (own.position_bytes, own.value_bytes);
             let _ = writeln!(

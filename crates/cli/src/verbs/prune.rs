@@ -33,7 +33,7 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
     let model = Model::open(&args.model, args.checkpoint.as_deref())?;
     let named = || args.model.display().to_string();
     let (images, test) = calibration(&model, args)?;
-    let (graph, weights) = model.network.to_graph().with_context(named)?;
+    let Trained { graph, weights } = &model.network;
     let threads = infer::threads_of(args.threads.into());
     let selection = Selection {
         include: if args.include.is_empty() { Selection::default().include } else { args.include.clone() },
@@ -41,12 +41,12 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<Done> {
     };
     let options = Options { selection, scope: args.scope, reconstruct: !args.no_reconstruction, threads };
     let budget = budget(args, &model, threads)?;
-    let job = Job::new(&graph, &weights, [images.learned.as_images(), images.judged.as_images()], &options)
+    let job = Job::new(graph, weights, [images.learned.as_images(), images.judged.as_images()], &options)
         .with_context(named)?;
     let mut watch = Watch::new();
     let mut pruned = job.prune(budget, &mut |at| watch.tell(at)).with_context(named)?;
     drop(watch);
-    let network = Trained::of(&graph, pruned.weights.clone());
+    let network = Trained { graph: graph.clone(), weights: pruned.weights.clone() };
     let precision = args.values.precision();
     let stored = network.quantized(precision).with_context(named)?;
     // Small weights may be rounded to zero.

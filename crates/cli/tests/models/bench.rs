@@ -1,8 +1,8 @@
 //! `secateur bench`: what it says fits together. Times are read here, never judged.
 
 use super::*;
-use secateur_sparse::file::{Precision, encode};
-use secateur_sparse::{InstructionSet, compact};
+use secateur_sparse::InstructionSet;
+use secateur_sparse::file::Precision;
 use serde_json::Value;
 
 fn bench(args: &[&str]) -> Value {
@@ -31,10 +31,10 @@ fn every_model_and_batch_size_has_its_numbers() {
     wanted.sort();
     assert_eq!(places, wanted);
     let (network, info) = (network(), model().info);
-    let smaller = compact(&network).network;
+    let (smaller, _) = network.compacted();
     for row in rows {
         assert_eq!(row["threads"], 1);
-        let file = encode(&smaller, &info, Precision::F32).expect("small weights").len();
+        let file = smaller.encode(&info, Precision::F32).expect("small weights").len();
         assert_eq!(row["file_bytes"].as_u64(), Some(file as u64), "the name is the same, so the bytes are");
         let [dense, sparse, compacted] = ["dense", "sparse", "compacted"].map(|form| &row[form]);
         for own in [dense, sparse, compacted] {

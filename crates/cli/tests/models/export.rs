@@ -2,9 +2,8 @@
 
 use super::*;
 use safetensors::SafeTensors;
-use secateur_sparse::export::onnx;
-use secateur_sparse::file::{Precision, decode, quantized};
-use secateur_sparse::{Network, Trained, compact, difference};
+use secateur_sparse::difference;
+use secateur_sparse::file::{Precision, decode};
 use secateur_trainer::inference::made_up;
 
 /// Exports the run into a file of this name; returns what was said, and the file's bytes.
@@ -26,7 +25,7 @@ fn the_sparse_file_holds_the_network_at_each_precision() {
     for (word, precision) in [("f32", Precision::F32), ("f16", Precision::F16), ("int8", Precision::Int8)] {
         let (said, bytes) = export(&folder.path().join(format!("{word}.secateur")), &["--values", word]);
         let found = decode(&bytes).expect("own file");
-        assert_eq!(found.network, quantized(&network(), precision).expect("small weights"), "{word}");
+        assert_eq!(found.network, network().quantized(precision).expect("small weights"), "{word}");
         assert_eq!((found.info, found.precision), (model.info.clone(), precision));
         for own in found.sizes {
             let line = said.lines().find(|line| line.trim_start().starts_with(&own.name));
@@ -43,17 +42,17 @@ fn the_sparse_file_holds_the_network_at_each_precision() {
 fn compaction_is_told_and_changes_no_answer() {
     let (folder, model) = (folder(), model());
     let (said, bytes) = export(&folder.path().join("small.secateur"), &["--compact"]);
-    let smaller = compact(&network());
-    assert_eq!(decode(&bytes).expect("own file").network, smaller.network);
+    let (smaller, [before, after]) = network().compacted();
+    assert_eq!(decode(&bytes).expect("own file").network, smaller);
     let line = |name: &str| -> Vec<String> {
         let line = said.lines().map(str::trim_start).find(|line| line.starts_with(name)).expect(name);
         line[name.len()..].split_whitespace().map(str::to_owned).collect()
     };
-    assert_eq!(line("units "), [smaller.before.units, smaller.after.units].map(|units| units.to_string()));
-    assert_eq!(line("MACs "), [smaller.before.macs, smaller.after.macs].map(|macs| macs.to_string()));
-    assert!(smaller.after.macs < smaller.before.macs, "conv1 computes what pooling does not read");
+    assert_eq!(line("units "), [before.units, after.units].map(|units| units.to_string()));
+    assert_eq!(line("MACs "), [before.macs, after.macs].map(|macs| macs.to_string()));
+    assert!(after.macs < before.macs, "conv1 computes what pooling does not read");
     let images = made_up(&model.network, 4);
-    let delta = difference(&model.network, &Trained::Chain(smaller.network), images.chunks_exact(784));
+    let delta = difference(&model.network, &smaller, images.chunks_exact(784));
     assert!(delta < 1e-4, "{delta}");
     let (again, _) = export(&folder.path().join("small.secateur"), &["--compact", "--force"]);
     assert_eq!(again, said, "no clock takes part in what is told");
@@ -70,16 +69,17 @@ fn other_formats_hold_the_same_weights() {
     let (_, dense) = export(&folder.path().join("d.safetensors"), &["--format", "safetensors"]);
     let (_, rows) = export(&folder.path().join("r.safetensors"), &["--format", "safetensors", "--csr"]);
     let (dense, rows) = [&dense, &rows].map(|bytes| SafeTensors::deserialize(bytes).expect("safetensors")).into();
-    for own in network().parameters() {
+    let network = network();
+    for own in network.layers() {
         let name = |field: &str| format!("{}.{field}", own.name);
         assert_eq!(floats(dense.tensor(&name("weight")).expect("there").data()), own.weight);
-        assert_eq!(floats(dense.tensor(&name("bias")).expect("there").data()), own.bias);
+        assert_eq!(floats(dense.tensor(&name("bias")).expect("there").data()), network.weights.get(&name("bias")));
         let kept: Vec<f32> = own.weight.iter().copied().filter(|value| *value != 0.0).collect();
         assert_eq!(floats(rows.tensor(&name("weight.values")).expect("there").data()), kept, "row by row");
     }
     for (args, batch) in [(&["--format", "onnx"][..], None), (&["--format", "onnx", "--batch", "4"], Some(4))] {
         let (_, bytes) = export(&folder.path().join(format!("{batch:?}.onnx")), args);
-        assert!(bytes == onnx(&network(), &model.info.name, batch, &notes(&model)).expect("small"), "{batch:?}");
+        assert!(bytes == model.network.onnx(&model.info.name, batch, &notes(&model)).expect("small"), "{batch:?}");
     }
 }
 
@@ -104,7 +104,7 @@ fn an_onnx_model_is_a_model_like_any_other() {
     let onnx = folder.path().join("own.onnx");
     export(&onnx, &[]);
     let read = Model::open(&onnx, None).expect("written by us");
-    assert_eq!((read.network.chain(), notes(&read)), (Some(&network()), notes(&model())));
+    assert_eq!((&read.network, notes(&read)), (&network(), notes(&model())));
     // It becomes a file of ours, compacted as the run's own is.
     let [again, own] = ["again.secateur", "own.secateur"].map(|name| folder.path().join(name));
     succeed(&["export", text(&onnx), "--compact", "--out", text(&again)]);
@@ -182,7 +182,7 @@ fn the_ending_of_the_file_decides_the_format() {
     let (folder, model) = (folder(), model());
     let (_, bytes) = export(&folder.path().join("q.onnx"), &[]);
     assert!(
-        bytes == onnx(&network(), &model.info.name, None, &notes(&model)).expect("small"),
+        bytes == model.network.onnx(&model.info.name, None, &notes(&model)).expect("small"),
         "ONNX, as the ending says"
     );
     let (_, bytes) = export(&folder.path().join("q.safetensors"), &["--csr"]);
@@ -205,14 +205,9 @@ fn rows_that_were_exported_are_told_from_a_model() {
 #[test]
 fn a_weight_too_large_for_its_precision_is_named() {
     let folder = folder();
-    let mut layers = network().layers().to_vec();
-    for layer in &mut layers {
-        if let Some(own) = layer.parameters_mut().filter(|own| own.name == "fc2") {
-            own.weight[5] = 1e6;
-        }
-    }
-    let network = Network::new([1, 28, 28], layers).expect("only a value changed");
-    let bytes = secateur_sparse::file::encode(&network, &model().info, Precision::F32).expect("f32 has room");
+    let mut network = network();
+    network.weights.get_mut("fc2.weight").expect("a layer")[5] = 1e6;
+    let bytes = network.encode(&model().info, Precision::F32).expect("f32 has room");
     let (large, out) = (written(folder.path(), "large.secateur", &bytes), folder.path().join("out.secateur"));
     let said = fail(&["export", text(&large), "--values", "f16", "--out", text(&out)]);
     assert!(said.contains("`fc2.weight`, value 5") && said.contains("large.secateur"), "{said}");

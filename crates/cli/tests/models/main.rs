@@ -11,8 +11,9 @@ mod predict;
 mod prune;
 
 use common::*;
+use secateur_graph::{Conv2d, Graph, Op, Weights};
 use secateur_sparse::file::{Info, Precision, Scale, encode, seal};
-use secateur_sparse::{Conv2d, Layer, Network, Ranges};
+use secateur_sparse::{Ranges, Trained};
 use secateur_trainer::Model;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,9 +38,9 @@ fn model() -> Model {
     Model::open(run(), None).expect("a finished run")
 }
 
-/// Its network, which is a chain of layers.
-fn network() -> Network {
-    model().network.chain().expect("LeNet is a chain").clone()
+/// Its network.
+fn network() -> Trained {
+    model().network
 }
 
 fn folder() -> TempDir {
@@ -105,19 +106,18 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
 /// A sealed file of some 140 bytes with an image of one pixel and a convolution of one weight, which puts so many zeros
 /// around the image, and by its stride gives few numbers.
 fn padded(padding: u32, stride: u32) -> Vec<u8> {
-    let Layer::Conv2d(one) = Layer::conv("c", 1, 1, 1) else { unreachable!("a convolution") };
-    let layer = Layer::Conv2d(Conv2d { stride: 2, padding: 1, ..one });
-    let network = Network::new([1, 1, 1], vec![layer]).expect("fits");
+    let conv = Op::Conv2d(Conv2d::new(1, 1).stride(2).padding(1));
+    let graph = Graph::sequential(&[1, 1, 1], [("c", conv)]).expect("fits");
     let info = Info {
         name: "padded".into(),
         scales: vec![Scale { divisor: 255.0, shift: -0.5 }],
         classes: vec![],
         ranges: Ranges::default(),
     };
-    let mut bytes = encode(&network, &info, Precision::F32).expect("finite");
-    let sides = |stride: u32, padding: u32| [1, 1, 1, stride, padding].map(u32::to_le_bytes).concat();
-    let place = bytes.windows(20).position(|own| own == sides(2, 1)).expect("the layer's shape");
-    bytes[place..place + 20].copy_from_slice(&sides(stride, padding));
+    let mut bytes = encode(&graph, &Weights::neutral(&graph), &info, Precision::F32).expect("finite");
+    let sides = |stride: u32, padding: u32| [1, 1, stride, stride, padding, padding].map(u32::to_le_bytes).concat();
+    let place = bytes.windows(24).position(|own| own == sides(2, 1)).expect("the layer's window");
+    bytes[place..place + 24].copy_from_slice(&sides(stride, padding));
     seal(&mut bytes);
     bytes
 }

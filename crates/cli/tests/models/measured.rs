@@ -1,7 +1,6 @@
 //! What a run writes down of each cycle's network is what the verbs then find.
 
 use super::*;
-use secateur_sparse::compact;
 use serde_json::Value;
 
 fn timings(run: &Path) -> Vec<Value> {
@@ -40,7 +39,6 @@ fn every_whole_cycle_is_measured_behind_its_test() {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
         assert_eq!(calls, [[1, 1], [128, cores]]);
     }
-    // How many images go through together is timed, so the sizes are readings, too.
     for (key, inference) in readings.iter().flat_map(|own| ["dense", "sparse"].map(|key| (key, own))) {
         assert!(inference[format!("{key}_memory_bytes")].as_u64() > Some(0), "{inference}");
     }
@@ -56,10 +54,10 @@ fn the_last_cycle_is_what_export_writes() {
         succeed(&["export", text(run()), "--values", word, "--compact", "--out", text(&out)]);
         assert_eq!(file["bytes"].as_u64(), Some(fs::metadata(&out).expect("a file").len()), "{word}");
     }
-    let smaller = compact(&network());
-    let (compacted, cost) = (&last["compacted"], smaller.network.cost());
+    let (smaller, [_, after]) = network().compacted();
+    let (compacted, cost) = (&last["compacted"], smaller.cost());
     for (key, wanted) in [
-        ("units", smaller.after.units),
+        ("units", after.units),
         ("parameters", cost.parameters),
         ("nonzero", cost.nonzero),
         ("macs", cost.macs),

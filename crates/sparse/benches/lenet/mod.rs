@@ -1,8 +1,9 @@
 //! LeNet k on made-up images with uniformly random masks: what the benchmarks time.
 #![expect(dead_code, reason = "each benchmark uses its part")]
 
+use secateur_graph::{Activation, Conv2d, Graph, Linear, Op, Pool, Weights};
 use secateur_sparse::train::{ChainTrainer, Images, Kept, Options, Tensor};
-use secateur_sparse::{Layer, Network, Optimizer};
+use secateur_sparse::{Optimizer, Trained};
 
 /// A network in training, and a batch for it.
 pub(crate) struct Subject {
@@ -28,28 +29,27 @@ impl Subject {
         let network = lenet(k);
         let mut random = Random(1);
         let mut states: Vec<(Vec<f32>, Kept, Vec<f32>)> = vec![];
-        for own in network.parameters() {
-            let bound = (own.bias.len() as f32 / own.weight.len() as f32).sqrt();
+        let layers = network.layers();
+        for own in &layers {
+            let bound = (own.shape[0] as f32 / own.weight.len() as f32).sqrt();
             let mut kept = vec![0u8; own.weight.len().div_ceil(8)];
             for place in 0..own.weight.len() {
                 kept[place / 8] |= u8::from(f64::from(random.next()) < density) << (place % 8);
             }
             let kept = Kept::new(own.weight.len(), &kept);
             let weight = (0..kept.kept()).map(|_| (random.next() * 2.0 - 1.0) * bound).collect();
-            states.push((weight, kept, vec![0.0; own.bias.len()]));
+            states.push((weight, kept, vec![0.0; own.shape[0]]));
         }
-        let layers: Vec<&str> = network.parameters().map(|own| own.name).collect();
         let tensor = |name: &str| {
             let (layer, field) = name.split_once('.').expect("a layer and its field");
-            let place = layers.iter().position(|own| *own == layer).expect("a layer of the network");
+            let place = layers.iter().position(|own| own.name == layer).expect("a layer of the network");
             let (weight, kept, bias) = &states[place];
             match field {
                 "weight" => Tensor { values: weight, moments: [&[], &[]], kept: Some(kept) },
                 _ => Tensor { values: bias, moments: [&[], &[]], kept: None },
             }
         };
-        let graph = network.to_graph().expect("a small network").0;
-        let trainer = ChainTrainer::new(&graph, tensor, Optimizer::default(), 0, options).expect("a chain");
+        let trainer = ChainTrainer::new(&network.graph, tensor, Optimizer::default(), 0, options).expect("a chain");
         let pixels = (0..batch * 784).map(|_| (random.next() * 255.0) as u8).collect();
         let labels = (0..batch).map(|image| (image % 10) as u16).collect();
         Self { trainer, pixels, labels }
@@ -72,36 +72,40 @@ impl Subject {
 }
 
 /// LeNet with a width factor, all weights zero.
-pub(crate) fn lenet(k: usize) -> Network {
-    let pool = || Layer::MaxPool2d { size: 2 };
-    let layers = vec![
-        Layer::conv("conv1", 1, 6 * k, 3),
-        Layer::Relu,
-        pool(),
-        Layer::conv("conv2", 6 * k, 16 * k, 3),
-        Layer::Relu,
-        pool(),
-        Layer::Flatten,
-        Layer::linear("fc1", 400 * k, 120 * k),
-        Layer::Relu,
-        Layer::linear("fc2", 120 * k, 84 * k),
-        Layer::Relu,
-        Layer::linear("fc3", 84 * k, 10),
+pub(crate) fn lenet(k: usize) -> Trained {
+    let conv = |filters: usize| Op::Conv2d(Conv2d::new(filters, 3));
+    let (linear, relu) = (|outputs: usize| Op::Linear(Linear::new(outputs)), || Op::Activation(Activation::Relu));
+    let ops = [
+        ("conv1", conv(6 * k)),
+        ("relu1", relu()),
+        ("pool1", Op::Pool(Pool::max(2))),
+        ("conv2", conv(16 * k)),
+        ("relu2", relu()),
+        ("pool2", Op::Pool(Pool::max(2))),
+        ("flatten", Op::Flatten),
+        ("fc1", linear(120 * k)),
+        ("relu3", relu()),
+        ("fc2", linear(84 * k)),
+        ("relu4", relu()),
+        ("fc3", linear(10)),
     ];
-    Network::new([1, 28, 28], layers).expect("a LeNet fits together")
+    let graph = Graph::sequential(&[1, 28, 28], ops).expect("a LeNet fits together");
+    let weights = Weights::neutral(&graph);
+    Trained { graph, weights }
 }
 
 /// LeNet with a width factor, of whose weights and biases a share is kept, uniformly at random.
-pub(crate) fn masked(k: usize, density: f64) -> Network {
-    let mut random = Random(1);
-    let filled = lenet(k).filled(|layer| {
-        let bound = (layer.bias.len() as f32 / layer.weight.len() as f32).sqrt();
-        for value in layer.weight.iter_mut().chain(layer.bias.iter_mut()) {
-            *value = if f64::from(random.next()) < density { (random.next() * 2.0 - 1.0) * bound } else { 0.0 };
+pub(crate) fn masked(k: usize, density: f64) -> Trained {
+    let (mut random, mut own) = (Random(1), lenet(k));
+    for layer in lenet(k).layers() {
+        let bound = (layer.shape[0] as f32 / layer.weight.len() as f32).sqrt();
+        for (field, count) in [("weight", layer.weight.len()), ("bias", layer.shape[0])] {
+            let mut value =
+                || if f64::from(random.next()) < density { (random.next() * 2.0 - 1.0) * bound } else { 0.0 };
+            own.weights.insert(format!("{}.{field}", layer.name), (0..count).map(|_| value()).collect());
         }
-        Ok::<(), secateur_sparse::Error>(())
-    });
-    filled.expect("only values changed")
+    }
+    own
 }
 
 /// Marsaglia's xorshift, enough for made-up numbers.

@@ -10,7 +10,7 @@ use secateur_sparse::InstructionSet;
 
 fuzz_target!(|data: &[u8]| {
     let bytes = fuzzing::sealed(data);
-    if let Some(model) = fuzzing::read_graph(&bytes) {
-        InstructionSet::available().into_iter().for_each(|set| fuzzing::ask_graph(&model, set));
+    if let Some(model) = fuzzing::read(&bytes) {
+        InstructionSet::available().into_iter().for_each(|set| fuzzing::ask(&model, set));
     }
 });

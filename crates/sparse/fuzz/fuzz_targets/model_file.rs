@@ -10,5 +10,4 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let bytes = fuzzing::sealed(data);
     fuzzing::read(&bytes);
-    fuzzing::read_graph(&bytes);
 });

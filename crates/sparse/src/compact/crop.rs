@@ -1,151 +1,226 @@
-//! Finds rows and columns that nobody reads, and crops as early as that saves something.
+//! Cuts off rows and columns that nobody reads, as early as that saves something.
 //!
-//! Pooling and strides drop what does not fill a window at the right and lower edges. What a stretch of layers has to give
-//! tells from its end to its start how much of each layer is read; from the start on, the first layer with weights that
-//! would compute more gets a crop before it. Everything after it then has exactly the size that is read.
-//!
-//! A stretch ends before a padded convolution, which puts zeros where the image ends and must not put them earlier, and
-//! before a flatten, which reads everything.
+//! Pooling and strides drop what does not fill a window at the right and lower edges. From the end to the start the nodes tell how much of
+//! each value is read; from the start on, each convolution that would compute more gets a crop before it. Everything behind it then
+//! has the size that is read. A window with padding reads everything: zeros stand where the image ends, and must not stand earlier.
 
-use crate::{Layer, Network};
+use super::{Part, Small};
+use secateur_graph::{Graph, Node, Op, Value, Window};
 
-/// The layers, computing nothing that is not read.
-pub(super) fn cropped(network: Network) -> Vec<Layer> {
-    let shapes: Vec<[usize; 3]> = (0..=network.layers().len()).map(|place| network.shape(place)).collect();
-    let (mut found, mut stretch, mut start) = (vec![], vec![], 0);
-    for (place, layer) in network.into_layers().into_iter().enumerate() {
-        if reads_everything(&layer) {
-            found.extend(cut(std::mem::take(&mut stretch), shapes[start], shapes[place]));
-            found.push(layer);
-            start = place + 1;
-        } else if !matches!(layer, Layer::Crop { .. }) {
-            stretch.push(layer);
+/// Rows and columns.
+type Sides = [usize; 2];
+
+/// Puts a crop before each convolution that has less to do for it.
+pub(super) fn crop(small: &mut Small) {
+    let graph = &small.graph;
+    let read = sides_read(graph);
+    // By value: its number among those that are to be built, and its sides there.
+    let mut values = vec![0; graph.nodes().len() + 1];
+    let mut sides: Vec<Sides> = vec![sides(graph, graph.input()); graph.nodes().len() + 1];
+    let mut parts: Vec<Part> = vec![];
+    // What was cut to which sides, and the number of what came of it.
+    let mut crops: Vec<((usize, Sides), usize)> = vec![];
+    for node in graph.nodes() {
+        let wanted = read[node.output.index()];
+        let given = computed(graph, node, &sides);
+        let mut inputs = vec![];
+        for input in &node.inputs {
+            let own = sides[input.index()];
+            let least = reads(graph, node, *input, wanted);
+            let is_less = match &node.op {
+                Op::Conv2d(_) => given != wanted && own != least,
+                Op::Add | Op::Mul | Op::Concat => given != wanted && is_image(graph, node, *input) && own != least,
+                _ => false,
+            };
+            let value = values[input.index()];
+            inputs.push(match crops.iter().find(|(own, _)| is_less && *own == (value, least)) {
+                Some((_, cropped)) => *cropped,
+                None if is_less => {
+                    parts.push((free_name(graph, &parts, &node.name), Op::Crop(least), vec![value]));
+                    crops.push(((value, least), parts.len()));
+                    parts.len()
+                }
+                None => value,
+            });
+        }
+        let cropped = inputs.iter().zip(&node.inputs).any(|(own, input)| *own != values[input.index()]);
+        let op = match &node.op {
+            Op::Crop(_) => Op::Crop(wanted),
+            other => other.clone(),
+        };
+        sides[node.output.index()] = if cropped || matches!(op, Op::Crop(_)) { wanted } else { given };
+        parts.push((node.name.clone(), op, inputs));
+        values[node.output.index()] = parts.len();
+    }
+    if !crops.is_empty() {
+        small.rebuild(parts);
+    }
+}
+
+/// The sides of a value: `[1, 1]` where it is no image.
+fn sides(graph: &Graph, value: Value) -> Sides {
+    match *graph.shape(value) {
+        [_, height, width] => [height, width],
+        _ => [1, 1],
+    }
+}
+
+/// Of each value how many rows and columns are read.
+fn sides_read(graph: &Graph) -> Vec<Sides> {
+    let mut read = vec![[1, 1]; graph.nodes().len() + 1];
+    read[graph.output().index()] = sides(graph, graph.output());
+    for node in graph.nodes().iter().rev() {
+        for input in &node.inputs {
+            let own = reads(graph, node, *input, read[node.output.index()]);
+            let all = &mut read[input.index()];
+            *all = [0, 1].map(|axis| all[axis].max(own[axis]));
         }
     }
-    found.extend(cut(stretch, shapes[start], shapes[shapes.len() - 1]));
-    found
+    read
 }
 
-fn reads_everything(layer: &Layer) -> bool {
-    match layer {
-        Layer::Conv2d(conv) => conv.padding > 0,
-        Layer::Linear(_) | Layer::Flatten => true,
-        Layer::Affine(_) | Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } => {
-            false
+/// How many rows and columns of an input a node reads to give so many.
+fn reads(graph: &Graph, node: &Node, input: Value, given: Sides) -> Sides {
+    let own = sides(graph, input);
+    match window(&node.op) {
+        Some(window) => [0, 1].map(|axis| {
+            let reach = (window.size[axis] - 1) * window.dilation[axis];
+            ((given[axis] - 1) * window.stride[axis] + reach + 1).min(own[axis])
+        }),
+        None if is_image(graph, node, input) => given,
+        None => own,
+    }
+}
+
+/// The window that slides over an image without padding.
+fn window(op: &Op) -> Option<Window> {
+    let window = match op {
+        Op::Conv2d(conv) => conv.window,
+        Op::Pool(pool) => pool.window,
+        _ => return None,
+    };
+    (window.padding == [0; 2]).then_some(window)
+}
+
+/// Whether each pixel of the output follows from the same pixel of this input.
+fn is_image(graph: &Graph, node: &Node, input: Value) -> bool {
+    let same = sides(graph, input) == sides(graph, node.output) && graph.shape(input).len() == 3;
+    match node.op {
+        Op::BatchNorm(_) | Op::Activation(_) | Op::Add | Op::Mul | Op::Concat => same,
+        Op::Crop(_) => true,
+        _ => false,
+    }
+}
+
+/// The rows and columns that a node gives when its inputs have these.
+fn computed(graph: &Graph, node: &Node, values: &[Sides]) -> Sides {
+    let of = |input: &Value| values[input.index()];
+    match window(&node.op) {
+        Some(window) => [0, 1].map(|axis| {
+            let reach = (window.size[axis] - 1) * window.dilation[axis];
+            (of(&node.inputs[0])[axis] - reach - 1) / window.stride[axis] + 1
+        }),
+        None => {
+            let images = node.inputs.iter().filter(|input| is_image(graph, node, **input));
+            let most = images.map(of).reduce(|one, other| [0, 1].map(|axis| one[axis].max(other[axis])));
+            most.unwrap_or_else(|| sides(graph, node.output))
         }
     }
 }
 
-/// A stretch of layers from a shape to a shape, with one crop or none.
-fn cut(layers: Vec<Layer>, start: [usize; 3], [_, height, width]: [usize; 3]) -> Vec<Layer> {
-    // Rows and columns that are read before each layer and after the last.
-    let mut read = vec![[height, width]];
-    for layer in layers.iter().rev() {
-        read.push(reads(layer, read[read.len() - 1]));
-    }
-    read.reverse();
-    let mut found = Vec::with_capacity(layers.len() + 1);
-    let (mut shape, places) = (start, layers.len());
-    for (place, layer) in layers.into_iter().enumerate() {
-        let [channels, height, width] = after(&layer, shape);
-        let weighs = layer.parameters().is_some() || matches!(layer, Layer::Affine(_));
-        if weighs && [height, width] != read[place + 1] {
-            let [height, width] = read[place];
-            found.push(Layer::Crop { height, width });
-            shape = after(&layer, [shape[0], height, width]);
-        } else {
-            shape = [channels, height, width];
-        }
-        found.push(layer);
-    }
-    // A crop that saves no layer work, but that the network had.
-    let [height, width] = read[places];
-    if shape[1..] != [height, width] {
-        found.push(Layer::Crop { height, width });
-    }
-    found
+/// A name for a crop before a node, that no other has.
+fn free_name(graph: &Graph, parts: &[Part], node: &str) -> String {
+    let is_taken =
+        |name: &String| graph.nodes().iter().any(|own| own.name == *name) || parts.iter().any(|own| own.0 == *name);
+    // A name is ASCII, and may not be too long.
+    let wanted = format!("{}.crop", &node[..node.len().min(LONGEST)]);
+    let numbered = (2..).map(|number| format!("{wanted}_{number}"));
+    std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_taken(name)).expect("numbers do not end")
 }
 
-/// How many rows and columns a layer reads to give so many.
-fn reads(layer: &Layer, given: [usize; 2]) -> [usize; 2] {
-    given.map(|side| match layer {
-        Layer::Conv2d(conv) => (side.saturating_sub(1) * conv.stride + conv.kernel).max(1),
-        Layer::MaxPool2d { size } | Layer::AvgPool2d { size } => side * size,
-        Layer::Affine(_) | Layer::Relu => side,
-        Layer::Linear(_) | Layer::Crop { .. } | Layer::Flatten => unreachable!("it ends a stretch, or is taken out"),
-    })
-}
-
-fn after(layer: &Layer, before: [usize; 3]) -> [usize; 3] {
-    layer.output(0, before).expect("it fitted when more was read, and it fits what is read")
-}
+/// Longest part of a node's name that the name of its crop has.
+const LONGEST: usize = 150;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::tests::conv;
-    use crate::{Affine, Conv2d};
+    use crate::compact::compact;
+    use secateur_graph::{Activation, Builder, Conv2d, Pool, Weights};
 
-    fn crop(height: usize, width: usize) -> Layer {
-        Layer::Crop { height, width }
+    fn conv(kernel: usize, stride: usize, padding: usize) -> Op {
+        Op::Conv2d(Conv2d::new(1, kernel).stride(stride).padding(padding).without_bias())
     }
 
-    fn filter(kernel: usize, stride: usize, padding: usize) -> Layer {
-        let Layer::Conv2d(plain) = conv("c", [1, 1, kernel], vec![1.0; kernel * kernel]) else { panic!("a conv") };
-        Layer::Conv2d(Conv2d { stride, padding, ..plain })
+    /// The operations that are left of those one behind the other, with weights of 1.
+    fn left(input: [usize; 3], ops: &[Op]) -> Vec<Op> {
+        let names: Vec<String> = (0..ops.len()).map(|place| format!("n{place}")).collect();
+        let named = names.iter().map(String::as_str).zip(ops.iter().cloned());
+        let graph = Graph::sequential(&input, named).expect("fits");
+        let mut weights = Weights::neutral(&graph);
+        for own in graph.parameters() {
+            weights.insert(&own.name, vec![1.0; own.len()]);
+        }
+        let found = compact(&graph, &weights);
+        let again = compact(&found.graph, &found.weights);
+        assert_eq!(again.graph, found.graph, "once is enough");
+        let image: Vec<f32> = (0..input.iter().product()).map(|place: usize| (place * 7 % 11) as f32).collect();
+        assert_eq!(found.graph.forward(&found.weights, &image), graph.forward(&weights, &image));
+        found.graph.nodes().iter().map(|node| node.op.clone()).collect()
     }
 
-    fn check(input: [usize; 3], layers: Vec<Layer>, wanted: Vec<Layer>) {
-        let found = cropped(Network::new(input, layers).expect("fits"));
-        assert_eq!(found, wanted);
-        let network = Network::new(input, wanted.clone()).expect("what is left fits");
-        assert_eq!(cropped(network), wanted, "once is enough");
+    fn pool() -> Op {
+        Op::Pool(Pool::max(2))
     }
-
-    const POOL: Layer = Layer::MaxPool2d { size: 2 };
 
     #[test]
     fn what_pooling_drops_is_not_computed() {
         // 28 -> 26 -> 13 -> 11 -> 5, which reads 10 <- 12 <- 24 <- 26.
-        let block = || vec![filter(3, 1, 0), Layer::Relu, POOL];
-        let layers = [block(), block(), vec![Layer::Flatten]].concat();
-        check([1, 28, 28], layers.clone(), [vec![crop(26, 26)], layers].concat());
+        let block = || vec![conv(3, 1, 0), Op::Activation(Activation::Relu), pool()];
+        let ops = [block(), block(), vec![Op::Flatten]].concat();
+        assert_eq!(left([1, 28, 28], &ops), [vec![Op::Crop([26, 26])], ops].concat());
         // Rows and columns apart: 8x9 -> 6x7 -> 3x3.
-        check([1, 8, 9], [block(), vec![Layer::Flatten]].concat(), {
-            [vec![crop(8, 8)], block(), vec![Layer::Flatten]].concat()
-        });
+        let ops = [block(), vec![Op::Flatten]].concat();
+        assert_eq!(left([1, 8, 9], &ops), [vec![Op::Crop([8, 8])], ops.clone()].concat());
         // Every pixel of the image is read.
-        let even = [block(), vec![Layer::Flatten]].concat();
-        check([1, 8, 8], even.clone(), even);
+        assert_eq!(left([1, 8, 8], &ops), ops);
     }
 
     #[test]
     fn what_strides_skip_is_not_computed() {
         // 10 -> 8 -> 3, which reads 7 <- 9; the first filter is the one that has less to do.
-        let layers = vec![filter(3, 1, 0), filter(3, 2, 0)];
-        check([1, 10, 10], layers.clone(), [vec![crop(9, 9)], layers].concat());
+        let ops = [conv(3, 1, 0), conv(3, 2, 0)];
+        assert_eq!(left([1, 10, 10], &ops), [&[Op::Crop([9, 9])], &ops[..]].concat());
         // 8 -> 3 reads 7, but nobody has less to do for it.
-        check([1, 8, 8], vec![Layer::Relu, filter(3, 2, 0)], vec![Layer::Relu, filter(3, 2, 0)]);
+        let ops = [Op::Activation(Activation::Relu), conv(3, 2, 0)];
+        assert_eq!(left([1, 8, 8], &ops), ops);
     }
 
     #[test]
-    fn no_crop_passes_a_padded_convolution_or_a_flatten() {
-        let head = [filter(1, 1, 0), filter(3, 1, 1)];
-        let tail = [filter(2, 1, 0), POOL];
+    fn no_crop_passes_a_padded_window_or_a_flatten() {
+        let (head, tail) = ([conv(1, 1, 0), conv(3, 1, 1)], [conv(2, 1, 0), pool()]);
         // 8 -> 8 -> 8 -> 7 -> 3: the last filter reads 7, the padded one the whole image.
-        check([1, 8, 8], [&head[..], &tail].concat(), [&head[..], &[crop(7, 7)], &tail].concat());
+        let ops = [&head[..], &tail].concat();
+        assert_eq!(left([1, 8, 8], &ops), [&head[..], &[Op::Crop([7, 7])], &tail].concat());
         // 7 -> 7, pooled to 3: the padded filter itself computes all.
-        check([1, 7, 7], vec![filter(3, 1, 1), POOL], vec![filter(3, 1, 1), POOL]);
+        let ops = [conv(3, 1, 1), pool()];
+        assert_eq!(left([1, 7, 7], &ops), ops);
     }
 
     #[test]
-    fn crops_that_were_there_move_to_where_they_save() {
-        let wanted = || vec![Layer::Relu, crop(5, 4), filter(3, 1, 0), Layer::Flatten];
-        check([1, 9, 9], vec![Layer::Relu, filter(3, 1, 0), crop(3, 2), Layer::Flatten], wanted());
-        check([1, 9, 9], vec![crop(7, 8), Layer::Relu, filter(3, 1, 0), crop(3, 2), Layer::Flatten], wanted());
-        check([1, 9, 9], vec![crop(9, 9), Layer::Flatten], vec![Layer::Flatten]);
-        check([1, 9, 9], vec![crop(2, 9), Layer::Flatten], vec![crop(2, 9), Layer::Flatten]);
-        let affine = || Layer::Affine(Affine { name: "a".into(), scale: vec![2.0], shift: vec![1.0] });
-        check([1, 9, 9], vec![affine(), POOL], vec![crop(8, 8), affine(), POOL]);
+    fn the_values_of_a_sum_are_cut_alike() {
+        let mut net = Builder::new(&[1, 9, 9]).expect("a shape");
+        let mut add = |name: &str, op: Op, inputs: &[&str]| net.add_named(name, op, inputs).expect("fits");
+        add("relu", Op::Activation(Activation::Relu), &["input"]);
+        add("conv", conv(1, 1, 0), &["relu"]);
+        add("sum", Op::Add, &["relu", "conv"]);
+        add("pool", pool(), &["sum"]);
+        let graph = net.finish();
+        let mut weights = Weights::neutral(&graph);
+        weights.insert("conv.weight", vec![2.0]);
+        let found = compact(&graph, &weights);
+        let names: Vec<&str> = found.graph.nodes().iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["relu", "conv.crop", "conv", "sum", "pool"]);
+        let image: Vec<f32> = (0..81).map(|place| (place * 7 % 11) as f32).collect();
+        assert_eq!(found.graph.forward(&found.weights, &image), graph.forward(&weights, &image));
     }
 }

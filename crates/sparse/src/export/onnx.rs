@@ -1,7 +1,6 @@
 //! Writes a network as an ONNX model: the operators that every engine knows, in a version that old engines still read.
 
 use super::Error;
-use crate::Network;
 use crate::proto::{
     Attribute, Dimension, Extent, FLOAT, FLOAT_NUMBER, Graph, INT, INT64, INTS, Model, Node, Note, OperatorSet, Shape,
     Tensor, TensorType, Type, ValueInfo,
@@ -16,18 +15,6 @@ const LAYOUT: i64 = 7;
 /// A protobuf message may not be longer. The graph itself takes far less than what is set aside for it.
 const LONGEST: usize = (1 << 31) - (1 << 20);
 
-/// The network as an ONNX model called `name`: input `x`, `[batch, channels, height, width]` or `[batch, features]`, output `y`. Without a
-/// `batch` the model takes any; some engines want it fixed. It is written as the graph of [`Network::to_graph`], and `notes`
-/// into the model's metadata.
-///
-/// # Errors
-/// As those of [`onnx_graph`]; and when all values of the network together are more than a graph may have.
-pub fn onnx(network: &Network, name: &str, batch: Option<usize>, notes: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
-    check_size(network.cost().parameters)?;
-    let (graph, weights) = network.to_graph().map_err(Error::Graph)?;
-    onnx_graph(&graph, &weights, name, batch, notes)
-}
-
 /// The graph as an ONNX model called `name`: input `x`, `[batch, sides of the input]`, output `y`. Without a `batch` the model
 /// takes any; some engines want it fixed. `notes` are its metadata.
 ///
@@ -36,7 +23,7 @@ pub fn onnx(network: &Network, name: &str, batch: Option<usize>, notes: &[(&str,
 ///
 /// # Errors
 /// When the parameters do not fit into one protobuf message of 2 GiB, or are not the graph's.
-pub fn onnx_graph(
+pub fn onnx(
     graph: &secateur_graph::Graph,
     weights: &Weights,
     name: &str,
@@ -337,12 +324,13 @@ fn value(name: &str, batch: Option<usize>, shape: &[usize]) -> ValueInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::tests::{conv, linear};
-    use crate::{Affine, Conv2d, Layer};
+    use secateur_graph::{BatchNorm, Conv2d, Linear};
 
-    fn model(input: [usize; 3], layers: Vec<Layer>, batch: Option<usize>) -> Graph {
-        let network = Network::new(input, layers).expect("fits");
-        let bytes = onnx(&network, "small", batch, &[]).expect("small");
+    fn model(input: &[usize], ops: &[(&str, Op)], batch: Option<usize>) -> Graph {
+        let graph = secateur_graph::Graph::sequential(input, ops.iter().cloned()).expect("fits");
+        let mut weights = Weights::neutral(&graph);
+        graph.parameters().iter().for_each(|own| weights.insert(&own.name, vec![0.5; own.len()]));
+        let bytes = onnx(&graph, &weights, "small", batch, &[]).expect("small");
         Model::decode(&bytes[..]).expect("own bytes").graph.expect("a graph")
     }
 
@@ -355,24 +343,19 @@ mod tests {
         graph.node.iter().map(word).collect()
     }
 
-    fn affine(channels: usize) -> Layer {
-        Layer::Affine(Affine { name: "bn".into(), scale: vec![2.0; channels], shift: vec![1.0; channels] })
-    }
-
     #[test]
     fn every_layer_becomes_its_operator() {
-        let Layer::Conv2d(plain) = conv("conv1", [1, 2, 3], vec![0.5; 18]) else { panic!("a conv") };
-        let layers = vec![
-            Layer::Conv2d(Conv2d { padding: 1, stride: 2, ..plain }),
-            affine(2),
-            Layer::Relu,
-            Layer::Crop { height: 8, width: 4 },
-            Layer::MaxPool2d { size: 2 },
-            Layer::AvgPool2d { size: 2 },
-            Layer::Flatten,
-            linear("fc1", [4, 3], vec![0.0; 12]),
+        let ops = [
+            ("conv1", Op::Conv2d(Conv2d::new(2, 3).padding(1).stride(2))),
+            ("bn", Op::BatchNorm(BatchNorm::default())),
+            ("relu", Op::Activation(Activation::Relu)),
+            ("crop", Op::Crop([8, 4])),
+            ("max_pool", Op::Pool(Pool::max(2))),
+            ("average_pool", Op::Pool(Pool::average(2))),
+            ("flatten", Op::Flatten),
+            ("fc1", Op::Linear(Linear::new(3))),
         ];
-        let graph = model([1, 16, 16], layers, None);
+        let graph = model(&[1, 16, 16], &ops, None);
         let expected = [
             "Conv(x conv1.weight conv1.bias) -> conv1.out",
             "BatchNormalization(conv1.out bn.weight bn.bias bn.running_mean bn.running_var) -> bn.out",
@@ -394,19 +377,10 @@ mod tests {
         let tensor = |name: &str| graph.initializer.iter().find(|own| own.name.as_deref() == Some(name));
         assert_eq!(tensor("bn.weight").map(|own| &own.dims), Some(&vec![2]));
         let epsilon = &graph.node[1].attribute[0];
-        assert_eq!((epsilon.name.as_deref(), epsilon.f), (Some("epsilon"), Some(0.0)));
+        assert_eq!((epsilon.name.as_deref(), epsilon.f), (Some("epsilon"), Some(1e-5)));
         let weight = tensor("conv1.weight").expect("written");
         assert_eq!(weight.dims, [2, 1, 3, 3]);
         assert_eq!(weight.raw_data, Some([0, 0, 0, 0x3f].repeat(18)), "0.5, little-endian");
-    }
-
-    #[test]
-    fn flat_values_become_images_again_where_a_layer_wants_them() {
-        let layers = vec![linear("fc", [2, 2], vec![1.0; 4]), affine(2), conv("c", [2, 1, 1], vec![1.0; 2])];
-        let graph = model([2, 1, 1], layers, Some(3));
-        assert_eq!(words(&graph)[0], "Flatten(x) -> fc.flatten.out");
-        assert_eq!(words(&graph)[3], "Reshape(bn.out c.reshape/shape) -> c.reshape.out");
-        assert_eq!(graph.output, [value("y", Some(3), &[1, 1, 1])]);
     }
 
     #[test]
@@ -427,7 +401,7 @@ mod tests {
         add("mean", Op::GlobalAveragePool, &["both"]);
         add("shape", Op::Reshape(vec![4, 4]), &["mean"]);
         let own = net.finish();
-        let bytes = onnx_graph(&own, &Weights::neutral(&own), "all", None, &[]).expect("small");
+        let bytes = onnx(&own, &Weights::neutral(&own), "all", None, &[]).expect("small");
         let graph = Model::decode(&bytes[..]).expect("own bytes").graph.expect("a graph");
         let expected = [
             "Conv(x conv.weight) -> conv.out",
@@ -450,13 +424,13 @@ mod tests {
         ];
         assert_eq!(words(&graph), expected);
         assert_eq!(graph.output, [value("y", None, &[4, 4])]);
-        let missing = onnx_graph(&own, &Weights::default(), "all", None, &[]).expect_err("no weights").to_string();
+        let missing = onnx(&own, &Weights::default(), "all", None, &[]).expect_err("no weights").to_string();
         assert!(missing.starts_with("no values for `conv.weight`"), "{missing}");
     }
 
     #[test]
     fn a_batch_is_a_number_or_a_letter() {
-        let graph = |batch| model([1, 2, 2], vec![], batch);
+        let graph = |batch| model(&[1, 2, 2], &[], batch);
         assert_eq!(words(&graph(None)), ["Identity(x) -> y"]);
         let first = |graph: Graph| graph.input[0].kind.as_ref()?.tensor.as_ref()?.shape.as_ref()?.dim[0].value.clone();
         assert_eq!(first(graph(None)), Some(Extent::Named("N".into())));

@@ -1,69 +1,21 @@
 //! Writes a network as safetensors, dense or as the nonzeros alone, in the names and layouts that PyTorch takes.
 
-use super::header::{Header, structure};
-use super::{Error, graph_to_json, names};
-use crate::{Layer, Network};
+use super::{Error, graph_to_json};
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use secateur_graph::{Graph, Role, Weights};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How weights are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// All values: `<layer>.weight`, `[out, in, height, width]` or `[out, in]`, as `load_state_dict` takes them.
+    /// All values: `<node>.weight`, `[out, in, height, width]` or `[out, in]`, as `load_state_dict` takes them.
     Dense,
-    /// The nonzeros as compressed sparse rows, as `torch.sparse_csr_tensor` takes them: `<layer>.weight.crow_indices`,
+    /// The nonzeros as compressed sparse rows, as `torch.sparse_csr_tensor` takes them: `<node>.weight.crow_indices`,
     /// `.col_indices` and `.values`. The rows are the outputs; a convolution's columns are `in * height * width`. The
-    /// metadata's `<layer>.weight.shape` is the matrix's shape as JSON.
+    /// metadata's `<node>.weight.shape` is the matrix's shape as JSON.
     Csr,
-}
-
-/// The network as a safetensors file. Biases are `<layer>.bias`; a folded batch-norm has `<layer>.scale` and
-/// `<layer>.shift`. The metadata's `network` tells input and layers as JSON, beside the `notes`, each a key and its text; where
-/// the tensors are those of [`Network::to_graph`], `graph` tells that, too. The same network and notes give the same bytes.
-pub fn safetensors(network: &Network, form: Form, notes: &[(&str, &str)]) -> Vec<u8> {
-    let mut file = File::default();
-    file.metadata.extend(notes.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
-    file.metadata.insert("format".into(), "pt".into());
-    file.metadata.insert("network".into(), structure(network));
-    file.metadata.extend(as_graph(network).map(|graph| (GRAPH.to_owned(), graph_to_json(&graph))));
-    for (layer, name) in network.layers().iter().zip(names(network)) {
-        match layer {
-            Layer::Conv2d(_) | Layer::Linear(_) => {
-                let own = layer.parameters().expect("these have some");
-                let rows = own.bias.len();
-                let weight = format!("{name}.weight");
-                match form {
-                    Form::Dense => file.floats(weight, &own.shape, own.weight),
-                    Form::Csr => file.csr(&weight, rows, own.shape[1..].iter().product(), own.weight),
-                }
-                file.floats(format!("{name}.bias"), &[rows], own.bias);
-            }
-            Layer::Affine(own) => {
-                file.floats(format!("{name}.scale"), &[own.scale.len()], &own.scale);
-                file.floats(format!("{name}.shift"), &[own.shift.len()], &own.shift);
-            }
-            Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } | Layer::Flatten => {}
-        }
-    }
-    file.written()
-}
-
-/// The graph that a network is, if its parameters are those of the network's file.
-fn as_graph(network: &Network) -> Option<Graph> {
-    let mut written = vec![];
-    for (layer, name) in network.layers().iter().zip(names(network)) {
-        match layer {
-            Layer::Conv2d(_) | Layer::Linear(_) => {
-                written.extend(["weight", "bias"].map(|own| format!("{name}.{own}")));
-            }
-            Layer::Affine(_) => return None,
-            Layer::Relu | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. } | Layer::Crop { .. } | Layer::Flatten => {}
-        }
-    }
-    let (graph, _) = network.to_graph().ok()?;
-    graph.parameters().iter().map(|own| &own.name).eq(&written).then_some(graph)
 }
 
 /// Key of the metadata under which a graph is told.
@@ -75,12 +27,7 @@ pub const GRAPH: &str = "graph";
 ///
 /// # Errors
 /// When the weights are not the graph's.
-pub fn safetensors_graph(
-    graph: &Graph,
-    weights: &Weights,
-    form: Form,
-    notes: &[(&str, &str)],
-) -> Result<Vec<u8>, Error> {
+pub fn safetensors(graph: &Graph, weights: &Weights, form: Form, notes: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
     weights.check(graph).map_err(Error::Graph)?;
     let mut file = File::default();
     file.metadata.extend(notes.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
@@ -102,6 +49,16 @@ pub fn safetensors_graph(
         }
     }
     Ok(file.written())
+}
+
+/// The header's text: metadata first, then the tensors by name. (The crate `safetensors` keeps metadata in an unordered map, whose bytes
+/// would differ from one writing to the next.)
+#[derive(Serialize)]
+struct Header<'a> {
+    #[serde(rename = "__metadata__")]
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(flatten)]
+    tensors: &'a BTreeMap<String, TensorInfo>,
 }
 
 /// Tensors one after the other, and what is said of them.
@@ -167,18 +124,27 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Affine;
-    use crate::network::tests::{conv, linear};
     use safetensors::SafeTensors;
+    use secateur_graph::{BatchNorm, Conv2d, Linear, Op};
 
-    fn network() -> Network {
-        let layers = vec![
-            conv("conv1", [1, 2, 2], vec![0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0]),
-            Layer::Affine(Affine { name: "bn1".into(), scale: vec![1.0, 2.0], shift: vec![3.0, 4.0] }),
-            Layer::Flatten,
-            linear("fc1", [2, 3], vec![-0.0, f32::NAN, 5.0, 6.0, 0.0, 0.0]),
+    fn network() -> (Graph, Weights) {
+        let ops = [
+            ("conv1", Op::Conv2d(Conv2d::new(2, 2))),
+            ("bn1", Op::BatchNorm(BatchNorm::default())),
+            ("flat", Op::Flatten),
+            ("fc1", Op::Linear(Linear::new(3))),
         ];
-        Network::new([1, 2, 2], layers).expect("fits")
+        let graph = Graph::sequential(&[1, 2, 2], ops).expect("fits");
+        let mut weights = Weights::neutral(&graph);
+        weights.insert("conv1.weight", vec![0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
+        weights.insert("bn1.bias", vec![3.0, 4.0]);
+        weights.insert("fc1.weight", vec![-0.0, f32::NAN, 5.0, 6.0, 0.0, 0.0]);
+        (graph, weights)
+    }
+
+    fn written(form: Form) -> Vec<u8> {
+        let (graph, weights) = network();
+        safetensors(&graph, &weights, form, &[]).expect("its weights")
     }
 
     fn floats(file: &SafeTensors<'_>, name: &str) -> (Vec<usize>, Vec<f32>) {
@@ -197,13 +163,14 @@ mod tests {
 
     #[test]
     fn dense_weights_keep_their_shape() {
-        let bytes = safetensors(&network(), Form::Dense, &[]);
+        let bytes = written(Form::Dense);
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         let weight = vec![0.0, 1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0];
         assert_eq!(floats(&file, "conv1.weight"), (vec![2, 1, 2, 2], weight));
-        assert_eq!(floats(&file, "bn1.shift"), (vec![2], vec![3.0, 4.0]));
+        assert_eq!(floats(&file, "bn1.bias"), (vec![2], vec![3.0, 4.0]));
         assert_eq!(floats(&file, "fc1.bias"), (vec![3], vec![0.0; 3]));
-        assert_eq!(file.len(), 6);
+        assert_eq!(file.len(), 8);
+        assert_eq!(bytes, written(Form::Dense), "the same network gives the same bytes");
     }
 
     #[test]
@@ -217,7 +184,7 @@ mod tests {
         let graph = net.finish();
         let mut weights = Weights::neutral(&graph);
         weights.insert("layer1.0.conv.weight", vec![0.0, 3.0]);
-        let bytes = safetensors_graph(&graph, &weights, Form::Dense, &[("from", "a run")]).expect("its weights");
+        let bytes = safetensors(&graph, &weights, Form::Dense, &[("from", "a run")]).expect("its weights");
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         assert_eq!(floats(&file, "layer1.0.conv.weight"), (vec![2, 1, 1, 1], vec![0.0, 3.0]));
         assert_eq!(floats(&file, "layer1.0.norm.running_var"), (vec![2], vec![1.0; 2]));
@@ -227,16 +194,16 @@ mod tests {
         let expected = r#"{"input":[2,3,3],"nodes":[{"name":"layer1.0.conv","inputs":["input"],"kind":"conv2d","inputs_per_group":1,"outputs":2,"groups":2,"bias":false,"kernel":[1,1],"stride":[1,1],"padding":[0,0],"dilation":[1,1]},{"name":"layer1.0.norm","inputs":["layer1.0.conv"],"kind":"batch-norm","epsilon":0.00001,"momentum":0.1},{"name":"sum","inputs":["layer1.0.norm","input"],"kind":"add"}]}"#;
         assert_eq!((&*metadata["graph"], &*metadata["from"]), (expected, "a run"));
         assert_eq!(crate::export::graph_from_json(expected).expect("just written"), graph);
-        let sparse = safetensors_graph(&graph, &weights, Form::Csr, &[]).expect("its weights");
+        let sparse = safetensors(&graph, &weights, Form::Csr, &[]).expect("its weights");
         let file = SafeTensors::deserialize(&sparse).expect("a safetensors file");
         assert_eq!(integers(&file, "layer1.0.conv.weight.crow_indices"), [0, 0, 1]);
         assert_eq!(file.len(), 7);
-        assert!(safetensors_graph(&graph, &Weights::default(), Form::Csr, &[]).is_err());
+        assert!(safetensors(&graph, &Weights::default(), Form::Csr, &[]).is_err());
     }
 
     #[test]
     fn sparse_rows_hold_the_nonzeros_alone() {
-        let bytes = safetensors(&network(), Form::Csr, &[]);
+        let bytes = written(Form::Csr);
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         assert_eq!(integers(&file, "conv1.weight.crow_indices"), [0, 2, 2]);
         assert_eq!(integers(&file, "conv1.weight.col_indices"), [1, 3]);
@@ -247,16 +214,5 @@ mod tests {
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
         let metadata = header.metadata().as_ref().expect("metadata");
         assert_eq!(metadata["fc1.weight.shape"], "[3,2]");
-    }
-
-    #[test]
-    fn the_metadata_tells_the_layers_and_what_is_noted() {
-        let bytes = safetensors(&network(), Form::Dense, &[("from", "a run")]);
-        let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
-        let metadata = header.metadata().as_ref().expect("metadata");
-        let expected = r#"{"input":[1,2,2],"layers":[{"kind":"conv2d","name":"conv1","inputs":1,"outputs":2,"kernel":2,"stride":1,"padding":0},{"kind":"affine","name":"bn1","channels":2},{"kind":"flatten"},{"kind":"linear","name":"fc1","inputs":2,"outputs":3}]}"#;
-        assert_eq!((&*metadata["network"], &*metadata["from"]), (expected, "a run"));
-        let again = safetensors(&network(), Form::Dense, &[("from", "a run")]);
-        assert_eq!(bytes, again, "the same network gives the same bytes");
     }
 }

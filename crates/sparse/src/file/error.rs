@@ -1,7 +1,5 @@
 //! What can be wrong with a model file, and with a network that is to become one.
 
-use crate::{Unsupported, network};
-
 /// Why a model cannot be written or read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -109,9 +107,6 @@ pub enum Error {
         /// What can be stored.
         wanted: &'static str,
     },
-    /// The layers do not fit together.
-    #[error(transparent)]
-    Network(#[from] network::Error),
     /// A node that does not fit those before it.
     #[error("byte {place}: {source}")]
     Node {
@@ -123,10 +118,4 @@ pub enum Error {
     /// The weights to be written are not the graph's.
     #[error(transparent)]
     Weights(secateur_graph::Error),
-    /// The file holds a graph that is no chain of layers, and a chain was asked for.
-    #[error(transparent)]
-    Chain(#[from] Unsupported),
-    /// A chain is more than a graph may be.
-    #[error("as a graph: {0}")]
-    Large(secateur_graph::Error),
 }

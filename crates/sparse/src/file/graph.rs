@@ -1,11 +1,29 @@
 //! The nodes of a graph in the file, one after the other, each with its weights.
 
 use super::bits::{Reader, Writer, to_u32};
-use super::layers::Budget;
+use super::budget::Budget;
+use super::positions::Coding;
 use super::tensor::{self, Tensor};
 use super::values::Values;
-use super::{Error, LayerSize, PLACES, Precision, ops};
+use super::{Error, PLACES, Precision, ops};
 use secateur_graph::{Builder, Graph, Op, Parameter, Role, Weights};
+
+/// What a node with values takes in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerSize {
+    /// The node's name, such as `fc1`.
+    pub name: String,
+    /// How the places of its weights, or of batch normalisation's scale, are stored.
+    pub coding: Coding,
+    /// Values stored, of all of its parameters.
+    pub stored: usize,
+    /// Bytes that tell where they stand.
+    pub position_bytes: usize,
+    /// Bytes of the values and their scales.
+    pub value_bytes: usize,
+    /// Bytes of the whole node, with its kind, name and shape.
+    pub bytes: usize,
+}
 
 /// What a file holds of a graph.
 pub(super) type Found = (Graph, Weights, Vec<LayerSize>);
@@ -84,7 +102,7 @@ fn node(place: usize, builder: &mut Builder, reader: &mut Reader<'_>) -> Result<
     Ok(name)
 }
 
-fn check(found: usize, places: usize, name: &str, what: &str) -> Result<(), Error> {
+pub(super) fn check(found: usize, places: usize, name: &str, what: &str) -> Result<(), Error> {
     if found <= places {
         return Ok(());
     }
@@ -92,7 +110,7 @@ fn check(found: usize, places: usize, name: &str, what: &str) -> Result<(), Erro
 }
 
 /// What a node with weights takes in the file.
-fn size(name: String, tensors: &[Tensor], bytes: usize) -> Option<LayerSize> {
+pub(super) fn size(name: String, tensors: &[Tensor], bytes: usize) -> Option<LayerSize> {
     let sum = |of: fn(&Tensor) -> usize| tensors.iter().map(of).sum();
     Some(LayerSize {
         name,
@@ -108,7 +126,7 @@ fn size(name: String, tensors: &[Tensor], bytes: usize) -> Option<LayerSize> {
 ///
 /// # Errors
 /// When the weights are not the graph's, or one is not finite, or too large for the precision.
-pub fn quantized_graph(graph: &Graph, weights: &Weights, precision: Precision) -> Result<Weights, Error> {
+pub fn quantized(graph: &Graph, weights: &Weights, precision: Precision) -> Result<Weights, Error> {
     weights.check(graph).map_err(Error::Weights)?;
     let rounded = |own: &Parameter| {
         let (shape, what) = (matrix(own), what(own));

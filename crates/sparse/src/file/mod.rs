@@ -7,22 +7,22 @@
 
 mod axis;
 mod bits;
+mod budget;
 mod error;
 mod graph;
 mod info;
-mod layers;
 mod ops;
 mod positions;
 mod tensor;
 mod values;
+mod version_1;
 
 use crate::ranges::INPUT;
-use crate::{Network, Ranges, Trained, TrainedFile, Unsupported};
+use crate::{Ranges, Trained};
 use bits::{Reader, Writer};
 pub use error::Error;
-pub use graph::quantized_graph;
+pub use graph::{LayerSize, quantized};
 pub use info::{Info, Precision, Scale, wrong_class_names};
-pub use layers::LayerSize;
 pub use positions::Coding;
 use secateur_graph::{Graph, Weights};
 use std::collections::HashSet;
@@ -48,22 +48,7 @@ pub const HEAD: usize = UNCHECKED + 4;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The network, with its zeros.
-    pub network: Network,
-    /// What the network is, and what it wants to see.
-    pub info: Info,
-    /// How the weights are stored.
-    pub precision: Precision,
-    /// For each layer that has values, what it takes in the file, input first.
-    pub sizes: Vec<LayerSize>,
-}
-
-/// A graph out of a file, and what the file says beside it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GraphModel {
-    /// The graph.
-    pub graph: Graph,
-    /// Its weights and buffers, with their zeros.
-    pub weights: Weights,
+    pub network: Trained,
     /// What the network is, and what it wants to see.
     pub info: Info,
     /// How the weights are stored.
@@ -72,36 +57,13 @@ pub struct GraphModel {
     pub sizes: Vec<LayerSize>,
 }
 
-impl GraphModel {
-    /// The network as a chain of layers.
-    ///
-    /// # Errors
-    /// The first node that no chain has.
-    pub fn network(&self) -> Result<Network, Unsupported> {
-        Network::from_graph(&self.graph, &self.weights)
-    }
-}
-
-/// The bytes of a file: the same for the same network. Where its channels have scales of their own, its classes names or its
-/// values ranges, it is a graph's.
+/// The bytes of a file: the same for the same graph and weights.
 ///
 /// # Errors
-/// When a value is not finite or too large for the precision, a divisor is 0, there is neither one scale nor one for each channel,
-/// there are names but not one for each class, or the network has more than [`PLACES`] places.
-pub fn encode(network: &Network, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
-    info.check(network.input()[0], network.classes())?;
-    if info.stored().len() == 1 && info.classes.is_empty() && info.ranges.is_empty() {
-        return written(1, info, precision, |writer| layers::write(network, precision, writer));
-    }
-    let (graph, weights) = quantized(network, precision)?.to_graph().map_err(Error::Large)?;
-    encode_graph(&graph, &weights, info, precision)
-}
-
-/// The bytes of a file with a graph: the same for the same graph and weights.
-///
-/// # Errors
-/// When the weights are not the graph's, or for what [`encode`] refuses; also when a variance cannot be divided by.
-pub fn encode_graph(graph: &Graph, weights: &Weights, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
+/// When the weights are not the graph's, a value is not finite or too large for the precision, a variance cannot be divided by, a divisor
+/// is 0, there is neither one scale nor one for each channel, there are names but not one for each class, or the network has more than
+/// [`PLACES`] places.
+pub fn encode(graph: &Graph, weights: &Weights, info: &Info, precision: Precision) -> Result<Vec<u8>, Error> {
     info.check(graph.shape(graph.input())[0], classes(graph))?;
     // Those of values that compaction has left out have no use.
     let values = value_names(graph);
@@ -178,74 +140,20 @@ fn written(
     Ok(writer.bytes)
 }
 
-/// Reads a file with a chain of layers.
+/// Reads a file.
 ///
 /// # Errors
-/// When a byte of it is not as [`encode`] would write it, or the network has more than [`PLACES`] places, or is no chain.
+/// When a byte of it is not as [`encode`] would write it, or the network has more than [`PLACES`] places, or more than [`PLACES`] values
+/// for one image.
 pub fn decode(bytes: &[u8]) -> Result<Model, Error> {
     decode_within(bytes, PLACES)
 }
 
-/// Reads a file whose network has no more than so many dense places.
+/// Reads a file whose network has no more than so many dense places, and no more values for one image.
 ///
 /// # Errors
 /// As those of [`decode`].
 pub fn decode_within(bytes: &[u8], places: u32) -> Result<Model, Error> {
-    match read(bytes, places)? {
-        Read::Chain(model) => Ok(model),
-        Read::Graph(model) => {
-            let network = model.network()?;
-            let GraphModel { info, precision, sizes, .. } = model;
-            Ok(Model { network, info, precision, sizes })
-        }
-    }
-}
-
-/// Reads a file with any graph; a chain of layers is one, too.
-///
-/// # Errors
-/// When a byte of it is not as [`encode_graph`] or [`encode`] would write it, or the network has more than [`PLACES`] places,
-/// or more than [`PLACES`] values for one image.
-pub fn decode_graph(bytes: &[u8]) -> Result<GraphModel, Error> {
-    decode_graph_within(bytes, PLACES)
-}
-
-/// Reads a file with a network of either kind.
-///
-/// # Errors
-/// As those of [`decode_graph`].
-pub(crate) fn decode_trained(bytes: &[u8]) -> Result<TrainedFile, Error> {
-    Ok(match read(bytes, PLACES)? {
-        Read::Chain(Model { network, info, precision, sizes }) => {
-            TrainedFile { network: Trained::Chain(network), info, precision, sizes }
-        }
-        Read::Graph(GraphModel { graph, weights, info, precision, sizes }) => {
-            TrainedFile { network: Trained::of(&graph, weights), info, precision, sizes }
-        }
-    })
-}
-
-/// Reads a file whose graph has no more than so many dense places, and no more values for one image.
-///
-/// # Errors
-/// As those of [`decode_graph`].
-pub fn decode_graph_within(bytes: &[u8], places: u32) -> Result<GraphModel, Error> {
-    match read(bytes, places)? {
-        Read::Graph(model) => Ok(model),
-        Read::Chain(Model { network, info, precision, sizes }) => {
-            let (graph, weights) = network.to_graph().map_err(Error::Large)?;
-            Ok(GraphModel { graph, weights, info, precision, sizes })
-        }
-    }
-}
-
-/// What a file holds, by its version.
-enum Read {
-    Chain(Model),
-    Graph(GraphModel),
-}
-
-fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     let mut reader = Reader::new(bytes, MAGIC.len());
     let Head { version, checksum } = head(bytes, bytes.len() as u64, &mut reader)?;
     let found = crc32fast::hash(&bytes[UNCHECKED..]);
@@ -267,38 +175,29 @@ fn read(bytes: &[u8], places: u32) -> Result<Read, Error> {
     }
     let ranges = if version > 3 { ranges(version, &mut reader)? } else { Ranges::default() };
     let info = Info { name, scales, classes: names, ranges };
-    let (found, channels) = if version == 1 {
-        let (network, sizes) = layers::read(precision, places, &mut reader)?;
-        let channels = network.input()[0];
-        (Read::Chain(Model { network, info, precision, sizes }), channels)
-    } else {
-        let (graph, weights, sizes) = graph::read(precision, places, &mut reader)?;
-        let asks_for_5 = graph.nodes().iter().any(|node| ops::is_of_version_5(&node.op));
-        if asks_for_5 != (version == 5) {
-            let wanted =
-                if asks_for_5 { "5, which its operations ask for" } else { "the lowest that its operations need" };
-            return Err(reader.field("the version", version, wanted));
-        }
-        let channels = graph.shape(graph.input())[0];
-        (Read::Graph(GraphModel { graph, weights, info, precision, sizes }), channels)
+    let (graph, weights, sizes) = match version {
+        1 => version_1::read(precision, places, &mut reader)?,
+        _ => graph::read(precision, places, &mut reader)?,
     };
-    let (Read::Chain(Model { info, .. }) | Read::Graph(GraphModel { info, .. })) = &found;
+    let asks_for_5 = graph.nodes().iter().any(|node| ops::is_of_version_5(&node.op));
+    // Version 1 crops, and has no other version's operations.
+    if version > 1 && asks_for_5 != (version == 5) {
+        let wanted = if asks_for_5 { "5, which its operations ask for" } else { "the lowest that its operations need" };
+        return Err(reader.field("the version", version, wanted));
+    }
+    let channels = graph.shape(graph.input())[0];
     if info.scales.len() != 1 && (info.scales.len() != channels || info.stored().len() == 1) {
         let found = format!("{} for {channels} channels", info.scales.len());
         return Err(reader.field("the scales", found, "one, or one for each channel, not all the same"));
     }
-    if let Read::Graph(GraphModel { graph, info, .. }) = &found
-        && let Some(found) = wrong_class_names(&info.classes, classes(graph))
-    {
+    if let Some(found) = wrong_class_names(&info.classes, classes(&graph)) {
         return Err(Error::Classes { found });
     }
-    if let Read::Graph(GraphModel { graph, info, .. }) = &found {
-        check_ranges(&info.ranges, graph, precision).map_err(|found| Error::Ranges { found })?;
-    }
+    check_ranges(&info.ranges, &graph, precision).map_err(|found| Error::Ranges { found })?;
     if reader.left() > 0 {
         return Err(reader.field("what follows the last layer", format!("{} bytes", reader.left()), "nothing"));
     }
-    Ok(found)
+    Ok(Model { network: Trained { graph, weights }, info, precision, sizes })
 }
 
 /// The ranges, in the order of their names; in version 4 one at least.
@@ -371,22 +270,4 @@ pub fn seal(bytes: &mut [u8]) {
     if let Some((head, rest)) = bytes.split_at_mut_checked(UNCHECKED) {
         head[MAGIC.len() + 4..].copy_from_slice(&crc32fast::hash(rest).to_le_bytes());
     }
-}
-
-/// The network that a file of this precision holds.
-///
-/// # Errors
-/// When a value is not finite, or too large for the precision.
-pub fn quantized(network: &Network, precision: Precision) -> Result<Network, Error> {
-    network.filled(|own| {
-        let rows = own.shape[0];
-        let columns = own.shape[1..].iter().product();
-        let round = |values: &[f32], shape: [usize; 2], precision, field| {
-            let what = layers::what(own.name, field);
-            values::Values::new(shape, values, precision, &what).map(|values| values.restored(shape[1]))
-        };
-        *own.weight = round(own.weight, [rows, columns], precision, "weight")?;
-        *own.bias = round(own.bias, [1, rows], precision.of_bias(), "bias")?;
-        Ok(())
-    })
 }

@@ -129,7 +129,7 @@ fn imported(bytes: &[u8], folder: Option<&std::path::Path>, wanted: &[usize]) ->
     let (graph_read, weights, remarks) = walk.finish(output)?;
     let note = |own: &crate::proto::Note| Some((own.key.clone()?, own.value.clone()?));
     Ok(Imported {
-        network: Trained::of(&graph_read, weights),
+        network: Trained { graph: graph_read, weights },
         name: graph.name.clone().unwrap_or_default(),
         notes: model.metadata_props.iter().filter_map(note).collect(),
         remarks,

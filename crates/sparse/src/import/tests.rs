@@ -91,7 +91,7 @@ fn near(found: &[f32], expected: &[f32]) {
 /// What the network's operations are, in their order.
 fn ops(made: Made) -> Vec<Op> {
     let read = made.read().expect("supported");
-    let (graph, _) = read.network.to_graph().expect("small");
+    let graph = &read.network.graph;
     graph.nodes().iter().map(|own| own.op.clone()).collect()
 }
 
@@ -149,7 +149,7 @@ fn parameters_keep_their_names_and_a_sum_becomes_a_bias() {
         .node("Add(b product) -> sum", vec![])
         .node("Relu(sum) -> y", vec![]);
     let read = made.read().expect("supported");
-    let (graph, weights) = read.network.to_graph().expect("small");
+    let Trained { graph, weights } = &read.network;
     let names: Vec<&str> = graph.parameters().iter().map(|own| own.name.as_str()).collect();
     assert_eq!(names, ["head.fc.weight", "head.fc.bias"]);
     assert_eq!(weights.get("head.fc.bias"), [10.0, 20.0]);
@@ -464,7 +464,7 @@ fn numbers_choose_rows_of_a_table() {
         .node("Flatten(t) -> y", vec![]);
     for made in [gathered, one_hot] {
         let read = whole(made.model()).expect("supported");
-        let (graph, weights) = read.network.to_graph().expect("small");
+        let Trained { graph, weights } = &read.network;
         assert!(matches!(graph.nodes()[0].op, Op::Embedding(own) if (own.rows, own.columns) == (3, 2)));
         assert_eq!(weights.get(&graph.parameters()[0].name), [1.0, 0.0, 3.0, 0.0, 5.0, 0.0], "worked out once");
         near(&read.network.forward(&[2.0, 0.0]), &[5.0, 0.0, 1.0, 0.0]);
@@ -501,7 +501,7 @@ fn sides_of_1_do_not_stand_between_a_layer_and_what_belongs_to_it() {
     let kind = made.graph.as_mut().expect("made").input[0].kind.as_mut().expect("made");
     kind.tensor.as_mut().expect("made").element = Some(7);
     let read = onnx(&made.encode_to_vec()).expect("supported");
-    let (graph, _) = read.network.to_graph().expect("small");
+    let graph = &read.network.graph;
     let words: Vec<String> = graph.nodes().iter().map(|own| own.op.to_string()).collect();
     assert_eq!(
         words,

@@ -7,7 +7,7 @@ use super::single;
 use super::step::{Source, Step};
 use super::walk::{self, Scratch, of_block, walk, walk_blocks, walk_together};
 use super::{Error, Forms, LanesHold, Options, Threads};
-use crate::compact::graph::folded;
+use crate::compact::folded;
 use crate::file::Precision;
 use crate::kernels::margins::Fills;
 use crate::kernels::winograd::Workspace;
@@ -95,22 +95,20 @@ impl Engine {
     /// Compiles a network.
     ///
     /// # Errors
-    /// As [`Self::new`], and when a chain is more than a graph may be.
+    /// As [`Self::new`].
     pub fn of(network: &Trained, options: &Options) -> Result<Self, Error> {
-        let (graph, weights) = network.to_graph().map_err(Error::Large)?;
-        Self::new(&graph, &weights, options)
+        Self::new(&network.graph, &network.weights, options)
     }
 
     /// Compiles a network that computes with bytes over these ranges; with none at all, one that computes with floats.
     ///
     /// # Errors
-    /// As [`Self::with_bytes`], and when a chain is more than a graph may be.
+    /// As [`Self::with_bytes`].
     pub fn over(network: &Trained, ranges: &Ranges, options: &Options) -> Result<Self, Error> {
         if ranges.is_empty() {
             return Self::of(network, options);
         }
-        let (graph, weights) = network.to_graph().map_err(Error::Large)?;
-        Self::with_bytes(&graph, &weights, ranges, options)
+        Self::with_bytes(&network.graph, &network.weights, ranges, options)
     }
 
     pub(super) fn compile(

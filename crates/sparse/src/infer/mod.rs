@@ -130,9 +130,6 @@ pub enum Error {
         /// Name of the node that gives the value, or `input`.
         name: String,
     },
-    /// A chain that is more than a graph may be.
-    #[error("as a graph: {0}")]
-    Large(secateur_graph::Error),
     /// Bytes whose sums do not fit.
     #[error("`{name}` adds up more products of bytes than 32 bits hold: compute this network with f32")]
     Sums {

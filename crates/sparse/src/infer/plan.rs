@@ -527,6 +527,9 @@ struct Fused {
 /// into that, unless every value is asked for, or bytes are pooled.
 fn fused(graph: &Graph, passes: Vec<Pass>, lanes: LanesHold, numbers: Numbers<'_>) -> Vec<Fused> {
     let mut found = joined(graph, passes);
+    if !matches!(numbers, Numbers::EveryFloat) {
+        leave_out_crops(graph, &mut found);
+    }
     match numbers {
         Numbers::Floats => {
             join_pools(graph, &mut found);
@@ -538,6 +541,28 @@ fn fused(graph: &Graph, passes: Vec<Pass>, lanes: LanesHold, numbers: Numbers<'_
         Numbers::EveryFloat | Numbers::Bytes(_) => {}
     }
     found.into_iter().flatten().collect()
+}
+
+/// Lets windows without padding read what is cropped where it stands: they compute no more than their outputs.
+fn leave_out_crops(graph: &Graph, found: &mut [Option<Fused>]) {
+    for place in 0..found.len() {
+        let Some(Fused { pass: (node, Kind::Copy, inputs, output), .. }) = &found[place] else { continue };
+        let (from, output, is_crop) = (inputs[0], *output, matches!(graph.nodes()[*node].op, Op::Crop(_)));
+        let fits = |own: &Fused| {
+            let window = match own.pass.1 {
+                Kind::Conv { window, .. } => window,
+                Kind::Pool(pool) => pool.window,
+                _ => return false,
+            };
+            window.padding == [0; 2] && own.pass.2[0] == output && !own.pass.2[1..].contains(&output)
+        };
+        let mut readers = found.iter().flatten().filter(|own| own.pass.2.contains(&output));
+        if is_crop && output != graph.output() && readers.all(fits) {
+            let readers = found.iter_mut().flatten().filter(|own| own.pass.2.contains(&output));
+            readers.for_each(|own| own.pass.2[0] = from);
+            found[place] = None;
+        }
+    }
 }
 
 /// Puts max-pooling by two that alone reads a convolution into the convolution's pass. Rectifying may come before it or behind it.

@@ -12,16 +12,15 @@ use crate::{Ranges, Trained};
 use secateur_graph::{Activation, Graph, Weights};
 
 impl Ranges {
-    /// Those of a network, a chain as a graph, over images `[image][channels, height, width]`, computed with f32.
+    /// Those of a network over images `[image][channels, height, width]`, computed with f32.
     ///
     /// # Errors
-    /// As [`Engine::new`], and when a chain is more than a graph may be.
+    /// As [`Engine::new`].
     ///
     /// # Panics
     /// When `images` is no whole number of images.
     pub fn of_network(network: &Trained, images: &[f32], options: &Options) -> Result<Self, Error> {
-        let (graph, weights) = network.to_graph().map_err(Error::Large)?;
-        Self::over(&graph, &weights, images, options)
+        Self::over(&network.graph, &network.weights, images, options)
     }
 
     /// Those over images `[image][channels, height, width]`, computed with f32.

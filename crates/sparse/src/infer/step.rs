@@ -137,7 +137,10 @@ impl Step {
             Kind::Vector => {
                 let node = planned.node.expect("a layer is a node");
                 let weight = of(node, Role::Weight).expect("it has weights");
-                let [x, y] = [graph.nodes()[node].inputs[0], graph.nodes()[plan.origins[planned.output] - 1].output];
+                let [x, y] = [planned.inputs[0], planned.output].map(|value| match plan.origins[value] {
+                    0 => graph.input(),
+                    origin => graph.nodes()[origin - 1].output,
+                });
                 let own = single::Source {
                     weight,
                     bias: of(node, Role::Bias),

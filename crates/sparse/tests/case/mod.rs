@@ -1,8 +1,8 @@
 //! What the tests of the trainer share: networks with odd sizes, random masks and weights, a batch.
 
-use secateur_graph::Graph;
+use crate::networks::{Named, chain, conv, filled, flatten, linear, parameters, pool, relu};
 use secateur_sparse::train::{ChainTrainer, Crossovers, Images, Kept, Options, Tensor, TensorMut};
-use secateur_sparse::{InstructionSet, Layer, Network, Optimizer, Update};
+use secateur_sparse::{InstructionSet, Optimizer, Trained, Update};
 
 pub(crate) const TABLE: [f32; 256] = {
     let mut table = [0.0; 256];
@@ -16,7 +16,7 @@ pub(crate) const TABLE: [f32; 256] = {
 
 /// A network with random weights, of which a share is kept, and a batch for it.
 pub(crate) struct Case {
-    pub(crate) network: Network,
+    pub(crate) network: Trained,
     pub(crate) kept: Vec<[Vec<u8>; 2]>,
     pub(crate) images: Vec<Vec<u8>>,
     pub(crate) labels: Vec<u16>,
@@ -26,11 +26,11 @@ pub(crate) struct Case {
 pub(crate) type State = [Vec<f32>; 6];
 
 impl Case {
-    pub(crate) fn new(network: Network, density: f64, batch: usize, seed: u64) -> Self {
+    pub(crate) fn new(network: Trained, density: f64, batch: usize, seed: u64) -> Self {
         let mut random = Random(seed);
         let mut kept = vec![];
-        let filled = network.filled(|layer| {
-            let mut bits = |values: &mut Vec<f32>| {
+        let network = filled(&network, |weight, bias| {
+            let mut bits = |values: &mut [f32]| {
                 let mut bits = vec![0u8; values.len().div_ceil(8)];
                 for (place, value) in values.iter_mut().enumerate() {
                     let keeps = f64::from(random.next()) < density;
@@ -39,21 +39,17 @@ impl Case {
                 }
                 bits
             };
-            kept.push([bits(layer.weight), bits(layer.bias)]);
-            Ok::<(), secateur_sparse::Error>(())
+            kept.push([bits(weight), bits(bias)]);
         });
-        let network = filled.expect("only values changed");
         let pixels: usize = network.input().iter().product();
-        let classes = network.shape(network.layers().len())[0];
+        let classes = network.classes();
         let images = (0..batch).map(|_| (0..pixels).map(|_| (random.next() * 255.0) as u8).collect()).collect();
         let labels = (0..batch).map(|_| (random.next() * classes as f32) as u16).collect();
         Self { network, kept, images, labels }
     }
 
     pub(crate) fn trainer(&self, update: impl Into<Update>, options: Options) -> ChainTrainer {
-        let states: Vec<State> = self
-            .network
-            .parameters()
+        let states: Vec<State> = parameters(&self.network)
             .map(|own| {
                 let zeros = |values: &[f32]| vec![0.0; values.len()];
                 let (w, b) = (own.weight, own.bias);
@@ -72,16 +68,12 @@ impl Case {
     ) -> ChainTrainer {
         let (kept, states) = (self.kept(), self.kept_only(states));
         let tensor = self.tensors(&states, &kept);
-        ChainTrainer::new(&self.graph(), tensor, update, time, options).expect("a chain")
-    }
-
-    fn graph(&self) -> Graph {
-        self.network.to_graph().expect("a small network").0
+        ChainTrainer::new(&self.network.graph, tensor, update, time, options).expect("a chain")
     }
 
     /// States, of kept values only, as a trainer takes them over.
     pub(crate) fn tensors<'a>(&self, states: &'a [State], kept: &'a [[Kept; 2]]) -> impl Fn(&str) -> Tensor<'a> {
-        let layers: Vec<String> = self.network.parameters().map(|own| own.name.to_owned()).collect();
+        let layers: Vec<String> = parameters(&self.network).map(|own| own.name.to_owned()).collect();
         move |name| {
             let (layer, field) = name.split_once('.').expect("a layer and its field");
             let place = layers.iter().position(|own| own == layer).expect("a layer of the network");
@@ -96,7 +88,7 @@ impl Case {
 
     /// What is kept of each layer's weight and bias.
     pub(crate) fn kept(&self) -> Vec<[Kept; 2]> {
-        let layers = self.network.parameters().zip(&self.kept);
+        let layers = parameters(&self.network).zip(&self.kept);
         let both =
             layers.map(|(own, [weight, bias])| [Kept::new(own.weight.len(), weight), Kept::new(own.bias.len(), bias)]);
         both.collect()
@@ -128,7 +120,7 @@ impl Case {
 
     fn exported(&self, trainer: &ChainTrainer, kept: Option<&[[Kept; 2]]>) -> Vec<State> {
         let mut found = vec![];
-        for (place, own) in self.network.parameters().enumerate() {
+        for (place, own) in parameters(&self.network).enumerate() {
             let kept = kept.map_or([None, None], |kept| kept[place].each_ref().map(Some));
             let room = |kept: Option<&Kept>, values: &[f32]| vec![0.0; kept.map_or(values.len(), Kept::kept)];
             let (w, b) = (room(kept[0], own.weight), room(kept[1], own.bias));
@@ -150,57 +142,20 @@ pub(crate) fn gather(values: &[f32], kept: &Kept) -> Vec<f32> {
 }
 
 /// Networks with odd sizes: channels that fill no vector, kernels of every size, rows that pooling does not read.
-pub(crate) fn networks() -> Vec<Network> {
-    let pool = || Layer::MaxPool2d { size: 2 };
-    let build = |input, layers| Network::new(input, layers).expect("fits");
-    vec![
-        build([1, 3, 3], vec![Layer::Flatten, Layer::linear("a", 9, 7), Layer::Relu, Layer::linear("b", 7, 3)]),
-        build(
-            [2, 5, 9],
-            vec![
-                Layer::Flatten,
-                Layer::linear("a", 90, 37),
-                Layer::Relu,
-                Layer::linear("b", 37, 23),
-                Layer::Relu,
-                Layer::linear("c", 23, 10),
-            ],
-        ),
-        build(
+pub(crate) fn networks() -> Vec<Trained> {
+    let all: Vec<([usize; 3], Vec<Named>)> = vec![
+        ([1, 3, 3], vec![flatten(), linear("a", 7), relu(), linear("b", 3)]),
+        ([2, 5, 9], vec![flatten(), linear("a", 37), relu(), linear("b", 23), relu(), linear("c", 10)]),
+        (
             [1, 12, 14],
-            vec![
-                Layer::conv("a", 1, 7, 3),
-                Layer::Relu,
-                pool(),
-                Layer::conv("b", 7, 18, 3),
-                pool(),
-                Layer::Relu,
-                Layer::Flatten,
-                Layer::linear("c", 36, 5),
-            ],
+            vec![conv("a", 7, 3), relu(), pool(), conv("b", 18, 3), pool(), relu(), flatten(), linear("c", 5)],
         ),
-        build(
-            [3, 15, 13],
-            vec![
-                Layer::conv("a", 3, 11, 5),
-                pool(),
-                Layer::conv("b", 11, 19, 1),
-                Layer::Relu,
-                pool(),
-                Layer::Flatten,
-                Layer::linear("c", 76, 10),
-            ],
-        ),
-        build(
-            [5, 9, 8],
-            vec![Layer::conv("a", 5, 33, 7), Layer::Relu, pool(), Layer::Flatten, Layer::linear("b", 33, 4)],
-        ),
-        build(
-            [17, 6, 6],
-            vec![Layer::conv("a", 17, 21, 3), Layer::Relu, pool(), Layer::Flatten, Layer::linear("b", 84, 4)],
-        ),
-        build([40, 8, 8], vec![Layer::conv("a", 40, 6, 5), pool(), Layer::Flatten, Layer::linear("b", 24, 4)]),
-    ]
+        ([3, 15, 13], vec![conv("a", 11, 5), pool(), conv("b", 19, 1), relu(), pool(), flatten(), linear("c", 10)]),
+        ([5, 9, 8], vec![conv("a", 33, 7), relu(), pool(), flatten(), linear("b", 4)]),
+        ([17, 6, 6], vec![conv("a", 21, 3), relu(), pool(), flatten(), linear("b", 4)]),
+        ([40, 8, 8], vec![conv("a", 6, 5), pool(), flatten(), linear("b", 4)]),
+    ];
+    all.into_iter().map(|(input, layers)| chain(input, layers)).collect()
 }
 
 pub(crate) fn every_option() -> Vec<Options> {

@@ -2,19 +2,14 @@
 //! nothing of it is built or run by the fuzzer alone.
 #![allow(dead_code, reason = "each target uses its own part")]
 
-use secateur_sparse::file::{
-    GraphModel, MAGIC, Model, VERSION, decode, decode_graph, decode_graph_within, decode_within, encode, encode_graph,
-    seal,
-};
+use secateur_sparse::file::{MAGIC, Model, VERSION, decode, decode_within, encode, seal};
 use secateur_sparse::infer::{Engine, Error, Forms, Options};
-use secateur_sparse::{InstructionSet, compact_graph};
+use secateur_sparse::{InstructionSet, Trained, compact};
 
-/// Dense places that a file may ask for, and bytes that an engine's buffers may take.
-const PLACES: u32 = 1 << 16;
+/// Dense places, and values for one image, that a file may ask for: the reference implementation computes it.
+const PLACES: u32 = 1 << 12;
+/// Bytes that an engine's buffers may take.
 const BUFFER_BYTES: usize = 1 << 22;
-
-/// Dense places, and values for one image, that a graph in a file may ask for: the reference implementation computes it.
-const GRAPH_PLACES: u32 = 1 << 12;
 
 /// The input behind a good head: magic, version (1, unless the input says a newer one), checksum and length.
 pub(crate) fn sealed(data: &[u8]) -> Vec<u8> {
@@ -32,51 +27,38 @@ pub(crate) fn sealed(data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Reads a file: what is accepted is a network that can be written and read again.
+/// Reads a file: what is accepted can be written and read again, and computed as it is and compacted.
 pub(crate) fn read(bytes: &[u8]) -> Option<Model> {
-    match decode_within(bytes, PLACES) {
-        Ok(model) => {
-            let again = encode(&model.network, &model.info, model.precision).expect("it was in a file");
-            let again = decode(&again).expect("just written").network;
-            // A graph may say that features are features; a chain has images of one pixel, and flattens those.
-            if bytes[8] == 1 {
-                assert_eq!(again, model.network);
-            }
-            Some(model)
-        }
-        Err(error) => {
-            assert!(!error.to_string().is_empty());
-            None
-        }
-    }
+    read_within(bytes, PLACES)
 }
 
-/// Reads a file as a graph: what is accepted can be written and read again, and computed as it is and compacted.
-pub(crate) fn read_graph(bytes: &[u8]) -> Option<GraphModel> {
-    let model = match decode_graph_within(bytes, GRAPH_PLACES) {
+/// The same with so many dense places and values for one image.
+pub(crate) fn read_within(bytes: &[u8], places: u32) -> Option<Model> {
+    let model = match decode_within(bytes, places) {
         Ok(model) => model,
         Err(error) => {
             assert!(!error.to_string().is_empty());
             return None;
         }
     };
-    let GraphModel { graph, weights, info, precision, .. } = &model;
-    // A bias of a chain is rounded when it is written, one of a graph is not, so the sizes differ, but for nothing else.
-    let again = encode_graph(graph, weights, info, *precision).expect("it was in a file");
-    let again = decode_graph(&again).expect("just written");
-    assert!(again.graph == *graph && again.weights == *weights && again.info == *info);
+    let Model { network: Trained { graph, weights }, info, precision, .. } = &model;
+    // A bias of a chain of version 1 was rounded when it was written, so the sizes differ, but for nothing else.
+    let again = encode(graph, weights, info, *precision).expect("it was in a file");
+    let again = decode(&again).expect("just written");
+    assert!(again.network == model.network && again.info == *info);
     let image = vec![0.5; graph.shape(graph.input()).iter().product()];
     let answers = graph.forward(weights, &image).len();
-    let small = compact_graph(graph, weights);
+    let small = compact(graph, weights);
     assert_eq!(small.graph.forward(&small.weights, &image).len(), answers);
     Some(model)
 }
 
 /// Compiles a file's graph as it is and compacted, with its zeros and without them, for one image and for many, and asks it; or is
 /// refused for the memory.
-pub(crate) fn ask_graph(model: &GraphModel, instruction_set: InstructionSet) {
-    let small = compact_graph(&model.graph, &model.weights);
-    for (graph, weights) in [(&model.graph, &model.weights), (&small.graph, &small.weights)] {
+pub(crate) fn ask(model: &Model, instruction_set: InstructionSet) {
+    let Trained { graph, weights } = &model.network;
+    let small = compact(graph, weights);
+    for (graph, weights) in [(graph, weights), (&small.graph, &small.weights)] {
         let [pixels, classes] = [graph.input(), graph.output()].map(|own| graph.shape(own).iter().product::<usize>());
         for (batch, forms) in [(1, Forms::Any), (1, Forms::Dense), (17, Forms::Any), (17, Forms::Dense)] {
             let (precision, buffer_bytes) = (model.precision, BUFFER_BYTES);

@@ -1,23 +1,19 @@
-//! Random networks of every kind of layer, and a pruned LeNet, for tests of what holds for any network.
+//! Networks of layers one behind the other, and a pruned LeNet among them, for tests of what holds for any such network.
+#![allow(dead_code, reason = "each test uses its own part")]
 
-use secateur_sparse::{Affine, Conv2d, Layer, Network};
+use secateur_graph::{Activation, Conv2d, Graph, Linear, Op, Pool, Weights};
+use secateur_sparse::Trained;
 
-/// xorshift64*: the same numbers on every machine.
+/// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers on every machine.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        // A seed of 0 would stay there.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         x ^ (x >> 31)
-    }
-
-    /// From `least` up to `most`, both included.
-    pub(crate) fn between(&mut self, least: usize, most: usize) -> usize {
-        least + (self.next() % (most - least + 1) as u64) as usize
     }
 
     /// From 0 to 1.
@@ -31,90 +27,96 @@ impl Random {
     }
 }
 
-/// Values of which a share is not zero; sometimes whole rows and columns are.
-fn values(rows: usize, columns: usize, share: f64, random: &mut Random) -> Vec<f32> {
-    let mut dead = |length: usize| -> Vec<bool> {
-        let often = [0.0, 0.0, 0.5, 0.9][random.between(0, 3)];
-        (0..length).map(|_| random.share() < often).collect()
-    };
-    let (rows, columns) = (dead(rows), dead(columns));
-    let places = rows.iter().flat_map(|row| columns.iter().map(move |column| *row || *column));
-    places.map(|dead| if !dead && random.share() < share { random.weight() } else { 0.0 }).collect()
+/// A layer: its name, where it has parameters, and what it does.
+pub(crate) type Named = (&'static str, Op);
+
+pub(crate) fn conv(name: &'static str, filters: usize, kernel: usize) -> Named {
+    (name, Op::Conv2d(Conv2d::new(filters, kernel)))
 }
 
-/// A network of up to a dozen layers of any kind, some of them full, or without a weight.
-pub(crate) fn network(random: &mut Random) -> Network {
-    let mut shape = [random.between(1, 3), random.between(1, 12), random.between(1, 12)];
-    let input = shape;
-    let mut layers: Vec<Layer> = vec![];
-    for place in 0..random.between(0, 12) {
-        let [channels, height, width] = shape;
-        let side = height.min(width);
-        let share = [0.0, 0.03, 0.3, 0.7, 1.0][random.between(0, 4)];
-        let name = format!("layer {place} \u{e9}");
-        let layer = match random.between(0, 8) {
-            0 | 1 => {
-                let [kernel, stride, padding] =
-                    [random.between(1, side.min(3)), random.between(1, 2), random.between(0, 2)];
-                let outputs = random.between(1, 6);
-                let weight = values(outputs, channels * kernel * kernel, share, random);
-                let bias = values(1, outputs, share, random);
-                Layer::Conv2d(Conv2d { name, inputs: channels, outputs, kernel, stride, padding, weight, bias })
-            }
-            2 | 3 if [height, width] == [1, 1] => {
-                let outputs = random.between(1, 40);
-                let mut layer = Layer::linear(&name, channels, outputs);
-                if let Layer::Linear(own) = &mut layer {
-                    own.weight = values(outputs, channels, share, random);
-                    own.bias = values(1, outputs, share, random);
-                }
-                layer
-            }
-            4 => {
-                let (scale, shift) = (values(1, channels, share, random), values(1, channels, share, random));
-                Layer::Affine(Affine { name, scale, shift })
-            }
-            5 => Layer::MaxPool2d { size: random.between(1, side) },
-            6 => Layer::AvgPool2d { size: random.between(1, side) },
-            7 => Layer::Crop { height: random.between(1, height), width: random.between(1, width) },
-            8 => Layer::Flatten,
-            _ => Layer::Relu,
-        };
-        layers.push(layer);
-        let network = Network::new(input, layers.clone()).expect("made to fit");
-        shape = network.shape(layers.len());
+pub(crate) fn linear(name: &'static str, outputs: usize) -> Named {
+    (name, Op::Linear(Linear::new(outputs)))
+}
+
+pub(crate) fn relu() -> Named {
+    ("", Op::Activation(Activation::Relu))
+}
+
+pub(crate) fn pool() -> Named {
+    ("", Op::Pool(Pool::max(2)))
+}
+
+pub(crate) fn flatten() -> Named {
+    ("", Op::Flatten)
+}
+
+/// The network of these layers, all of its parameters zero.
+pub(crate) fn chain(input: [usize; 3], layers: Vec<Named>) -> Trained {
+    let name = |(place, (name, op)): (usize, &Named)| match *name {
+        "" => (format!("step{place}"), op.clone()),
+        name => (name.to_owned(), op.clone()),
+    };
+    let named: Vec<(String, Op)> = layers.iter().enumerate().map(name).collect();
+    let graph = Graph::sequential(&input, named.iter().map(|(name, op)| (name.as_str(), op.clone()))).expect("fits");
+    let weights = Weights::neutral(&graph);
+    Trained { graph, weights }
+}
+
+/// The parameters of a layer.
+pub(crate) struct Layer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) weight: &'a [f32],
+    pub(crate) bias: &'a [f32],
+}
+
+/// Those of the layers that have some, input first.
+pub(crate) fn parameters(network: &Trained) -> impl Iterator<Item = Layer<'_>> {
+    network.layers().into_iter().map(|own| Layer {
+        name: own.name,
+        weight: own.weight,
+        bias: network.weights.get(&format!("{}.bias", own.name)),
+    })
+}
+
+/// The same network with the weights and the biases that `fill` makes of each layer's.
+pub(crate) fn filled(network: &Trained, mut fill: impl FnMut(&mut [f32], &mut [f32])) -> Trained {
+    let mut own = network.clone();
+    for layer in network.layers() {
+        let [weight, bias] = ["weight", "bias"].map(|field| format!("{}.{field}", layer.name));
+        let (mut values, mut biases) = (network.weights.get(&weight).to_vec(), network.weights.get(&bias).to_vec());
+        fill(&mut values, &mut biases);
+        own.weights.insert(weight, values);
+        own.weights.insert(bias, biases);
     }
-    Network::new(input, layers).expect("made to fit")
+    own
 }
 
 /// The LeNet of width 5: 1,479,210 parameters, all of them zero.
-pub(crate) fn lenet() -> Network {
+pub(crate) fn lenet() -> Trained {
     let layers = vec![
-        Layer::conv("conv1", 1, 30, 3),
-        Layer::Relu,
-        Layer::MaxPool2d { size: 2 },
-        Layer::conv("conv2", 30, 80, 3),
-        Layer::Relu,
-        Layer::MaxPool2d { size: 2 },
-        Layer::Flatten,
-        Layer::linear("fc1", 2000, 600),
-        Layer::Relu,
-        Layer::linear("fc2", 600, 420),
-        Layer::Relu,
-        Layer::linear("fc3", 420, 10),
+        conv("conv1", 30, 3),
+        relu(),
+        pool(),
+        conv("conv2", 80, 3),
+        relu(),
+        pool(),
+        flatten(),
+        linear("fc1", 600),
+        relu(),
+        linear("fc2", 420),
+        relu(),
+        linear("fc3", 10),
     ];
-    Network::new([1, 28, 28], layers).expect("fits")
+    chain([1, 28, 28], layers)
 }
 
 /// The same network with random values, and of each layer a share of the weights and biases.
-pub(crate) fn pruned(network: &Network, shares: &[f64], random: &mut Random) -> Network {
+pub(crate) fn pruned(network: &Trained, shares: &[f64], random: &mut Random) -> Trained {
     let mut shares = shares.iter();
-    let filled = network.filled(|own| {
+    filled(network, |weight, bias| {
         let share = shares.next().copied().unwrap_or(1.0);
-        for value in own.weight.iter_mut().chain(own.bias) {
+        for value in weight.iter_mut().chain(bias) {
             *value = if random.share() < share { random.weight() } else { 0.0 };
         }
-        Ok::<(), secateur_sparse::Error>(())
-    });
-    filled.expect("only values changed")
+    })
 }

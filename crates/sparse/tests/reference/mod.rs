@@ -1,6 +1,8 @@
 //! The reference implementation of the trainer: loops over f64, written as the textbook does.
 
-use secateur_sparse::{Layer, Network};
+use crate::networks::parameters;
+use secateur_graph::{Activation, Conv2d, Op};
+use secateur_sparse::Trained;
 
 /// Gradients of the mean cross-entropy, one pair (weight, bias) a layer that has parameters, with the loss and the logits.
 pub(crate) struct Gradients {
@@ -10,20 +12,20 @@ pub(crate) struct Gradients {
 }
 
 /// Forward and backward over a batch of images, each `[channels, height, width]`.
-pub(crate) fn gradients(network: &Network, images: &[Vec<f64>], labels: &[u16]) -> Gradients {
+pub(crate) fn gradients(network: &Trained, images: &[Vec<f64>], labels: &[u16]) -> Gradients {
     smoothed(network, images, labels, 0.0)
 }
 
 /// The same with gradients of the loss on smoothed labels.
-pub(crate) fn smoothed(network: &Network, images: &[Vec<f64>], labels: &[u16], smoothing: f64) -> Gradients {
+pub(crate) fn smoothed(network: &Trained, images: &[Vec<f64>], labels: &[u16], smoothing: f64) -> Gradients {
     let mut found = Gradients { loss: 0.0, logits: vec![], layers: vec![] };
-    for own in network.parameters() {
+    for own in parameters(network) {
         found.layers.push((vec![0.0; own.weight.len()], vec![0.0; own.bias.len()]));
     }
     let share = 1.0 / images.len() as f64;
     for (image, label) in images.iter().zip(labels) {
         let mut values = vec![image.clone()];
-        for place in 0..network.layers().len() {
+        for place in 0..network.graph.nodes().len() {
             values.push(forward(network, place, &values[place]));
         }
         let logits = values.last().expect("there is an output");
@@ -39,8 +41,8 @@ pub(crate) fn smoothed(network: &Network, images: &[Vec<f64>], labels: &[u16], s
             .map(|(class, logit)| share * ((logit - top).exp() / sum - truth(class)))
             .collect();
         let mut own = found.layers.len();
-        for place in (0..network.layers().len()).rev() {
-            if network.layers()[place].parameters().is_some() {
+        for place in (0..network.graph.nodes().len()).rev() {
+            if network.graph.nodes()[place].op.is_layer() {
                 own -= 1;
             }
             let sums = own.min(found.layers.len() - 1);
@@ -50,29 +52,50 @@ pub(crate) fn smoothed(network: &Network, images: &[Vec<f64>], labels: &[u16], s
     found
 }
 
-fn forward(network: &Network, place: usize, x: &[f64]) -> Vec<f64> {
-    let ([_, height, width], [_, rows, columns]) = (network.shape(place), network.shape(place + 1));
-    match &network.layers()[place] {
-        Layer::Flatten => x.to_vec(),
-        Layer::Relu => x.iter().map(|x| x.max(0.0)).collect(),
-        Layer::MaxPool2d { size } => windows(x, height, width, rows, columns, *size).map(|place| x[place]).collect(),
-        Layer::Linear(linear) => linear
-            .weight
-            .chunks(linear.inputs)
-            .zip(&linear.bias)
+/// Height and width of a value of the chain.
+fn sides(network: &Trained, place: usize) -> [usize; 2] {
+    let graph = &network.graph;
+    let value = if place == 0 { graph.input() } else { graph.nodes()[place - 1].output };
+    match *graph.shape(value) {
+        [_, height, width] => [height, width],
+        _ => [1, 1],
+    }
+}
+
+/// A parameter of a node; none where it has none.
+fn values<'a>(network: &'a Trained, place: usize, field: &str) -> &'a [f32] {
+    let name = format!("{}.{field}", network.graph.nodes()[place].name);
+    network.graph.parameter(&name).map_or(&[], |own| network.weights.get(&own.name))
+}
+
+/// The side of a square kernel, and the channels that it reads.
+fn shape(conv: &Conv2d, x: &[f64], plane: usize) -> [usize; 2] {
+    [conv.window.size[0], x.len() / plane]
+}
+
+fn forward(network: &Trained, place: usize, x: &[f64]) -> Vec<f64> {
+    let ([height, width], [rows, columns]) = (sides(network, place), sides(network, place + 1));
+    let [weight, bias] = ["weight", "bias"].map(|field| values(network, place, field));
+    match &network.graph.nodes()[place].op {
+        Op::Flatten => x.to_vec(),
+        Op::Activation(Activation::Relu) => x.iter().map(|x| x.max(0.0)).collect(),
+        Op::Pool(own) => windows(x, height, width, rows, columns, own.window.size[0]).map(|place| x[place]).collect(),
+        Op::Linear(_) => weight
+            .chunks(x.len())
+            .zip(bias)
             .map(|(row, bias)| f64::from(*bias) + row.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum::<f64>())
             .collect(),
-        Layer::Conv2d(conv) => {
+        Op::Conv2d(conv) => {
+            let [kernel, inputs] = shape(conv, x, height * width);
             let mut y = vec![];
             for filter in 0..conv.outputs {
                 for row in 0..rows {
                     for column in 0..columns {
-                        let mut sum = f64::from(conv.bias[filter]);
-                        for channel in 0..conv.inputs {
-                            for ky in 0..conv.kernel {
-                                for kx in 0..conv.kernel {
-                                    let weight = conv.weight
-                                        [((filter * conv.inputs + channel) * conv.kernel + ky) * conv.kernel + kx];
+                        let mut sum = f64::from(bias[filter]);
+                        for channel in 0..inputs {
+                            for ky in 0..kernel {
+                                for kx in 0..kernel {
+                                    let weight = weight[((filter * inputs + channel) * kernel + ky) * kernel + kx];
                                     sum += f64::from(weight) * x[(channel * height + row + ky) * width + column + kx];
                                 }
                             }
@@ -83,7 +106,7 @@ fn forward(network: &Network, place: usize, x: &[f64]) -> Vec<f64> {
             }
             y
         }
-        other => panic!("{} is not trained", other.name()),
+        other => panic!("{other} is not trained"),
     }
 }
 
@@ -112,47 +135,49 @@ fn windows<'a>(
     })
 }
 
-fn backward(network: &Network, place: usize, x: &[f64], dy: &[f64], sums: &mut (Vec<f64>, Vec<f64>)) -> Vec<f64> {
-    let ([_, height, width], [_, rows, columns]) = (network.shape(place), network.shape(place + 1));
+fn backward(network: &Trained, place: usize, x: &[f64], dy: &[f64], sums: &mut (Vec<f64>, Vec<f64>)) -> Vec<f64> {
+    let ([height, width], [rows, columns]) = (sides(network, place), sides(network, place + 1));
+    let weight = values(network, place, "weight");
     let mut dx = vec![0.0; x.len()];
-    match &network.layers()[place] {
-        Layer::Flatten => dx.copy_from_slice(dy),
-        Layer::Relu => {
+    match &network.graph.nodes()[place].op {
+        Op::Flatten => dx.copy_from_slice(dy),
+        Op::Activation(Activation::Relu) => {
             for (dx, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
                 *dx = if *x > 0.0 { *dy } else { 0.0 };
             }
         }
-        Layer::MaxPool2d { size } => {
-            for (own, dy) in windows(x, height, width, rows, columns, *size).zip(dy) {
+        Op::Pool(own) => {
+            for (own, dy) in windows(x, height, width, rows, columns, own.window.size[0]).zip(dy) {
                 dx[own] += dy;
             }
         }
-        Layer::Linear(linear) => {
+        Op::Linear(_) => {
             for (unit, dy) in dy.iter().enumerate() {
                 sums.1[unit] += dy;
-                for input in 0..linear.inputs {
-                    sums.0[unit * linear.inputs + input] += dy * x[input];
-                    dx[input] += dy * f64::from(linear.weight[unit * linear.inputs + input]);
+                for input in 0..x.len() {
+                    sums.0[unit * x.len() + input] += dy * x[input];
+                    dx[input] += dy * f64::from(weight[unit * x.len() + input]);
                 }
             }
         }
-        Layer::Conv2d(conv) => {
+        Op::Conv2d(conv) => {
+            let [kernel, inputs] = shape(conv, x, height * width);
             for (own, dy) in dy.iter().enumerate() {
                 let (filter, row, column) = (own / (rows * columns), own / columns % rows, own % columns);
                 sums.1[filter] += dy;
-                for channel in 0..conv.inputs {
-                    for ky in 0..conv.kernel {
-                        for kx in 0..conv.kernel {
-                            let weight = ((filter * conv.inputs + channel) * conv.kernel + ky) * conv.kernel + kx;
+                for channel in 0..inputs {
+                    for ky in 0..kernel {
+                        for kx in 0..kernel {
+                            let own = ((filter * inputs + channel) * kernel + ky) * kernel + kx;
                             let input = (channel * height + row + ky) * width + column + kx;
-                            sums.0[weight] += dy * x[input];
-                            dx[input] += dy * f64::from(conv.weight[weight]);
+                            sums.0[own] += dy * x[input];
+                            dx[input] += dy * f64::from(weight[own]);
                         }
                     }
                 }
             }
         }
-        other => panic!("{} is not trained", other.name()),
+        other => panic!("{other} is not trained"),
     }
     dx
 }

@@ -131,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("every.secateur");
         let graph = everything();
-        let network = Trained::of(&graph, models::initial(&graph, 1));
+        let network = Trained { weights: models::initial(&graph, 1), graph: graph.clone() };
         fs::write(&path, network.encode(&crate::model::info("every", vec![], vec![]), Precision::F32).expect("small"))
             .expect("written");
         let every = format!("{{ kind = \"file\", path = {:?} }}", path.display().to_string());

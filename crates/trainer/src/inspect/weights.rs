@@ -143,15 +143,12 @@ mod tests {
     #[test]
     fn filters_have_holes_where_weights_are_zero_and_those_that_keep_most_are_shown() {
         // Of neuron 7 of 300 nothing is pruned, of the others all but as many weights as their number modulo 100.
-        let network = testing::network(ModelConfig::Lenet300 {}, 1).filled(|layer| {
-            let columns = layer.weight.len() / layer.bias.len();
-            for (index, weight) in layer.weight.iter_mut().enumerate() {
-                let (row, column) = (index / columns, index % columns);
-                *weight = if row == 7 || column < row % 100 { 0.5 } else { 0.0 };
-            }
-            Ok::<(), secateur_sparse::Error>(())
-        });
-        let own = filters(&Trained::Chain(network.expect("only values changed"))).expect("pictures of whole images");
+        let mut network = testing::network(ModelConfig::Lenet300 {}, 1);
+        for (index, weight) in network.weights.get_mut("fc1.weight").expect("it has one").iter_mut().enumerate() {
+            let (row, column) = (index / 784, index % 784);
+            *weight = if row == 7 || column < row % 100 { 0.5 } else { 0.0 };
+        }
+        let own = filters(&network).expect("pictures of whole images");
         assert_eq!((own.layer.as_str(), own.count, own.shown.len(), own.scale), ("fc1", 300, FILTERS, 0.5));
         let indices: Vec<u64> = own.shown.iter().map(|filter| filter.index).collect();
         // Numbers 87 to 99 of each hundred are 39, and neuron 7 makes 40.
@@ -171,7 +168,7 @@ mod tests {
         let mut weights = secateur_graph::Weights::neutral(&graph);
         let values = weights.get_mut("fc1.weight").expect("the first layer");
         (values[0], values[31]) = (1.0, -1.0);
-        let own = filters(&Trained::of(&graph, weights)).expect("three channels");
+        let own = filters(&Trained { graph, weights }).expect("three channels");
         assert_eq!((own.channels, own.count, own.shown[0].kept, own.shown[0].total), (3, 4, 2, 90));
         assert_eq!(own.scale, 1.0);
         let picture = &own.shown[0].picture;
@@ -181,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_convolution_is_a_picture_a_filter() {
-        let own = filters(&Trained::Chain(testing::network(ModelConfig::Lenet5 {}, 1))).expect("one channel");
+        let own = filters(&testing::network(ModelConfig::Lenet5 {}, 1)).expect("one channel");
         assert_eq!((own.layer.as_str(), own.count, own.shown.len()), ("conv1", 20, 20));
         assert!(own.shown.iter().all(|filter| (filter.picture.width(), filter.kept, filter.total) == (5, 25, 25)));
     }

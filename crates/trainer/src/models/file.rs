@@ -6,6 +6,7 @@ use crate::files::digest;
 use crate::model::Model;
 use crate::{Error, export, state};
 use secateur_graph::Graph;
+use secateur_sparse::Trained;
 use secateur_sparse::file::{Info, Precision};
 use std::path::Path;
 
@@ -29,8 +30,7 @@ impl Source {
     pub(crate) fn open(path: &Path, expected: Option<&str>) -> Result<Self, Error> {
         let model = Model::open(path, None)?;
         let refuse = |why: String| Error::Run { path: path.to_owned(), why };
-        let (graph, weights) = model.network.to_graph().map_err(|error| refuse(error.to_string()))?;
-        let (graph, weights) = (graph.into_owned(), weights.into_owned());
+        let Trained { graph, weights } = model.network.clone();
         // Ranges belong to the weights as they are.
         let info = Info { ranges: Default::default(), ..model.info.clone() };
         let bytes = model.network.encode(&info, Precision::F32).map_err(|error| refuse(error.to_string()))?;

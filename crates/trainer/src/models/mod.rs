@@ -263,7 +263,7 @@ pub(crate) mod testing {
     use super::*;
     use crate::data::MNIST;
     use secateur_graph::{Activation, BatchNorm, Builder, Conv2d, LayerNorm, Linear, Op, Pool, Weights, Window};
-    use secateur_sparse::Network;
+    use secateur_sparse::Trained;
     use std::borrow::Borrow;
 
     /// A model for MNIST, and the weights that training starts from.
@@ -318,10 +318,10 @@ pub(crate) mod testing {
         net.finish()
     }
 
-    /// The same as a chain of layers.
-    pub(crate) fn network(model: impl Borrow<ModelConfig>, seed: u64) -> Network {
+    /// The same as a trained network.
+    pub(crate) fn network(model: impl Borrow<ModelConfig>, seed: u64) -> Trained {
         let (graph, weights) = self::model(model, seed);
-        Network::from_graph(&graph, &weights).expect("the reference models are chains")
+        Trained { graph, weights }
     }
 }
 
