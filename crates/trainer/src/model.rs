@@ -14,7 +14,8 @@ use secateur_sparse::{Ranges, Trained};
 use std::io::Read;
 use std::path::Path;
 
-/// Most numbers of an image between two layers: whoever asks a model holds many images and their answers.
+/// Most numbers of an image between two layers, with the zeros that a convolution adds around it: whoever asks a model
+/// holds many images and their answers.
 const WIDEST: usize = 1 << 22;
 
 /// A trained network, with what is known about it.
@@ -212,11 +213,21 @@ fn check_width(network: &Trained) -> Result<(), String> {
     Ok(())
 }
 
-/// The most numbers that a layer takes or gives for an image.
+/// The most numbers that a layer takes, padding included, or gives for an image.
 fn widest(network: &Trained) -> usize {
     let graph = &network.graph;
     let values = std::iter::once(graph.input()).chain(graph.nodes().iter().map(|node| node.output));
-    values.map(|value| graph.shape(value).iter().product()).max().unwrap_or(0)
+    let padded = graph.nodes().iter().filter_map(|node| {
+        let window = match &node.op {
+            Op::Conv2d(conv) => conv.window,
+            Op::Pool(pool) => pool.window,
+            _ => return None,
+        };
+        let &[channels, rows, columns] = graph.shape(node.inputs[0]) else { return None };
+        let [rows, columns] = window.padded([rows, columns])?;
+        Some(channels.saturating_mul(rows).saturating_mul(columns))
+    });
+    values.map(|value| graph.shape(value).iter().product()).chain(padded).max().unwrap_or(0)
 }
 
 /// The network that a safetensors file holds: what its header tells, or the reference model that has these tensors.

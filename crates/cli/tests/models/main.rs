@@ -88,7 +88,7 @@ fn no_models(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         (written(folder, "new.secateur", &change(8, 8)), "version"),
         (written(folder, "text.secateur", b"weights"), "not a model file"),
         (written(folder, "empty.secateur", b""), "not a model file"),
-        (written(folder, "padded.secateur", &padded(1 << 27, 1 << 28)), "the padded input of `c` asks for "),
+        (written(folder, "padded.secateur", &padded(1 << 27, 1 << 28)), "node `c`: the network up to here has"),
         (
             written(folder, "wide.secateur", &padded(8191, 16_384)),
             "a layer takes or gives 268402689 numbers for an image",
@@ -129,7 +129,7 @@ fn small_files_that_ask_for_much_memory_are_refused_within_little() {
     let image = written(folder.path(), "image.png", b"");
     let out = folder.path().join("out.onnx");
     for (name, padding, stride, wanted) in [
-        ("padded.secateur", 1 << 27, 1 << 28, "the padded input of `c` asks for "),
+        ("padded.secateur", 1 << 27, 1 << 28, "node `c`: the network up to here has"),
         ("wide.secateur", 8191, 16_384, "numbers for an image, expected at most "),
     ] {
         let model = written(folder.path(), name, &padded(padding, stride));
