@@ -88,8 +88,7 @@ impl Info {
     }
 }
 
-/// How the weights of convolutions and fully connected layers are stored. Affine layers and batch normalisation are f32
-/// always; so are the biases of graphs, and those of chains beside f32 weights. Otherwise a chain's biases are f16.
+/// How the weights of convolutions and fully connected layers are stored. Everything else is f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// As they are.
@@ -109,7 +108,7 @@ impl Precision {
         }
     }
 
-    /// The precision of a chain's bias beside weights of this one.
+    /// The precision of a bias beside weights of this one in files of version 1.
     pub(super) fn of_bias(self) -> Self {
         if self == Self::F32 { Self::F32 } else { Self::F16 }
     }

@@ -30,13 +30,12 @@ pub(crate) use values::{code, row_scale};
 
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"secateur";
-/// The newest version of the format: graphs with operations that earlier readers do not know. Version 4 has graphs with the ranges of their values. Version 3 has graphs with names of their classes,
-/// version 2 without, version 1 chains of layers with one scale for all channels; the lowest version that holds a network is
-/// written.
+/// The newest version of the format: graphs with operations that earlier readers do not know. Version 4 has graphs with the ranges of
+/// their values, version 3 with names of their classes, version 2 without; the lowest of these that holds a network is written. Version 1,
+/// chains of layers with one scale for all channels, is read.
 pub const VERSION: u32 = 5;
-/// The most dense places that a network in a file has: weights, biases, scales and shifts together. The values between two
-/// layers are bounded by the same number, and so is an image with the zeros that a convolution adds around it; of a graph all
-/// of these together.
+/// The most dense places that a network in a file has: weights, biases, scales, shifts and running statistics together. The values of an
+/// image are bounded by the same number, all of them and the zeros that are added around them together.
 pub const PLACES: u32 = 1 << 28;
 
 /// Bytes before the checksummed part: magic, version and checksum.
