@@ -142,7 +142,7 @@ def main():
             images = np.fromfile(folder / f"{name}.images", "<f4").reshape(-1, *shape)
             wanted = np.fromfile(folder / f"{name}.answers", "<f4").reshape(len(images), -1)
             is_random = name.startswith("graph-")
-            if not is_random and float(wanted.std(axis=0).max()) < 100 * TOLERANCE:
+            if name in ("lenet", "every") and float(wanted.std(axis=0).max()) < 100 * TOLERANCE:
                 sys.exit(f"{name}: no answer depends much on the image, so the comparison would say little")
             for file in (f"{name}.safetensors", f"{name}-csr.safetensors"):
                 check(f"{file}, torch", graph(folder / file, torch.from_numpy(images)).flatten(1), wanted)
