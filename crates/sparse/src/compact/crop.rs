@@ -6,6 +6,7 @@
 
 use super::{Part, Small};
 use secateur_graph::{Graph, Node, Op, Value, Window};
+use std::collections::{HashMap, HashSet};
 
 /// Rows and columns.
 type Sides = [usize; 2];
@@ -19,36 +20,37 @@ pub(super) fn crop(small: &mut Small) {
     let mut sides: Vec<Sides> = vec![sides(graph, graph.input()); graph.nodes().len() + 1];
     let mut parts: Vec<Part> = vec![];
     // What was cut to which sides, and the number of what came of it.
-    let mut crops: Vec<((usize, Sides), usize)> = vec![];
+    let mut crops: HashMap<(usize, Sides), usize> = HashMap::new();
+    let mut names: HashSet<String> = graph.nodes().iter().map(|node| node.name.clone()).collect();
     for node in graph.nodes() {
-        let wanted = read[node.output.index()];
+        let needed = read[node.output.index()];
         let given = computed(graph, node, &sides);
         let mut inputs = vec![];
         for input in &node.inputs {
             let own = sides[input.index()];
-            let least = reads(graph, node, *input, wanted);
+            let least = reads(graph, node, *input, needed);
             let is_less = match &node.op {
-                Op::Conv2d(_) => given != wanted && own != least,
-                Op::Add | Op::Mul | Op::Concat => given != wanted && is_image(graph, node, *input) && own != least,
+                Op::Conv2d(_) => given != needed && own != least,
+                Op::Add | Op::Mul | Op::Concat => given != needed && is_image(graph, node, *input) && own != least,
                 _ => false,
             };
             let value = values[input.index()];
-            inputs.push(match crops.iter().find(|(own, _)| is_less && *own == (value, least)) {
-                Some((_, cropped)) => *cropped,
-                None if is_less => {
-                    parts.push((free_name(graph, &parts, &node.name), Op::Crop(least), vec![value]));
-                    crops.push(((value, least), parts.len()));
+            inputs.push(match crops.get(&(value, least)) {
+                _ if !is_less => value,
+                Some(cropped) => *cropped,
+                None => {
+                    parts.push((free_name(&mut names, &node.name), Op::Crop(least), vec![value]));
+                    crops.insert((value, least), parts.len());
                     parts.len()
                 }
-                None => value,
             });
         }
         let cropped = inputs.iter().zip(&node.inputs).any(|(own, input)| *own != values[input.index()]);
         let op = match &node.op {
-            Op::Crop(_) => Op::Crop(wanted),
+            Op::Crop(_) => Op::Crop(needed),
             other => other.clone(),
         };
-        sides[node.output.index()] = if cropped || matches!(op, Op::Crop(_)) { wanted } else { given };
+        sides[node.output.index()] = if cropped || matches!(op, Op::Crop(_)) { needed } else { given };
         parts.push((node.name.clone(), op, inputs));
         values[node.output.index()] = parts.len();
     }
@@ -83,10 +85,10 @@ fn sides_read(graph: &Graph) -> Vec<Sides> {
 fn reads(graph: &Graph, node: &Node, input: Value, given: Sides) -> Sides {
     let own = sides(graph, input);
     match window(&node.op) {
-        Some(window) => [0, 1].map(|axis| {
-            let reach = (window.size[axis] - 1) * window.dilation[axis];
-            ((given[axis] - 1) * window.stride[axis] + reach + 1).min(own[axis])
-        }),
+        Some(window) => {
+            let extent = window.extent().expect(WHOLE);
+            [0, 1].map(|axis| ((given[axis] - 1) * window.stride[axis] + extent[axis]).min(own[axis]))
+        }
         None if is_image(graph, node, input) => given,
         None => own,
     }
@@ -116,10 +118,7 @@ fn is_image(graph: &Graph, node: &Node, input: Value) -> bool {
 fn computed(graph: &Graph, node: &Node, values: &[Sides]) -> Sides {
     let of = |input: &Value| values[input.index()];
     match window(&node.op) {
-        Some(window) => [0, 1].map(|axis| {
-            let reach = (window.size[axis] - 1) * window.dilation[axis];
-            (of(&node.inputs[0])[axis] - reach - 1) / window.stride[axis] + 1
-        }),
+        Some(window) => window.positions(of(&node.inputs[0])).expect(WHOLE),
         None => {
             let images = node.inputs.iter().filter(|input| is_image(graph, node, **input));
             let most = images.map(of).reduce(|one, other| [0, 1].map(|axis| one[axis].max(other[axis])));
@@ -128,15 +127,16 @@ fn computed(graph: &Graph, node: &Node, values: &[Sides]) -> Sides {
     }
 }
 
-/// A name for a crop before a node, that no other has.
-fn free_name(graph: &Graph, parts: &[Part], node: &str) -> String {
-    let is_taken =
-        |name: &String| graph.nodes().iter().any(|own| own.name == *name) || parts.iter().any(|own| own.0 == *name);
+/// A name for a crop before a node, that no other has so far.
+fn free_name(names: &mut HashSet<String>, node: &str) -> String {
     // A name is ASCII, and may not be too long.
-    let wanted = format!("{}.crop", &node[..node.len().min(LONGEST)]);
-    let numbered = (2..).map(|number| format!("{wanted}_{number}"));
-    std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_taken(name)).expect("numbers do not end")
+    let first = format!("{}.crop", &node[..node.len().min(LONGEST)]);
+    let numbered = (2..).map(|number| format!("{first}_{number}"));
+    let mut all = std::iter::once(first.clone()).chain(numbered);
+    all.find(|name| names.insert(name.clone())).expect("numbers do not end")
 }
+
+const WHOLE: &str = "a window of a graph fits what is read of its image";
 
 /// Longest part of a node's name that the name of its crop has.
 const LONGEST: usize = 150;

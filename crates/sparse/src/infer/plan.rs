@@ -626,30 +626,19 @@ fn make_rows(graph: &Graph, found: &mut [Option<Fused>]) {
         }
         _ => false,
     };
-    let mut makes: Vec<bool> = found.iter().map(|own| own.as_ref().is_some_and(fits)).collect();
-    loop {
-        let is_read_so = |value: Value, makes: &[bool]| {
-            let mut readers = found.iter().zip(makes).filter_map(|(own, makes)| Some((own.as_ref()?, makes)));
-            readers.all(|(own, makes)| !own.pass.2.contains(&value) || *makes || own.pass.1 == Kind::Vector)
-        };
-        let is_written_so = |value: Value, makes: &[bool]| {
-            let mut writers = found.iter().zip(makes).filter(|(_, makes)| **makes);
-            value == graph.input() || writers.any(|(own, _)| own.as_ref().is_some_and(|own| own.pass.3 == value))
-        };
-        let stays = |place: usize| {
-            let Some(Fused { pass: (_, _, inputs, output), .. }) = &found[place] else { return false };
-            makes[place]
-                && is_written_so(inputs[0], &makes)
-                && [inputs[0], *output].into_iter().all(|value| is_read_so(value, &makes))
-        };
-        let stay: Vec<bool> = (0..found.len()).map(stays).collect();
-        if stay == makes {
-            break;
-        }
-        makes = stay;
+    // By value: whether it is the image, or made of it by nothing but such convolutions.
+    let mut are_rows = vec![false; graph.nodes().len() + 1];
+    are_rows[graph.input().index()] = true;
+    for (_, _, inputs, output) in found.iter().flatten().filter(|own| fits(own)).map(|own| &own.pass) {
+        are_rows[output.index()] = are_rows[inputs[0].index()];
     }
-    for (own, _) in found.iter_mut().zip(makes).filter(|(_, makes)| *makes) {
-        own.iter_mut().for_each(|own| own.pass.1 = Kind::Vector);
+    // One that something else reads has to be cut into tiles, and so have all that it is made of and that are made of it.
+    let reads_rows = |own: &Fused| own.pass.2.iter().any(|value| are_rows[value.index()]);
+    if !found.iter().flatten().all(|own| !reads_rows(own) || fits(own) || own.pass.1 == Kind::Vector) {
+        return;
+    }
+    for own in found.iter_mut().flatten().filter(|own| reads_rows(own)) {
+        own.pass.1 = Kind::Vector;
     }
 }
 
