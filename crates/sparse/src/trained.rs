@@ -79,18 +79,19 @@ impl Trained {
     pub fn suits_bytes(&self) -> bool {
         let graph = &self.graph;
         let mut last = graph.input();
-        let [mut all, mut padded] = [0, 0];
-        for (place, node) in graph.nodes().iter().enumerate() {
+        for node in graph.nodes() {
             let in_groups = matches!(&node.op, Op::Conv2d(conv) if conv.groups > 1);
             if node.inputs != [last] || in_groups {
                 return true;
             }
             last = node.output;
-            let weights =
-                graph.parameters().iter().enumerate().filter(|(_, own)| own.node == place && own.role == Role::Weight);
-            let work: usize = weights.map(|(own, parameter)| parameter.len() * graph.positions(own)).sum();
+        }
+        let [mut all, mut padded] = [0, 0];
+        for (place, own) in graph.parameters().iter().enumerate().filter(|(_, own)| own.role == Role::Weight) {
+            let work = own.len() * graph.positions(place);
+            let is_padded = matches!(&graph.nodes()[own.node].op, Op::Conv2d(conv) if conv.window.padding != [0; 2]);
             all += work;
-            padded += if matches!(&node.op, Op::Conv2d(conv) if conv.window.padding != [0; 2]) { work } else { 0 };
+            padded += if is_padded { work } else { 0 };
         }
         2 * padded > all
     }

@@ -585,3 +585,26 @@ fn as_many_blocks_go_together_as_the_memory_allows() {
     let [most, scale] = difference(&found, &expected);
     assert!(most <= 1e-5 * scale, "differs by {most} of {scale}");
 }
+
+#[test]
+fn bytes_suit_all_but_plain_networks_whose_work_is_in_convolutions_without_padding() {
+    let suits = |net: Builder| {
+        let graph = net.finish();
+        Trained { weights: Weights::neutral(&graph), graph }.suits_bytes()
+    };
+    let net = |conv: Conv2d, has_sum: bool| {
+        let mut net = Builder::new(&[4, 9, 9]).expect("a shape");
+        net.add_named("conv", Op::Conv2d(conv), &["input"]).expect("fits");
+        if has_sum {
+            net.add_named("sum", Op::Add, &["conv", "conv"]).expect("fits");
+        }
+        net.add_named("flat", Op::Flatten, &[if has_sum { "sum" } else { "conv" }]).expect("fits");
+        net.add_named("fc", Op::Linear(Linear::new(1)), &["flat"]).expect("fits");
+        net
+    };
+    let conv = Conv2d::new(8, 3);
+    assert!(!suits(net(conv, false)));
+    assert!(suits(net(conv.padding(1), false)), "padding");
+    assert!(suits(net(conv, true)), "a sum");
+    assert!(suits(net(conv.groups(4), false)), "groups");
+}
